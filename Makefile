@@ -1,0 +1,45 @@
+# Two commands are all there is to know: `make demo` and `make test`.
+PYTHON ?= python3
+PORT ?= 8000
+DEMO_STOCK ?= 100
+BIN := .venv/bin
+
+.PHONY: demo test lint format clean help
+
+help: ## what there is
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: .venv/product ## run the shop on this machine: PORT=8000 DEMO_STOCK=100
+	@PORT=$(PORT) DEMO_STOCK=$(DEMO_STOCK) exec $(BIN)/python -m seckill.demo
+
+test: .venv/development ## run every test, on real servers
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: .venv/development ## ruff, mypy strict, import layers, missing migrations
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+	DEBUG=1 $(BIN)/python manage.py makemigrations --check --dry-run
+
+format: .venv/development ## let ruff lay the code out
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+clean: ## forget the demo's data and the installed packages
+	rm -rf .venv var
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; $(PYTHON) is `$(PYTHON) --version`. Choose one: make PYTHON=python3.12 …" >&2; exit 1; }
+	@echo "Making a virtual environment …"
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "The venv module of $(PYTHON) does not work (Debian: apt install python3-venv)." >&2; exit 1; }
+
+.venv/product: requirements.txt | .venv/bin/python
+	@echo "Installing what the shop needs (about half a minute the first time) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/development: requirements-dev.txt requirements.txt | .venv/bin/python
+	@echo "Installing what tests and lint need (about a minute the first time) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@ .venv/product

@@ -1,0 +1,63 @@
+"""Order tasks: settle when the doorbell rings, and the sweeps that need no bell."""
+
+import redis
+import structlog
+from celery import shared_task
+from django.db import OperationalError
+
+from orders.expiry import expire_unpaid, release_units
+from orders.reconciliation import find_drift, rebuild_line
+from orders.settlement import settle
+from orders.sweep import sweep
+from seckill.line.line import get_line
+from seckill.line.verbs import SaleUnknownError
+from seckill.models import Sale
+
+log = structlog.get_logger(__name__)
+
+# A server that is away is worth another try soon; after these the sweeper keeps ringing anyway.
+PASSING_FAULTS = (OperationalError, redis.ConnectionError, redis.TimeoutError)
+
+
+@shared_task(autoretry_for=PASSING_FAULTS, retry_backoff=1, retry_backoff_max=8, retry_jitter=True, max_retries=4)
+def settle_orders(sale_id: int, upto: int) -> None:
+    """The doorbell: settle sale ``sale_id`` up to place ``upto``. Ringing twice, late or in disorder does no harm."""
+    try:
+        settle(get_line(), sale_id, upto)
+    except SaleUnknownError:
+        log.warning("sale_unknown", sale=sale_id)  # the sweeper rebuilds it, and rings again
+
+
+def ring(sale_id: int, upto: int) -> None:
+    """Ask a worker to settle a sale up to a place. Raises kombu.exceptions.OperationalError if the broker is away."""
+    settle_orders.apply_async((sale_id, upto), retry=False)
+
+
+@shared_task
+def ring_doorbells() -> None:
+    """Every second: whatever bell got lost, ring it again."""
+    for doorbell in sweep(get_line()):
+        ring(doorbell.sale_id, doorbell.upto)
+
+
+@shared_task
+def expire_unpaid_orders() -> None:
+    """Every two seconds: end unpaid orders; give the units of ended and cancelled ones to the next in line."""
+    expire_unpaid()
+    line = get_line()
+    for sale_id in release_units(line):
+        ring(sale_id, line.length(sale_id))
+
+
+@shared_task
+def reconcile_sales() -> None:
+    """Every half minute: where the line and the ledger disagree, the ledger wins."""
+    line = get_line()
+    for sale_id in Sale.objects.filter(ended_at__isnull=True).values_list("pk", flat=True):
+        try:
+            drift = find_drift(line, sale_id)
+        except SaleUnknownError:
+            continue  # the sweeper loads it
+        if drift:
+            log.error("drift", drift=drift)
+            rebuild_line(line, sale_id, broken_epoch=drift.epoch)

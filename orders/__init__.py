@@ -1,0 +1,1 @@
+"""The ledger: which orders there are, and everything that may change one."""

@@ -1,0 +1,56 @@
+"""Expiry: orders nobody paid in time end, and units given back return to the line."""
+
+import structlog
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from orders.models import Order
+from seckill.line import verbs
+from seckill.line.line import Line
+from seckill.line.outcome import Released
+from seckill.models import Sale
+
+log = structlog.get_logger(__name__)
+
+RELEASE_CHUNK = 500
+GIVEN_BACK = (Order.Status.CANCELLED, Order.Status.EXPIRED)
+
+
+def expire_unpaid() -> int:
+    """End the orders whose time to pay is over; gives how many."""
+    expired = 0
+    overdue = Order.objects.filter(status=Order.Status.PENDING, pay_before__lte=timezone.now())
+    for sale_id in overdue.order_by().values_list("sale", flat=True).distinct():
+        with transaction.atomic():
+            Sale.objects.select_for_update().get(pk=sale_id)
+            ended = overdue.filter(sale=sale_id).update(status=Order.Status.EXPIRED, decided_at=timezone.now())
+            Sale.objects.filter(pk=sale_id).update(sold=F("sold") - ended)
+        log.info("orders_expired", sale=sale_id, orders=ended)
+        expired += ended
+    return expired
+
+
+def release_units(line: Line) -> list[int]:
+    """Return the units of cancelled and expired orders to their lines; gives the sales whose doorbell should ring.
+
+    The ledger remembers which units are on their way (``released_at`` is empty), so a crash between ledger and line
+    loses none, and the line takes each back once.
+    """
+    to_release = Order.objects.filter(status__in=GIVEN_BACK, released_at__isnull=True)
+    rung = []
+    for sale_id in list(to_release.order_by().values_list("sale", flat=True).distinct()):
+        try:
+            with transaction.atomic():
+                Sale.objects.select_for_update().get(pk=sale_id)
+                orders = list(to_release.filter(sale=sale_id).order_by("place")[:RELEASE_CHUNK])
+                line.run(verbs.release(sale_id, [(order.buyer, _released(order)) for order in orders]))
+                Order.objects.filter(pk__in=[order.pk for order in orders]).update(released_at=timezone.now())
+        except verbs.SaleUnknownError:
+            continue  # the rebuilt line will have these units already; they are ticked off then
+        rung.append(sale_id)
+    return rung
+
+
+def _released(order: Order) -> Released:
+    return Released("cancelled" if order.status == Order.Status.CANCELLED else "expired")

@@ -1,0 +1,16 @@
+"""What an order means to the buyer who polls a ticket."""
+
+from orders.models import Order
+from seckill.line.outcome import Confirmed, Outcome, Released
+from seckill.moment import milliseconds
+
+
+def outcome_of(order: Order) -> Outcome:
+    """The outcome that the line shows for this order."""
+    match order.status:
+        case Order.Status.PENDING | Order.Status.PAID:
+            return Confirmed(order.number, milliseconds(order.pay_before))
+        case Order.Status.CANCELLED:
+            return Released("cancelled")
+        case _:
+            return Released("expired")

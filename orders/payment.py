@@ -1,0 +1,49 @@
+"""Payment: of pay, cancel and expire exactly one wins, by a conditional UPDATE."""
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from orders.models import Order
+from seckill.models import Sale
+
+
+class OrderDecidedError(Exception):
+    """The order is not waiting for payment any more."""
+
+    def __init__(self, order: Order) -> None:
+        super().__init__(f"order {order.number} is {order.status}")
+        self.order = order
+
+
+def pay(order: Order) -> Order:
+    """Take the (simulated) payment of a pending order; paying again what is paid is fine.
+
+    Raises OrderDecidedError when it was cancelled, has expired, or its time to pay is over.
+    """
+    now = timezone.now()
+    Order.objects.filter(pk=order.pk, status=Order.Status.PENDING, pay_before__gt=now).update(
+        status=Order.Status.PAID, decided_at=now
+    )
+    order.refresh_from_db()
+    if order.status != Order.Status.PAID:
+        raise OrderDecidedError(order)
+    return order
+
+
+def cancel(order: Order) -> Order:
+    """Give a pending order's unit back to the ledger; cancelling again what is cancelled is fine.
+
+    The unit is back in the line after `orders.expiry.release_units`. Raises OrderDecidedError when it was paid or has
+    expired.
+    """
+    with transaction.atomic():
+        Sale.objects.select_for_update().get(pk=order.sale_id)
+        cancelled = Order.objects.filter(pk=order.pk, status=Order.Status.PENDING).update(
+            status=Order.Status.CANCELLED, decided_at=timezone.now()
+        )
+        Sale.objects.filter(pk=order.sale_id).update(sold=F("sold") - cancelled)
+    order.refresh_from_db()
+    if order.status != Order.Status.CANCELLED:
+        raise OrderDecidedError(order)
+    return order

@@ -1,0 +1,129 @@
+"""Reconciliation: compare the line in Redis with the ledger, and rebuild it where they differ. The ledger is right."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from orders.models import Order
+from orders.outcomes import outcome_of
+from seckill.line import verbs
+from seckill.line.keys import sale_keys
+from seckill.line.line import Line
+from seckill.models import Sale
+from seckill.moment import milliseconds
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+KEEP_ENDED_SECONDS = 7 * 86_400  # how long the tickets of an ended sale still answer
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """A line at rest that does not add up with the ledger."""
+
+    sale_id: int
+    epoch: int
+    stock_in_line: int  #: units left, by Redis
+    stock_in_ledger: int  #: units left, by the ledger: stock - sold - units on their way back
+    outcomes_in_line: int
+    orders_in_ledger: int
+
+
+def config_of(sale: Sale) -> verbs.SaleConfig:
+    """What Redis needs to know of a sale's row."""
+    return verbs.SaleConfig(
+        stock_total=sale.stock,
+        opens_ms=milliseconds(sale.opens_at),
+        closes_ms=milliseconds(sale.closes_at),
+        status=sale.status,
+        line_limit=sale.line_limit,
+    )
+
+
+def publish_sale(line: Line, sale: Sale) -> None:
+    """Make the line follow a sale's row: load it if Redis does not know it, else take over what changed."""
+    try:
+        line.run(verbs.configure(sale.pk, config_of(sale)))
+    except verbs.SaleUnknownError:
+        rebuild_line(line, sale.pk, broken_epoch=None)
+
+
+def rebuild_line(line: Line, sale_id: int, *, broken_epoch: int | None) -> None:
+    """Build a sale's line from the ledger, in a new epoch.
+
+    ``broken_epoch`` is the epoch found wrong, None when Redis did not know the sale; if somebody else has rebuilt it
+    meanwhile, nothing happens. Buyers still in line keep their places. If the line itself is lost, nobody is admitted
+    or settled for ``REJOIN_SECONDS``, so that the holders of tickets come back in their old order first.
+
+    The sale's row is locked meanwhile: no order is written between reading the ledger and opening the new epoch.
+    """
+    with transaction.atomic():
+        sale = Sale.objects.select_for_update().get(pk=sale_id)
+        seen = line.run(verbs.snapshot(sale_id, lease_seconds=settings.CLAIM_LEASE_SECONDS))
+        if seen is not None and seen.epoch != broken_epoch:
+            return
+        line_lost = sale.epoch > 0 and sale.opens_at <= timezone.now() and not line.client.exists(sale_keys(sale_id).line)
+        line.forget(sale_id)
+        decided = 0  # every place up to it has an order
+        for orders in _chunks(Order.objects.filter(sale=sale).order_by("place").iterator(), verbs.RESTORE_CHUNK):
+            line.run(verbs.restore(sale_id, [(order.place, order.buyer, outcome_of(order)) for order in orders]))
+            for order in orders:
+                if order.place == decided + 1:
+                    decided = order.place
+        epoch = line.run(
+            verbs.rebuild(
+                sale_id,
+                config_of(sale),
+                epoch=sale.epoch + 1,
+                stock=sale.stock - sale.sold,
+                pointer=decided,
+                rejoin_seconds=settings.REJOIN_SECONDS if line_lost and sale.ended_at is None else 0,
+                ended_ms=milliseconds(sale.ended_at) if sale.ended_at else 0,
+            )
+        )
+        if sale.ended_at:
+            line.keep_for(sale_id, KEEP_ENDED_SECONDS)
+        Sale.objects.filter(pk=sale_id).update(epoch=epoch)
+    log.warning("line_rebuilt", sale=sale_id, epoch=epoch, line_lost=line_lost, stock=sale.stock - sale.sold)
+
+
+def find_drift(line: Line, sale_id: int) -> Drift | None:
+    """Compare a sale's line with the ledger; None when they agree, or while places are being settled.
+
+    Raises SaleUnknownError.
+    """
+    with transaction.atomic():
+        sale = Sale.objects.select_for_update().get(pk=sale_id)  # holds settlement and releases still while we count
+        snapshot = line.run(verbs.snapshot(sale_id, lease_seconds=settings.CLAIM_LEASE_SECONDS))
+        if snapshot is None:
+            raise verbs.SaleUnknownError(sale_id)
+        if snapshot.claimed:
+            return None
+        orders = Order.objects.filter(sale=sale)
+        coming_back = orders.filter(
+            status__in=(Order.Status.CANCELLED, Order.Status.EXPIRED), released_at__isnull=True
+        ).count()
+        drift = Drift(
+            sale_id=sale_id,
+            epoch=snapshot.epoch,
+            stock_in_line=snapshot.stock,
+            stock_in_ledger=sale.stock - sale.sold - coming_back,
+            outcomes_in_line=line.client.hlen(sale_keys(sale_id).outcomes),
+            orders_in_ledger=orders.count(),
+        )
+    if (drift.stock_in_line, drift.outcomes_in_line) == (drift.stock_in_ledger, drift.orders_in_ledger):
+        return None
+    return drift
+
+
+def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
+        yield chunk

@@ -1,0 +1,91 @@
+"""Settlement: take the next places in line, write their orders, confirm them."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+import structlog
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from orders.models import Order
+from orders.outcomes import outcome_of
+from orders.reconciliation import rebuild_line
+from seckill.line import verbs
+from seckill.line.line import Line
+from seckill.line.outcome import Outcome
+from seckill.models import Sale
+
+log = structlog.get_logger(__name__)
+
+
+def settle(line: Line, sale_id: int, upto: int) -> int:
+    """Drive the places of a sale up to ``upto`` to their outcome, as far as the stock allows; gives how many.
+
+    May be called at any time, by any number of workers, again after a crash at any point: places are claimed by one
+    worker at a time, and the ledger takes each buyer and each place once.
+
+    Raises:
+        SaleUnknownError: Redis does not know the sale (yet); the sweeper rebuilds it.
+        redis.RedisError, django.db.OperationalError: a server is away; claimed places stay claimed and are taken over.
+    """
+    settled = 0
+    while True:
+        connection.ensure_connection()  # a ledger that is away should cost no claim
+        claim = line.run(
+            verbs.reserve(
+                sale_id,
+                uuid4().hex,
+                upto=upto,
+                chunk=settings.SETTLE_CHUNK,
+                lease_seconds=settings.CLAIM_LEASE_SECONDS,
+            )
+        )
+        if claim is None:
+            return settled
+        decided = write_orders(claim)
+        if len(decided) < len(claim.places):
+            log.error("ledger_refused", sale=sale_id, claimed=len(claim.places), written=len(decided))
+            rebuild_line(line, sale_id, broken_epoch=claim.epoch)
+            return settled
+        line.run(verbs.confirm(claim, decided))
+        settled += len(decided)
+        log.info("settled", sale=sale_id, places=f"{claim.places[0][0]}-{claim.places[-1][0]}", orders=len(decided))
+
+
+def write_orders(claim: verbs.Claim) -> list[tuple[str, Outcome]]:
+    """Write one order for each place of the claim; gives (buyer, outcome) of those that have one now.
+
+    One transaction moves the orders and the sale's ``sold`` together. Buyers who have an order of this sale already
+    keep that one. Where Redis promised more than the ledger has, or a place that is somebody else's, the buyer is left
+    out of the answer: Redis is wrong then, and has to be rebuilt.
+    """
+    buyers = dict((buyer, place) for place, buyer in claim.places)
+    with transaction.atomic():
+        sale = Sale.objects.select_for_update().get(pk=claim.sale_id)
+        present = list(
+            Order.objects.filter(Q(buyer__in=buyers) | Q(place__in=buyers.values()), sale=sale).only(
+                "number", "buyer", "place", "status", "pay_before"
+            )
+        )
+        known_buyers = {order.buyer for order in present}
+        taken_places = {order.place for order in present}
+        now = timezone.now()
+        fresh = [
+            Order(
+                sale=sale,
+                buyer=buyer,
+                place=place,
+                price=sale.price,
+                currency=sale.currency,
+                created_at=now,
+                pay_before=now + timedelta(seconds=sale.pay_within_seconds),
+            )
+            for place, buyer in claim.places
+            if buyer not in known_buyers and place not in taken_places
+        ][: sale.stock - sale.sold]
+        if fresh:
+            Order.objects.bulk_create(fresh)
+            Sale.objects.filter(pk=sale.pk).update(sold=F("sold") + len(fresh))
+    return [(order.buyer, outcome_of(order)) for order in [*present, *fresh] if order.buyer in buyers]

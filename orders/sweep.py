@@ -1,0 +1,88 @@
+"""The sweeper: once a second it finds what got stuck, and says where a doorbell has to ring."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from orders.models import Order
+from orders.reconciliation import KEEP_ENDED_SECONDS, config_of, publish_sale, rebuild_line
+from seckill.line import verbs
+from seckill.line.line import Line
+from seckill.line.snapshot import Snapshot
+from seckill.line.state import State
+from seckill.models import Sale
+from seckill.moment import from_milliseconds
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Doorbell:
+    """Somebody waits in ``sale_id`` who could be settled, up to place ``upto``."""
+
+    sale_id: int
+    upto: int
+
+
+def sweep(line: Line) -> list[Doorbell]:
+    """Look at every living sale: load or rebuild lines Redis does not know, end sales that are decided.
+
+    Gives the doorbells to ring: lines with people and units, and claims whose worker fell silent.
+    """
+    recently = timezone.now() - timedelta(seconds=KEEP_ENDED_SECONDS)
+    doorbells = []
+    for sale in Sale.objects.filter(Q(ended_at__isnull=True) | Q(ended_at__gt=recently)):
+        snapshot = _look(line, sale)
+        if snapshot is None:
+            rebuild_line(line, sale.pk, broken_epoch=None)
+            continue
+        if sale.ended_at is None and _differs(snapshot, sale):
+            publish_sale(line, Sale.objects.get(pk=sale.pk))
+        if snapshot.stale_claims or (snapshot.waiting and snapshot.stock > 0 and not snapshot.ended_ms):
+            doorbells.append(Doorbell(sale.pk, snapshot.length))
+        elif sale.ended_at is None and _is_decided(sale, snapshot):
+            _finish(line, sale.pk)
+    return doorbells
+
+
+def _look(line: Line, sale: Sale) -> Snapshot | None:
+    return line.run(verbs.snapshot(sale.pk, lease_seconds=settings.CLAIM_LEASE_SECONDS))
+
+
+def _differs(snapshot: Snapshot, sale: Sale) -> bool:
+    in_line = verbs.SaleConfig(
+        snapshot.stock_total, snapshot.opens_ms, snapshot.closes_ms, snapshot.status, snapshot.line_limit
+    )
+    return in_line != config_of(sale)
+
+
+def _is_decided(sale: Sale, snapshot: Snapshot) -> bool:
+    """Whether nothing can change any more for those who wait: all is paid, or all is over and nobody waits."""
+    if snapshot.claimed:
+        return False
+    if snapshot.state() is State.CLOSED and snapshot.waiting == 0:
+        return True
+    return snapshot.stock <= 0 and _all_paid(sale)
+
+
+def _all_paid(sale: Sale) -> bool:
+    return Order.objects.filter(sale=sale, status=Order.Status.PAID).count() >= sale.stock
+
+
+def _finish(line: Line, sale_id: int) -> None:
+    with transaction.atomic():
+        sale = Sale.objects.select_for_update().get(pk=sale_id)  # the stock can't grow meanwhile
+        snapshot = _look(line, sale)
+        if snapshot is None or not _is_decided(sale, snapshot):
+            return
+        ended_ms = line.run(verbs.finish(sale_id))
+        if not ended_ms:
+            return
+        Sale.objects.filter(pk=sale_id).update(ended_at=from_milliseconds(ended_ms))
+    line.keep_for(sale_id, KEEP_ENDED_SECONDS)
+    log.info("sale_ended", sale=sale_id, sold=sale.sold, waited=snapshot.waiting)

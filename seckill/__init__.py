@@ -1,0 +1,1 @@
+"""A flash sale: a line in front of a small stock."""

@@ -1,0 +1,50 @@
+"""Doorbell: tells the workers that somebody waits, without keeping anybody waiting for the broker."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+import structlog
+from kombu.exceptions import OperationalError
+
+from celery_task.order_task import ring
+
+log = structlog.get_logger(__name__)
+
+PAUSE_SECONDS = 0.01  # between two rings for one sale; those who join meanwhile are covered by the second
+
+
+class Doorbell:
+    """Rings for one process' purchases: one message at a time for a sale, always up to its newest place.
+
+    The buyer's 202 does not depend on it. A place in the line is durable before anybody rings; if the broker is away
+    the sweeper rings a second later, or whenever it is back.
+    """
+
+    def __init__(self) -> None:
+        self._upto: dict[int, int] = {}
+        self._ringing: dict[int, asyncio.Task[None]] = {}
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="doorbell")  # publishing blocks
+
+    def ring(self, sale_id: int, upto: int) -> None:
+        """Have the sale settled up to a place, soon."""
+        self._upto[sale_id] = max(upto, self._upto.get(sale_id, 0))
+        if sale_id not in self._ringing:
+            self._ringing[sale_id] = asyncio.create_task(self._ring(sale_id))
+
+    async def _ring(self, sale_id: int) -> None:
+        try:
+            while sale_id in self._upto:
+                upto = self._upto.pop(sale_id)
+                try:
+                    await asyncio.get_running_loop().run_in_executor(self._thread, ring, sale_id, upto)
+                except (OperationalError, OSError) as error:
+                    log.warning("doorbell_not_rung", sale=sale_id, upto=upto, error=str(error))
+                    return  # the sweeper rings
+                await asyncio.sleep(PAUSE_SECONDS)
+        finally:
+            del self._ringing[sale_id]
+
+    async def close(self) -> None:
+        """Ring what is left, then stop."""
+        await asyncio.gather(*self._ringing.values(), return_exceptions=True)
+        self._thread.shutdown(wait=False, cancel_futures=True)

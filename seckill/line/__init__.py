@@ -1,0 +1,1 @@
+"""The line: who may buy, in which order. Knows Redis; knows neither HTTP nor SQL."""

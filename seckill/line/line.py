@@ -1,0 +1,119 @@
+"""The line itself: runs verbs on Redis, blocking (`Line`, for workers and views) or not (`AsyncLine`, for the gate)."""
+
+from collections.abc import Sequence
+from dataclasses import astuple
+from functools import cache
+from typing import Any, TypeVar, cast
+
+import redis
+import redis.asyncio
+from django.conf import settings
+from redis.backoff import ExponentialBackoff
+from redis.commands.core import AsyncScript, Script
+
+from seckill.line.keys import sale_keys
+from seckill.line.outcome import Outcome, decode
+from seckill.line.verbs import LUA_DIR, Verb
+
+T = TypeVar("T")
+
+# Every script may run twice with the same answer, so a lost reply is simply asked for again. Together with the time-outs
+# this keeps a call that can't succeed below two seconds.
+RETRIES = 2
+BACKOFF = ExponentialBackoff(cap=0.2, base=0.02)
+SOCKET_TIMEOUT_SECONDS = 0.6
+
+
+def _source(script: str) -> str:
+    return (LUA_DIR / f"{script}.lua").read_text(encoding="utf-8")
+
+
+class Line:
+    """Runs verbs and waits for the reply. Safe to share between threads; make a new one after a fork."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self.client = client
+        self._scripts: dict[str, Script] = {}
+
+    def run(self, verb: Verb[T]) -> T:
+        """The verb's result. Raises what the verb says, and redis.RedisError when Redis can't be reached."""
+        script = self._scripts.get(verb.script)
+        if script is None:
+            script = self._scripts[verb.script] = self.client.register_script(_source(verb.script))
+        return verb.read(cast("list[Any]", script(keys=verb.keys, args=verb.args)))
+
+    def outcome(self, sale_id: int, buyer: str) -> Outcome | None:
+        """The buyer's outcome in a sale, None while undecided."""
+        text = self.client.hget(sale_keys(sale_id).outcomes, buyer)
+        return decode(cast("str", text)) if text else None
+
+    def length(self, sale_id: int) -> int:
+        """How many places were given out."""
+        return cast("int", self.client.llen(sale_keys(sale_id).line))
+
+    def forget(self, sale_id: int) -> None:
+        """Make a sale unknown, so that nobody is admitted or settled from here on; who stands in line stays there."""
+        keys = sale_keys(sale_id)
+        self.client.delete(keys.meta, keys.stock, keys.pointer, keys.pending)
+        self.client.unlink(keys.outcomes)
+
+    def keep_for(self, sale_id: int, seconds: int) -> None:
+        """Let Redis drop everything about a sale after so many seconds."""
+        pipeline = self.client.pipeline(transaction=False)
+        for key in astuple(sale_keys(sale_id)):
+            pipeline.expire(key, seconds)
+        pipeline.execute()
+
+
+class AsyncLine:
+    """Runs verbs without blocking the event loop it was made on."""
+
+    def __init__(self, client: redis.asyncio.Redis) -> None:
+        self.client = client
+        self._scripts: dict[str, AsyncScript] = {}
+
+    async def run(self, verb: Verb[T]) -> T:
+        """The verb's result. Raises what the verb says, and redis.RedisError when Redis can't be reached."""
+        script = self._scripts.get(verb.script)
+        if script is None:
+            script = self._scripts[verb.script] = self.client.register_script(_source(verb.script))
+        return verb.read(cast("list[Any]", await script(keys=verb.keys, args=verb.args)))
+
+    async def look_up(self, sale_id: int, buyers: Sequence[str]) -> list[tuple[Outcome | None, int | None]]:
+        """For each buyer: (outcome or None while undecided, place or None if the line does not know the buyer)."""
+        keys = sale_keys(sale_id)
+        pipeline = self.client.pipeline(transaction=False)
+        pipeline.hmget(keys.outcomes, list(buyers))
+        pipeline.hmget(keys.places, list(buyers))
+        outcomes, places = await pipeline.execute()
+        return [
+            (decode(outcome) if outcome else None, int(place) if place else None)
+            for outcome, place in zip(outcomes, places, strict=True)
+        ]
+
+
+@cache
+def get_line() -> Line:
+    """This process' line at ``REDIS_URL``."""
+    return Line(
+        redis.Redis.from_url(
+            settings.REDIS_URL,
+            decode_responses=True,
+            socket_timeout=SOCKET_TIMEOUT_SECONDS * 5,
+            socket_connect_timeout=SOCKET_TIMEOUT_SECONDS,
+            retry=redis.retry.Retry(BACKOFF, RETRIES),
+        )
+    )
+
+
+def open_async_line() -> AsyncLine:
+    """A line at ``REDIS_URL`` for the running event loop; close its client when the loop ends."""
+    return AsyncLine(
+        redis.asyncio.Redis.from_url(
+            settings.REDIS_URL,
+            decode_responses=True,
+            socket_timeout=SOCKET_TIMEOUT_SECONDS,
+            socket_connect_timeout=SOCKET_TIMEOUT_SECONDS,
+            retry=redis.asyncio.retry.Retry(BACKOFF, RETRIES),
+        )
+    )

@@ -1,0 +1,38 @@
+"""``manage.py issue_passes SALE --count N``: passes for a load test, or for buyers known by another system."""
+
+from argparse import ArgumentParser
+from datetime import timedelta
+
+from django.core.management.base import BaseCommand, CommandError
+
+from seckill.line.passes import Pass
+from seckill.models import Sale
+from seckill.moment import milliseconds
+
+VALID_AFTER_CLOSING = timedelta(days=1)
+
+
+class Command(BaseCommand):
+    """Print passes for made-up buyers, one a line."""
+
+    help = "Print passes for a sale, one a line, each for another buyer."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """The sale, how many, and what the buyers are called."""
+        parser.add_argument("sale", type=int, help="number of the sale")
+        parser.add_argument("--count", type=int, default=1, help="how many passes (default 1)")
+        parser.add_argument("--prefix", default="b", help="buyers are named PREFIX1, PREFIX2, … (default b)")
+
+    def handle(self, *, sale: int, count: int, prefix: str, **_: object) -> None:
+        """Raises CommandError for a sale that does not exist, a count below 1, a prefix that can't be a name."""
+        found = Sale.objects.filter(pk=sale).first()
+        if found is None:
+            raise CommandError(f"There is no sale {sale}.")
+        if count < 1:
+            raise CommandError("--count has to be 1 or more.")
+        opens_ms, expires_ms = milliseconds(found.opens_at), milliseconds(found.closes_at + VALID_AFTER_CLOSING)
+        try:
+            for number in range(1, count + 1):
+                self.stdout.write(Pass(sale, f"{prefix}{number}", opens_ms, expires_ms).sign())
+        except ValueError as error:
+            raise CommandError(str(error)) from error

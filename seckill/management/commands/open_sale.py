@@ -1,0 +1,42 @@
+"""``manage.py open_sale SALE``: the sale admits buyers from now on."""
+
+from argparse import ArgumentParser
+from datetime import timedelta
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+from django.utils import timezone
+
+from orders.reconciliation import publish_sale
+from seckill.line.line import get_line
+from seckill.models import Sale
+
+
+class Command(BaseCommand):
+    """Open a sale by hand, before its time if need be."""
+
+    help = "Open a sale now: resumes a paused one, moves a later opening to this moment."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """The sale, and for how long."""
+        parser.add_argument("sale", type=int, help="number of the sale")
+        parser.add_argument("--minutes", type=int, help="close it after so many minutes (default: as planned)")
+
+    def handle(self, *, sale: int, minutes: int | None, **_: object) -> None:
+        """Raises CommandError for a sale that does not exist, has ended, or would close before it opens."""
+        now = timezone.now()
+        with transaction.atomic():
+            found = Sale.objects.select_for_update().filter(pk=sale).first()
+            if found is None:
+                raise CommandError(f"There is no sale {sale}.")
+            if found.ended_at is not None:
+                raise CommandError(f"Sale {sale} has ended, and its buyers were told so. Make a new one.")
+            found.status = Sale.Status.OPEN
+            found.opens_at = min(found.opens_at, now)
+            if minutes is not None:
+                found.closes_at = now + timedelta(minutes=minutes)
+            if found.closes_at <= now:
+                raise CommandError(f"Sale {sale} closed at {found.closes_at:%Y-%m-%d %H:%M} UTC. Give --minutes.")
+            found.save(update_fields=["status", "opens_at", "closes_at"])
+        publish_sale(get_line(), found)
+        self.stdout.write(f"Sale {sale} is open until {found.closes_at:%Y-%m-%d %H:%M} UTC.")

@@ -1,0 +1,18 @@
+"""Moments: the line counts milliseconds since 1970 (UTC), the API speaks ISO 8601, the ledger stores datetimes."""
+
+from datetime import UTC, datetime
+
+
+def milliseconds(moment: datetime) -> int:
+    """Milliseconds since 1970, UTC."""
+    return int(moment.timestamp() * 1000)
+
+
+def from_milliseconds(value: int) -> datetime:
+    """The moment that is so many milliseconds after 1970, UTC."""
+    return datetime.fromtimestamp(value / 1000, UTC)
+
+
+def iso(value: int) -> str:
+    """ISO 8601 in UTC, such as ``2026-11-21T12:15:00.000Z``, of milliseconds since 1970."""
+    return from_milliseconds(value).isoformat(timespec="milliseconds").replace("+00:00", "Z")

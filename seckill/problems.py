@@ -1,0 +1,61 @@
+"""Problems: every error the API can answer, as RFC 9457 describes them, each with a stable code."""
+
+import json
+from dataclasses import dataclass
+from enum import Enum
+
+MEDIA_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemType:
+    """A kind of error."""
+
+    status: int
+    title: str
+
+
+class Problem(Enum):
+    """The kinds; a member's name in lower case is its code."""
+
+    BAD_REQUEST = ProblemType(400, "The request is not understood")
+    INVALID = ProblemType(400, "Some fields are not valid")
+    BAD_PASS = ProblemType(401, "This pass is not valid here")
+    NOT_LOGGED_IN = ProblemType(401, "Log in first")
+    BAD_CREDENTIALS = ProblemType(401, "User name and password do not match")
+    FORBIDDEN = ProblemType(403, "Not allowed")
+    NOT_OPEN = ProblemType(403, "The sale has not opened yet")
+    PAUSED = ProblemType(403, "The sale is paused")
+    CLOSED = ProblemType(403, "The sale is over")
+    NOT_FOUND = ProblemType(404, "There is no such thing here")
+    METHOD_NOT_ALLOWED = ProblemType(405, "This address does not take that method")
+    NOT_ACCEPTABLE = ProblemType(406, "The answer is JSON only")
+    SOLD_OUT = ProblemType(409, "Sold out")
+    ORDER_DECIDED = ProblemType(409, "The order is not waiting for payment any more")
+    TOO_LARGE = ProblemType(413, "The request is too large")
+    UNSUPPORTED_MEDIA_TYPE = ProblemType(415, "The request has to be JSON")
+    THROTTLED = ProblemType(429, "Too many requests")
+    INTERNAL = ProblemType(500, "Something broke on our side")
+    RECOVERING = ProblemType(503, "The line is being restored: try again in a moment")
+    UNAVAILABLE = ProblemType(503, "A part of the shop is out of reach: try again in a moment")
+
+    @property
+    def code(self) -> str:
+        """The stable name that programs compare."""
+        return self.name.lower()
+
+    def document(self, detail: str = "", **more: object) -> dict[str, object]:
+        """The problem document; ``more`` are extension members."""
+        document: dict[str, object] = {
+            "type": f"urn:seckill:problem:{self.code}",
+            "title": self.value.title,
+            "status": self.value.status,
+            "code": self.code,
+        }
+        if detail:
+            document["detail"] = detail
+        return document | more
+
+    def body(self, detail: str = "", **more: object) -> bytes:
+        """The problem document as JSON."""
+        return json.dumps(self.document(detail, **more)).encode()

@@ -1,0 +1,1 @@
+"""The web: Django behind the gate. JSON API, pages, admin."""

@@ -1,0 +1,26 @@
+"""The JSON API behind the gate; purchase, tickets and progress are the gate's (`seckill.gate.routes`)."""
+
+from django.urls import path, re_path
+
+from seckill.web.account_api import LoginApi, LogoutApi, MeApi, RegisterApi
+from seckill.web.banner_api import BannersApi
+from seckill.web.order_api import CancelApi, OrderApi, OrdersApi, PayApi
+from seckill.web.sale_api import PassApi, SaleApi, SalesApi, SyncPurchaseApi
+from seckill.web.unknown_api import UnknownApi
+
+urlpatterns = [
+    path("auth/register", RegisterApi.as_view()),
+    path("auth/login", LoginApi.as_view()),
+    path("auth/logout", LogoutApi.as_view()),
+    path("auth/me", MeApi.as_view()),
+    path("banners/", BannersApi.as_view()),
+    path("sales/", SalesApi.as_view()),
+    path("sales/<int:sale_id>/", SaleApi.as_view()),
+    path("sales/<int:sale_id>/pass", PassApi.as_view()),
+    path("sales/<int:sale_id>/purchase/sync", SyncPurchaseApi.as_view()),
+    path("orders/", OrdersApi.as_view()),
+    path("orders/<str:number>/", OrderApi.as_view()),
+    path("orders/<str:number>/pay", PayApi.as_view()),
+    path("orders/<str:number>/cancel", CancelApi.as_view()),
+    re_path("", UnknownApi.as_view()),
+]

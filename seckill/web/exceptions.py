@@ -1,0 +1,78 @@
+"""Exceptions of views become problem documents."""
+
+import redis
+import structlog
+from django.conf import settings
+from django.core.exceptions import PermissionDenied
+from django.http import Http404
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.views import set_rollback
+
+from seckill.line.verbs import SaleUnknownError
+from seckill.problems import MEDIA_TYPE, Problem
+
+log = structlog.get_logger(__name__)
+
+PROBLEM_OF_STATUS = {
+    401: Problem.NOT_LOGGED_IN,
+    403: Problem.FORBIDDEN,
+    404: Problem.NOT_FOUND,
+    405: Problem.METHOD_NOT_ALLOWED,
+    406: Problem.NOT_ACCEPTABLE,
+    413: Problem.TOO_LARGE,
+    415: Problem.UNSUPPORTED_MEDIA_TYPE,
+    429: Problem.THROTTLED,
+}
+
+
+class ProblemError(Exception):
+    """Raised by a view to answer with a problem."""
+
+    def __init__(self, problem: Problem, detail: str = "", **more: object) -> None:
+        super().__init__(problem.code)
+        self.problem = problem
+        self.detail = detail
+        self.more = more
+
+
+def problem_response(problem: Problem, detail: str = "", headers: dict[str, str] | None = None, **more: object) -> Response:
+    """The problem as a DRF response."""
+    return Response(
+        problem.document(detail, **more), status=problem.value.status, content_type=MEDIA_TYPE, headers=headers
+    )
+
+
+def problem_handler(error: Exception, context: dict[str, object]) -> Response | None:
+    """DRF's exception handler; None lets Django answer 500 and log the traceback."""
+    set_rollback()
+    retry_after = {"Retry-After": str(settings.POLL_AFTER_SECONDS)}
+    match error:
+        case ProblemError():
+            headers = retry_after if error.problem.value.status == 503 else None  # noqa: PLR2004 (a status)
+            return problem_response(error.problem, error.detail, headers, **error.more)
+        case SaleUnknownError():
+            return problem_response(Problem.RECOVERING, headers=retry_after)
+        case redis.RedisError():
+            log.warning("redis_unavailable", error=str(error))
+            return problem_response(Problem.UNAVAILABLE, headers=retry_after)
+        case exceptions.ValidationError():
+            detail = error.detail
+            return problem_response(
+                Problem.INVALID, errors=detail if isinstance(detail, dict) else {"non_field_errors": detail}
+            )
+        case Http404():
+            return problem_response(Problem.NOT_FOUND)
+        case PermissionDenied():
+            return problem_response(Problem.FORBIDDEN)
+        case exceptions.APIException():
+            problem = PROBLEM_OF_STATUS.get(error.status_code, Problem.BAD_REQUEST)
+            if isinstance(error, exceptions.AuthenticationFailed) and getattr(error, "bad_pass", False):
+                problem = Problem.BAD_PASS
+            headers = {}
+            if getattr(error, "auth_header", None):
+                headers["WWW-Authenticate"] = error.auth_header
+            if isinstance(error, exceptions.Throttled) and error.wait is not None:
+                headers["Retry-After"] = str(int(error.wait) + 1)
+            return problem_response(problem, str(error.detail), headers)
+    return None

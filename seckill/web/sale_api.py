@@ -1,0 +1,188 @@
+"""Sales: what is on, a pass to buy, and the synchronous purchase."""
+
+from datetime import timedelta
+from typing import Any
+
+import redis
+import structlog
+from django.conf import settings
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema, extend_schema_field
+from rest_framework import serializers, status
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.throttling import ScopedRateThrottle
+from rest_framework.views import APIView
+
+from orders.models import Order
+from orders.settlement import settle
+from seckill.line import verbs
+from seckill.line.line import get_line
+from seckill.line.passes import Pass
+from seckill.line.snapshot import Snapshot
+from seckill.line.state import State, state_at
+from seckill.line.verbs import Refusal
+from seckill.models import Product, Sale
+from seckill.moment import iso, milliseconds
+from seckill.problems import Problem
+from seckill.web.authentication import BadPassError, PassAuthentication, buyer_of_user
+from seckill.web.exceptions import ProblemError
+from seckill.web.order_api import OrderSerializer
+from seckill.web.permissions import HasPass
+
+log = structlog.get_logger(__name__)
+
+# A pass stays good for a while after its sale, so that its holder can still look at the order and pay it.
+PASS_AFTER_CLOSING = timedelta(days=1)
+LISTED_AFTER_CLOSING = timedelta(days=7)
+CACHE_A_SECOND = {"Cache-Control": "public, max-age=1"}
+
+
+class SaleSerializer(serializers.ModelSerializer[Sale]):
+    """A sale as everybody sees it; ``state`` and ``remaining`` come from the line."""
+
+    class ProductSerializer(serializers.ModelSerializer[Product]):
+        """What is sold."""
+
+        class Meta:
+            model = Product
+            fields = ("name", "description", "image")
+
+    product = ProductSerializer()
+    remaining = serializers.SerializerMethodField()
+    state = serializers.SerializerMethodField()
+    server_time = serializers.SerializerMethodField()
+    pay_within_s = serializers.IntegerField(source="pay_within_seconds")
+
+    class Meta:
+        model = Sale
+        fields = (
+            "id", "product", "price", "currency", "stock", "remaining", "state", "opens_at", "closes_at", "server_time",
+            "pay_within_s",
+        )  # fmt: skip
+
+    def get_remaining(self, sale: Sale) -> int:
+        """Units neither reserved nor sold; by the ledger while Redis does not know."""
+        snapshot = self._snapshot(sale)
+        return snapshot.remaining if snapshot else sale.stock - sale.sold
+
+    @extend_schema_field(serializers.ChoiceField(choices=[state.value for state in State]))
+    def get_state(self, sale: Sale) -> str:
+        """What the sale page shows."""
+        snapshot = self._snapshot(sale)
+        if snapshot:
+            return snapshot.state()
+        return state_at(
+            milliseconds(timezone.now()),
+            opens_ms=milliseconds(sale.opens_at),
+            closes_ms=milliseconds(sale.closes_at),
+            status=sale.status,
+            units_left=sale.stock - sale.sold,
+            ended=sale.ended_at is not None,
+        )
+
+    @extend_schema_field(serializers.DateTimeField())
+    def get_server_time(self, sale: Sale) -> str:
+        """Now; a countdown goes by this clock, not by the phone's."""
+        snapshot = self._snapshot(sale)
+        return iso(snapshot.now_ms if snapshot else milliseconds(timezone.now()))
+
+    def _snapshot(self, sale: Sale) -> Snapshot | None:
+        snapshots: dict[int, Snapshot | None] = self.context["snapshots"]
+        return snapshots[sale.pk]
+
+
+def read_snapshots(sales: list[Sale]) -> dict[int, Snapshot | None]:
+    """Where the line of each sale stands; None while Redis does not know it or can't be reached."""
+    line = get_line()
+    snapshots: dict[int, Snapshot | None] = dict.fromkeys((sale.pk for sale in sales))
+    try:
+        for sale in sales:
+            snapshots[sale.pk] = line.run(verbs.snapshot(sale.pk, lease_seconds=settings.CLAIM_LEASE_SECONDS))
+    except redis.RedisError as error:
+        log.warning("redis_unavailable", error=str(error))
+    return snapshots
+
+
+class SalesApi(APIView):
+    """The sales that are on, or coming, or were over lately."""
+
+    authentication_classes = ()  # the same for everybody
+
+    @extend_schema(responses=SaleSerializer(many=True), operation_id="sales")
+    def get(self, request: Request) -> Response:
+        """200, by opening time; sales that closed more than a week ago are left out, and it lists 100 at most."""
+        sales = list(
+            Sale.objects.select_related("product").filter(closes_at__gt=timezone.now() - LISTED_AFTER_CLOSING)[:100]
+        )
+        context = {"request": request, "snapshots": read_snapshots(sales)}
+        return Response(SaleSerializer(sales, many=True, context=context).data, headers=CACHE_A_SECOND)
+
+
+class SaleApi(APIView):
+    """One sale."""
+
+    authentication_classes = ()  # the same for everybody
+
+    @extend_schema(responses=SaleSerializer, operation_id="sale")
+    def get(self, request: Request, sale_id: int) -> Response:
+        """200, or 404."""
+        sale = get_object_or_404(Sale.objects.select_related("product"), pk=sale_id)
+        context = {"request": request, "snapshots": read_snapshots([sale])}
+        return Response(SaleSerializer(sale, context=context).data, headers=CACHE_A_SECOND)
+
+
+class PassApi(APIView):
+    """The right to buy in a sale."""
+
+    permission_classes = (IsAuthenticated,)
+    throttle_classes = (ScopedRateThrottle,)
+    throttle_scope = "pass"
+
+    class OutputSerializer(serializers.Serializer[Any]):
+        """A pass, and when it can be used."""
+
+        # "pass" is a keyword of the language, so this field can't be declared by name.
+        vars()["pass"] = serializers.CharField()
+        not_before = serializers.DateTimeField()
+        expires_at = serializers.DateTimeField()
+
+    @extend_schema(request=None, responses=OutputSerializer, operation_id="issue_pass")
+    def post(self, request: Request, sale_id: int) -> Response:
+        """200 with the caller's pass, before the opening too; 403 ``closed``, 404, 429."""
+        sale = get_object_or_404(Sale, pk=sale_id)
+        if sale.status == Sale.Status.CLOSED or sale.closes_at <= timezone.now():
+            raise ProblemError(Problem.CLOSED)
+        expires_at = sale.closes_at + PASS_AFTER_CLOSING
+        token = Pass(
+            sale.pk, buyer_of_user(request.user), milliseconds(sale.opens_at), milliseconds(expires_at)
+        ).sign()
+        return Response(
+            {"pass": token, "not_before": sale.opens_at, "expires_at": expires_at},
+            headers={"Cache-Control": "no-store"},
+        )
+
+
+class SyncPurchaseApi(APIView):
+    """The purchase without the buffer: the same line, the same ledger, the same answer, but inside the request."""
+
+    authentication_classes = (PassAuthentication,)
+    permission_classes = (HasPass,)
+
+    @extend_schema(request=None, responses={201: OrderSerializer}, operation_id="purchase_sync")
+    def post(self, request: Request, sale_id: int) -> Response:
+        """201 with the order, the same one when asked again; 409 ``sold_out`` while no unit is left."""
+        buyer_pass: Pass = request.auth
+        if buyer_pass.sale_id != sale_id:
+            raise BadPassError("It is a pass for another sale.")
+        line = get_line()
+        place = line.run(verbs.admit(sale_id, [buyer_pass.buyer])).places[0]
+        if isinstance(place, Refusal):
+            raise ProblemError(Problem[place.name])
+        settle(line, sale_id, place)
+        order = Order.objects.select_related("sale__product").filter(sale=sale_id, buyer=buyer_pass.buyer).first()
+        if order is None:
+            raise ProblemError(Problem.SOLD_OUT, place=place)
+        return Response(OrderSerializer(order).data, status=status.HTTP_201_CREATED)

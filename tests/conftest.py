@@ -1,0 +1,56 @@
+"""What tests share: an empty Valkey, a line on it, and sales made to measure."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import redis
+from django.core.cache import cache
+from django.utils import timezone
+
+from orders.reconciliation import publish_sale
+from seckill.line.line import Line, get_line
+from seckill.models import Product, Sale
+from tests import servers
+
+MakeSale = Callable[..., Sale]
+
+
+@pytest.fixture(autouse=True)
+def _empty_valkey() -> Iterator[None]:
+    """Every test begins with an empty server, and leaves no connection behind."""
+    with redis.Redis.from_url(servers.valkey.url(0)) as client:
+        client.flushall()
+    yield
+    cache.close()
+
+
+@pytest.fixture
+def line() -> Line:
+    """The line of this process."""
+    return get_line()
+
+
+@pytest.fixture
+def make_sale(db: None, line: Line) -> MakeSale:  # noqa: ARG001 (sales need the database)
+    """A function that makes a sale, open for an hour unless told otherwise, and publishes it to the line."""
+
+    def make(*, stock: int = 3, opens_in: float = -60, closes_in: float = 3600, publish: bool = True, **more: Any) -> Sale:
+        product, _ = Product.objects.get_or_create(name="Copper kettle")
+        now = timezone.now()
+        sale = Sale.objects.create(
+            product=product,
+            stock=stock,
+            price=more.pop("price", Decimal("19.90")),
+            opens_at=now + timedelta(seconds=opens_in),
+            closes_at=now + timedelta(seconds=closes_in),
+            **more,
+        )
+        if publish:
+            publish_sale(line, sale)
+            sale.refresh_from_db()
+        return sale
+
+    return make
