@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from kombu import Queue
+from kombu.entity import Exchange, Queue
 
 broker_url = settings.CELERY_BROKER_URL
 broker_connection_retry_on_startup = True
@@ -30,7 +30,7 @@ enable_utc = True
 timezone = "UTC"
 
 imports = ["celery_task.order_task", "celery_task.home_task", "celery_task.user_task"]
-task_queues = [Queue("orders"), Queue("home")]
+task_queues = [Queue(name, Exchange(name), routing_key=name) for name in ("orders", "home")]
 task_default_queue = "home"
 task_routes = {"celery_task.order_task.*": {"queue": "orders"}}
 

@@ -13,3 +13,5 @@ timeout = 30
 graceful_timeout = 20
 accesslog = None  # a line a request would cost more than the request
 errorlog = "-"
+control_socket_disable = True  # nobody talks to it, and it would be a file in the home directory
+control_socket_disable = True  # it would be a file in the home directory, shared by every gunicorn of this user

@@ -69,7 +69,9 @@ def rebuild_line(line: Line, sale_id: int, *, broken_epoch: int | None) -> None:
         seen = line.run(verbs.snapshot(sale_id, lease_seconds=settings.CLAIM_LEASE_SECONDS))
         if seen is not None and seen.epoch != broken_epoch:
             return
-        line_lost = sale.epoch > 0 and sale.opens_at <= timezone.now() and not line.client.exists(sale_keys(sale_id).line)
+        line_lost = (
+            sale.epoch > 0 and sale.opens_at <= timezone.now() and not line.client.exists(sale_keys(sale_id).line)
+        )
         line.forget(sale_id)
         decided = 0  # every place up to it has an order
         for orders in _chunks(Order.objects.filter(sale=sale).order_by("place").iterator(), verbs.RESTORE_CHUNK):

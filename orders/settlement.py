@@ -61,7 +61,7 @@ def write_orders(claim: verbs.Claim) -> list[tuple[str, Outcome]]:
     keep that one. Where Redis promised more than the ledger has, or a place that is somebody else's, the buyer is left
     out of the answer: Redis is wrong then, and has to be rebuilt.
     """
-    buyers = dict((buyer, place) for place, buyer in claim.places)
+    buyers = {buyer: place for place, buyer in claim.places}
     with transaction.atomic():
         sale = Sale.objects.select_for_update().get(pk=claim.sale_id)
         present = list(

@@ -1,10 +1,11 @@
 """``python -m seckill.demo``: the whole shop on this machine, with nothing installed but this project.
 
-An embedded Valkey (unless REDIS_URL names a server), SQLite (unless DATABASE_URL does), gunicorn with gate and Django, a
-Celery worker and beat. One of them ending ends all. Everything it writes is below ``var/``.
+An embedded Valkey (unless REDIS_URL names a server), SQLite (unless DATABASE_URL does), gunicorn with gate and Django,
+a Celery worker and beat. One of them ending ends all. Everything it writes is below ``var/``.
 """
 
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -16,12 +17,14 @@ from pathlib import Path
 from shlex import join
 
 from honcho.manager import Manager
+from honcho.printer import Message, Printer
 
 from seckill.embedded.ports import free_port, is_taken
 from seckill.embedded.valkey import Valkey
 
 PROJECT = Path(__file__).resolve().parent.parent
 READY_SECONDS_MAX = 90
+ASKED_TO_STOP = (130, 143)  # honcho's exit status after Ctrl-C and SIGTERM
 
 
 def main() -> int:
@@ -50,7 +53,8 @@ def main() -> int:
             return 1
 
     print("Starting the servers …", flush=True)
-    manager = Manager()
+    printer = FirstToStop(sys.stdout)
+    manager = Manager(printer)
     commands = {
         "web": [sys.executable, "-m", "gunicorn", "-c", "deploy/gunicorn.conf.py", "seckill.asgi"],
         "worker": [
@@ -67,7 +71,23 @@ def main() -> int:
     threading.Thread(target=announce, args=(port, manager), daemon=True).start()
     manager.loop()
     print("The demo has stopped. Its data is kept: the next start continues with it (make clean forgets it).")
-    return 0 if manager.returncode in (130, 143) else (manager.returncode or 1)
+    if manager.returncode in ASKED_TO_STOP:
+        return 0
+    print(f"It stopped because {printer.name} ended by itself.", file=sys.stderr)
+    return 1
+
+
+class FirstToStop(Printer):  # type: ignore[misc]  # honcho is untyped
+    """Prints what honcho prints, and remembers which process stopped first."""
+
+    name = "nothing"
+
+    def write(self, message: Message) -> None:
+        """Print one line."""
+        stopped = re.fullmatch(r"(\w+) stopped \(rc=-?\d+\)\n", message.data) if message.name == "system" else None
+        if stopped and self.name == "nothing":
+            self.name = stopped[1]
+        super().write(message)
 
 
 def demo_environment(var: Path, port: int) -> dict[str, str]:
@@ -110,8 +130,8 @@ def announce(port: int, manager: Manager) -> None:
         except (urllib.error.URLError, OSError):
             time.sleep(0.2)
         else:
-            print(f"ready {address}", flush=True)
-            print(f"admin {address}/admin/ (admin / {'DEMO_ADMIN_PASSWORD' if os.environ.get('DEMO_ADMIN_PASSWORD') else 'admin'})", flush=True)
+            password = "DEMO_ADMIN_PASSWORD" if "DEMO_ADMIN_PASSWORD" in os.environ else "admin"
+            print(f"ready {address}\nadmin {address}/admin/ (admin / {password})", flush=True)
             return
     print(f"Not ready after {READY_SECONDS_MAX} s: stopping.", file=sys.stderr, flush=True)
     manager.terminate()

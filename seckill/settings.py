@@ -21,10 +21,11 @@ env.read_env(VAR_DIR / "demo.env")  # the demo's addresses, so that ./manage.py 
 DEBUG = env.bool("DEBUG", default=False)
 INSECURE_SECRET_KEY = "insecure-key-for-development-only"  # noqa: S105 (it is public, and refused below)
 SECRET_KEY = env.str("SECRET_KEY", default=INSECURE_SECRET_KEY if DEBUG else "")
-if not DEBUG and (SECRET_KEY == INSECURE_SECRET_KEY or len(SECRET_KEY) < 32):
+SECRET_KEY_CHARS_MIN = 32
+if not DEBUG and (SECRET_KEY == INSECURE_SECRET_KEY or len(SECRET_KEY) < SECRET_KEY_CHARS_MIN):
     raise ImproperlyConfigured(
-        "SECRET_KEY must be set to a secret of at least 32 characters (passes and tickets are signed with it). "
-        "Make one: python -c 'import secrets; print(secrets.token_urlsafe(48))'"
+        f"SECRET_KEY must be set to a secret of at least {SECRET_KEY_CHARS_MIN} characters:"
+        " passes and tickets are signed with it. Make one: python -c 'import secrets; print(secrets.token_urlsafe(48))'"
     )
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])  # old keys: still verify, never sign
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
@@ -91,7 +92,9 @@ TEMPLATES = [
 ]
 
 # --- Database: the ledger ---------------------------------------------------------------------------------------
-DATABASES: dict[str, dict[str, Any]] = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR}/db.sqlite3")}
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR}/db.sqlite3")
+}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # IMMEDIATE takes the write lock when a transaction begins: readers never turn writers half-way and deadlock.
     DATABASES["default"]["TEST"] = {"NAME": VAR_DIR / "test.sqlite3"}  # a file, as in real use: threads share it

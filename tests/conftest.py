@@ -37,7 +37,9 @@ def line() -> Line:
 def make_sale(db: None, line: Line) -> MakeSale:  # noqa: ARG001 (sales need the database)
     """A function that makes a sale, open for an hour unless told otherwise, and publishes it to the line."""
 
-    def make(*, stock: int = 3, opens_in: float = -60, closes_in: float = 3600, publish: bool = True, **more: Any) -> Sale:
+    def make(
+        *, stock: int = 3, opens_in: float = -60, closes_in: float = 3600, publish: bool = True, **more: Any
+    ) -> Sale:
         product, _ = Product.objects.get_or_create(name="Copper kettle")
         now = timezone.now()
         sale = Sale.objects.create(

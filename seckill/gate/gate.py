@@ -130,7 +130,7 @@ class Gate:
         if outcome is not None:
             return json_answer(200, {"status": "released", "reason": outcome.reason})
         if place is None:
-            _, place = await self._line.run(verbs.rejoin(ticket.sale_id, ticket.buyer, ticket.place))
+            place = (await self._line.run(verbs.rejoin(ticket.sale_id, ticket.buyer, ticket.place)))[1]
             if place == 0:
                 return self._sold_out(snapshot)
             log.info("rejoined", sale=ticket.sale_id, place_before=ticket.place, place=place)
@@ -140,9 +140,7 @@ class Gate:
         return self._waiting(seen, snapshot, place)
 
     @staticmethod
-    def _waiting(
-        seen: SeenSale, snapshot: Snapshot, place: int, renewed: dict[str, object] | None = None
-    ) -> Answer:
+    def _waiting(seen: SeenSale, snapshot: Snapshot, place: int, renewed: dict[str, object] | None = None) -> Answer:
         if snapshot.ended_ms:
             return Gate._sold_out(snapshot)
         document: dict[str, object] = {"place": place, "poll_after_s": settings.POLL_AFTER_SECONDS, **(renewed or {})}
@@ -155,9 +153,7 @@ class Gate:
 
     @staticmethod
     def _sold_out(snapshot: Snapshot) -> Answer:
-        return json_answer(
-            200, {"status": "sold_out", "sold_out_at": iso(snapshot.sold_out_ms or snapshot.ended_ms)}
-        )
+        return json_answer(200, {"status": "sold_out", "sold_out_at": iso(snapshot.sold_out_ms or snapshot.ended_ms)})
 
     # --- progress -----------------------------------------------------------------------------------------------
 
@@ -170,7 +166,7 @@ class Gate:
         snapshot = seen.snapshot
         if snapshot is None:
             return await self._unknown(sale_id)
-        now_ms = seen.now_ms()
+        now_ms = seen.now_ms(snapshot)
         return json_answer(
             200,
             {
@@ -205,5 +201,8 @@ class Gate:
         if time.monotonic() - read_at > KNOWN_SALES_SECONDS:
             sales = frozenset(await sync_to_async(lambda: list(Sale.objects.values_list("pk", flat=True)))())
             self._known_sales = (time.monotonic(), sales)
-        return problem_answer(Problem.RECOVERING, "", RETRY_AFTER) if sale_id in sales else problem_answer(Problem.NOT_FOUND)
-
+        return (
+            problem_answer(Problem.RECOVERING, "", RETRY_AFTER)
+            if sale_id in sales
+            else problem_answer(Problem.NOT_FOUND)
+        )

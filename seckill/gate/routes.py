@@ -23,6 +23,7 @@ class GateRoutes:
         self._gate: Gate | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or the start and end of the process."""
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
             return

@@ -23,10 +23,9 @@ class SeenSale:
     places_per_second: float = 0.0
     rate_from: tuple[float, int] = (0.0, 0)  #: (read_at, pointer) where measuring the present rate began
 
-    def now_ms(self) -> int:
-        """Redis' clock now, as far as this process can tell."""
-        assert self.snapshot is not None
-        return self.snapshot.now_ms + int((time.monotonic() - self.read_at) * 1000)
+    def now_ms(self, snapshot: Snapshot) -> int:
+        """Redis' clock now, as far as this process can tell from the snapshot it holds."""
+        return snapshot.now_ms + int((time.monotonic() - self.read_at) * 1000)
 
     def eta_seconds(self, ahead: int) -> int | None:
         """How long until ``ahead`` places are decided, at the present rate; None while nothing moves."""

@@ -3,22 +3,24 @@
 from collections.abc import Sequence
 from dataclasses import astuple
 from functools import cache
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import redis
 import redis.asyncio
 from django.conf import settings
 from redis.backoff import ExponentialBackoff
-from redis.commands.core import AsyncScript, Script
 
 from seckill.line.keys import sale_keys
 from seckill.line.outcome import Outcome, decode
 from seckill.line.verbs import LUA_DIR, Verb
 
+if TYPE_CHECKING:
+    from redis.commands.core import AsyncScript, Script
+
 T = TypeVar("T")
 
-# Every script may run twice with the same answer, so a lost reply is simply asked for again. Together with the time-outs
-# this keeps a call that can't succeed below two seconds.
+# Every script may run twice with the same answer, so a lost reply is simply asked for again. Together with the
+# time-outs this keeps a gate's call that can't succeed below two seconds.
 RETRIES = 2
 BACKOFF = ExponentialBackoff(cap=0.2, base=0.02)
 SOCKET_TIMEOUT_SECONDS = 0.6
@@ -49,7 +51,7 @@ class Line:
 
     def length(self, sale_id: int) -> int:
         """How many places were given out."""
-        return cast("int", self.client.llen(sale_keys(sale_id).line))
+        return self.client.llen(sale_keys(sale_id).line)
 
     def forget(self, sale_id: int) -> None:
         """Make a sale unknown, so that nobody is admitted or settled from here on; who stands in line stays there."""

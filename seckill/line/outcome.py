@@ -12,6 +12,7 @@ class Confirmed:
     pay_before_ms: int  #: milliseconds since 1970, UTC
 
     def encode(self) -> str:
+        """As the line stores it."""
         return f"c {self.order} {self.pay_before_ms}"
 
 
@@ -22,6 +23,7 @@ class Released:
     reason: Literal["cancelled", "expired"]
 
     def encode(self) -> str:
+        """As the line stores it."""
         return f"r {self.reason}"
 
 

@@ -38,5 +38,3 @@ class Pass:
         """The pass in ``token``; whether it has expired is the caller's to ask. Raises BadTokenError."""
         sale_id, buyer, not_before_ms, expires_ms = _signer().verify(token).split(" ")
         return cls(int(sale_id), buyer, int(not_before_ms), int(expires_ms))
-
-

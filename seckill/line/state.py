@@ -10,14 +10,14 @@ class State(StrEnum):
 
     SCHEDULED = "scheduled"  #: opens later
     OPEN = "open"  #: admits buyers and has units left
-    SOLD_OUT = "sold_out"  #: no unit left; who joins now is on the waitlist, until it is certain that nothing comes back
+    SOLD_OUT = (
+        "sold_out"  #: no unit left; who joins now is on the waitlist, until it is certain that nothing comes back
+    )
     PAUSED = "paused"  #: the shop holds admission for a moment
     CLOSED = "closed"  #: the window is over, or the shop ended the sale
 
 
-def state_at(
-    now_ms: int, *, opens_ms: int, closes_ms: int, status: str, units_left: int, ended: bool
-) -> State:
+def state_at(now_ms: int, *, opens_ms: int, closes_ms: int, status: str, units_left: int, ended: bool) -> State:
     """The state at ``now_ms`` (all times in milliseconds since 1970, UTC)."""
     if status == Sale.Status.CLOSED or now_ms >= closes_ms:
         return State.CLOSED

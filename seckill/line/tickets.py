@@ -29,5 +29,3 @@ class Ticket:
         """The ticket in ``token``. Raises BadTokenError."""
         sale_id, place, buyer, epoch = _signer().verify(token).split(" ")
         return cls(int(sale_id), int(place), buyer, int(epoch))
-
-

@@ -22,7 +22,7 @@ RESTORE_CHUNK = 300  #: orders in one call of `restore`
 
 
 class SaleUnknownError(Exception):
-    """Redis does not know this sale: it was never loaded, or Redis forgot. Neither sold out nor free: ask again later."""
+    """Redis does not know this sale: it was never loaded, or Redis forgot. Neither sold out nor free: ask later."""
 
     def __init__(self, sale_id: int) -> None:
         super().__init__(f"sale {sale_id} is unknown to Redis")
@@ -50,6 +50,7 @@ class SaleConfig:
     line_limit: int
 
     def args(self) -> list[int | str]:
+        """In the order the scripts expect."""
         return [self.stock_total, self.opens_ms, self.closes_ms, self.status, self.line_limit]
 
 
@@ -90,6 +91,10 @@ def _known(sale_id: int, reply: list[Any]) -> list[Any]:
     if not reply:
         raise SaleUnknownError(sale_id)
     return reply
+
+
+def _first(reply: list[Any]) -> int:
+    return int(reply[0])
 
 
 def admit(sale_id: int, buyers: Sequence[str]) -> Verb[Admission]:
@@ -137,7 +142,7 @@ def confirm(claim: Claim, outcomes: Iterable[tuple[str, Outcome]]) -> Verb[int]:
 
 
 def release(sale_id: int, outcomes: Iterable[tuple[str, Released]]) -> Verb[int]:
-    """Give back the units of (buyer, outcome) pairs, once each; gives how many went back now. Raises SaleUnknownError."""
+    """Give back the units of (buyer, outcome) pairs, once each; gives how many went back. Raises SaleUnknownError."""
     keys = sale_keys(sale_id)
     flat = chain.from_iterable((buyer, outcome.encode()) for buyer, outcome in outcomes)
     return Verb(
@@ -151,8 +156,10 @@ def release(sale_id: int, outcomes: Iterable[tuple[str, Released]]) -> Verb[int]
 def restore(sale_id: int, orders: Iterable[tuple[int, str, Outcome]]) -> Verb[int]:
     """Put (place, buyer, outcome) of the ledger back, at most `RESTORE_CHUNK` of them, ascending by place."""
     keys = sale_keys(sale_id)
-    flat = chain.from_iterable((place, buyer, outcome.encode()) for place, buyer, outcome in orders)
-    return Verb("restore", [keys.line, keys.places, keys.outcomes], list(flat), lambda reply: int(reply))  # type: ignore[call-overload]  # this script answers a bare number
+    args: list[int | str] = []
+    for place, buyer, outcome in orders:
+        args += [place, buyer, outcome.encode()]
+    return Verb("restore", [keys.line, keys.places, keys.outcomes], args, _first)
 
 
 def rebuild(
@@ -164,7 +171,7 @@ def rebuild(
         "rebuild",
         [keys.meta, keys.stock, keys.pointer, keys.pending],
         [epoch, stock, pointer, int(rejoin_seconds * 1000), *config.args(), ended_ms],
-        lambda reply: int(reply),  # type: ignore[call-overload]  # this script answers a bare number
+        _first,
     )
 
 
@@ -182,9 +189,7 @@ def rejoin(sale_id: int, buyer: str, place: int) -> Verb[tuple[int, int]]:
 def configure(sale_id: int, config: SaleConfig) -> Verb[int]:
     """Take over what the shop changed; gives the units left. Raises SaleUnknownError."""
     keys = sale_keys(sale_id)
-    return Verb(
-        "configure", [keys.meta, keys.stock], config.args(), lambda reply: int(_known(sale_id, reply)[1])
-    )
+    return Verb("configure", [keys.meta, keys.stock], config.args(), lambda reply: int(_known(sale_id, reply)[1]))
 
 
 def finish(sale_id: int) -> Verb[int]:
@@ -207,5 +212,3 @@ def snapshot(sale_id: int, *, lease_seconds: float) -> Verb[Snapshot | None]:
         [int(lease_seconds * 1000)],
         Snapshot.parse,
     )
-
-

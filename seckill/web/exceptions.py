@@ -70,9 +70,9 @@ def problem_handler(error: Exception, context: dict[str, object]) -> Response | 
             if isinstance(error, exceptions.AuthenticationFailed) and getattr(error, "bad_pass", False):
                 problem = Problem.BAD_PASS
             headers = {}
-            if getattr(error, "auth_header", None):
-                headers["WWW-Authenticate"] = error.auth_header
-            if isinstance(error, exceptions.Throttled) and error.wait is not None:
-                headers["Retry-After"] = str(int(error.wait) + 1)
+            if scheme := getattr(error, "auth_header", None):
+                headers["WWW-Authenticate"] = scheme
+            if wait_seconds := getattr(error, "wait", None):
+                headers["Retry-After"] = str(int(wait_seconds) + 1)
             return problem_response(problem, str(error.detail), headers)
     return None

@@ -1,7 +1,7 @@
 """Sales: what is on, a pass to buy, and the synchronous purchase."""
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import redis
 import structlog
@@ -97,7 +97,7 @@ class SaleSerializer(serializers.ModelSerializer[Sale]):
 def read_snapshots(sales: list[Sale]) -> dict[int, Snapshot | None]:
     """Where the line of each sale stands; None while Redis does not know it or can't be reached."""
     line = get_line()
-    snapshots: dict[int, Snapshot | None] = dict.fromkeys((sale.pk for sale in sales))
+    snapshots: dict[int, Snapshot | None] = dict.fromkeys(sale.pk for sale in sales)
     try:
         for sale in sales:
             snapshots[sale.pk] = line.run(verbs.snapshot(sale.pk, lease_seconds=settings.CLAIM_LEASE_SECONDS))
@@ -174,7 +174,7 @@ class SyncPurchaseApi(APIView):
     @extend_schema(request=None, responses={201: OrderSerializer}, operation_id="purchase_sync")
     def post(self, request: Request, sale_id: int) -> Response:
         """201 with the order, the same one when asked again; 409 ``sold_out`` while no unit is left."""
-        buyer_pass: Pass = request.auth
+        buyer_pass = cast("Pass", request.auth)  # HasPass saw to it
         if buyer_pass.sale_id != sale_id:
             raise BadPassError("It is a pass for another sale.")
         line = get_line()

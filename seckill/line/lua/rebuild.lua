@@ -6,12 +6,12 @@
         line was lost comes back in its old order; 0 = no wait)
         5 stock total  6 opens_ms  7 closes_ms  8 status  9 line_limit  10 ended_ms (0 = not ended)
 
-  Result: the epoch of the sale
+  Result: {epoch of the sale}
 
   An epoch that is not newer than the present one changes nothing, so it may run twice.
 ]]
 local present = tonumber(redis.call('HGET', KEYS[1], 'epoch'))
-if present and present >= tonumber(ARGV[1]) then return present end
+if present and present >= tonumber(ARGV[1]) then return {present} end
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 local rejoin_until_ms = 0
@@ -24,4 +24,4 @@ redis.call('HSET', KEYS[1],
   'epoch', ARGV[1], 'stock_total', ARGV[5], 'opens_ms', ARGV[6], 'closes_ms', ARGV[7], 'status', ARGV[8],
   'line_limit', ARGV[9], 'ended_ms', ARGV[10], 'rejoin_until_ms', string.format('%d', rejoin_until_ms),
   'sold_out_ms', tonumber(ARGV[2]) > 0 and '0' or string.format('%d', now_ms))
-return tonumber(ARGV[1])
+return {tonumber(ARGV[1])}

@@ -4,7 +4,7 @@
   KEYS: 1 line  2 places  3 outcomes
   ARGV: for each order, by place: place, buyer, outcome; at most 300 orders
 
-  Result: number of orders
+  Result: {number of orders}
 
   The ledger wins: a different buyer found at that place loses it, and joins again at the end when polling.
   Twice with the same arguments: the same line.
@@ -25,4 +25,4 @@ for index = 1, #ARGV, 3 do
   redis.call('HSET', KEYS[2], buyer, place)
   redis.call('HSET', KEYS[3], buyer, ARGV[index + 2])
 end
-return #ARGV / 3
+return {#ARGV / 3}

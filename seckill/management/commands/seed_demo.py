@@ -41,7 +41,9 @@ class Command(BaseCommand):
             self.stdout.write("There are sales already: nothing added.")
             return
         now = timezone.now()
-        kettle = self._product("Copper kettle", "Hand-hammered, 1.2 litres, whistles in G.", (196, 98, 45), (120, 44, 32))
+        kettle = self._product(
+            "Copper kettle", "Hand-hammered, 1.2 litres, whistles in G.", (196, 98, 45), (120, 44, 32)
+        )
         lamp = self._product("Night lamp", "Walnut foot, linen shade, dims by a touch.", (38, 70, 83), (20, 33, 61))
         first = Sale.objects.create(
             product=kettle, price=Decimal("19.90"), stock=stock, opens_at=now - timedelta(minutes=1),
@@ -67,7 +69,7 @@ class Command(BaseCommand):
     @staticmethod
     def _product(name: str, description: str, light: Colour, dark: Colour) -> Product:
         product = Product(name=name, description=description)
-        product.image.save(f"{name.split()[-1]}.png", _picture((800, 800), light, dark, len(name)))
+        product.image.save(f"{name.rsplit(maxsplit=1)[-1]}.png", _picture((800, 800), light, dark, len(name)))
         return product
 
 

@@ -1,0 +1,136 @@
+"""A crowd of 2,000 for 100 units, on real processes."""
+
+import asyncio
+import re
+import signal
+import sqlite3
+from collections import Counter
+
+import httpx
+import psycopg
+
+from tests.shop.conftest import OpenShop
+from tests.shop.crowd import Crowd
+from tests.shop.processes import Shop, await_that
+
+BUYERS = 2000
+STOCK = 100
+
+
+def orders_of(shop: Shop) -> list[tuple[int, str, str]]:
+    """(place, buyer, status) of every order of sale 1, by place, from the ledger itself."""
+    query = "SELECT place, buyer, status FROM orders_order WHERE sale_id = 1 ORDER BY place"
+    url = shop.environment["DATABASE_URL"]
+    if url.startswith("sqlite"):
+        with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
+            return list(connection.execute(query))
+    with psycopg.connect(url) as connection:
+        return [(place, buyer, status) for place, buyer, status in connection.execute(query)]
+
+
+def assert_sold_to_the_first(shop: Shop, crowd: Crowd) -> None:
+    """100 orders, held by places 1-100, and everybody else knows."""
+    assert set(crowd.statuses) <= {200, 202}, crowd.statuses
+    assert crowd.statuses[202] == BUYERS
+    assert sorted(place for place, _ in crowd.tickets.values()) == list(range(1, BUYERS + 1))
+    assert crowd.told("confirmed") == list(range(1, STOCK + 1))
+    assert sorted(crowd.told("waitlisted") + crowd.told("sold_out")) == list(range(STOCK + 1, BUYERS + 1))
+    orders = orders_of(shop)
+    assert [place for place, _, _ in orders] == list(range(1, STOCK + 1))
+    assert Counter(status for _, _, status in orders) == {"pending": STOCK}
+    assert len({buyer for _, buyer, _ in orders}) == STOCK
+    progress = shop.progress()
+    assert (progress["state"], progress["remaining"], progress["admitted"]) == ("sold_out", 0, BUYERS)
+    assert "sale 1: agrees" in shop.manage("reconcile")
+
+
+def test_two_thousand_buyers_for_a_hundred_units(open_shop: OpenShop) -> None:
+    shop = open_shop(stock=STOCK)
+    passes = shop.manage("issue_passes", "1", "--count", str(BUYERS)).split()
+    crowd = Crowd()
+
+    async def rush() -> None:
+        await crowd.buy(shop.address, passes)
+        await crowd.poll(shop.address, seconds_max=30)
+
+    asyncio.run(rush())
+
+    assert_sold_to_the_first(shop, crowd)
+    again = Crowd()
+    asyncio.run(again.buy(shop.address, passes[:50]))
+    assert again.tickets == {buyer_pass: crowd.tickets[buyer_pass] for buyer_pass in passes[:50]}
+    assert len(orders_of(shop)) == STOCK
+
+
+def test_the_worker_is_killed_in_the_middle(open_shop: OpenShop) -> None:
+    shop = open_shop(stock=STOCK)
+    passes = shop.manage("issue_passes", "1", "--count", str(BUYERS)).split()
+    crowd = Crowd()
+
+    async def rush() -> None:
+        buying = asyncio.create_task(crowd.buy(shop.address, passes))
+        while len(crowd.tickets) < STOCK // 4:  # noqa: ASYNC110 (watched from outside, as an operator would)
+            await asyncio.sleep(0.001)
+        shop.end("worker", signal.SIGKILL)
+        await buying
+        shop.start("worker")
+        await crowd.poll(shop.address, seconds_max=40)
+
+    asyncio.run(rush())
+
+    assert_sold_to_the_first(shop, crowd)
+
+
+def test_purchases_are_accepted_while_no_worker_runs(open_shop: OpenShop) -> None:
+    shop = open_shop(stock=STOCK)
+    passes = shop.manage("issue_passes", "1", "--count", str(BUYERS)).split()
+    shop.end("worker")
+    crowd = Crowd()
+
+    asyncio.run(crowd.buy(shop.address, passes))
+
+    assert crowd.statuses == {202: BUYERS}
+    assert orders_of(shop) == []
+    assert shop.progress()["waiting"] == BUYERS
+
+    shop.start("worker")
+    asyncio.run(crowd.poll(shop.address, seconds_max=40))
+    assert_sold_to_the_first(shop, crowd)
+
+
+def test_a_banner_changed_in_sql_shows_by_itself(open_shop: OpenShop) -> None:
+    shop = open_shop()
+    address = f"{shop.address}/api/banners/"
+    await_that("the cache is filled", lambda: httpx.get(address).headers["X-Cache"] == "hit")
+    update = "UPDATE seckill_banner SET title = 'Seventeen left' WHERE id = 1"
+    url = shop.environment["DATABASE_URL"]
+    if url.startswith("sqlite"):
+        with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
+            connection.execute(update)
+    else:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(update)
+    await_that("the new title", lambda: httpx.get(address).json()[0]["title"] == "Seventeen left", seconds_max=6)
+    assert httpx.get(address).headers["X-Cache"] == "hit"
+
+
+def test_a_unit_not_paid_for_goes_to_the_next_in_line(open_shop: OpenShop) -> None:
+    shop = open_shop(stock=1)
+    first, second = shop.manage("issue_passes", "1", "--count", "2").split()
+    crowd = Crowd()
+    asyncio.run(crowd.buy(shop.address, [first, second], connections=1))
+    asyncio.run(crowd.poll(shop.address, seconds_max=20))
+    assert crowd.told("confirmed") == [1]
+    assert crowd.told("waitlisted") == [2]
+
+    number = crowd.outcomes[1]["order"]
+    answer = httpx.post(f"{shop.address}/api/orders/{number}/cancel", headers={"Authorization": f"Bearer {first}"})
+    assert answer.json()["status"] == "cancelled"
+
+    def status_of(buyer_pass: str) -> object:
+        return httpx.get(f"{shop.address}/api/tickets/{crowd.tickets[buyer_pass][1]}").json()["status"]
+
+    await_that("the second buyer is next", lambda: status_of(second) == "confirmed", seconds_max=15)
+    assert status_of(first) == "released"
+    assert [(place, status) for place, _, status in orders_of(shop)] == [(1, "cancelled"), (2, "pending")]
+    assert re.search(r"settled.*places=2-2", shop.log("worker"))
