@@ -13,7 +13,10 @@ demo: .venv/product ## run the shop on this machine: PORT=8000 DEMO_STOCK=100
 	@PORT=$(PORT) DEMO_STOCK=$(DEMO_STOCK) exec $(BIN)/python -m seckill.demo
 
 test: .venv/development ## run every test, on real servers
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@echo "The ledger on SQLite …"
+	@DATABASE_URL=sqlite:///ledger.sqlite3 $(BIN)/python -m pytest -q tests/orders
+	@echo "Everything on PostgreSQL …"
+	@$(BIN)/python -m pytest
 
 lint: .venv/development ## ruff, mypy strict, import layers, missing migrations
 	$(BIN)/ruff check .

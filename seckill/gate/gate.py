@@ -8,6 +8,7 @@ import redis
 import structlog
 from asgiref.sync import sync_to_async
 from django.conf import settings
+from django.db import DatabaseError, connection
 
 from seckill.gate.answer import NO_STORE, Answer, json_answer, problem_answer
 from seckill.gate.doorbell import Doorbell
@@ -191,18 +192,29 @@ class Gate:
         return problem_answer(Problem.BAD_PASS, detail, (b"www-authenticate", b"Bearer"))
 
     @staticmethod
-    def _unavailable(error: redis.RedisError) -> Answer:
-        log.warning("redis_unavailable", error=str(error))
+    def _unavailable(error: redis.RedisError | DatabaseError) -> Answer:
+        log.warning("server_unavailable", error=str(error))
         return problem_answer(Problem.UNAVAILABLE, "", RETRY_AFTER)
 
     async def _unknown(self, sale_id: int) -> Answer:
         """Redis does not know the sale. If the ledger does, it is being rebuilt; neither sold out nor free."""
         read_at, sales = self._known_sales
         if time.monotonic() - read_at > KNOWN_SALES_SECONDS:
-            sales = frozenset(await sync_to_async(lambda: list(Sale.objects.values_list("pk", flat=True)))())
+            try:
+                sales = await sync_to_async(_sale_ids)()
+            except DatabaseError as error:
+                return self._unavailable(error)
             self._known_sales = (time.monotonic(), sales)
         return (
             problem_answer(Problem.RECOVERING, "", RETRY_AFTER)
             if sale_id in sales
             else problem_answer(Problem.NOT_FOUND)
         )
+
+
+def _sale_ids() -> frozenset[int]:
+    """The sales there are, by the ledger. Runs on a thread whose connection nobody else would close."""
+    try:
+        return frozenset(Sale.objects.values_list("pk", flat=True))
+    finally:
+        connection.close()
