@@ -7,6 +7,7 @@ import structlog
 from kombu.exceptions import OperationalError
 
 from celery_task.order_task import ring
+from seckill.gate.metrics import DOORBELLS
 
 log = structlog.get_logger(__name__)
 
@@ -38,8 +39,10 @@ class Doorbell:
                 try:
                     await asyncio.get_running_loop().run_in_executor(self._thread, ring, sale_id, upto)
                 except (OperationalError, OSError) as error:
+                    DOORBELLS.labels("not_rung").inc()
                     log.warning("doorbell_not_rung", sale=sale_id, upto=upto, error=str(error))
                     return  # the sweeper rings
+                DOORBELLS.labels("rung").inc()
                 await asyncio.sleep(PAUSE_SECONDS)
         finally:
             del self._ringing[sale_id]

@@ -13,6 +13,7 @@ from django.db import DatabaseError, connection
 from seckill.gate.answer import NO_STORE, Answer, json_answer, problem_answer
 from seckill.gate.doorbell import Doorbell
 from seckill.gate.groups import Group
+from seckill.gate.metrics import ADMITTED_GROUP
 from seckill.gate.snapshots import SeenSale, Snapshots
 from seckill.line import verbs
 from seckill.line.line import open_async_line
@@ -91,6 +92,7 @@ class Gate:
         )
 
     async def _admit(self, sale_id: int, buyers: Sequence[str]) -> list[tuple[int | Refusal, Admission]]:
+        ADMITTED_GROUP.observe(len(buyers))
         admission = await self._line.run(verbs.admit(sale_id, buyers))
         if admission.stock > 0 and admission.length > admission.pointer:
             self._doorbell.ring(sale_id, admission.length)

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from seckill.gate.answer import Answer, Receive, Scope, Send, problem_answer
 from seckill.gate.gate import Gate
+from seckill.gate.metrics import ANSWERS
 from seckill.problems import Problem
 
 BODY_BYTES_MAX = 4096  # a purchase needs no body at all
@@ -33,7 +34,8 @@ class GateRoutes:
             await self._otherwise(scope, receive, send)
             return
         method: str = scope["method"]
-        if match is not None and match[2] == "purchase":
+        call = match[2] if match is not None else "ticket"
+        if match is not None and call == "purchase":
             answer = await self._purchase(int(match[1]), scope, receive)
         elif method not in ("GET", "HEAD"):
             answer = problem_answer(Problem.METHOD_NOT_ALLOWED, "", (b"allow", b"GET, HEAD"))
@@ -41,6 +43,7 @@ class GateRoutes:
             answer = await self._running().progress(int(match[1]))
         else:
             answer = await self._running().ticket(path[len(TICKET) :])
+        ANSWERS.labels(call, answer.status).inc()
         await answer.send(send, with_body=method != "HEAD")
 
     async def _purchase(self, sale_id: int, scope: Scope, receive: Receive) -> Answer:
