@@ -13,7 +13,7 @@ import pytest
 from seckill.embedded.postgres import Postgres
 from seckill.embedded.valkey import Valkey
 
-_directory: Path | None = None
+directory: Path | None = None
 valkey: Valkey
 postgres: Postgres | None = None
 
@@ -21,17 +21,17 @@ postgres: Postgres | None = None
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests() -> None:
     """Start the servers and tell the settings where they are."""
-    global _directory, valkey, postgres  # noqa: PLW0603 (one set of servers for the process, made once)
-    _directory = Path(tempfile.mkdtemp(prefix="seckill-tests-"))
-    _directory.chmod(0o755)  # PostgreSQL may run as another user
-    valkey = Valkey(_directory / "valkey", flags=["--appendfsync", "everysec", "--databases", "32"])
+    global directory, valkey, postgres  # noqa: PLW0603 (one set of servers for the process, made once)
+    directory = Path(tempfile.mkdtemp(prefix="seckill-tests-"))
+    directory.chmod(0o755)  # PostgreSQL may run as another user
+    valkey = Valkey(directory / "valkey", flags=["--appendfsync", "everysec", "--databases", "32"])
     valkey.start()
     if "DATABASE_URL" not in os.environ:
-        postgres = Postgres(_directory / "postgres", settings={"fsync": "off", "max_connections": "200"})
+        postgres = Postgres(directory / "postgres", settings={"fsync": "off", "max_connections": "200"})
         postgres.start()
         os.environ["DATABASE_URL"] = postgres.url("seckill")
     os.environ |= {
-        "VAR_DIR": str(_directory / "var"),
+        "VAR_DIR": str(directory / "var"),
         "SECRET_KEY": "a-secret-for-tests-of-at-least-32-characters",
         "DEBUG": "0",
         "REDIS_URL": valkey.url(0),
@@ -45,9 +45,9 @@ def pytest_load_initial_conftests() -> None:
 
 def pytest_unconfigure() -> None:
     """Stop them and remove what they wrote."""
-    if _directory is None:
+    if directory is None:
         return
     valkey.stop()
     if postgres is not None:
         postgres.stop()
-    shutil.rmtree(_directory, ignore_errors=True)
+    shutil.rmtree(directory, ignore_errors=True)

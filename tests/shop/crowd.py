@@ -2,11 +2,13 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import httpx
 
+T = TypeVar("T")
 OUTCOMES = {"confirmed", "waitlisted", "sold_out", "released"}
 
 
@@ -19,40 +21,47 @@ class Crowd:
     outcomes: dict[int, dict[str, object]] = field(default_factory=dict)  #: place -> last answer to a poll
 
     async def buy(self, address: str, passes: Iterable[str], *, connections: int = 64) -> None:
-        """Everybody buys once; who is refused a connection tries again."""
-        queue = iter(list(passes))
+        """Everybody buys once."""
 
-        async def visitor(client: httpx.AsyncClient) -> None:
-            for buyer_pass in queue:
-                answer = await client.post("/api/sales/1/purchase", headers={"Authorization": f"Bearer {buyer_pass}"})
-                self.statuses[answer.status_code] += 1
-                if answer.status_code == httpx.codes.ACCEPTED:
-                    document = answer.json()
-                    self.tickets[buyer_pass] = (document["place"], document["ticket"])
+        async def buy_one(client: httpx.AsyncClient, buyer_pass: str) -> None:
+            answer = await client.post("/api/sales/1/purchase", headers={"Authorization": f"Bearer {buyer_pass}"})
+            self.statuses[answer.status_code] += 1
+            if answer.status_code == httpx.codes.ACCEPTED:
+                document = answer.json()
+                self.tickets[buyer_pass] = (document["place"], document["ticket"])
 
-        async with httpx.AsyncClient(base_url=address, timeout=30) as client:
-            await asyncio.gather(*(visitor(client) for _ in range(connections)))
+        await _share_out(address, passes, buy_one, connections)
 
     async def poll(self, address: str, *, seconds_max: float, connections: int = 64) -> None:
         """Everybody polls until told an outcome, or until the time is over."""
         give_up_at = asyncio.get_running_loop().time() + seconds_max
         undecided = list(self.tickets.values())
-        async with httpx.AsyncClient(base_url=address, timeout=30) as client:
-            while undecided and asyncio.get_running_loop().time() < give_up_at:
-                queue = iter(undecided)
-                undecided_next: list[tuple[int, str]] = []
 
-                async def visitor(queue: Iterable[tuple[int, str]], still: list[tuple[int, str]]) -> None:
-                    for place, ticket in queue:
-                        answer = await client.get(f"/api/tickets/{ticket}")
-                        self.statuses[answer.status_code] += 1
-                        self.outcomes[place] = answer.json()
-                        if self.outcomes[place].get("status") not in OUTCOMES:
-                            still.append((place, ticket))
+        async def poll_one(client: httpx.AsyncClient, held: tuple[int, str]) -> None:
+            place, ticket = held
+            answer = await client.get(f"/api/tickets/{ticket}")
+            self.statuses[answer.status_code] += 1
+            self.outcomes[place] = answer.json()
 
-                await asyncio.gather(*(visitor(queue, undecided_next) for _ in range(connections)))
-                undecided = undecided_next
+        while undecided and asyncio.get_running_loop().time() < give_up_at:
+            await _share_out(address, undecided, poll_one, connections)
+            undecided = [held for held in undecided if self.outcomes[held[0]].get("status") not in OUTCOMES]
 
     def told(self, status: str) -> list[int]:
         """The places that were told this, ascending."""
         return sorted(place for place, answer in self.outcomes.items() if answer.get("status") == status)
+
+
+async def _share_out(
+    address: str, items: Iterable[T], call: Callable[[httpx.AsyncClient, T], Awaitable[None]], connections: int
+) -> None:
+    """Let so many visitors, with a connection each, take the items in order."""
+    queue = iter(items)
+    no_tls = httpx.create_ssl_context(verify=False)
+
+    async def visitor() -> None:
+        async with httpx.AsyncClient(base_url=address, timeout=30, verify=no_tls) as client:
+            for item in queue:
+                await call(client, item)
+
+    await asyncio.gather(*(visitor() for _ in range(connections)))

@@ -1,13 +1,19 @@
 """A whole shop as its own processes: gunicorn with gate and Django, worker, beat, on servers of their own."""
 
 import os
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psycopg
@@ -26,6 +32,47 @@ def await_that(what: str, condition: Callable[[], object], seconds_max: float = 
     while not condition():
         assert time.monotonic() < give_up_at, f"not within {seconds_max} s: {what}"
         time.sleep(0.05)
+
+
+def manage(environment: dict[str, str], *arguments: str) -> str:
+    """Run a management command; its output."""
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=PROJECT, env=environment, check=True, capture_output=True, text=True,
+    ).stdout  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Seeded:
+    """A shop's data before its first opening, made once and copied for each shop."""
+
+    var: Path  #: static files and pictures
+    database: str  #: name of the PostgreSQL database, or path of the SQLite file
+
+
+@cache
+def seeded() -> Seeded:
+    """Migrate, collect and seed into a template."""
+    assert servers.directory is not None
+    var = servers.directory / "seeded"
+    if servers.postgres is None:
+        database = str(var / "db.sqlite3")
+        url = f"sqlite:///{database}"
+    else:
+        database = "seeded"
+        _create_database(database)
+        url = servers.postgres.url(database)
+    environment = {**os.environ, "VAR_DIR": str(var), "DATABASE_URL": url}
+    manage(environment, "migrate", "--verbosity", "0")
+    manage(environment, "collectstatic", "--noinput", "--verbosity", "0")
+    manage(environment, "seed_demo")
+    return Seeded(var, database)
+
+
+def _create_database(name: str, template: str = "template1") -> None:
+    assert servers.postgres is not None
+    with psycopg.connect(servers.postgres.url("postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
 
 
 class Shop:
@@ -51,26 +98,31 @@ class Shop:
         }
 
     def _new_database(self) -> str:
+        shutil.copytree(seeded().var, self.directory / "var")
         if servers.postgres is None:
-            return f"sqlite:///{self.directory}/shop.sqlite3"
+            return f"sqlite:///{self.directory}/var/db.sqlite3"
         name = f"shop_{uuid.uuid4().hex}"
-        with psycopg.connect(servers.postgres.url("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
+        _create_database(name, seeded().database)
         return servers.postgres.url(name)
 
     def manage(self, *arguments: str) -> str:
-        """Run a management command; its output."""
-        return subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            cwd=PROJECT, env=self.environment, check=True, capture_output=True, text=True,
-        ).stdout  # fmt: skip
+        """Run a management command on this shop; its output."""
+        return manage(self.environment, *arguments)
+
+    def sql(self, statement: str) -> list[tuple[Any, ...]]:
+        """Speak to the ledger behind everybody's back; the rows of a SELECT."""
+        url = self.environment["DATABASE_URL"]
+        if url.startswith("sqlite"):
+            with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as file:
+                return list(file.execute(statement))
+        with psycopg.connect(url, autocommit=True) as connection:
+            cursor = connection.execute(statement)
+            return cursor.fetchall() if cursor.description else []
 
     def open(self, *, stock: int) -> None:
-        """Everything up, demo sales seeded, sale 1 known to the line."""
+        """Everything up, sale 1 known to the line."""
         self.valkey.start()
-        self.manage("migrate", "--verbosity", "0")
-        self.manage("collectstatic", "--noinput", "--verbosity", "0")
-        self.manage("seed_demo", "--stock", str(stock))
+        self.sql(f"UPDATE seckill_sale SET stock = {stock:d}")  # noqa: S608 (a number)
         for name in ("web", "worker", "beat"):
             self.start(name)
         await_that("sale 1 is open", lambda: self.progress().get("state") == "open")

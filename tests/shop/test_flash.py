@@ -3,11 +3,9 @@
 import asyncio
 import re
 import signal
-import sqlite3
 from collections import Counter
 
 import httpx
-import psycopg
 
 from tests.shop.conftest import OpenShop
 from tests.shop.crowd import Crowd
@@ -19,13 +17,8 @@ STOCK = 100
 
 def orders_of(shop: Shop) -> list[tuple[int, str, str]]:
     """(place, buyer, status) of every order of sale 1, by place, from the ledger itself."""
-    query = "SELECT place, buyer, status FROM orders_order WHERE sale_id = 1 ORDER BY place"
-    url = shop.environment["DATABASE_URL"]
-    if url.startswith("sqlite"):
-        with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
-            return list(connection.execute(query))
-    with psycopg.connect(url) as connection:
-        return [(place, buyer, status) for place, buyer, status in connection.execute(query)]
+    rows = shop.sql("SELECT place, buyer, status FROM orders_order WHERE sale_id = 1 ORDER BY place")
+    return [(place, buyer, status) for place, buyer, status in rows]
 
 
 def assert_sold_to_the_first(shop: Shop, crowd: Crowd) -> None:
@@ -102,14 +95,7 @@ def test_a_banner_changed_in_sql_shows_by_itself(open_shop: OpenShop) -> None:
     shop = open_shop()
     address = f"{shop.address}/api/banners/"
     await_that("the cache is filled", lambda: httpx.get(address).headers["X-Cache"] == "hit")
-    update = "UPDATE seckill_banner SET title = 'Seventeen left' WHERE id = 1"
-    url = shop.environment["DATABASE_URL"]
-    if url.startswith("sqlite"):
-        with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
-            connection.execute(update)
-    else:
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(update)
+    shop.sql("UPDATE seckill_banner SET title = 'Seventeen left' WHERE id = 1")
     await_that("the new title", lambda: httpx.get(address).json()[0]["title"] == "Seventeen left", seconds_max=6)
     assert httpx.get(address).headers["X-Cache"] == "hit"
 

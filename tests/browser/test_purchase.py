@@ -1,0 +1,107 @@
+"""A purchase as a buyer meets it: a real browser, a real shop."""
+
+import re
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from tests.shop.conftest import OpenShop, open_shop
+from tests.shop.processes import Shop, await_that
+
+__all__ = ["open_shop"]
+
+PHONE = {"width": 390, "height": 844}
+
+
+def register(page: Page, shop: Shop, name: str) -> None:
+    page.goto(f"{shop.address}/register/")
+    page.get_by_label("User name").fill(name)
+    page.get_by_label("Password").fill("seven-copper-kettles")
+    page.locator("main form button[type=submit]").click()
+    expect(page.get_by_text(name).first).to_be_visible()
+
+
+@pytest.fixture
+def visitor(browser: Browser) -> BrowserContext:
+    """A phone with nothing on it."""
+    context: BrowserContext = browser.new_context(viewport=PHONE)  # type: ignore[arg-type]  # Playwright's own dict
+    context.set_default_timeout(20_000)
+    return context
+
+
+def test_a_buyer_registers_buys_waits_reloads_pays_and_the_admin_sees_it(
+    open_shop: OpenShop, visitor: BrowserContext, browser: Browser
+) -> None:
+    shop = open_shop(stock=1)
+    page = visitor.new_page()
+    failures: list[str] = []
+    page.on("pageerror", lambda error: failures.append(str(error)))
+    page.on("console", lambda message: failures.append(message.text) if "Content Security" in message.text else None)
+
+    # The only unit is in somebody's hands, so the buyer waits on the waitlist.
+    bearer = {"Authorization": f"Bearer {shop.manage('issue_passes', '1').strip()}"}
+    ticket = httpx.post(f"{shop.address}/api/sales/1/purchase", headers=bearer).json()["ticket"]
+    poll = f"{shop.address}/api/tickets/{ticket}"
+    await_that("the first buyer's order", lambda: httpx.get(poll).json()["status"] == "confirmed")
+
+    register(page, shop, "zoe")
+    page.goto(f"{shop.address}/sales/1/")
+    expect(page.get_by_role("heading", name="Copper kettle")).to_be_visible()
+    page.locator("[data-action=buy]").click()
+    expect(page.get_by_role("heading", name="You are on the waitlist")).to_be_visible()
+
+    page.reload()
+    expect(page.get_by_role("heading", name="You are on the waitlist")).to_be_visible()
+
+    # The other one cancels; two seconds later the unit is ours.
+    cancelled = httpx.post(f"{shop.address}/api/orders/{httpx.get(poll).json()['order']}/cancel", headers=bearer)
+    assert cancelled.json()["status"] == "cancelled"
+    expect(page.get_by_role("heading", name="It's yours")).to_be_visible(timeout=20_000)
+    number = page.locator("[data-view=confirmed] [data-slot=number]").inner_text()
+    assert re.fullmatch(r"[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}", number)
+    page.locator("[data-view=confirmed]").get_by_role("button", name=re.compile("^Pay")).click()
+    expect(page.get_by_role("heading", name="Paid. Thank you.")).to_be_visible()
+
+    page.goto(f"{shop.address}/orders/")
+    expect(page.get_by_text(number)).to_be_visible()
+    assert failures == []
+
+    admin = browser.new_context().new_page()
+    admin.goto(f"{shop.address}/admin/orders/order/")
+    admin.locator("input[name=username]").fill("admin")
+    admin.locator("input[name=password]").fill("admin")
+    admin.locator("button[type=submit]").click()
+    row = admin.locator("tr", has_text=number)
+    expect(row).to_be_visible()
+    expect(row).to_contain_text("zoe")
+
+
+def test_a_double_click_buys_once_and_the_line_survives_a_lost_connection(
+    open_shop: OpenShop, visitor: BrowserContext
+) -> None:
+    shop = open_shop(stock=5)
+    shop.end("worker")
+    page = visitor.new_page()
+    register(page, shop, "quentin")
+    page.goto(f"{shop.address}/sales/1/")
+    page.locator("[data-action=buy]").dblclick()
+    expect(page.get_by_role("heading", name="You are in line")).to_be_visible()
+    assert shop.progress()["admitted"] == 1
+
+    visitor.set_offline(True)
+    expect(page.locator("dialog [data-trouble]")).to_be_visible()
+    shop.start("worker")
+    visitor.set_offline(False)
+
+    expect(page.get_by_role("heading", name="It's yours")).to_be_visible(timeout=30_000)
+    expect(page.locator("dialog [data-trouble]")).to_be_hidden()
+    assert shop.progress()["admitted"] == 1
+
+
+def test_the_page_is_chinese_where_it_says_so(open_shop: OpenShop, visitor: BrowserContext) -> None:
+    shop = open_shop()
+    page = visitor.new_page()
+    page.goto(f"{shop.address}/zh-hans/sales/1/")
+    assert page.locator("html").get_attribute("lang") == "zh-hans"
+    expect(page.locator("[data-action=buy]")).to_have_text(re.compile("[\u4e00-\u9fff]"))
