@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 import environ
 import structlog
 from django.core.exceptions import ImproperlyConfigured
+from django.urls import reverse_lazy
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -42,6 +44,7 @@ FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 # --- Applications -----------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
     "unfold",
+    "unfold.contrib.filters",
     "unfold.contrib.import_export",
     "import_export",
     "django.contrib.admin",
@@ -142,6 +145,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_URL = "/login/"
+LOGIN_REDIRECT_URL = "/"
 
 # --- API --------------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
@@ -166,6 +170,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "seckill.web.gate_schema.add_gate",  # purchase, tickets and progress are no DRF views
+    ],
 }
 
 # --- Language, time ---------------------------------------------------------------------------------------------
@@ -224,7 +232,10 @@ LOGGING = {
                     if LOG_FORMAT == "json"
                     else [
                         structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
-                        structlog.dev.ConsoleRenderer(colors=False),
+                        # Plain: the default shows every local variable of every frame, which can take minutes.
+                        structlog.dev.ConsoleRenderer(
+                            colors=False, exception_formatter=structlog.dev.plain_traceback
+                        ),
                     ]
                 ),
             ],
@@ -243,4 +254,43 @@ LOGGING = {
 }
 
 # --- Admin ------------------------------------------------------------------------------------------------------
-UNFOLD = {"SITE_TITLE": "Flash sale", "SITE_HEADER": "Flash sale", "SHOW_LANGUAGES": False}
+def _admin_link(title: Promise, icon: str, model: str, permission: str) -> dict[str, Any]:
+    return {
+        "title": title,
+        "icon": icon,
+        "link": reverse_lazy(f"admin:{model}_changelist"),
+        "permission": lambda request: request.user.has_perm(permission),
+    }
+
+
+UNFOLD = {
+    "SITE_TITLE": _("Flash sale"),
+    "SITE_HEADER": _("Flash sale"),
+    "SITE_SYMBOL": "bolt",
+    "SITE_URL": "/",
+    "SHOW_LANGUAGES": False,
+    "SHOW_VIEW_ON_SITE": False,
+    "SIDEBAR": {
+        "show_search": False,
+        "show_all_applications": False,
+        "navigation": [
+            {
+                "title": _("Shop"),
+                "items": [
+                    _admin_link(_("Sales"), "bolt", "seckill_sale", "seckill.view_sale"),
+                    _admin_link(_("Orders"), "receipt_long", "orders_order", "orders.view_order"),
+                    _admin_link(_("Products"), "inventory_2", "seckill_product", "seckill.view_product"),
+                    _admin_link(_("Banners"), "image", "seckill_banner", "seckill.view_banner"),
+                ],
+            },
+            {
+                "title": _("Accounts"),
+                "separator": True,
+                "items": [
+                    _admin_link(_("Users"), "person", "auth_user", "auth.view_user"),
+                    _admin_link(_("Groups"), "group", "auth_group", "auth.view_group"),
+                ],
+            },
+        ],
+    },
+}

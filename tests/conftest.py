@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 from django.core.cache import cache
 from django.utils import timezone
+from pytest_django import Settings
 
 from orders.reconciliation import publish_sale
 from seckill.line.line import Line, get_line
@@ -25,6 +27,18 @@ def _empty_valkey() -> Iterator[None]:
         client.flushall()
     yield
     cache.close()
+
+
+@pytest.fixture(autouse=True)
+def _files(settings: Settings, tmp_path: Path) -> None:
+    """A place for images; static files by their plain names."""
+    settings.MEDIA_ROOT = tmp_path / "media"
+    settings.STATIC_ROOT = tmp_path / "static"
+    settings.STATIC_ROOT.mkdir()
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    }
 
 
 @pytest.fixture

@@ -24,6 +24,9 @@ T = TypeVar("T")
 RETRIES = 2
 BACKOFF = ExponentialBackoff(cap=0.2, base=0.02)
 SOCKET_TIMEOUT_SECONDS = 0.6
+# Calls that can't be grouped (a crowd that rejoins, polls of made-up sales) wait for a free connection, not fail.
+CONNECTIONS_MAX = 32
+CONNECTION_WAIT_SECONDS = 2
 
 
 def _source(script: str) -> str:
@@ -111,11 +114,15 @@ def get_line() -> Line:
 def open_async_line() -> AsyncLine:
     """A line at ``REDIS_URL`` for the running event loop; close its client when the loop ends."""
     return AsyncLine(
-        redis.asyncio.Redis.from_url(
-            settings.REDIS_URL,
-            decode_responses=True,
-            socket_timeout=SOCKET_TIMEOUT_SECONDS,
-            socket_connect_timeout=SOCKET_TIMEOUT_SECONDS,
-            retry=redis.asyncio.retry.Retry(BACKOFF, RETRIES),
+        redis.asyncio.Redis.from_pool(
+            redis.asyncio.BlockingConnectionPool.from_url(
+                settings.REDIS_URL,
+                max_connections=CONNECTIONS_MAX,
+                timeout=CONNECTION_WAIT_SECONDS,
+                decode_responses=True,
+                socket_timeout=SOCKET_TIMEOUT_SECONDS,
+                socket_connect_timeout=SOCKET_TIMEOUT_SECONDS,
+                retry=redis.asyncio.retry.Retry(BACKOFF, RETRIES),
+            )
         )
     )

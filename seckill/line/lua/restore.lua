@@ -15,7 +15,10 @@ for index = 1, #ARGV, 3 do
   if place <= length then
     local there = redis.call('LINDEX', KEYS[1], place - 1)
     if there ~= buyer then
-      if there ~= '' then redis.call('HDEL', KEYS[2], there) end
+      -- Somebody who stands there no more, because an order of theirs moved them, keeps the place they have now.
+      if there ~= '' and tonumber(redis.call('HGET', KEYS[2], there)) == place then
+        redis.call('HDEL', KEYS[2], there)
+      end
       redis.call('LSET', KEYS[1], place - 1, buyer)
     end
   else

@@ -1,0 +1,8 @@
+"""The admin. Django finds this module; each noun has its own.
+
+It stands in the web layer and not beside the models, because it calls the ledger: imports run web → orders → line.
+"""
+
+from seckill.web import banner_admin, order_admin, product_admin, sale_admin, user_admin
+
+__all__ = ["banner_admin", "order_admin", "product_admin", "sale_admin", "user_admin"]

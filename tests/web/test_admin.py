@@ -1,0 +1,733 @@
+"""The shop's staff in the admin: sales and their lines, banners and the cached list, orders and the ledger."""
+
+import csv
+import re
+import threading
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from html import unescape
+from io import BytesIO
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission, User
+from django.core.cache import cache
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection, connections, transaction
+from django.db.models import F
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+from PIL import Image
+from pytest_django import Settings
+from unfold.forms import AdminPasswordChangeForm
+
+from orders import payment
+from orders.models import Order
+from orders.reconciliation import publish_sale
+from orders.settlement import settle
+from seckill.banners import BANNERS_KEY
+from seckill.embedded.ports import free_port
+from seckill.line import verbs
+from seckill.line.line import Line, get_line
+from seckill.models import Banner, Product, Sale
+from seckill.web import order_admin
+
+IN_LINE = ("state", "remaining", "reserved", "admitted", "pointer")  # what only Redis knows
+
+pytestmark = pytest.mark.django_db(transaction=True)  # what happens on commit has to happen
+
+
+# --- A shop with a real Valkey
+
+
+@pytest.fixture
+def redis_away(settings: Settings) -> Iterator[None]:
+    """Nobody listens where line and cache should be."""
+    port = free_port()
+    settings.REDIS_URL = f"redis://127.0.0.1:{port}/0"
+    settings.CACHES = {"default": {**settings.CACHES["default"], "LOCATION": f"redis://127.0.0.1:{port}/1"}}
+    get_line.cache_clear()
+    yield
+    get_line.cache_clear()
+
+
+def new_sale(**fields: Any) -> Sale:
+    """An open sale of 7 kettles."""
+    product, _ = Product.objects.get_or_create(name="Kettle")
+    now = timezone.now()
+    return Sale.objects.create(
+        **{
+            "product": product,
+            "price": "19.90",
+            "stock": 7,
+            "opens_at": now - timedelta(hours=1),
+            "closes_at": now + timedelta(hours=1),
+            **fields,
+        }
+    )
+
+
+def new_orders(sale: Sale, buyers: list[str], *, first_place: int = 1, **fields: Any) -> list[Order]:
+    """One order to be paid for each buyer."""
+    now = timezone.now()
+    orders = Order.objects.bulk_create(
+        Order(
+            **{
+                "sale": sale,
+                "buyer": buyer,
+                "place": place,
+                "price": sale.price,
+                "currency": "USD",
+                "created_at": now,
+                "pay_before": now + timedelta(minutes=15),
+                **fields,
+            }
+        )
+        for place, buyer in enumerate(buyers, start=first_place)
+    )
+    Sale.objects.filter(pk=sale.pk).update(sold=F("sold") + len(orders))
+    return orders
+
+
+def busy_sale(line: Line) -> Sale:
+    """7 units; 10 buyers came; 6 places are settled (2 of them paid), 1 is claimed, 3 wait."""
+    sale = new_sale()
+    publish_sale(line, sale)
+    line.run(verbs.admit(sale.pk, [f"b{number}" for number in range(1, 11)]))
+    settle(line, sale.pk, 6)
+    line.run(verbs.reserve(sale.pk, "slow worker", upto=10, chunk=500, lease_seconds=60))
+    for order in Order.objects.order_by("place")[:2]:
+        payment.pay(order)
+    sale.refresh_from_db()
+    return sale
+
+
+def sale_form(sale: Sale, **changes: str | int) -> dict[str, str | int]:
+    """What a browser sends from the change page."""
+    return {
+        "product": sale.product_id,
+        "price": str(sale.price),
+        "currency": sale.currency,
+        "stock": sale.stock,
+        "status": sale.status,
+        "opens_at_0": f"{sale.opens_at:%Y-%m-%d}",
+        "opens_at_1": f"{sale.opens_at:%H:%M:%S}",
+        "closes_at_0": f"{sale.closes_at:%Y-%m-%d}",
+        "closes_at_1": f"{sale.closes_at:%H:%M:%S}",
+        "pay_within_seconds": sale.pay_within_seconds,
+        "line_limit": sale.line_limit,
+        **changes,
+    }
+
+
+def change_url(sale: Sale) -> str:
+    """The sale's change page."""
+    return reverse("admin:seckill_sale_change", args=[sale.pk])
+
+
+def act(client: Client, model: str, action: str, objects: list[Any]) -> list[str]:
+    """Run a list action; gives what it said."""
+    url = reverse(f"admin:{model}_changelist")
+    answer = client.post(url, {"action": action, "_selected_action": [item.pk for item in objects]}, follow=True)
+    return said(answer)
+
+
+def said(answer: Any) -> list[str]:
+    """The messages of a page."""
+    assert answer.status_code == 200
+    return [str(message) for message in answer.context["messages"]]
+
+
+def row(page: Any, text: str) -> dict[str, str]:
+    """The table row of a list that holds ``text``: column → what is shown."""
+    for cells in re.findall(r"<tr.*?</tr>", page.content.decode(), re.DOTALL):
+        if text in cells:
+            found = re.findall(r'<t[hd][^>]*class="field-(\w+)[^>]*>(.*?)</t[hd]>', cells, re.DOTALL)
+            return {name: unescape(re.sub(r"<[^>]*>", "", cell)).strip() for name, cell in found}
+    raise AssertionError(f"no row with {text}")
+
+
+def staff(*permissions: str) -> Client:
+    """A client of a member of staff with these permissions."""
+    user = User.objects.create_user("clerk", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+# --- Sales: what is shown
+
+
+def test_the_list_of_sales_shows_where_each_line_stands(admin_client: Client, line: Line) -> None:
+    sale = busy_sale(line)
+    cells = row(admin_client.get(reverse("admin:seckill_sale_changelist")), str(sale))
+    figures = {name: cells[name] for name in ("state", "stock", "remaining", "reserved", "paid", "admitted", "pointer")}
+    assert figures == {
+        "state": "sold out",
+        "stock": "7",
+        "remaining": "0",
+        "reserved": "5",  # 4 orders to be paid and 1 unit under a claim
+        "paid": "2",
+        "admitted": "10",
+        "pointer": "7",
+    }
+
+
+def test_a_sale_that_redis_does_not_know_says_so(admin_client: Client) -> None:
+    sale = new_sale()
+    cells = row(admin_client.get(reverse("admin:seckill_sale_changelist")), str(sale))
+    assert {cells[name] for name in IN_LINE} == {"unknown"}
+    assert cells["paid"] == "0"
+
+
+@pytest.mark.usefixtures("redis_away")
+def test_a_redis_that_is_away_says_so_and_is_asked_only_once(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sales = [new_sale() for _ in range(3)]
+    asked: list[str] = []
+    run = Line.run
+
+    def counted(line: Line, verb: verbs.Verb[Any]) -> Any:
+        asked.append(verb.script)
+        return run(line, verb)
+
+    monkeypatch.setattr(Line, "run", counted)
+    page = admin_client.get(reverse("admin:seckill_sale_changelist"))
+    for sale in sales:
+        cells = row(page, str(sale))
+        assert {cells[name] for name in IN_LINE} == {"unreachable"}
+    assert asked == ["snapshot"]
+
+
+@pytest.mark.parametrize("list_of", ["seckill_sale", "orders_order", "seckill_banner", "seckill_product"])
+def test_a_list_costs_the_same_queries_however_long_it_is(admin_client: Client, admin_user: User, list_of: str) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            assert admin_client.get(reverse(f"admin:{list_of}_changelist")).status_code == 200
+        return len(captured)
+
+    def add(number: int) -> None:
+        sale = new_sale(product=Product.objects.create(name=f"Kettle {number}"))
+        new_orders(sale, [f"u{admin_user.pk}", f"b{number}"])
+        Banner.objects.create(title=f"Banner {number}", image="lost.jpg", sale=sale)
+
+    add(1)
+    queries()  # the first page also looks up content types
+    few = queries()
+    for number in range(2, 12):
+        add(number)
+    assert queries() == few
+
+
+def test_the_panel_of_a_sale_refreshes_from_json(admin_client: Client, line: Line) -> None:
+    sale = busy_sale(line)
+    url = reverse("admin:seckill_sale_live", args=[sale.pk])
+    page = admin_client.get(change_url(sale)).content.decode()
+    assert f'data-url="{url}"' in page
+    assert "admin/sale_live.js" in page
+    assert dict(re.findall(r'data-figure="(\w+)">(.*?)</dd>', page)) == {
+        "state_label": "sold out",
+        "admitted": "10",
+        "pointer": "7",
+        "waiting": "3",
+        "remaining": "0",
+        "reserved": "5",
+        "paid": "2",
+        "sold": "6",
+        "stock": "7",
+        "epoch": "1",
+    }
+    answer = admin_client.get(url)
+    assert answer.json() == {
+        "reach": "known",
+        "state": "sold_out",
+        "state_label": "sold out",
+        "epoch": 1,
+        "admitted": 10,
+        "pointer": 7,
+        "waiting": 3,
+        "remaining": 0,
+        "reserved": 5,
+        "paid": 2,
+        "sold": 6,
+        "stock": 7,
+    }
+    assert "no-store" in answer["Cache-Control"]
+
+
+def test_the_panel_of_an_unknown_sale_still_shows_the_ledger(admin_client: Client) -> None:
+    sale = new_sale()
+    order, _ = new_orders(sale, ["b1", "b2"])
+    payment.pay(order)
+    figures = admin_client.get(reverse("admin:seckill_sale_live", args=[sale.pk])).json()
+    assert figures["reach"] == "unknown"
+    assert (figures["paid"], figures["sold"], figures["stock"]) == (1, 2, 7)
+    assert {figures[name] for name in (*IN_LINE, "state_label", "waiting", "epoch")} == {None}
+
+
+@pytest.mark.usefixtures("redis_away")
+def test_the_panel_says_that_redis_is_away(admin_client: Client) -> None:
+    sale = new_sale()
+    figures = admin_client.get(reverse("admin:seckill_sale_live", args=[sale.pk])).json()
+    assert (figures["reach"], figures["admitted"], figures["stock"]) == ("unreachable", None, 7)
+    page = admin_client.get(change_url(sale)).content.decode()
+    assert page.count(">unreachable</dd>") == 7  # state, epoch and the five that count places and units
+
+
+def test_the_panel_is_for_staff_who_may_see_sales(client: Client, admin_client: Client) -> None:
+    sale = new_sale()
+    url = reverse("admin:seckill_sale_live", args=[sale.pk])
+    assert client.get(url).status_code == 302
+    assert staff("view_order").get(url).status_code == 403
+    assert admin_client.get(reverse("admin:seckill_sale_live", args=[sale.pk + 1])).status_code == 404
+
+
+def test_the_add_page_has_no_panel(admin_client: Client) -> None:
+    assert 'id="sale-live"' not in admin_client.get(reverse("admin:seckill_sale_add")).content.decode()
+
+
+# --- Sales: what may be changed
+
+
+def test_a_new_sale_is_in_the_line_at_once(admin_client: Client, line: Line) -> None:
+    draft = new_sale()
+    form = sale_form(draft, stock=31)
+    draft.delete()
+    said(admin_client.post(reverse("admin:seckill_sale_add"), form, follow=True))
+    snapshot = line.run(verbs.snapshot(Sale.objects.get().pk, lease_seconds=5))
+    assert snapshot is not None
+    assert (snapshot.stock_total, snapshot.stock, snapshot.status) == (31, 31, "open")
+
+
+def test_saving_a_sale_moves_the_line_by_as_much(admin_client: Client, line: Line) -> None:
+    sale = busy_sale(line)
+    said(admin_client.post(change_url(sale), sale_form(sale, stock=12, line_limit=99), follow=True))
+    snapshot = line.run(verbs.snapshot(sale.pk, lease_seconds=60))
+    assert snapshot is not None
+    assert (snapshot.stock_total, snapshot.stock, snapshot.line_limit) == (12, 5, 99)
+    sale.refresh_from_db()
+    assert (sale.stock, sale.sold, sale.epoch) == (12, 6, 1)
+
+
+def test_a_stock_below_what_is_sold_is_refused_with_a_message(admin_client: Client, line: Line) -> None:
+    sale = busy_sale(line)
+    page = admin_client.post(change_url(sale), sale_form(sale, stock=5))
+    assert page.status_code == 200
+    assert "6 are sold already: the stock can&#x27;t be less." in page.content.decode()
+    assert 'data-figure="stock">7</dd>' in page.content.decode()
+    sale.refresh_from_db()
+    assert sale.stock == 7
+    snapshot = line.run(verbs.snapshot(sale.pk, lease_seconds=60))
+    assert snapshot is not None
+    assert snapshot.stock_total == 7
+    said(admin_client.post(change_url(sale), sale_form(sale, stock=6), follow=True))
+    sale.refresh_from_db()
+    assert sale.stock == 6
+
+
+def test_orders_written_while_a_sale_is_saved_are_counted(admin_user: User) -> None:
+    """Given three units sold meanwhile, when the shop lowers the stock to two, then it is told that three are sold."""
+    if connection.vendor == "sqlite":
+        pytest.skip("SQLite lets one transaction write at a time: there is no race to be won")
+    sale = new_sale()
+    locked, may_commit = threading.Event(), threading.Event()
+
+    def write_orders() -> None:
+        with transaction.atomic():
+            Sale.objects.select_for_update().get(pk=sale.pk)
+            Sale.objects.filter(pk=sale.pk).update(sold=3)
+            locked.set()
+            may_commit.wait(10)
+        connections.close_all()
+
+    pages = []
+
+    def lower_stock() -> None:
+        client = Client()
+        client.force_login(admin_user)
+        pages.append(client.post(change_url(sale), sale_form(sale, stock=2)))
+        connections.close_all()
+
+    writer, shop = threading.Thread(target=write_orders), threading.Thread(target=lower_stock)
+    writer.start()
+    assert locked.wait(10)
+    shop.start()
+    shop.join(1)  # it waits for the row
+    assert shop.is_alive()
+    may_commit.set()
+    writer.join(10)
+    shop.join(10)
+    assert pages[0].status_code == 200
+    assert "3 are sold already" in pages[0].content.decode()
+    sale.refresh_from_db()
+    assert (sale.stock, sale.sold) == (7, 3)
+
+
+@pytest.mark.usefixtures("redis_away")
+def test_a_sale_is_saved_while_redis_is_away(admin_client: Client) -> None:
+    sale = new_sale()
+    messages = said(admin_client.post(change_url(sale), sale_form(sale, stock=9), follow=True))
+    assert [text for text in messages if "Redis is away" in text] == [
+        "The change is saved, but Redis is away: the line takes it over as soon as Redis is back."
+    ]
+    sale.refresh_from_db()
+    assert sale.stock == 9
+
+
+@pytest.mark.parametrize(
+    ("action", "before", "after"),
+    [("pause_sales", "open", "paused"), ("close_sales", "open", "closed"), ("open_sales", "paused", "open")],
+)
+def test_sales_are_opened_paused_and_closed_in_the_line_too(
+    admin_client: Client, line: Line, action: str, before: str, after: str
+) -> None:
+    sales = [new_sale(status=before), new_sale(status=before)]
+    same = new_sale(status=after)
+    for sale in sales:
+        publish_sale(line, sale)
+    messages = act(admin_client, "seckill_sale", action, [*sales, same])
+    assert messages == [f"2 sales are {after} now.", f"1 sale was {after} already."]
+    for sale in sales:
+        sale.refresh_from_db()
+        snapshot = line.run(verbs.snapshot(sale.pk, lease_seconds=5))
+        assert snapshot is not None
+        assert (sale.status, snapshot.status) == (after, after)
+    assert LogEntry.objects.count() == 2
+
+
+@pytest.mark.usefixtures("redis_away")
+def test_a_sale_is_paused_while_redis_is_away(admin_client: Client) -> None:
+    sale = new_sale()
+    assert act(admin_client, "seckill_sale", "pause_sales", [sale]) == [
+        "1 sale is paused now.",
+        "The change is saved, but Redis is away: the line takes it over as soon as Redis is back.",
+    ]
+    sale.refresh_from_db()
+    assert sale.status == "paused"
+
+
+@pytest.mark.parametrize("action", ["open_sales", "pause_sales", "close_sales"])
+def test_an_ended_sale_stays_as_it_is(admin_client: Client, line: Line, action: str) -> None:
+    ended_at = datetime(2026, 11, 11, 20, 15, tzinfo=timezone.get_default_timezone())
+    sale = new_sale(ended_at=ended_at, status="closed" if action != "close_sales" else "open")
+    assert act(admin_client, "seckill_sale", action, [sale]) == [
+        f"{sale} ended on Nov. 11, 2026, 8:15 p.m.: it can't be changed or opened again."
+    ]
+    messages = said(admin_client.post(change_url(sale), sale_form(sale, stock=99, status="paused"), follow=True))
+    assert messages == [f"{sale} ended on Nov. 11, 2026, 8:15 p.m.: it can't be changed or opened again."]
+    status = sale.status
+    sale.refresh_from_db()
+    assert (sale.stock, sale.status) == (7, status)
+    assert line.client.dbsize() == 0
+    page = admin_client.get(change_url(sale)).content.decode()
+    assert "it can't be changed or opened again" in unescape(page)
+    assert 'name="_save"' not in page
+
+
+def test_sales_are_not_deleted_and_strangers_change_none(admin_client: Client) -> None:
+    sale = new_sale()
+    assert admin_client.post(reverse("admin:seckill_sale_delete", args=[sale.pk]), {"post": "yes"}).status_code == 403
+    act(admin_client, "seckill_sale", "delete_selected", [sale])
+    clerk = staff("view_sale")
+    assert clerk.post(change_url(sale), sale_form(sale, stock=9)).status_code == 403
+    act(clerk, "seckill_sale", "close_sales", [sale])
+    sale.refresh_from_db()
+    assert (sale.stock, sale.status) == (7, "open")
+
+
+@pytest.mark.parametrize("object_id", ["999", "nonsense", "99999999999999999999"])
+def test_a_sale_that_is_not_there_leads_back(admin_client: Client, object_id: str) -> None:
+    url = reverse("admin:seckill_sale_change", args=[object_id])
+    assert admin_client.get(url).status_code == 302
+    assert admin_client.post(url, {}).status_code == 302
+
+
+# --- Banners
+
+
+def picture() -> SimpleUploadedFile:
+    """A small JPEG."""
+    buffer = BytesIO()
+    Image.new("RGB", (30, 10), "teal").save(buffer, "JPEG")
+    return SimpleUploadedFile("teal.jpg", buffer.getvalue(), "image/jpeg")
+
+
+def cached_titles() -> list[str] | None:
+    """What the home page would show without asking the database; None = the list is not cached."""
+    cached = cache.get(BANNERS_KEY)
+    return cached and [banner["title"] for banner in cached["banners"]]
+
+
+def test_a_banner_is_in_the_cached_list_as_soon_as_it_is_saved_and_no_longer_than_it_exists(
+    admin_client: Client,
+) -> None:
+    form = {"title": "Kettles!", "subtitle": "", "image": picture(), "sale": "", "position": "3", "active": "on"}
+    said(admin_client.post(reverse("admin:seckill_banner_add"), form, follow=True))
+    assert cached_titles() == ["Kettles!"]
+    banner = Banner.objects.get()
+    page = admin_client.get(reverse("admin:seckill_banner_changelist"))
+    assert f'<img src="{banner.image.url}"' in page.content.decode()
+
+    change = {"title": "Pots!", "subtitle": "", "sale": "", "position": "3", "active": "on"}
+    said(admin_client.post(reverse("admin:seckill_banner_change", args=[banner.pk]), change, follow=True))
+    assert cached_titles() == ["Pots!"]
+
+    said(admin_client.post(reverse("admin:seckill_banner_delete", args=[banner.pk]), {"post": "yes"}, follow=True))
+    assert cached_titles() == []
+
+
+def test_banners_are_hidden_and_deleted_from_the_list(admin_client: Client) -> None:
+    banners = [Banner.objects.create(title=title, image="lost.jpg") for title in ("one", "two", "three")]
+    rows = {
+        "form-TOTAL_FORMS": "3",
+        "form-INITIAL_FORMS": "3",
+        **{f"form-{index}-id": banner.pk for index, banner in enumerate(banners)},
+        **{f"form-{index}-position": index for index in range(3)},
+        "form-1-active": "on",
+        "form-2-active": "on",
+        "_save": "Save",
+    }
+    said(admin_client.post(reverse("admin:seckill_banner_changelist"), rows, follow=True))
+    assert cached_titles() == ["two", "three"]
+    url = reverse("admin:seckill_banner_changelist")
+    chosen = {"action": "delete_selected", "_selected_action": [banners[2].pk], "post": "yes"}
+    said(admin_client.post(url, chosen, follow=True))
+    assert cached_titles() == ["two"]
+
+
+@pytest.mark.usefixtures("redis_away")
+def test_a_banner_is_saved_while_the_cache_is_away(admin_client: Client) -> None:
+    form = {"title": "Kettles!", "subtitle": "", "image": picture(), "sale": "", "position": "3", "active": "on"}
+    messages = said(admin_client.post(reverse("admin:seckill_banner_add"), form, follow=True))
+    assert "The change is saved, but the cache is away: the home page shows it once the cache is back." in messages
+    assert Banner.objects.count() == 1
+
+
+# --- Orders
+
+
+def found(client: Client, query: dict[str, Any]) -> list[str]:
+    """The buyers of the orders that the list shows, newest first."""
+    page = client.get(reverse("admin:orders_order_changelist"), query)
+    assert page.status_code == 200
+    return [order.buyer for order in page.context["cl"].result_list]
+
+
+def test_orders_can_be_neither_added_nor_changed_nor_deleted(admin_client: Client) -> None:
+    (order,) = new_orders(new_sale(), ["b1"])
+    change = reverse("admin:orders_order_change", args=[order.pk])
+    assert admin_client.get(reverse("admin:orders_order_add")).status_code == 403
+    assert admin_client.post(change, {"status": "paid", "buyer": "thief"}).status_code == 403
+    assert admin_client.post(reverse("admin:orders_order_delete", args=[order.pk]), {"post": "yes"}).status_code == 403
+    act(admin_client, "orders_order", "delete_selected", [order])
+    page = admin_client.get(change)
+    assert page.status_code == 200
+    assert 'name="_save"' not in page.content.decode()
+    order.refresh_from_db()
+    assert (order.status, order.buyer) == ("pending", "b1")
+
+
+def test_only_orders_to_be_paid_are_cancelled(admin_client: Client) -> None:
+    sale = new_sale()
+    orders = new_orders(sale, ["b1", "b2", "b3", "b4", "b5"])
+    payment.pay(orders[0])
+    payment.cancel(orders[1])
+    Order.objects.filter(pk=orders[2].pk).update(status=Order.Status.EXPIRED)
+    assert act(admin_client, "orders_order", "cancel_orders", orders) == [
+        "2 orders were cancelled.",
+        "3 orders were not cancelled: only orders to be paid can be.",
+    ]
+    assert list(Order.objects.order_by("place").values_list("status", flat=True)) == [
+        "paid",
+        "cancelled",
+        "expired",
+        "cancelled",
+        "cancelled",
+    ]
+    sale.refresh_from_db()
+    assert sale.sold == 2  # 5 orders, less one cancelled before and two cancelled now
+    assert LogEntry.objects.count() == 2
+
+
+def test_an_order_paid_a_moment_ago_is_not_cancelled(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = new_orders(new_sale(), ["b1", "b2"])
+
+    def pay_first(order: Order) -> Order:
+        if order.pk == first.pk:
+            payment.pay(Order.objects.get(pk=order.pk))
+        return payment.cancel(order)
+
+    monkeypatch.setattr(order_admin, "cancel", pay_first)
+    assert act(admin_client, "orders_order", "cancel_orders", [first, second]) == [
+        "1 order was cancelled.",
+        "1 order was not cancelled: only orders to be paid can be.",
+    ]
+    first.refresh_from_db()
+    assert first.status == "paid"
+
+
+def test_who_may_only_look_at_orders_cancels_none() -> None:
+    (order,) = new_orders(new_sale(), ["b1"])
+    clerk = staff("view_order")
+    act(clerk, "orders_order", "cancel_orders", [order])
+    order.refresh_from_db()
+    assert order.status == "pending"
+
+
+def test_orders_are_filtered_by_sale_status_and_day(admin_client: Client) -> None:
+    day = datetime(2026, 11, 11, 23, 59, 59, tzinfo=timezone.get_default_timezone())
+    kettles, pots = new_sale(), new_sale()
+    new_orders(kettles, ["b1"], created_at=day)
+    new_orders(kettles, ["b2"], first_place=2, created_at=day + timedelta(seconds=1), status="paid")
+    new_orders(pots, ["b3"], created_at=day - timedelta(days=1))
+    assert found(admin_client, {}) == ["b3", "b2", "b1"]
+    assert found(admin_client, {"sale__id__exact": kettles.pk}) == ["b2", "b1"]
+    assert found(admin_client, {"status__exact": ["paid"]}) == ["b2"]
+    assert found(admin_client, {"status__exact": ["paid", "pending"]}) == ["b3", "b2", "b1"]
+    assert found(admin_client, {"created_at_from": "2026-11-11", "created_at_to": "2026-11-11"}) == ["b1"]
+    assert found(admin_client, {"created_at_from": "2026-11-11"}) == ["b2", "b1"]
+    assert found(admin_client, {"created_at_to": "2026-11-11"}) == ["b3", "b1"]
+    assert found(admin_client, {"created_at_to": "9999-12-31"}) == ["b3", "b2", "b1"]
+    assert found(admin_client, {"created_at_from": "never", "created_at_to": "2026-02-31"}) == ["b3", "b2", "b1"]
+
+
+def test_orders_are_found_by_number_by_buyer_and_by_username(admin_client: Client) -> None:
+    sale = new_sale(stock=20)
+    alice, alison = (User.objects.create_user(name) for name in ("alice", "alison"))
+    new_orders(sale, [f"u{alice.pk}", f"u{alison.pk}", f"u{alice.pk}9", "visitor-17", "visitor-18"])
+    Order.objects.filter(buyer="visitor-17").update(number="7K2Q-M01D-4TPA")
+    assert found(admin_client, {"q": "7K2Q-M01D-4TPA"}) == ["visitor-17"]
+    assert found(admin_client, {"q": "7k2qmoid4tpa"}) == ["visitor-17"]  # as heard over a telephone
+    assert found(admin_client, {"q": "7k2q-m"}) == ["visitor-17"]
+    assert found(admin_client, {"q": "visitor-18"}) == ["visitor-18"]
+    assert found(admin_client, {"q": "visitor"}) == ["visitor-18", "visitor-17"]
+    assert found(admin_client, {"q": f"u{alice.pk}"}) == [f"u{alice.pk}"]  # and not u19, were she u1
+    assert found(admin_client, {"q": "ALICE"}) == [f"u{alice.pk}"]
+    assert found(admin_client, {"q": "ali"}) == [f"u{alison.pk}", f"u{alice.pk}"]
+    assert found(admin_client, {"q": "visitor 7k2q"}) == ["visitor-17"]
+    assert found(admin_client, {"q": "nobody"}) == []
+    cells = row(admin_client.get(reverse("admin:orders_order_changelist")), f">u{alice.pk}<")
+    assert cells["user"] == "alice"
+
+
+def test_a_username_that_is_part_of_too_many_says_so(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(order_admin, "USERS_MAX", 2)
+    users = [User.objects.create_user(name) for name in ("clone-long", "clone", "clone-x")]
+    new_orders(new_sale(), [f"u{user.pk}" for user in users])
+    page = admin_client.get(reverse("admin:orders_order_changelist"), {"q": "clone"})
+    assert said(page) == ["“clone” is part of more than 2 usernames: not all of their orders are shown."]
+    assert [order.buyer for order in page.context["cl"].result_list] == [f"u{users[2].pk}", f"u{users[1].pk}"]
+
+
+def test_a_long_ledger_is_counted_no_further_than_it_is_shown(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(order_admin, "COUNT_MAX", 100)
+    url = reverse("admin:orders_order_changelist")
+    sale = new_sale(stock=200)
+    new_orders(sale, [f"b{number}" for number in range(100)])
+    page = admin_client.get(url)
+    assert (page.context["cl"].result_count, page.context["cl"].paginator.num_pages) == (100, 2)
+    assert "the newest" not in page.content.decode()
+    new_orders(sale, ["b100", "b101"], first_place=101)
+    with CaptureQueriesContext(connection) as captured:
+        page = admin_client.get(url)
+    assert (page.context["cl"].result_count, page.context["cl"].paginator.num_pages) == (100, 2)
+    assert "the newest 100 orders; search or filter for older ones" in page.content.decode()
+    counts = [query["sql"] for query in captured if "COUNT(" in query["sql"]]
+    assert len(counts) == 1
+    assert "LIMIT 101" in counts[0]
+
+
+def exported(client: Client, query: dict[str, Any]) -> list[dict[str, str]]:
+    """The rows of the export."""
+    url = reverse("admin:orders_order_export", query=query)
+    assert client.get(url).status_code == 200
+    answer = client.post(url, {"format": "0", "resource": ""})
+    assert answer["Content-Type"] == "text/csv"
+    return list(csv.DictReader(answer.content.decode().splitlines()))
+
+
+def test_the_export_holds_what_the_filters_leave(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(order_admin, "EXPORT_CHUNK", 2)
+    created_at = datetime(2026, 11, 11, 20, 15, tzinfo=timezone.get_default_timezone())
+    sale = new_sale()
+    orders = new_orders(sale, ["b1", "b2", "b3", "b4", "b5"], created_at=created_at, pay_before=created_at)
+    new_orders(new_sale(), ["b6"])
+    rows = exported(admin_client, {"sale__id__exact": sale.pk})
+    assert [cells["buyer"] for cells in rows] == ["b5", "b4", "b3", "b2", "b1"]
+    assert rows[4] == {
+        "number": orders[0].number,
+        "sale": str(sale.pk),
+        "product": "Kettle",
+        "buyer": "b1",
+        "place": "1",
+        "price": "19.90",
+        "currency": "USD",
+        "status": "pending",
+        "created_at": "2026-11-11T20:15:00+0000",
+        "pay_before": "2026-11-11T20:15:00+0000",
+        "decided_at": "",
+        "released_at": "",
+    }
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t"])
+def test_no_cell_of_the_export_is_a_formula(admin_client: Client, start: str) -> None:
+    product = Product.objects.create(name=f'{start}HYPERLINK("//evil")')
+    new_orders(new_sale(product=product), [f"{start}1+1"])
+    (cells,) = exported(admin_client, {})
+    assert (cells["buyer"], cells["product"]) == (f"'{start}1+1", f'\'{start}HYPERLINK("//evil")')
+
+
+def test_the_export_is_the_same_in_every_language(admin_client: Client, settings: Settings) -> None:
+    settings.LANGUAGE_CODE = "de"
+    settings.USE_THOUSAND_SEPARATOR = True
+    new_orders(new_sale(price="1900.50"), ["b1"], first_place=12_345)
+    (cells,) = exported(admin_client, {})
+    assert (cells["place"], cells["price"], cells["status"]) == ("12345", "1900.50", "pending")
+
+
+def test_the_export_costs_the_same_queries_however_long_it_is(admin_client: Client) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            exported(admin_client, {})
+        return len(captured)
+
+    new_orders(new_sale(product=Product.objects.create(name="Pot")), ["b1"])
+    few = queries()
+    new_orders(new_sale(stock=20), [f"b{number}" for number in range(20)])
+    assert queries() == few
+
+
+def test_staff_who_may_not_see_orders_export_none() -> None:
+    new_orders(new_sale(), ["b1"])
+    clerk = staff("view_sale")
+    url = reverse("admin:orders_order_export")
+    assert clerk.get(url).status_code == 403
+    assert clerk.post(url, {"format": "0", "resource": ""}).status_code == 403
+
+
+# --- Users and groups
+
+
+@pytest.mark.parametrize("page", ["auth_user_changelist", "auth_user_add", "auth_group_changelist", "auth_group_add"])
+def test_users_and_groups_are_still_there(admin_client: Client, page: str) -> None:
+    assert admin_client.get(reverse(f"admin:{page}")).status_code == 200
+
+
+def test_a_user_is_added_and_given_another_password(admin_client: Client) -> None:
+    form = {"username": "clerk", "usable_password": "true", "password1": "kettle-9-Pot", "password2": "kettle-9-Pot"}
+    said(admin_client.post(reverse("admin:auth_user_add"), form, follow=True))
+    clerk = User.objects.get(username="clerk")
+    assert clerk.check_password("kettle-9-Pot")
+    url = reverse("admin:auth_user_password_change", args=[clerk.pk])
+    assert isinstance(admin_client.get(url).context["form"], AdminPasswordChangeForm)
+    said(admin_client.post(url, {**form, "password1": "spoon-8-Pan", "password2": "spoon-8-Pan"}, follow=True))
+    clerk.refresh_from_db()
+    assert clerk.check_password("spoon-8-Pan")
