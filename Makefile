@@ -4,12 +4,12 @@ PORT ?= 8000
 DEMO_STOCK ?= 100
 BIN := .venv/bin
 
-.PHONY: demo test lint format clean help
+.PHONY: demo test lint format env clean help
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-demo: .venv/product ## run the shop on this machine: PORT=8000 DEMO_STOCK=100
+demo: .venv/demo ## run the shop on this machine: PORT=8000 DEMO_STOCK=100
 	@PORT=$(PORT) DEMO_STOCK=$(DEMO_STOCK) exec $(BIN)/python -m seckill.demo
 
 test: .venv/development ## run every test, on real servers
@@ -29,6 +29,9 @@ format: .venv/development ## let ruff lay the code out
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
+env: ## write .env with fresh secrets, for docker-compose
+	@sh deploy/make-env
+
 clean: ## forget the demo's data and the installed packages
 	rm -rf .venv var
 
@@ -37,12 +40,12 @@ clean: ## forget the demo's data and the installed packages
 	@echo "Making a virtual environment …"
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "The venv module of $(PYTHON) does not work (Debian: apt install python3-venv)." >&2; exit 1; }
 
-.venv/product: requirements.txt | .venv/bin/python
+.venv/demo: requirements-demo.txt requirements.txt | .venv/bin/python
 	@echo "Installing what the shop needs (about half a minute the first time) …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-demo.txt
 	@touch $@
 
-.venv/development: requirements-dev.txt requirements.txt | .venv/bin/python
+.venv/development: requirements-dev.txt requirements-demo.txt requirements.txt | .venv/bin/python
 	@echo "Installing what tests and lint need (about a minute the first time) …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
-	@touch $@ .venv/product
+	@touch $@ .venv/demo

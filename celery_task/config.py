@@ -8,6 +8,9 @@ from kombu.entity import Exchange, Queue
 
 broker_url = settings.CELERY_BROKER_URL
 broker_connection_retry_on_startup = True
+broker_connection_max_retries = (
+    None  # a broker that is away for an hour comes back; nobody should have to restart workers
+)
 broker_transport_options: dict[str, Any] = (
     {
         # A message whose worker died comes back after this long. Doorbells are healed sooner, by the sweeper.

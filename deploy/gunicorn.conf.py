@@ -1,6 +1,23 @@
 """gunicorn: the gate and Django in a few processes, each with one event loop."""
 
 import os
+import resource
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+# Every process writes its counts to files here, and /metrics adds them up. Old ones would be counted again.
+_metrics = Path(
+    os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(Path(os.environ.get("VAR_DIR", "var")) / "metrics"))
+)
+
+# A waiting buyer holds a connection, and many systems allow 1024 open files at first: take what this process may have.
+OPEN_FILES_MAX = 65_536
+_soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+_wanted = OPEN_FILES_MAX if _hard == resource.RLIM_INFINITY else min(OPEN_FILES_MAX, _hard)
+if _soft != resource.RLIM_INFINITY and _soft < _wanted:
+    with suppress(OSError, ValueError):  # macOS has a lower limit than it tells; then the old one stays
+        resource.setrlimit(resource.RLIMIT_NOFILE, (_wanted, _hard))
 
 bind = os.environ.get("BIND", "127.0.0.1:8000")
 workers = int(os.environ.get("WEB_CONCURRENCY", str(min(4, os.cpu_count() or 2))))
@@ -13,5 +30,17 @@ timeout = 30
 graceful_timeout = 20
 accesslog = None  # a line a request would cost more than the request
 errorlog = "-"
-control_socket_disable = True  # nobody talks to it, and it would be a file in the home directory
 control_socket_disable = True  # it would be a file in the home directory, shared by every gunicorn of this user
+
+
+def on_starting(server: object) -> None:  # noqa: ARG001 (gunicorn's hook)
+    """Begin with no counts."""
+    shutil.rmtree(_metrics, ignore_errors=True)
+    _metrics.mkdir(parents=True)
+
+
+def child_exit(server: object, worker: object) -> None:  # noqa: ARG001 (gunicorn's hook)
+    """A process that is gone has no open requests any more."""
+    from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415 (reads the environment when imported)
+
+    mark_process_dead(worker.pid)  # type: ignore[attr-defined, no-untyped-call]  # a gunicorn worker

@@ -14,7 +14,6 @@ from django.utils.translation import gettext_lazy as _
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.Env()
-env.read_env(BASE_DIR / ".env")
 VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var")))  # everything a running system writes
 VAR_DIR.mkdir(parents=True, exist_ok=True)
 env.read_env(VAR_DIR / "demo.env")  # the demo's addresses, so that ./manage.py talks to a running demo

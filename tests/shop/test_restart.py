@@ -1,0 +1,32 @@
+"""Servers restart under a running shop."""
+
+import asyncio
+import signal
+
+from tests.shop.conftest import OpenShop
+from tests.shop.crowd import Crowd
+from tests.shop.processes import await_that
+
+
+def test_valkey_is_killed_and_nobody_who_was_answered_is_lost(open_shop: OpenShop) -> None:
+    shop = open_shop(stock=30)
+    first = shop.manage("issue_passes", "1", "--count", "20", "--prefix", "first").split()
+    then = shop.manage("issue_passes", "1", "--count", "25", "--prefix", "then").split()
+    crowd = Crowd()
+    asyncio.run(crowd.buy(shop.address, first))
+    asyncio.run(crowd.poll(shop.address, seconds_max=20))
+    assert crowd.told("confirmed") == list(range(1, 21))
+
+    shop.valkey.stop(signal.SIGKILL)
+    assert shop.progress() == {}
+    shop.valkey.start()
+    await_that("the gate serves again", lambda: shop.progress().get("admitted") == 20)
+    asyncio.run(crowd.buy(shop.address, then))
+    asyncio.run(crowd.poll(shop.address, seconds_max=30))
+
+    assert crowd.statuses.keys() == {200, 202}
+    assert crowd.told("confirmed") == list(range(1, 31))
+    assert crowd.told("waitlisted") == list(range(31, 46))
+    # The parts that hold connections to it did not have to be started again. The pinned Celery is chosen for that.
+    assert [name for name, process in shop.processes.items() if process.poll() is not None] == []
+    assert "sale 1: agrees" in shop.manage("reconcile")
