@@ -1,9 +1,9 @@
 """The Celery application with a sign of life: a file whose age a health check reads.
 
-``celery -A celery_task.liveness worker`` touches LIVENESS_FILE with each heartbeat it sends to the broker (every 2 s), and
-``celery -A celery_task.liveness beat`` with each task it publishes (every second). A stale file means that the process hangs
-or has lost the broker. Asking with ``celery inspect ping`` would start Python, Django and a broker connection in every
-container every few seconds, make every worker answer every check, and could not see beat at all.
+``celery -A celery_task.liveness worker`` touches LIVENESS_FILE with each heartbeat it sends to the broker (every 2 s),
+and ``celery -A celery_task.liveness beat`` with each task it publishes (every second). A stale file means that the
+process hangs or has lost the broker. Asking with ``celery inspect ping`` would start Python, Django and a broker
+connection in every container every few seconds, make every worker answer every check, and could not see beat at all.
 """
 
 import os

@@ -63,7 +63,7 @@ def _differs(snapshot: Snapshot, sale: Sale) -> bool:
 
 def _is_decided(sale: Sale, snapshot: Snapshot) -> bool:
     """Whether nothing can change any more for those who wait: all is paid, or all is over and nobody waits."""
-    if snapshot.claimed:
+    if snapshot.claimed or snapshot.state() is State.SCHEDULED:  # a sale may be made first and stocked before it opens
         return False
     if snapshot.state() is State.CLOSED and snapshot.waiting == 0:
         return True

@@ -10,6 +10,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from seckill.web.health import healthz, readyz
 
+handler500 = "seckill.web.exceptions.internal_error"
 urlpatterns = [
     path("healthz", healthz),
     path("readyz", readyz),

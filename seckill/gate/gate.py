@@ -3,13 +3,16 @@
 import math
 import time
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 import redis
 import structlog
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.db import DatabaseError, connection
+from django.utils import timezone
 
+from orders.reconciliation import KEEP_ENDED_SECONDS
 from seckill.gate.answer import NO_STORE, Answer, json_answer, problem_answer
 from seckill.gate.doorbell import Doorbell
 from seckill.gate.groups import Group
@@ -31,6 +34,7 @@ log = structlog.get_logger(__name__)
 
 RETRY_AFTER = (b"retry-after", b"%d" % settings.POLL_AFTER_SECONDS)
 LOOK_UP_GROUP_MAX = 500
+FIRST_EPOCH = 1  # in a rebuilt line there may be orders behind the pointer too: there, every ticket is looked up
 KNOWN_SALES_SECONDS = 1.0  # how often the database is asked which sales exist, at most
 
 
@@ -43,7 +47,7 @@ class Gate:
         self._doorbell = Doorbell()
         self._admissions: dict[int, Group[str, tuple[int | Refusal, Admission]]] = {}
         self._look_ups: dict[int, Group[str, tuple[Outcome | None, int | None]]] = {}
-        self._known_sales: tuple[float, frozenset[int]] = (-math.inf, frozenset())
+        self._known_sales: tuple[float, dict[int, datetime | None]] = (-math.inf, {})
 
     async def close(self) -> None:
         """Ring what has to be rung, then let go of Redis."""
@@ -110,7 +114,7 @@ class Gate:
             seen = await self._snapshots.get(ticket.sale_id)
             if seen.snapshot is None:
                 return await self._unknown(ticket.sale_id)
-            if ticket.epoch == seen.snapshot.epoch and ticket.place > seen.snapshot.pointer:
+            if ticket.epoch == seen.snapshot.epoch == FIRST_EPOCH and ticket.place > seen.snapshot.pointer:
                 return self._waiting(seen, seen.snapshot, ticket.place)
             return await self._decided(ticket, seen, seen.snapshot)
         except verbs.SaleUnknownError:
@@ -119,7 +123,7 @@ class Gate:
             return self._unavailable(error)
 
     async def _decided(self, ticket: Ticket, seen: SeenSale, snapshot: Snapshot) -> Answer:
-        """The place is behind the pointer, or the line was rebuilt since the ticket was signed: look the buyer up."""
+        """The place is before the pointer, or the line was rebuilt once: look the buyer up."""
         group = self._look_ups.get(ticket.sale_id)
         if group is None:
             group = self._look_ups[ticket.sale_id] = Group(
@@ -203,20 +207,21 @@ class Gate:
         read_at, sales = self._known_sales
         if time.monotonic() - read_at > KNOWN_SALES_SECONDS:
             try:
-                sales = await sync_to_async(_sale_ids)()
+                sales = await sync_to_async(_sales)()
             except DatabaseError as error:
                 return self._unavailable(error)
             self._known_sales = (time.monotonic(), sales)
-        return (
-            problem_answer(Problem.RECOVERING, "", RETRY_AFTER)
-            if sale_id in sales
-            else problem_answer(Problem.NOT_FOUND)
-        )
+        if sale_id not in sales:
+            return problem_answer(Problem.NOT_FOUND)
+        ended_at = sales[sale_id]
+        if ended_at is not None and ended_at <= timezone.now() - timedelta(seconds=KEEP_ENDED_SECONDS):
+            return problem_answer(Problem.CLOSED)  # nobody will bring its line back
+        return problem_answer(Problem.RECOVERING, "", RETRY_AFTER)
 
 
-def _sale_ids() -> frozenset[int]:
-    """The sales there are, by the ledger. Runs on a thread whose connection nobody else would close."""
+def _sales() -> dict[int, datetime | None]:
+    """The sales there are, by the ledger, and when they ended. On a thread whose connection nobody else would close."""
     try:
-        return frozenset(Sale.objects.values_list("pk", flat=True))
+        return dict(Sale.objects.values_list("pk", "ended_at"))
     finally:
         connection.close()

@@ -10,7 +10,7 @@ from seckill.problems import Problem
 
 BODY_BYTES_MAX = 4096  # a purchase needs no body at all
 
-SALE = re.compile(r"/api/sales/(\d{1,9})/(purchase|progress)")
+SALE = re.compile(r"/api/sales/([0-9]{1,9})/(purchase|progress)")
 TICKET = "/api/tickets/"
 
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]

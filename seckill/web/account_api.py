@@ -11,7 +11,7 @@ from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext_lazy as _
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_serializer
 from rest_framework import serializers, status
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
@@ -39,6 +39,7 @@ class RegisterApi(APIView):
     throttle_classes = (ScopedRateThrottle,)
     throttle_scope = "register"
 
+    @extend_schema_serializer(component_name="Registration")
     class InputSerializer(serializers.Serializer[Any]):
         """A name and a password."""
 
@@ -80,6 +81,7 @@ class LoginApi(APIView):
     throttle_classes = (ScopedRateThrottle,)
     throttle_scope = "login"
 
+    @extend_schema_serializer(component_name="Login")
     class InputSerializer(serializers.Serializer[Any]):
         """A name and a password."""
 

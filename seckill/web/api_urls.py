@@ -2,6 +2,7 @@
 
 from django.urls import path, re_path
 
+from seckill.web import gate_schema  # noqa: F401 (DRF-spectacular learns session and pass by importing it)
 from seckill.web.account_api import LoginApi, LogoutApi, MeApi, RegisterApi
 from seckill.web.banner_api import BannersApi
 from seckill.web.order_api import CancelApi, OrderApi, OrdersApi, PayApi

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -16,6 +16,7 @@ class BannersApi(APIView):
 
     authentication_classes = ()  # the same for everybody: no session is looked up
 
+    @extend_schema_serializer(component_name="Banner")
     class OutputSerializer(serializers.Serializer[Any]):
         """One banner."""
 

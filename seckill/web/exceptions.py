@@ -3,9 +3,12 @@
 import redis
 import structlog
 from django.conf import settings
-from django.core.exceptions import PermissionDenied
-from django.http import Http404
-from rest_framework import exceptions
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.db import OperationalError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.views.defaults import server_error
+from django_redis.exceptions import ConnectionInterrupted
+from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
@@ -36,43 +39,59 @@ class ProblemError(Exception):
         self.more = more
 
 
-def problem_response(problem: Problem, detail: str = "", headers: dict[str, str] | None = None, **more: object) -> Response:
-    """The problem as a DRF response."""
+def problem_response(
+    problem: Problem, detail: str = "", headers: dict[str, str] | None = None, **more: object
+) -> Response:
+    """The problem as a DRF response; a 503 says when to come back."""
+    if problem.value.status == status.HTTP_503_SERVICE_UNAVAILABLE:
+        headers = {"Retry-After": str(settings.POLL_AFTER_SECONDS), **(headers or {})}
     return Response(
         problem.document(detail, **more), status=problem.value.status, content_type=MEDIA_TYPE, headers=headers
     )
 
 
-def problem_handler(error: Exception, context: dict[str, object]) -> Response | None:
+def problem_handler(error: Exception, context: dict[str, object]) -> Response | None:  # noqa: ARG001 (DRF's signature)
     """DRF's exception handler; None lets Django answer 500 and log the traceback."""
     set_rollback()
-    retry_after = {"Retry-After": str(settings.POLL_AFTER_SECONDS)}
     match error:
         case ProblemError():
-            headers = retry_after if error.problem.value.status == 503 else None  # noqa: PLR2004 (a status)
-            return problem_response(error.problem, error.detail, headers, **error.more)
+            return problem_response(error.problem, error.detail, None, **error.more)
         case SaleUnknownError():
-            return problem_response(Problem.RECOVERING, headers=retry_after)
-        case redis.RedisError():
-            log.warning("redis_unavailable", error=str(error))
-            return problem_response(Problem.UNAVAILABLE, headers=retry_after)
-        case exceptions.ValidationError():
-            detail = error.detail
-            return problem_response(
-                Problem.INVALID, errors=detail if isinstance(detail, dict) else {"non_field_errors": detail}
-            )
+            return problem_response(Problem.RECOVERING)
+        case redis.RedisError() | ConnectionInterrupted() | OperationalError():  # the line, the cache, the ledger
+            log.warning("server_unavailable", server=type(error).__module__, error=str(error))
+            return problem_response(Problem.UNAVAILABLE)
         case Http404():
             return problem_response(Problem.NOT_FOUND)
         case PermissionDenied():
             return problem_response(Problem.FORBIDDEN)
+        case RequestDataTooBig():
+            return problem_response(Problem.TOO_LARGE)
         case exceptions.APIException():
-            problem = PROBLEM_OF_STATUS.get(error.status_code, Problem.BAD_REQUEST)
-            if isinstance(error, exceptions.AuthenticationFailed) and getattr(error, "bad_pass", False):
-                problem = Problem.BAD_PASS
-            headers = {}
-            if scheme := getattr(error, "auth_header", None):
-                headers["WWW-Authenticate"] = scheme
-            if wait_seconds := getattr(error, "wait", None):
-                headers["Retry-After"] = str(int(wait_seconds) + 1)
-            return problem_response(problem, str(error.detail), headers)
+            return _problem_of_drf(error)
     return None
+
+
+def _problem_of_drf(error: exceptions.APIException) -> Response:
+    """The problem for what DRF itself raises."""
+    if isinstance(error, exceptions.ValidationError):
+        detail = error.detail
+        return problem_response(
+            Problem.INVALID, errors=detail if isinstance(detail, dict) else {"non_field_errors": detail}
+        )
+    problem = PROBLEM_OF_STATUS.get(error.status_code, Problem.BAD_REQUEST)
+    if getattr(error, "bad_pass", False):
+        problem = Problem.BAD_PASS
+    headers = {}
+    if scheme := getattr(error, "auth_header", None):
+        headers["WWW-Authenticate"] = scheme
+    if wait_seconds := getattr(error, "wait", None):
+        headers["Retry-After"] = str(int(wait_seconds) + 1)
+    return problem_response(problem, str(error.detail), headers)
+
+
+def internal_error(request: HttpRequest) -> HttpResponse:
+    """Django's handler500: programs get a problem, people a page. The error has been logged by then."""
+    if request.path.startswith("/api/"):
+        return HttpResponse(Problem.INTERNAL.body(), status=Problem.INTERNAL.value.status, content_type=MEDIA_TYPE)
+    return server_error(request)

@@ -1,6 +1,9 @@
 """Orders: a buyer's own, to see, to pay and to cancel."""
 
+import re
+
 from django.db.models import QuerySet
+from django.http import Http404
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -8,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from orders.models import Order
+from orders.models import NUMBER_ALPHABET, Order
 from orders.payment import OrderDecidedError, cancel, pay
 from seckill.line.passes import Pass
 from seckill.problems import Problem
@@ -17,6 +20,7 @@ from seckill.web.exceptions import ProblemError
 from seckill.web.permissions import IsBuyer
 
 LISTED_MAX = 100
+NUMBER = re.compile(f"[{NUMBER_ALPHABET}-]{{14}}")
 NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -46,6 +50,12 @@ class BuyerApi(APIView):
             return orders.filter(buyer=request.auth.buyer, sale=request.auth.sale_id)
         return orders.filter(buyer=buyer_of_user(request.user))
 
+    def order(self, request: Request, number: str) -> Order:
+        """One of them. Raises Http404, also for what can't be a number (PostgreSQL would choke on a NUL)."""
+        if not NUMBER.fullmatch(number):
+            raise Http404
+        return get_object_or_404(self.orders(request), number=number)
+
 
 class OrdersApi(BuyerApi):
     """All of them."""
@@ -62,7 +72,7 @@ class OrderApi(BuyerApi):
     @extend_schema(responses=OrderSerializer, operation_id="order")
     def get(self, request: Request, number: str) -> Response:
         """200, or 404."""
-        return Response(OrderSerializer(get_object_or_404(self.orders(request), number=number)).data, headers=NO_STORE)
+        return Response(OrderSerializer(self.order(request, number)).data, headers=NO_STORE)
 
 
 class PayApi(BuyerApi):
@@ -71,7 +81,7 @@ class PayApi(BuyerApi):
     @extend_schema(request=None, responses=OrderSerializer, operation_id="pay")
     def post(self, request: Request, number: str) -> Response:
         """200 with the paid order, also when it was paid before; 409 ``order_decided`` when it is too late."""
-        order = get_object_or_404(self.orders(request), number=number)
+        order = self.order(request, number)
         try:
             return Response(OrderSerializer(pay(order)).data)
         except OrderDecidedError as error:
@@ -84,7 +94,7 @@ class CancelApi(BuyerApi):
     @extend_schema(request=None, responses=OrderSerializer, operation_id="cancel")
     def post(self, request: Request, number: str) -> Response:
         """200 with the cancelled order, also when it was cancelled before; 409 ``order_decided`` otherwise."""
-        order = get_object_or_404(self.orders(request), number=number)
+        order = self.order(request, number)
         try:
             return Response(OrderSerializer(cancel(order)).data)
         except OrderDecidedError as error:

@@ -5,6 +5,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from seckill.line.passes import Pass
+from seckill.web.authentication import BadPassError
 
 
 class IsBuyer(permissions.BasePermission):
@@ -19,5 +20,7 @@ class HasPass(permissions.BasePermission):
     """Holding a pass."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:  # noqa: ARG002 (the base class' signature)
-        """Whether the request came with a pass."""
-        return isinstance(request.auth, Pass)
+        """True; raises BadPassError for a request without a pass, as the gate answers it."""
+        if not isinstance(request.auth, Pass):
+            raise BadPassError("Send it as 'Authorization: Bearer PASS'.")
+        return True

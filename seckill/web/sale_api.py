@@ -8,7 +8,7 @@ import structlog
 from django.conf import settings
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema, extend_schema_field
+from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers, status
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
@@ -141,6 +141,7 @@ class PassApi(APIView):
     throttle_classes = (ScopedRateThrottle,)
     throttle_scope = "pass"
 
+    @extend_schema_serializer(component_name="Pass")
     class OutputSerializer(serializers.Serializer[Any]):
         """A pass, and when it can be used."""
 
@@ -156,9 +157,7 @@ class PassApi(APIView):
         if sale.status == Sale.Status.CLOSED or sale.closes_at <= timezone.now():
             raise ProblemError(Problem.CLOSED)
         expires_at = sale.closes_at + PASS_AFTER_CLOSING
-        token = Pass(
-            sale.pk, buyer_of_user(request.user), milliseconds(sale.opens_at), milliseconds(expires_at)
-        ).sign()
+        token = Pass(sale.pk, buyer_of_user(request.user), milliseconds(sale.opens_at), milliseconds(expires_at)).sign()
         return Response(
             {"pass": token, "not_before": sale.opens_at, "expires_at": expires_at},
             headers={"Cache-Control": "no-store"},

@@ -1,22 +1,230 @@
 """Settlement on a real line and a real ledger."""
 
+from datetime import timedelta
+from decimal import Decimal
+
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from pytest_django import Settings
 
 from orders.models import Order
-from orders.settlement import settle
+from orders.settlement import settle, write_orders
 from seckill.line import verbs
 from seckill.line.line import Line
+from seckill.line.outcome import Confirmed, Released
+from seckill.models import Sale
+from seckill.moment import milliseconds
 from tests.conftest import MakeSale
+from tests.orders.crowd import (
+    add_units_behind_its_back,
+    claim_and_die,
+    entries,
+    in_line,
+    join,
+    look,
+    sell,
+    settle_all,
+    sold,
+)
+
+pytestmark = pytest.mark.django_db
 
 
-@pytest.mark.django_db
+def order_from_before(sale: Sale, buyer: str, place: int, status: str) -> Order:
+    """An order the ledger holds and Redis has forgotten; counted as sold if it holds a unit."""
+    now = timezone.now()
+    order = Order.objects.create(
+        sale=sale, buyer=buyer, place=place, price=sale.price, currency=sale.currency, status=status,
+        created_at=now, pay_before=now + timedelta(seconds=900),
+    )  # fmt: skip
+    Sale.objects.filter(pk=sale.pk).update(sold=int(status in (Order.Status.PENDING, Order.Status.PAID)))
+    return order
+
+
 def test_the_first_in_line_get_the_units(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=3)
-    admission = line.run(verbs.admit(sale.pk, ["ann", "ben", "cleo", "dan"]))
-    assert admission.places == [1, 2, 3, 4]
+    assert join(line, sale, "ann", "ben", "cleo", "dan") == [1, 2, 3, 4]
 
     assert settle(line, sale.pk, upto=4) == 3
 
-    assert list(Order.objects.order_by("place").values_list("place", "buyer")) == [(1, "ann"), (2, "ben"), (3, "cleo")]
-    sale.refresh_from_db()
-    assert sale.sold == 3
+    assert entries(sale) == [(1, "ann", "pending"), (2, "ben", "pending"), (3, "cleo", "pending")]
+    assert sold(sale) == 3
+    assert (look(line, sale).stock, look(line, sale).pointer, look(line, sale).waiting) == (0, 3, 1)
+    assert line.outcome(sale.pk, "dan") is None
+
+
+def test_an_order_carries_the_price_of_its_sale_and_the_time_to_pay(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=1, price=Decimal("1234.56"), currency="CHF", pay_within_seconds=77)
+
+    order = sell(line, sale, "ann")["ann"]
+
+    assert (order.price, order.currency, order.decided_at, order.released_at) == (Decimal("1234.56"), "CHF", None, None)
+    assert order.pay_before - order.created_at == timedelta(seconds=77)
+
+
+def test_the_line_tells_each_buyer_the_number_and_the_deadline_of_the_order(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=2)
+
+    orders = sell(line, sale, "ann", "ben")
+
+    assert {buyer: line.outcome(sale.pk, buyer) for buyer in ("ann", "ben")} == {
+        buyer: Confirmed(order.number, milliseconds(order.pay_before)) for buyer, order in orders.items()
+    }
+
+
+def test_a_doorbell_settles_up_to_its_place_and_no_further(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=9)
+    join(line, sale, "ann", "ben", "cleo", "dan", "eve")
+
+    assert settle(line, sale.pk, upto=2) == 2
+    assert entries(sale) == [(1, "ann", "pending"), (2, "ben", "pending")]
+    assert (look(line, sale).pointer, look(line, sale).stock) == (2, 7)
+
+    assert settle(line, sale.pk, upto=4_821) == 3
+    assert [buyer for _, buyer, _ in entries(sale)] == ["ann", "ben", "cleo", "dan", "eve"]
+
+
+def test_a_long_line_is_settled_in_chunks_of_one_insert_each(
+    make_sale: MakeSale, line: Line, settings: Settings
+) -> None:
+    settings.SETTLE_CHUNK = 4
+    sale = make_sale(stock=9)
+    join(line, sale, *(f"kettle-fan-{number}" for number in range(11)))
+
+    with CaptureQueriesContext(connection) as queries:
+        assert settle(line, sale.pk, upto=11) == 9
+
+    assert sum(query["sql"].startswith("INSERT INTO") for query in queries) == 3  # 4 + 4 + 1
+    assert entries(sale) == [(place, f"kettle-fan-{place - 1}", "pending") for place in range(1, 10)]
+    assert sold(sale) == 9
+
+
+def test_a_second_doorbell_changes_nothing(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=2)
+    numbers = {buyer: order.number for buyer, order in sell(line, sale, "ann", "ben", "cleo").items()}
+    before = look(line, sale)
+
+    assert settle(line, sale.pk, upto=3) == 0
+
+    assert dict(Order.objects.values_list("buyer", "number")) == numbers
+    assert sold(sale) == 2
+    after = look(line, sale)
+    assert (after.stock, after.pointer, after.epoch) == (before.stock, before.pointer, before.epoch) == (0, 2, 1)
+
+
+def test_settling_an_empty_line_is_no_work(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=2)
+
+    assert settle(line, sale.pk, upto=0) == 0
+
+    assert (entries(sale), sold(sale), look(line, sale).stock) == ([], 0, 2)
+
+
+def test_a_sale_redis_does_not_know_is_settled_for_nobody(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=2)
+    join(line, sale, "ann")
+    line.forget(sale.pk)
+
+    with pytest.raises(verbs.SaleUnknownError, match=f"sale {sale.pk} is unknown to Redis"):
+        settle(line, sale.pk, upto=1)
+
+    assert (entries(sale), sold(sale)) == ([], 0)
+    assert in_line(line, sale) == ["ann"]
+
+
+def test_two_sales_do_not_touch_each_other(make_sale: MakeSale, line: Line) -> None:
+    kettles, lamps = make_sale(stock=1), make_sale(stock=5)
+    join(line, kettles, "ann", "ben")
+    join(line, lamps, "ben", "ann")
+
+    assert settle_all(line, kettles) == 1
+
+    assert entries(kettles) == [(1, "ann", "pending")]
+    assert (entries(lamps), sold(lamps), look(line, lamps).stock) == ([], 0, 5)
+
+
+def test_when_redis_promises_more_than_the_ledger_has_nothing_is_oversold(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=3)
+    join(line, sale, "ann", "ben", "cleo", "dan", "eve")
+    add_units_behind_its_back(line, sale, 40)
+
+    settle(line, sale.pk, upto=5)
+
+    assert entries(sale) == [(1, "ann", "pending"), (2, "ben", "pending"), (3, "cleo", "pending")]
+    assert sold(sale) == 3
+    after = look(line, sale)
+    assert (after.epoch, after.stock, after.pointer, after.waiting, after.claimed) == (2, 0, 3, 2, 0)
+    assert in_line(line, sale) == ["ann", "ben", "cleo", "dan", "eve"]  # dan and eve wait at their places
+    assert join(line, sale, "eve", "dan") == [5, 4]
+    assert line.outcome(sale.pk, "dan") is None
+    assert line.outcome(sale.pk, "cleo") == Confirmed(
+        (cleo := Order.objects.get(buyer="cleo")).number, milliseconds(cleo.pay_before)
+    )
+    assert settle(line, sale.pk, upto=5) == 0
+
+
+def test_a_redis_that_promises_units_of_a_sold_out_sale_sells_nothing(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=1)
+    sell(line, sale, "ann", "ben")
+    add_units_behind_its_back(line, sale, 1)
+
+    assert settle(line, sale.pk, upto=2) == 0
+
+    assert (entries(sale), sold(sale)) == ([(1, "ann", "pending")], 1)
+    assert (look(line, sale).epoch, look(line, sale).stock, look(line, sale).waiting) == (2, 0, 1)
+
+
+def test_a_buyer_with_an_order_at_another_place_keeps_that_one(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=3)
+    order = order_from_before(sale, "ann", 9, Order.Status.PENDING)
+    join(line, sale, "ann", "ben")
+
+    assert settle(line, sale.pk, upto=2) == 2
+
+    assert entries(sale) == [(2, "ben", "pending"), (9, "ann", "pending")]
+    assert line.outcome(sale.pk, "ann") == Confirmed(order.number, milliseconds(order.pay_before))
+    assert (sold(sale), look(line, sale).stock) == (2, 1)
+
+
+def test_the_unit_claimed_for_a_buyer_whose_order_was_given_back_goes_to_the_next(
+    make_sale: MakeSale, line: Line
+) -> None:
+    sale = make_sale(stock=1)
+    order_from_before(sale, "ann", 9, Order.Status.CANCELLED)
+    join(line, sale, "ann", "ben")
+
+    assert settle(line, sale.pk, upto=2) == 2  # ann's outcome, and ben's order
+
+    assert entries(sale) == [(2, "ben", "pending"), (9, "ann", "cancelled")]
+    assert line.outcome(sale.pk, "ann") == Released("cancelled")
+    assert (sold(sale), look(line, sale).stock) == (1, 0)
+
+
+def test_a_place_that_is_somebody_elses_in_the_ledger_is_not_sold_again(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=3)
+    order_from_before(sale, "zoe", 1, Order.Status.PAID)
+    join(line, sale, "ann", "ben")  # a Redis that forgot zoe gave her place to ann
+
+    settle(line, sale.pk, upto=2)
+
+    assert entries(sale) == [(1, "zoe", "paid"), (2, "ben", "pending")]
+    assert (sold(sale), look(line, sale).epoch, look(line, sale).stock) == (2, 2, 1)
+    assert in_line(line, sale) == ["zoe", "ben"]
+    assert join(line, sale, "ann") == [3]  # the ledger wins: she queues at the end
+    assert settle(line, sale.pk, upto=3) == 1
+    assert entries(sale)[-1] == (3, "ann", "pending")
+
+
+def test_writing_a_claim_twice_gives_the_same_orders(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=5)
+    join(line, sale, "ann", "ben", "cleo")
+    claim = claim_and_die(line, sale, upto=3)
+
+    first, again = write_orders(claim), write_orders(claim)
+
+    assert sorted(buyer for buyer, _ in first) == ["ann", "ben", "cleo"]
+    # PostgreSQL keeps microseconds, the outcome milliseconds: the very same answer both times
+    assert sorted(first, key=str) == sorted(again, key=str)
+    assert (Order.objects.count(), sold(sale)) == (3, 3)
