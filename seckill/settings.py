@@ -213,6 +213,7 @@ structlog.configure(
     logger_factory=structlog.stdlib.LoggerFactory(),
     cache_logger_on_first_use=True,
 )
+DJANGO_STRUCTLOG_USER_ID_FIELD = ""  # naming the user would load session and account for every request
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -7,7 +7,6 @@ from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.defaults import server_error
-from django_redis.exceptions import ConnectionInterrupted
 from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
@@ -58,7 +57,7 @@ def problem_handler(error: Exception, context: dict[str, object]) -> Response | 
             return problem_response(error.problem, error.detail, None, **error.more)
         case SaleUnknownError():
             return problem_response(Problem.RECOVERING)
-        case redis.RedisError() | ConnectionInterrupted() | OperationalError():  # the line, the cache, the ledger
+        case redis.RedisError() | OperationalError():  # the line, the cache, the ledger
             log.warning("server_unavailable", server=type(error).__module__, error=str(error))
             return problem_response(Problem.UNAVAILABLE)
         case Http404():

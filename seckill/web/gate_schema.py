@@ -1,0 +1,230 @@
+"""The gate's part of the OpenAPI document: purchase, ticket and progress are no DRF views, so they are described here.
+
+Also what all calls share: every error is a problem document, and a buyer shows a session or a pass.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.openapi import AutoSchema
+
+from seckill.line.state import State
+from seckill.problems import MEDIA_TYPE, Problem
+
+Schema = dict[str, Any]
+
+STRING: Schema = {"type": "string"}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+PLACE: Schema = {"type": "integer", "minimum": 1, "description": "position in the line, from 1"}
+MOMENT: Schema = {"type": "string", "format": "date-time"}
+POLL_AFTER: Schema = {"type": "integer", "description": "ask again after so many seconds"}
+RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}}
+
+
+def add_gate(result: Schema, **_: object) -> Schema:
+    """DRF-spectacular's postprocessing hook: the document with the gate's calls, and with problems for all errors."""
+    components = result.setdefault("components", {}).setdefault("schemas", {})
+    components |= component_schemas()
+    for operations in result["paths"].values():
+        for operation in operations.values():
+            operation["responses"].setdefault("default", problem_answers("Any error."))
+    result["paths"] = dict(sorted({**result["paths"], **gate_paths()}.items()))
+    return result
+
+
+def gate_paths() -> Schema:
+    """The gate's calls."""
+    sale_id = {"in": "path", "name": "sale_id", "required": True, "schema": {"type": "integer"}}
+    ticket = {"in": "path", "name": "ticket", "required": True, "schema": STRING, "description": "as purchase gave it"}
+    return {
+        "/api/sales/{sale_id}/purchase": {
+            "post": {
+                "operationId": "purchase",
+                "summary": "Join the line of a sale",
+                "description": "The same buyer gets the same place, and so the same ticket, however often they ask.",
+                "tags": ["sales"],
+                "parameters": [sale_id],
+                "security": [{"pass": []}],
+                "responses": {
+                    "202": {
+                        **json_answer("A place in line, and the ticket to ask with.", "Queued"),
+                        "headers": {
+                            **RETRY_AFTER,
+                            "Location": {"schema": {"type": "string"}, "description": "the ticket's address"},
+                        },
+                    },
+                    **problems(
+                        Problem.BAD_PASS, Problem.NOT_OPEN, Problem.PAUSED, Problem.CLOSED, Problem.NOT_FOUND,
+                        Problem.METHOD_NOT_ALLOWED, Problem.SOLD_OUT, Problem.TOO_LARGE, Problem.RECOVERING,
+                        Problem.UNAVAILABLE,
+                    ),
+                },
+            }
+        },
+        "/api/tickets/{ticket}": {
+            "get": {
+                "operationId": "ticket",
+                "summary": "What became of a place in line",
+                "description": "A ticket is a capability: whoever holds it may ask, and learns nothing else by it.",
+                "tags": ["tickets"],
+                "parameters": [ticket],
+                "responses": {
+                    "200": {**json_answer("Where the place stands now.", "Ticket"), "headers": RETRY_AFTER},
+                    **problems(
+                        Problem.NOT_FOUND, Problem.METHOD_NOT_ALLOWED, Problem.RECOVERING, Problem.UNAVAILABLE
+                    ),
+                },
+            }
+        },
+        "/api/sales/{sale_id}/progress": {
+            "get": {
+                "operationId": "progress",
+                "summary": "Where the line of a sale stands",
+                "description": "The same for everybody; any cache may hold it for a second.",
+                "tags": ["sales"],
+                "parameters": [sale_id],
+                "responses": {
+                    "200": json_answer("The line of this moment.", "Progress"),
+                    **problems(
+                        Problem.NOT_FOUND, Problem.METHOD_NOT_ALLOWED, Problem.RECOVERING, Problem.UNAVAILABLE
+                    ),
+                },
+            }
+        },
+    }  # fmt: skip
+
+
+def component_schemas() -> Schema:
+    """The documents that the gate answers, and the problem."""
+    waiting = {"place": PLACE, "poll_after_s": POLL_AFTER}
+    renewed = {"ticket": {**STRING, "description": "only after a rebuild: ask with this one from now on"}}
+    tickets: Schema = {
+        "TicketQueued": document(
+            "queued", waiting | {"ahead": COUNT, "eta_s": {"type": "integer", "nullable": True}}, renewed
+        ),
+        "TicketWaitlisted": document("waitlisted", waiting | {"place_in_waitlist": PLACE}, renewed),
+        "TicketConfirmed": document("confirmed", {"order": {**STRING, "description": "number"}, "pay_before": MOMENT}),
+        "TicketReleased": document("released", {"reason": {"type": "string", "enum": ["cancelled", "expired"]}}),
+        "TicketSoldOut": document("sold_out", {"sold_out_at": MOMENT}),
+    }
+    return tickets | {
+        "Ticket": {
+            "oneOf": [{"$ref": f"#/components/schemas/{name}"} for name in tickets],
+            "discriminator": {
+                "propertyName": "status",
+                "mapping": {
+                    schema["properties"]["status"]["enum"][0]: f"#/components/schemas/{name}"
+                    for name, schema in tickets.items()
+                },
+            },
+        },
+        "Queued": document("queued", waiting | {"ticket": STRING, "ahead": COUNT}),
+        "Progress": required(
+            {
+                "state": {"type": "string", "enum": [state.value for state in State]},
+                "admitted": {**COUNT, "description": "places given out"},
+                "pointer": {**COUNT, "description": "every place up to it is decided or being settled"},
+                "waiting": COUNT,
+                "remaining": {**COUNT, "description": "units neither reserved nor sold"},
+                "stock": COUNT,
+                "reserved": {**COUNT, "description": "units of places being settled"},
+                "opens_at": MOMENT,
+                "closes_at": MOMENT,
+                "server_time": MOMENT,
+            }
+        ),
+        "Problem": {
+            "type": "object",
+            "description": "RFC 9457",
+            "required": ["type", "title", "status", "code"],
+            "properties": {
+                "type": {"type": "string", "format": "uri"},
+                "title": STRING,
+                "status": {"type": "integer"},
+                "code": {"type": "string", "enum": [problem.code for problem in Problem]},
+                "detail": STRING,
+                "errors": {
+                    "type": "object",
+                    "description": "for `invalid`: what is wrong, by field",
+                    "additionalProperties": {"type": "array", "items": STRING},
+                },
+                "order_status": {**STRING, "description": "for `order_decided`"},
+                "place": {"type": "integer", "description": "for `sold_out` after a synchronous purchase"},
+            },
+        },
+    }
+
+
+def required(properties: Mapping[str, Schema], optional: Mapping[str, Schema] | None = None) -> Schema:
+    """An object that has all of these properties, and perhaps the optional ones."""
+    return {
+        "type": "object",
+        "required": list(properties),
+        "properties": {**properties, **(optional or {})},
+    }
+
+
+def document(status: str, properties: Mapping[str, Schema], optional: Mapping[str, Schema] | None = None) -> Schema:
+    """A document whose ``status`` is always the same."""
+    return required({"status": {"type": "string", "enum": [status]}, **properties}, optional)
+
+
+def json_answer(description: str, component: str) -> Schema:
+    """A JSON response."""
+    return {
+        "description": description,
+        "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{component}"}}},
+    }
+
+
+def problems(*kinds: Problem) -> Schema:
+    """The responses for these problems, by status."""
+    by_status: dict[int, list[Problem]] = {}
+    for kind in kinds:
+        by_status.setdefault(kind.value.status, []).append(kind)
+    return {
+        str(status): problem_answers(" ".join(f"`{kind.code}`: {kind.value.title}." for kind in same))
+        for status, same in by_status.items()
+    }
+
+
+def problem_answers(description: str) -> Schema:
+    """A problem response."""
+    return {
+        "description": description,
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+
+
+class SessionScheme(OpenApiAuthenticationExtension):
+    """How the OpenAPI document describes the session."""
+
+    target_class = "seckill.web.authentication.SessionAuthentication"
+    name = "session"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:  # noqa: ARG002 (the base class' signature)
+        """A cookie; DRF-spectacular's own name for it says nothing about CSRF."""
+        return {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": settings.SESSION_COOKIE_NAME,
+            "description": f"Set by register and login. Calls that change something also send the value of the cookie "
+            f"`{settings.CSRF_COOKIE_NAME}` as `X-CSRFToken`.",
+        }
+
+
+class PassScheme(OpenApiAuthenticationExtension):
+    """How the OpenAPI document describes a pass."""
+
+    target_class = "seckill.web.authentication.PassAuthentication"
+    name = "pass"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:  # noqa: ARG002 (the base class' signature)
+        """A bearer token."""
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "The signed right of one buyer to buy in one sale, from `POST /api/sales/{sale_id}/pass`.",
+        }

@@ -1,0 +1,87 @@
+"""What the ledger's tests share: buyers who join a line, a look at where it stands, and things that happen at once."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import TypeVar
+from uuid import uuid4
+
+from django.conf import settings
+from django.db import connections
+
+from orders.models import Order
+from orders.settlement import settle
+from seckill.line import verbs
+from seckill.line.keys import sale_keys
+from seckill.line.line import Line
+from seckill.line.snapshot import Snapshot
+from seckill.models import Sale
+
+T = TypeVar("T")
+
+
+def join(line: Line, sale: Sale, *buyers: str) -> list[int]:
+    """The buyers join the line in this order; gives their places, or the refusals."""
+    return list(line.run(verbs.admit(sale.pk, buyers)).places)
+
+
+def settle_all(line: Line, sale: Sale) -> int:
+    """Settle everybody in line, as far as the stock allows."""
+    return settle(line, sale.pk, upto=line.length(sale.pk))
+
+
+def sell(line: Line, sale: Sale, *buyers: str) -> dict[str, Order]:
+    """The buyers join and are settled; gives the orders of the sale by buyer."""
+    join(line, sale, *buyers)
+    settle_all(line, sale)
+    return {order.buyer: order for order in Order.objects.filter(sale=sale)}
+
+
+def claim_and_die(line: Line, sale: Sale, *, upto: int) -> verbs.Claim:
+    """A worker claims places and is never heard of again."""
+    claim = line.run(verbs.reserve(sale.pk, uuid4().hex, upto=upto, chunk=500, lease_seconds=3600))
+    assert claim is not None
+    return claim
+
+
+def look(line: Line, sale: Sale) -> Snapshot:
+    """Where the line of a known sale stands."""
+    snapshot = line.run(verbs.snapshot(sale.pk, lease_seconds=settings.CLAIM_LEASE_SECONDS))
+    assert snapshot is not None
+    return snapshot
+
+
+def entries(sale: Sale) -> list[tuple[int, str, str]]:
+    """(place, buyer, status) of every order of a sale, by place."""
+    return list(Order.objects.filter(sale=sale).order_by("place").values_list("place", "buyer", "status"))
+
+
+def sold(sale: Sale) -> int:
+    """What the ledger counts as sold."""
+    return Sale.objects.values_list("sold", flat=True).get(pk=sale.pk)
+
+
+def in_line(line: Line, sale: Sale) -> list[str]:
+    """Who stands in line, by place; an empty string is a hole."""
+    return [str(buyer) for buyer in line.client.lrange(sale_keys(sale.pk).line, 0, -1)]
+
+
+def add_units_behind_its_back(line: Line, sale: Sale, units: int) -> None:
+    """Redis counts wrong."""
+    line.client.incrby(sale_keys(sale.pk).stock, units)
+
+
+def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:
+    """Every call in a thread of its own, all let go in one moment; gives their results in order."""
+    start = Barrier(len(calls))
+
+    def run(call: Callable[[], T]) -> T:
+        try:
+            start.wait(timeout=30)
+            return call()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        running = [pool.submit(run, call) for call in calls]
+        return [done.result(timeout=60) for done in running]

@@ -1,0 +1,208 @@
+"""Many workers at once: on a real ledger, with real threads, nothing is sold twice and nobody is passed over."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from threading import Event
+
+import pytest
+from django.utils import timezone
+from pytest_django import Settings
+
+from orders.expiry import expire_unpaid, release_units
+from orders.models import Order
+from orders.payment import OrderDecidedError, cancel, pay
+from orders.reconciliation import find_drift, rebuild_line
+from orders.settlement import settle
+from seckill.line.keys import sale_keys
+from seckill.line.line import Line
+from seckill.models import Sale
+from tests.conftest import MakeSale
+from tests.orders.crowd import at_once, entries, in_line, join, look, sell, settle_all, sold
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+CROWD = [f"fan-{number}" for number in range(1, 201)]
+FIRST_57 = [(place, f"fan-{place}", "pending") for place in range(1, 58)]
+
+
+def wins(change: Callable[[Order], Order], order: Order) -> bool:
+    """Whether this change was the one that decided the order."""
+    try:
+        change(order)
+    except OrderDecidedError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("chunk", [500, 7], ids=["one chunk", "chunks of seven"])
+def test_eight_workers_settle_one_sale(make_sale: MakeSale, line: Line, settings: Settings, chunk: int) -> None:
+    settings.SETTLE_CHUNK = chunk
+    sale = make_sale(stock=57)
+    join(line, sale, *CROWD)
+
+    settled = at_once([partial(settle, line, sale.pk, 200)] * 8)
+
+    assert sum(settled) == 57
+    assert entries(sale) == FIRST_57
+    seen = look(line, sale)
+    assert (sold(sale), seen.stock, seen.pointer, seen.waiting, seen.claimed, seen.epoch) == (57, 0, 57, 143, 0, 1)
+    assert find_drift(line, sale.pk) is None
+
+
+def test_eight_workers_who_all_take_each_other_for_dead(make_sale: MakeSale, line: Line, settings: Settings) -> None:
+    settings.SETTLE_CHUNK = 7
+    settings.CLAIM_LEASE_SECONDS = -1  # every claim may be taken over at once
+    sale = make_sale(stock=57)
+    join(line, sale, *CROWD)
+
+    at_once([partial(settle, line, sale.pk, 200)] * 8)
+    settle_all(line, sale)  # a unit that was counted twice for a moment came back: the sweeper would ring
+
+    assert entries(sale) == FIRST_57
+    seen = look(line, sale)
+    assert (sold(sale), seen.stock, seen.pointer, seen.claimed, seen.epoch) == (57, 0, 57, 0, 1)
+    assert find_drift(line, sale.pk) is None
+
+
+def test_buyers_who_join_while_workers_settle_get_their_orders_by_place(
+    make_sale: MakeSale, line: Line, settings: Settings
+) -> None:
+    settings.SETTLE_CHUNK = 5
+    sale = make_sale(stock=57)
+
+    def arrive(first: int) -> int:
+        for number in range(first, 201, 4):
+            join(line, sale, f"fan-{number}")
+        return 0
+
+    def work() -> int:
+        settled = 0
+        while look(line, sale).length < 200:
+            settled += settle_all(line, sale)
+        return settled + settle_all(line, sale)
+
+    arrivals: list[Callable[[], int]] = [partial(arrive, first) for first in (1, 2, 3, 4)]
+    settled = at_once([*arrivals, work, work, work])
+
+    assert sum(settled) == 57
+    assert [(place, buyer) for place, buyer, _ in entries(sale)] == list(enumerate(in_line(line, sale)[:57], start=1))
+    assert (sold(sale), look(line, sale).stock, look(line, sale).claimed) == (57, 0, 0)
+
+
+def test_a_line_found_wrong_by_many_is_rebuilt_once(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=5)
+    sell(line, sale, "ann", "ben")
+
+    at_once([partial(rebuild_line, line, sale.pk, broken_epoch=1)] * 6)
+
+    assert (look(line, sale).epoch, Sale.objects.get(pk=sale.pk).epoch) == (2, 2)
+    assert (look(line, sale).stock, in_line(line, sale)) == (3, ["ann", "ben"])
+
+
+def test_a_line_found_lost_by_many_is_rebuilt_once(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=5)
+    sell(line, sale, "ann", "ben")
+    line.client.flushall()
+
+    at_once([partial(rebuild_line, line, sale.pk, broken_epoch=None)] * 6)
+
+    assert (look(line, sale).epoch, Sale.objects.get(pk=sale.pk).epoch) == (2, 2)
+    assert line.client.hlen(sale_keys(sale.pk).outcomes) == 2
+
+
+def test_a_hundred_times_of_pay_and_expire_one_wins(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=100)
+    orders = list(sell(line, sale, *CROWD[:100]).values())
+    begin = timezone.now()
+    for index, order in enumerate(orders):  # the deadlines pass one after the other while everybody runs
+        order.pay_before = begin + timedelta(milliseconds=200 + 3 * index)
+    Order.objects.bulk_update(orders, ["pay_before"])
+    all_over = begin + timedelta(milliseconds=500)
+    tick = Event()
+
+    def buyer(own: list[Order]) -> list[Order]:
+        won = []
+        for order in own:  # the buyer clicks in the last moment
+            while timezone.now() < order.pay_before - timedelta(milliseconds=2):
+                tick.wait(0.0005)
+            if wins(pay, order):
+                won.append(order)
+        return won
+
+    expired: list[int] = []
+
+    def sweeper() -> list[Order]:
+        while timezone.now() <= all_over:
+            expired.append(expire_unpaid())
+        expired.append(expire_unpaid())
+        return []
+
+    buyers: list[Callable[[], list[Order]]] = [partial(buyer, orders[first::4]) for first in range(4)]
+    results = at_once([*buyers, sweeper, sweeper])
+
+    paid = {order.number for won in results for order in won}
+    assert set(Order.objects.filter(status=Order.Status.PAID).values_list("number", flat=True)) == paid
+    assert Order.objects.filter(status=Order.Status.EXPIRED).count() == sum(expired) == 100 - len(paid)
+    assert sold(sale) == len(paid)
+
+
+def test_a_hundred_times_of_pay_and_cancel_one_wins(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=100)
+    orders = list(sell(line, sale, *CROWD[:100]).values())
+
+    def each(change: Callable[[Order], Order]) -> set[str]:
+        return {order.number for order in orders if wins(change, Order.objects.get(pk=order.pk))}
+
+    paid, cancelled = at_once([partial(each, pay), partial(each, cancel)])
+
+    assert paid | cancelled == {order.number for order in orders}
+    assert paid & cancelled == set()
+    assert set(Order.objects.filter(status=Order.Status.PAID).values_list("number", flat=True)) == paid
+    assert sold(sale) == len(paid)
+
+
+def test_units_released_by_many_at_once_go_back_once(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=30)
+    for order in sell(line, sale, *CROWD[:30]).values():
+        cancel(order)
+
+    at_once([partial(release_units, line)] * 6)
+
+    assert (look(line, sale).stock, sold(sale)) == (30, 0)
+    assert Order.objects.filter(released_at__isnull=True).count() == 0
+
+
+def test_a_busy_evening_ends_with_books_that_agree(make_sale: MakeSale, line: Line, settings: Settings) -> None:
+    """Settling, paying, cancelling, releasing and reconciling, all at once: afterwards every unit is accounted for."""
+    settings.SETTLE_CHUNK = 5
+    sale = make_sale(stock=23)
+    join(line, sale, *CROWD[:120])
+
+    def work() -> None:
+        for _ in range(12):
+            settle_all(line, sale)
+
+    def buyers() -> None:
+        for _ in range(12):
+            for order in Order.objects.filter(status=Order.Status.PENDING):
+                wins(cancel if order.place % 3 else pay, order)
+
+    def beat() -> None:
+        for _ in range(12):
+            release_units(line)
+            drift = find_drift(line, sale.pk)
+            if drift:
+                rebuild_line(line, sale.pk, broken_epoch=drift.epoch)
+
+    at_once([work, work, buyers, buyers, beat, beat])
+    release_units(line)
+    while settle_all(line, sale):
+        pass
+
+    holding = Order.objects.filter(status__in=(Order.Status.PENDING, Order.Status.PAID)).count()
+    assert (sold(sale), holding) == (23, 23)
+    assert (look(line, sale).stock, look(line, sale).claimed, find_drift(line, sale.pk)) == (0, 0, None)
+    places = [place for place, _, _ in entries(sale)]
+    assert places == list(range(1, len(places) + 1))  # first come, first served: nobody was passed over
+    assert [(place, buyer) for place, buyer, _ in entries(sale)] == list(enumerate(CROWD, start=1))[: len(places)]

@@ -1,0 +1,318 @@
+"""Reconciliation: where the line and the ledger differ the ledger is right, and buyers keep their places."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from pytest_django import Settings
+
+from orders.models import Order
+from orders.payment import cancel, pay
+from orders.reconciliation import Drift, config_of, find_drift, publish_sale, rebuild_line
+from seckill.line import verbs
+from seckill.line.keys import sale_keys
+from seckill.line.line import Line
+from seckill.line.outcome import Confirmed, Released
+from seckill.line.verbs import Refusal
+from seckill.models import Sale
+from seckill.moment import milliseconds
+from tests.conftest import MakeSale
+from tests.orders.crowd import (
+    add_units_behind_its_back,
+    claim_and_die,
+    entries,
+    in_line,
+    join,
+    look,
+    sell,
+    settle_all,
+    sold,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_line_at_rest_agrees_with_the_ledger(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=3)
+    assert find_drift(line, sale.pk) is None
+
+    orders = sell(line, sale, "ann", "ben", "cleo", "dan")
+    assert find_drift(line, sale.pk) is None
+
+    pay(orders["ben"])
+    cancel(orders["ann"])  # its unit is on its way back
+    assert look(line, sale).stock == 0
+    assert find_drift(line, sale.pk) is None
+
+
+@pytest.mark.parametrize("units", [2, -1, -40])
+def test_a_line_with_the_wrong_number_of_units_is_found(make_sale: MakeSale, line: Line, units: int) -> None:
+    sale = make_sale(stock=7)
+    sell(line, sale, "ann", "ben", "cleo")
+    add_units_behind_its_back(line, sale, units)
+
+    assert find_drift(line, sale.pk) == Drift(
+        sale_id=sale.pk, epoch=1, stock_in_line=4 + units, stock_in_ledger=4, outcomes_in_line=3, orders_in_ledger=3
+    )
+
+
+def test_a_line_that_forgot_an_outcome_is_found(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=7)
+    sell(line, sale, "ann", "ben", "cleo")
+    line.client.hdel(sale_keys(sale.pk).outcomes, "ben")
+
+    assert find_drift(line, sale.pk) == Drift(
+        sale_id=sale.pk, epoch=1, stock_in_line=4, stock_in_ledger=4, outcomes_in_line=2, orders_in_ledger=3
+    )
+
+
+def test_units_on_their_way_back_are_told_apart_from_lost_ones(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=7)
+    cancel(sell(line, sale, "ann", "ben")["ann"])
+    add_units_behind_its_back(line, sale, -2)
+
+    assert find_drift(line, sale.pk) == Drift(
+        sale_id=sale.pk, epoch=1, stock_in_line=3, stock_in_ledger=5, outcomes_in_line=2, orders_in_ledger=2
+    )
+
+
+def test_while_places_are_being_settled_nothing_is_said(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=7)
+    join(line, sale, "ann")
+    claim = claim_and_die(line, sale, upto=1)
+    add_units_behind_its_back(line, sale, 5)
+    assert find_drift(line, sale.pk) is None
+
+    line.run(verbs.confirm(claim, []))  # the claim is closed; the error shows
+
+    drift = find_drift(line, sale.pk)
+    assert drift is not None
+    assert (drift.stock_in_line, drift.stock_in_ledger) == (12, 7)
+
+
+def test_a_sale_redis_does_not_know_can_not_be_compared(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(publish=False)
+
+    with pytest.raises(verbs.SaleUnknownError):
+        find_drift(line, sale.pk)
+
+
+def test_a_new_sale_is_loaded_as_its_row_says(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=57, opens_in=600, closes_in=1200, status="paused", line_limit=815, publish=False)
+
+    publish_sale(line, sale)
+
+    seen = look(line, sale)
+    assert (seen.epoch, seen.stock_total, seen.stock, seen.length, seen.pointer) == (1, 57, 57, 0, 0)
+    assert (seen.opens_ms, seen.closes_ms) == (milliseconds(sale.opens_at), milliseconds(sale.closes_at))
+    assert (seen.status, seen.line_limit, seen.ended_ms, seen.rejoin_until_ms) == ("paused", 815, 0, 0)
+    assert Sale.objects.get(pk=sale.pk).epoch == 1
+
+
+def test_publishing_a_known_sale_takes_over_what_changed_and_keeps_the_line(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=2)
+    sell(line, sale, "ann", "ben", "cleo")
+    sale.refresh_from_db()
+    sale.stock, sale.line_limit, sale.closes_at = 4, 3, sale.closes_at + timedelta(hours=2)
+    sale.save()
+
+    publish_sale(line, sale)
+    publish_sale(line, sale)  # twice is as good as once
+
+    seen = look(line, sale)
+    assert (seen.epoch, seen.stock_total, seen.stock, seen.waiting) == (1, 4, 2, 1)
+    assert (seen.line_limit, seen.closes_ms) == (3, milliseconds(sale.closes_at))
+    assert join(line, sale, "cleo", "dan") == [3, Refusal.SOLD_OUT]
+    assert settle_all(line, sale) == 1
+    assert sold(sale) == 3
+
+
+def test_a_wiped_redis_gets_back_every_decided_place_from_the_ledger(
+    make_sale: MakeSale, line: Line, settings: Settings
+) -> None:
+    settings.REJOIN_SECONDS = 0
+    sale = make_sale(stock=3)
+    orders = sell(line, sale, "ann", "ben", "cleo", "dan", "eve")
+    pay(orders["ben"])
+    keys = sale_keys(sale.pk)
+    before = look(line, sale)
+    outcomes = line.client.hgetall(keys.outcomes)
+    line.client.flushall()
+
+    rebuild_line(line, sale.pk, broken_epoch=None)
+
+    after = look(line, sale)
+    assert (after.epoch, after.stock, after.pointer, after.length) == (2, 0, 3, 3)
+    assert (before.epoch, before.stock, before.pointer, before.length) == (1, 0, 3, 5)
+    assert line.client.hgetall(keys.outcomes) == outcomes
+    assert sorted(outcomes) == ["ann", "ben", "cleo"]
+    assert line.client.hgetall(keys.places) == {"ann": "1", "ben": "2", "cleo": "3"}
+    assert in_line(line, sale) == ["ann", "ben", "cleo"]
+    assert find_drift(line, sale.pk) is None
+    # The crowd is the backup: eve's ticket comes first, and still dan stands before her.
+    assert line.run(verbs.rejoin(sale.pk, "eve", 5)) == (2, 5)
+    assert line.run(verbs.rejoin(sale.pk, "dan", 4)) == (2, 4)
+    assert in_line(line, sale) == ["ann", "ben", "cleo", "dan", "eve"]
+
+
+def test_orders_given_back_are_restored_as_given_back(make_sale: MakeSale, line: Line, settings: Settings) -> None:
+    settings.REJOIN_SECONDS = 0
+    sale = make_sale(stock=3)
+    orders = sell(line, sale, "ann", "ben", "cleo")
+    cancel(orders["ann"])
+    Order.objects.filter(buyer="ben").update(status=Order.Status.EXPIRED)
+    Sale.objects.filter(pk=sale.pk).update(sold=1)
+    line.client.flushall()
+
+    rebuild_line(line, sale.pk, broken_epoch=None)
+
+    assert (look(line, sale).stock, look(line, sale).pointer) == (2, 3)
+    assert [line.outcome(sale.pk, buyer) for buyer in ("ann", "ben")] == [Released("cancelled"), Released("expired")]
+    assert isinstance(line.outcome(sale.pk, "cleo"), Confirmed)
+    assert join(line, sale, "ann", "dan") == [1, 4]  # ann had her chance; dan gets the unit
+    assert settle_all(line, sale) == 1
+    assert entries(sale)[-1] == (4, "dan", "pending")
+
+
+def test_the_pointer_stops_before_the_first_place_without_an_order(
+    make_sale: MakeSale, line: Line, settings: Settings
+) -> None:
+    settings.REJOIN_SECONDS = 0
+    sale = make_sale(stock=5)
+    sell(line, sale, "ann", "ben", "cleo", "dan")
+    Order.objects.filter(buyer="cleo").delete()
+    Sale.objects.filter(pk=sale.pk).update(sold=3)
+    line.client.flushall()
+
+    rebuild_line(line, sale.pk, broken_epoch=None)
+
+    assert (look(line, sale).pointer, look(line, sale).length, look(line, sale).stock) == (2, 4, 2)
+    assert in_line(line, sale) == ["ann", "ben", "", "dan"]
+    assert line.run(verbs.rejoin(sale.pk, "cleo", 3)) == (2, 3)
+    assert settle_all(line, sale) == 1
+    assert entries(sale)[2:] == [(3, "cleo", "pending"), (4, "dan", "pending")]
+
+
+def test_a_ledger_larger_than_one_restore_call_comes_back_whole(
+    make_sale: MakeSale, line: Line, settings: Settings
+) -> None:
+    settings.REJOIN_SECONDS = 0
+    buyers = [f"lamp-fan-{number}" for number in range(1, 2 * verbs.RESTORE_CHUNK + 8)]
+    sale = make_sale(stock=len(buyers))
+    sell(line, sale, *buyers)
+    line.client.flushall()
+
+    rebuild_line(line, sale.pk, broken_epoch=None)
+
+    assert in_line(line, sale) == buyers
+    assert (look(line, sale).pointer, look(line, sale).stock) == (607, 0)
+    assert find_drift(line, sale.pk) is None
+
+
+def test_a_lost_line_waits_for_its_crowd(make_sale: MakeSale, line: Line, settings: Settings) -> None:
+    settings.REJOIN_SECONDS = 7_777
+    sale = make_sale(stock=3)
+    sell(line, sale, "ann")
+    join(line, sale, "ben")
+    line.client.flushall()
+
+    rebuild_line(line, sale.pk, broken_epoch=None)
+
+    seen = look(line, sale)
+    assert 7_700_000 < seen.rejoin_until_ms - seen.now_ms <= 7_777_000
+    assert join(line, sale, "zoe", "ann") == [Refusal.RECOVERING, 1]
+    assert line.run(verbs.rejoin(sale.pk, "ben", 2)) == (2, 2)
+    assert settle_all(line, sale) == 0  # not before everybody had the time to come back
+    assert (entries(sale), sold(sale)) == ([(1, "ann", "pending")], 1)
+
+
+@pytest.mark.parametrize("opens_in", [-60, 600], ids=["open", "scheduled"])
+def test_a_line_that_is_still_there_makes_nobody_wait(
+    make_sale: MakeSale, line: Line, settings: Settings, opens_in: float
+) -> None:
+    settings.REJOIN_SECONDS = 7_777
+    sale = make_sale(stock=3)
+    join(line, sale, "ann")
+    Sale.objects.filter(pk=sale.pk).update(opens_at=timezone.now() + timedelta(seconds=opens_in))
+    line.forget(sale.pk)
+
+    rebuild_line(line, sale.pk, broken_epoch=None)
+
+    assert (look(line, sale).epoch, look(line, sale).rejoin_until_ms) == (2, 0)
+    assert in_line(line, sale) == ["ann"]
+
+
+def test_a_sale_that_had_not_opened_has_no_crowd_to_wait_for(
+    make_sale: MakeSale, line: Line, settings: Settings
+) -> None:
+    settings.REJOIN_SECONDS = 7_777
+    sale = make_sale(stock=3, opens_in=600)
+    line.client.flushall()
+
+    rebuild_line(line, sale.pk, broken_epoch=None)
+
+    assert (look(line, sale).epoch, look(line, sale).rejoin_until_ms) == (2, 0)
+
+
+def test_a_sale_loaded_for_the_first_time_has_no_crowd_to_wait_for(
+    make_sale: MakeSale, line: Line, settings: Settings
+) -> None:
+    settings.REJOIN_SECONDS = 7_777
+    sale = make_sale(stock=3, publish=False)
+
+    rebuild_line(line, sale.pk, broken_epoch=None)
+
+    assert (look(line, sale).epoch, look(line, sale).rejoin_until_ms) == (1, 0)
+    assert join(line, sale, "ann") == [1]
+
+
+def test_buyers_keep_their_places_when_only_the_stock_was_wrong(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=2)
+    sell(line, sale, "ann", "ben", "cleo", "dan")
+    add_units_behind_its_back(line, sale, -1)
+    drift = find_drift(line, sale.pk)
+    assert drift is not None
+
+    rebuild_line(line, sale.pk, broken_epoch=drift.epoch)
+
+    assert in_line(line, sale) == ["ann", "ben", "cleo", "dan"]
+    assert join(line, sale, "dan", "cleo") == [4, 3]
+    seen = look(line, sale)
+    assert (seen.epoch, seen.stock, seen.pointer, seen.waiting, seen.rejoin_until_ms) == (2, 0, 2, 2, 0)
+    assert find_drift(line, sale.pk) is None
+
+
+def test_the_epoch_grows_with_every_rebuild(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=2)
+
+    for epoch in (1, 2, 3):
+        rebuild_line(line, sale.pk, broken_epoch=epoch)
+        assert look(line, sale).epoch == Sale.objects.get(pk=sale.pk).epoch == epoch + 1
+
+
+@pytest.mark.parametrize("broken_epoch", [None, 1, 3])
+def test_a_line_somebody_else_has_rebuilt_is_left_alone(
+    make_sale: MakeSale, line: Line, broken_epoch: int | None
+) -> None:
+    sale = make_sale(stock=2)
+    join(line, sale, "ann")
+    rebuild_line(line, sale.pk, broken_epoch=1)
+    claim_and_die(line, sale, upto=1)
+
+    rebuild_line(line, sale.pk, broken_epoch=broken_epoch)
+
+    seen = look(line, sale)
+    assert (seen.epoch, seen.claimed, seen.stock) == (2, 1, 1)
+    assert Sale.objects.get(pk=sale.pk).epoch == 2
+
+
+def test_what_redis_needs_to_know_of_a_sale(make_sale: MakeSale) -> None:
+    sale = make_sale(stock=57, line_limit=815)
+
+    assert config_of(sale) == verbs.SaleConfig(
+        stock_total=57,
+        opens_ms=milliseconds(sale.opens_at),
+        closes_ms=milliseconds(sale.closes_at),
+        status="open",
+        line_limit=815,
+    )

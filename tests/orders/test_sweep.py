@@ -1,0 +1,322 @@
+"""The sweeper: finds what got stuck, says whose doorbell should ring, and ends what is decided."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries, Settings
+
+from orders.expiry import expire_unpaid, release_units
+from orders.models import Order
+from orders.payment import cancel, pay
+from orders.settlement import write_orders
+from orders.sweep import Doorbell, sweep
+from seckill.line import verbs
+from seckill.line.keys import sale_keys
+from seckill.line.line import Line
+from seckill.line.state import State
+from seckill.line.verbs import Refusal
+from seckill.models import Sale
+from seckill.moment import from_milliseconds, milliseconds
+from tests.conftest import MakeSale
+from tests.orders.crowd import claim_and_die, entries, in_line, join, look, sell, settle_all, sold
+
+pytestmark = pytest.mark.django_db
+
+WEEK_SECONDS = 604_800
+
+
+def ended_at_of(sale: Sale) -> int:
+    """When the ledger says the sale ended, in milliseconds; 0 = it has not."""
+    ended_at = Sale.objects.get(pk=sale.pk).ended_at
+    return milliseconds(ended_at) if ended_at else 0
+
+
+def close_now(sale: Sale) -> None:
+    """The window ends, by SQL alone."""
+    Sale.objects.filter(pk=sale.pk).update(closes_at=timezone.now() - timedelta(milliseconds=1))
+
+
+def test_a_sale_redis_never_heard_of_is_loaded(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=57, publish=False)
+
+    assert sweep(line) == []
+
+    assert (look(line, sale).epoch, look(line, sale).stock) == (1, 57)
+    assert join(line, sale, "ann") == [1]
+
+
+def test_a_sale_redis_forgot_is_rebuilt(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=3)
+    sell(line, sale, "ann")
+    line.client.flushall()
+
+    assert sweep(line) == []
+
+    assert (look(line, sale).epoch, look(line, sale).stock, look(line, sale).pointer) == (2, 2, 1)
+
+
+def test_the_bell_rings_where_people_wait_and_units_are_left(make_sale: MakeSale, line: Line) -> None:
+    lively, idle = make_sale(stock=3), make_sale(stock=3)
+    join(line, lively, "ann", "ben")  # and the message that should have told a worker got lost
+
+    assert sweep(line) == [Doorbell(lively.pk, 2)]
+    assert (entries(lively), look(line, idle).stock) == ([], 3)
+
+    settle_all(line, lively)
+    assert sweep(line) == []
+
+
+def test_no_bell_rings_for_people_without_units(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=1)
+    sell(line, sale, "ann", "ben", "cleo")
+
+    assert sweep(line) == []
+
+    assert (look(line, sale).waiting, ended_at_of(sale)) == (2, 0)
+
+
+def test_the_bell_rings_for_a_claim_whose_worker_fell_silent(
+    make_sale: MakeSale, line: Line, settings: Settings
+) -> None:
+    sale = make_sale(stock=2)
+    join(line, sale, "ann", "ben", "cleo")
+    claim_and_die(line, sale, upto=3)
+    assert look(line, sale).stock == 0
+    assert sweep(line) == []  # it may be alive
+
+    settings.CLAIM_LEASE_SECONDS = -1
+    assert sweep(line) == [Doorbell(sale.pk, 3)]
+
+    assert settle_all(line, sale) == 2
+    assert sweep(line) == []
+    assert entries(sale) == [(1, "ann", "pending"), (2, "ben", "pending")]
+
+
+def test_the_bell_rings_again_for_units_that_came_back(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=1)
+    cancel(sell(line, sale, "ann", "ben")["ann"])
+    assert sweep(line) == []  # the unit is on its way
+    release_units(line)
+
+    assert sweep(line) == [Doorbell(sale.pk, 2)]
+
+
+def test_a_sale_ends_when_every_unit_is_paid(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=2)
+    orders = sell(line, sale, "ann", "ben", "cleo")
+    pay(orders["ann"])
+    pay(orders["ben"])
+
+    assert sweep(line) == []
+
+    seen = look(line, sale)
+    assert 0 < seen.ended_ms <= seen.now_ms
+    assert ended_at_of(sale) == seen.ended_ms
+    assert (seen.state(), seen.waiting) == (State.SOLD_OUT, 1)  # cleo's ticket says sold_out from now on
+    assert join(line, sale, "dan", "cleo") == [Refusal.SOLD_OUT, 3]
+    assert sweep(line) == []
+    assert look(line, sale).ended_ms == seen.ended_ms
+
+
+def test_a_sale_does_not_end_while_an_order_is_unpaid(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=2)
+    orders = sell(line, sale, "ann", "ben", "cleo")
+    pay(orders["ann"])
+
+    assert sweep(line) == []
+
+    assert (look(line, sale).ended_ms, ended_at_of(sale)) == (0, 0)
+    Order.objects.filter(buyer="ben").update(pay_before=timezone.now())
+    expire_unpaid()
+    release_units(line)
+    assert sweep(line) == [Doorbell(sale.pk, 3)]
+    settle_all(line, sale)
+    assert entries(sale) == [(1, "ann", "paid"), (2, "ben", "expired"), (3, "cleo", "pending")]
+    assert ended_at_of(sale) == 0
+
+
+def test_a_sale_that_gets_its_stock_before_it_opens_has_not_ended(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=0, opens_in=600)
+    sweep(line)
+    assert (look(line, sale).ended_ms, ended_at_of(sale)) == (0, 0)
+
+    Sale.objects.filter(pk=sale.pk).update(stock=2, opens_at=timezone.now() - timedelta(seconds=1))
+    sweep(line)
+
+    assert (sell(line, sale, "ann")["ann"].place, look(line, sale).stock, ended_at_of(sale)) == (1, 1, 0)
+
+
+def test_a_closed_sale_nobody_waits_for_has_ended(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=9)
+    sell(line, sale, "ann")
+    close_now(sale)
+
+    sweep(line)  # tells the line that it is closed
+    sweep(line)
+
+    assert ended_at_of(sale) == look(line, sale).ended_ms > 0
+    assert look(line, sale).state() is State.CLOSED
+    assert join(line, sale, "ben") == [Refusal.CLOSED]
+    assert entries(sale) == [(1, "ann", "pending")]
+
+
+def test_a_closed_sale_does_not_end_while_somebody_could_still_win(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=1)
+    orders = sell(line, sale, "ann", "ben")
+    close_now(sale)
+
+    for _ in range(3):
+        assert sweep(line) == []
+    assert ended_at_of(sale) == 0  # ann may let her order expire, and then it is ben's turn
+
+    cancel(orders["ann"])
+    release_units(line)
+    assert sweep(line) == [Doorbell(sale.pk, 2)]
+    settle_all(line, sale)
+    sweep(line)
+    assert entries(sale) == [(1, "ann", "cancelled"), (2, "ben", "pending")]
+    assert ended_at_of(sale) > 0  # nobody waits any more
+
+
+def test_a_closed_sale_does_not_end_while_places_are_being_settled(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=1)
+    join(line, sale, "ann")
+    claim = claim_and_die(line, sale, upto=1)
+    Sale.objects.filter(pk=sale.pk).update(status=Sale.Status.CLOSED)
+    for _ in range(2):
+        assert sweep(line) == []
+    assert (look(line, sale).state(), look(line, sale).waiting, ended_at_of(sale)) == (State.CLOSED, 0, 0)
+
+    line.run(verbs.confirm(claim, write_orders(claim)))
+    sweep(line)
+
+    assert ended_at_of(sale) > 0
+
+
+def test_a_closed_sale_whose_line_was_lost_does_not_end_before_its_crowd_could_return(
+    make_sale: MakeSale, line: Line, settings: Settings
+) -> None:
+    settings.REJOIN_SECONDS = 7_777
+    sale = make_sale(stock=1)
+    sell(line, sale, "ann", "ben")
+    close_now(sale)
+    line.client.flushall()
+
+    for _ in range(3):
+        assert sweep(line) == []
+
+    assert (look(line, sale).waiting, look(line, sale).state()) == (0, State.CLOSED)
+    assert (look(line, sale).ended_ms, ended_at_of(sale)) == (0, 0)
+    assert line.run(verbs.rejoin(sale.pk, "ben", 2)) == (2, 2)
+
+
+def test_a_process_that_died_while_ending_a_sale_ends_it_at_the_same_moment(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=1)
+    pay(sell(line, sale, "ann", "ben")["ann"])
+    ended_ms = line.run(verbs.finish(sale.pk))  # and here it died
+    assert ended_at_of(sale) == 0
+
+    sweep(line)
+
+    assert ended_at_of(sale) == ended_ms > 0
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "field", "in_line_now"),
+    [
+        ("stock", 11, "stock_total", 11),
+        ("status", "paused", "status", "paused"),
+        ("line_limit", 3, "line_limit", 3),
+        ("opens_at", from_milliseconds(1_700_000_000_123), "opens_ms", 1_700_000_000_123),
+        ("closes_at", from_milliseconds(2_700_000_000_456), "closes_ms", 2_700_000_000_456),
+    ],
+)
+def test_what_was_changed_by_sql_alone_reaches_the_line(
+    make_sale: MakeSale, line: Line, column: str, value: object, field: str, in_line_now: object
+) -> None:
+    sale = make_sale(stock=5)
+    sell(line, sale, "ann", "ben")
+    assert getattr(look(line, sale), field) != in_line_now
+    Sale.objects.filter(pk=sale.pk).update(**{column: value})
+
+    assert sweep(line) == []
+
+    assert getattr(look(line, sale), field) == in_line_now
+    assert look(line, sale).epoch == 1
+    assert look(line, sale).stock == (9 if column == "stock" else 3)
+    assert in_line(line, sale) == ["ann", "ben"]
+
+
+def test_a_window_moved_by_sql_lets_buyers_in_or_keeps_them_out(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=5, opens_in=600)
+    assert join(line, sale, "ann") == [Refusal.NOT_OPEN]
+    Sale.objects.filter(pk=sale.pk).update(opens_at=timezone.now() - timedelta(seconds=1))
+    sweep(line)
+    assert join(line, sale, "ann") == [1]
+
+    close_now(sale)
+    sweep(line)
+    assert join(line, sale, "ben", "ann") == [Refusal.CLOSED, 1]
+
+
+def test_units_added_to_a_sold_out_sale_go_to_those_who_wait(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=1)
+    sell(line, sale, "ann", "ben", "cleo")
+    Sale.objects.filter(pk=sale.pk).update(stock=2)
+
+    sweep(line)
+    assert sweep(line) == [Doorbell(sale.pk, 3)]
+    assert settle_all(line, sale) == 1
+
+    assert (entries(sale)[-1], sold(sale), look(line, sale).waiting) == ((2, "ben", "pending"), 2, 1)
+
+
+def test_an_ended_sale_is_forgotten_by_redis_after_a_week(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=1)
+    orders = sell(line, sale, "ann", "ben")
+    keys = sale_keys(sale.pk)
+    assert line.client.ttl(keys.meta) == -1
+    pay(orders["ann"])
+
+    sweep(line)
+
+    for key in (keys.meta, keys.stock, keys.line, keys.places, keys.pointer, keys.outcomes):
+        assert WEEK_SECONDS - 60 < line.client.ttl(key) <= WEEK_SECONDS
+
+
+def test_an_ended_sale_is_rebuilt_as_ended_after_a_wipe(make_sale: MakeSale, line: Line, settings: Settings) -> None:
+    settings.REJOIN_SECONDS = 7_777
+    sale = make_sale(stock=1)
+    pay(sell(line, sale, "ann", "ben")["ann"])
+    sweep(line)
+    ended_ms = look(line, sale).ended_ms
+    line.client.flushall()
+
+    assert sweep(line) == []
+
+    seen = look(line, sale)
+    assert (seen.epoch, seen.ended_ms, seen.rejoin_until_ms, seen.stock) == (2, ended_ms, 0, 0)
+    assert ended_at_of(sale) == ended_ms
+    assert line.run(verbs.rejoin(sale.pk, "ben", 2)) == (2, 0)
+    assert WEEK_SECONDS - 60 < line.client.ttl(sale_keys(sale.pk).meta) <= WEEK_SECONDS
+    assert WEEK_SECONDS - 60 < line.client.ttl(sale_keys(sale.pk).outcomes) <= WEEK_SECONDS
+
+
+def test_a_sale_that_ended_more_than_a_week_ago_is_not_loaded_again(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=1, publish=False)
+    Sale.objects.filter(pk=sale.pk).update(ended_at=timezone.now() - timedelta(seconds=WEEK_SECONDS + 1))
+
+    assert sweep(line) == []
+
+    assert line.run(verbs.snapshot(sale.pk, lease_seconds=5)) is None
+
+
+def test_the_sweep_asks_the_ledger_once_for_any_number_of_quiet_sales(
+    make_sale: MakeSale, line: Line, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    for stock in (3, 5, 8, 13):
+        make_sale(stock=stock)
+
+    with django_assert_num_queries(1):
+        assert sweep(line) == []

@@ -1,0 +1,181 @@
+"""Tasks as plain calls: they fetch, call the domain, and ring; what they ring is on the real broker."""
+
+import json
+from base64 import b64decode
+from datetime import timedelta
+
+import pytest
+import redis
+from django.contrib.sessions.models import Session
+from django.core.cache import cache
+from django.utils import timezone
+
+from celery_task.celery import app
+from celery_task.home_task import update_banner_list
+from celery_task.order_task import (
+    expire_unpaid_orders,
+    reconcile_sales,
+    ring,
+    ring_doorbells,
+    settle_orders,
+)
+from celery_task.user_task import clear_expired_sessions
+from orders.models import Order
+from orders.payment import cancel
+from seckill.banners import BANNERS_KEY
+from seckill.line.line import Line
+from seckill.models import Banner
+from tests import servers
+from tests.conftest import MakeSale
+from tests.orders.crowd import add_units_behind_its_back, entries, join, look, sell, sold
+
+pytestmark = pytest.mark.django_db
+
+
+def rung() -> list[list[int]]:
+    """The doorbells that lie in the queue of the workers, oldest first: [sale, upto]."""
+    with redis.Redis.from_url(servers.valkey.url(1)) as broker:
+        messages = [json.loads(message) for message in reversed(broker.lrange("orders", 0, -1))]
+    assert {message["headers"]["task"] for message in messages} <= {"celery_task.order_task.settle_orders"}
+    assert {message["content-type"] for message in messages} <= {"application/json"}
+    return [json.loads(b64decode(message["body"]))[0] for message in messages]
+
+
+def test_a_doorbell_that_is_heard_settles_the_sale(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=2)
+    join(line, sale, "ann", "ben", "cleo")
+
+    settle_orders.run(sale.pk, 1)
+    assert entries(sale) == [(1, "ann", "pending")]
+    settle_orders.run(sale.pk, 3)
+    settle_orders.run(sale.pk, 2)  # late, and again
+
+    assert entries(sale) == [(1, "ann", "pending"), (2, "ben", "pending")]
+
+
+def test_a_doorbell_of_a_sale_redis_does_not_know_is_no_error(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=2)
+    join(line, sale, "ann")
+    line.forget(sale.pk)
+
+    settle_orders.run(sale.pk, 1)
+
+    assert (entries(sale), rung()) == ([], [])
+
+
+def test_ringing_leaves_one_message_for_the_workers() -> None:
+    ring(7, 4_821)
+
+    assert rung() == [[7, 4_821]]
+    with redis.Redis.from_url(servers.valkey.url(1)) as broker:
+        assert broker.llen("home") == 0
+
+
+def test_the_sweeper_rings_for_the_lost_bells_only(make_sale: MakeSale, line: Line) -> None:
+    lost, quiet, new = make_sale(stock=3), make_sale(stock=3), make_sale(stock=3, publish=False)
+    join(line, lost, "ann", "ben")
+    sell(line, quiet, "ann")
+
+    ring_doorbells.run()
+
+    assert rung() == [[lost.pk, 2]]
+    assert look(line, new).epoch == 1
+
+
+def test_expiry_brings_the_units_back_and_rings_for_those_who_wait(make_sale: MakeSale, line: Line) -> None:
+    sale, quiet = make_sale(stock=2), make_sale(stock=1)
+    orders = sell(line, sale, "ann", "ben", "cleo", "dan")
+    sell(line, quiet, "zoe")
+    cancel(orders["ben"])
+    Order.objects.filter(sale=sale, buyer="ann").update(pay_before=timezone.now() - timedelta(seconds=1))
+
+    expire_unpaid_orders.run()
+
+    assert rung() == [[sale.pk, 4]]
+    assert (sold(sale), look(line, sale).stock) == (0, 2)
+    settle_orders.run(*rung()[0])
+    assert entries(sale) == [
+        (1, "ann", "expired"),
+        (2, "ben", "cancelled"),
+        (3, "cleo", "pending"),
+        (4, "dan", "pending"),
+    ]
+    expire_unpaid_orders.run()
+    assert rung() == [[sale.pk, 4]]  # nothing came back, so nothing was rung
+
+
+def test_the_reconciler_rebuilds_what_differs_and_nothing_else(make_sale: MakeSale, line: Line) -> None:
+    wrong, right, unknown = make_sale(stock=2), make_sale(stock=2), make_sale(stock=2, publish=False)
+    sell(line, wrong, "ann")
+    add_units_behind_its_back(line, wrong, 7)
+
+    reconcile_sales.run()
+    reconcile_sales.run()
+
+    assert (look(line, wrong).epoch, look(line, wrong).stock) == (2, 1)
+    assert (look(line, right).epoch, look(line, right).stock) == (1, 2)
+    assert line.client.exists(f"{{sale:{unknown.pk}}}:meta") == 0  # loading it is the sweeper's
+
+
+def test_the_banner_list_follows_the_database() -> None:
+    banner = Banner.objects.create(title="Copper kettles", image="banners/kettles.png")
+    update_banner_list.run()
+    Banner.objects.update(title="Brass kettles")
+    assert cache.get(BANNERS_KEY)["banners"][0]["title"] == "Copper kettles"
+
+    update_banner_list.run()
+
+    assert [(entry["id"], entry["title"]) for entry in cache.get(BANNERS_KEY)["banners"]] == [
+        (banner.pk, "Brass kettles")
+    ]
+
+
+def test_sessions_nobody_can_use_any_more_are_deleted() -> None:
+    now = timezone.now()
+    Session.objects.create(session_key="old", session_data="x", expire_date=now - timedelta(seconds=1))
+    Session.objects.create(session_key="new", session_data="x", expire_date=now + timedelta(hours=1))
+
+    clear_expired_sessions.run()
+
+    assert list(Session.objects.values_list("session_key", flat=True)) == ["new"]
+
+
+def test_the_clock_rings_only_tasks_that_exist_and_lets_late_ones_lapse() -> None:
+    app.loader.import_default_modules()
+
+    schedule = {entry["task"]: entry for entry in app.conf.beat_schedule.values()}
+
+    assert {name: entry["schedule"].total_seconds() for name, entry in schedule.items()} == {
+        "celery_task.order_task.ring_doorbells": 1,
+        "celery_task.order_task.expire_unpaid_orders": 2,
+        "celery_task.order_task.reconcile_sales": 30,
+        "celery_task.home_task.update_banner_list": 5,
+        "celery_task.user_task.clear_expired_sessions": 3600,
+    }
+    assert set(schedule) <= set(app.tasks)
+    assert all(entry["options"]["expires"] >= entry["schedule"].total_seconds() for entry in schedule.values())
+
+
+def test_messages_are_json_and_outlive_the_worker_that_fetched_them() -> None:
+    assert (app.conf.task_serializer, app.conf.accept_content) == ("json", ["json"])
+    assert (app.conf.task_acks_late, app.conf.task_reject_on_worker_lost) == (True, True)
+    assert (app.conf.worker_prefetch_multiplier, app.conf.task_ignore_result) == (1, True)
+    assert app.conf.broker_transport_options["visibility_timeout"] <= 60
+
+
+@pytest.mark.parametrize(
+    ("task", "queue"),
+    [
+        (settle_orders, "orders"),
+        (ring_doorbells, "orders"),
+        (expire_unpaid_orders, "orders"),
+        (reconcile_sales, "orders"),
+        (update_banner_list, "home"),
+        (clear_expired_sessions, "home"),
+    ],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_orders_have_a_queue_of_their_own(task: object, queue: str) -> None:
+    name = task.name  # type: ignore[attr-defined]  # a Celery task
+
+    assert app.amqp.router.route({}, name)["queue"].name == queue

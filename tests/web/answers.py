@@ -1,0 +1,43 @@
+"""Reading answers: problems, passes, and moments as the API writes them."""
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Protocol
+
+from seckill.line.passes import Pass
+from seckill.models import Sale
+from seckill.moment import milliseconds
+
+
+class Answer(Protocol):
+    """What the test client gives back, as far as it is read here."""
+
+    @property
+    def status_code(self) -> int: ...
+    @property
+    def content(self) -> bytes: ...
+    @property
+    def json(self) -> Callable[[], Any]: ...
+    def __getitem__(self, header: str) -> str: ...
+
+
+def problem(answer: Answer, status: int, code: str) -> dict[str, Any]:
+    """The problem document that an answer has to be, as RFC 9457 wants it."""
+    assert (answer.status_code, answer["Content-Type"]) == (status, "application/problem+json"), answer.content
+    document: dict[str, Any] = answer.json()
+    assert (document["status"], document["code"]) == (status, code)
+    assert document["type"] == f"urn:seckill:problem:{code}"
+    assert document["title"]
+    return document
+
+
+def bearer(sale: Sale, buyer: str, *, valid_seconds: float = 3600) -> dict[str, str]:
+    """Headers with a pass of this buyer for this sale."""
+    expires_ms = int((time.time() + valid_seconds) * 1000)
+    return {"Authorization": f"Bearer {Pass(sale.pk, buyer, milliseconds(sale.opens_at), expires_ms).sign()}"}
+
+
+def written(moment: datetime) -> str:
+    """The moment as DRF writes it."""
+    return moment.isoformat().replace("+00:00", "Z")

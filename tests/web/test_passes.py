@@ -1,0 +1,131 @@
+"""Passes: the right to buy in one sale, for those who are logged in."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from pytest_django import Settings
+
+from seckill.line.line import Line
+from seckill.line.passes import Pass
+from seckill.models import Sale
+from seckill.moment import milliseconds
+from tests.conftest import MakeSale
+from tests.web.answers import problem
+from tests.web.conftest import LogIn
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_pass_says_who_may_buy_what_and_when(make_sale: MakeSale, log_in: LogIn) -> None:
+    sale = make_sale()
+
+    answer = log_in("ann").post(f"/api/sales/{sale.pk}/pass")
+
+    assert (answer.status_code, answer["Cache-Control"]) == (200, "no-store")
+    document = answer.json()
+    assert list(document) == ["pass", "not_before", "expires_at"]
+    assert parse_datetime(document["not_before"]) == sale.opens_at
+    assert parse_datetime(document["expires_at"]) == sale.closes_at + timedelta(days=1)
+    assert Pass.verify(document["pass"]) == Pass(
+        sale_id=sale.pk,
+        buyer=f"u{User.objects.get().pk}",
+        not_before_ms=milliseconds(sale.opens_at),
+        expires_ms=milliseconds(sale.closes_at + timedelta(days=1)),
+    )
+
+
+def test_the_same_buyer_gets_the_same_pass_again_and_another_one_another(make_sale: MakeSale, log_in: LogIn) -> None:
+    address = f"/api/sales/{make_sale().pk}/pass"
+    ann, ben = log_in("ann"), log_in("ben")
+
+    passes = [browser.post(address).json()["pass"] for browser in (ann, ann, ben)]
+
+    assert passes[0] == passes[1] != passes[2]
+
+
+def test_the_pass_buys(make_sale: MakeSale, log_in: LogIn) -> None:
+    sale = make_sale(stock=1)
+    ann = log_in("ann")
+    token = ann.post(f"/api/sales/{sale.pk}/pass").json()["pass"]
+
+    answer = Client().post(f"/api/sales/{sale.pk}/purchase/sync", headers={"Authorization": f"Bearer {token}"})
+
+    assert answer.status_code == 201
+    assert [order["number"] for order in ann.get("/api/orders/").json()] == [answer.json()["number"]]
+
+
+def test_a_pass_can_be_had_before_the_opening(make_sale: MakeSale, log_in: LogIn) -> None:
+    sale = make_sale(opens_in=600, closes_in=1200)
+
+    document = log_in("ann").post(f"/api/sales/{sale.pk}/pass").json()
+
+    assert parse_datetime(document["not_before"]) == sale.opens_at > timezone.now()
+
+
+@pytest.mark.usefixtures("_redis_is_away")
+def test_a_pass_needs_no_line(make_sale: MakeSale, log_in: LogIn) -> None:
+    sale = make_sale(publish=False)
+
+    assert log_in("ann").post(f"/api/sales/{sale.pk}/pass").status_code == 200
+
+
+def test_who_is_not_logged_in_gets_no_pass(client: Client, make_sale: MakeSale) -> None:
+    answer = client.post(f"/api/sales/{make_sale().pk}/pass")
+
+    assert "pass" not in problem(answer, 401, "not_logged_in")
+    assert answer["WWW-Authenticate"] == "Session"
+
+
+@pytest.mark.parametrize("number", ["815", "99999999999999999999999"])
+def test_there_is_no_pass_for_a_sale_that_does_not_exist(log_in: LogIn, number: str) -> None:
+    problem(log_in("ann").post(f"/api/sales/{number}/pass"), 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    "change", [{"status": "closed"}, {"closes_at": timezone.now() - timedelta(seconds=1)}], ids=["by hand", "by clock"]
+)
+def test_there_is_no_pass_for_a_sale_that_is_over(
+    make_sale: MakeSale, log_in: LogIn, change: dict[str, object]
+) -> None:
+    sale = make_sale(opens_in=-3600)
+    Sale.objects.filter(pk=sale.pk).update(**change)
+
+    assert "pass" not in problem(log_in("ann").post(f"/api/sales/{sale.pk}/pass"), 403, "closed")
+
+
+def test_a_paused_sale_still_gives_passes(make_sale: MakeSale, log_in: LogIn) -> None:
+    assert log_in("ann").post(f"/api/sales/{make_sale(status='paused').pk}/pass").status_code == 200
+
+
+def test_a_buyer_can_not_ask_without_end(
+    make_sale: MakeSale, log_in: LogIn, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(settings.REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"], "pass", "2/day")
+    address = f"/api/sales/{make_sale().pk}/pass"
+    ann, ben = log_in("ann"), log_in("ben")
+    assert [ann.post(address).status_code for _ in range(2)] == [200, 200]
+
+    answer = ann.post(address)
+
+    assert "pass" not in problem(answer, 429, "throttled")
+    assert 86_300 < int(answer["Retry-After"]) <= 86_401
+    assert ben.post(address).status_code == 200  # each buyer is counted alone, also behind one address
+
+
+def test_a_pass_is_posted_for_not_read(make_sale: MakeSale, log_in: LogIn) -> None:
+    answer = log_in("ann").get(f"/api/sales/{make_sale().pk}/pass")
+
+    problem(answer, 405, "method_not_allowed")
+    assert "POST" in answer["Allow"]
+
+
+def test_asking_for_a_pass_joins_no_line(make_sale: MakeSale, log_in: LogIn, line: Line) -> None:
+    sale = make_sale()
+
+    log_in("ann").post(f"/api/sales/{sale.pk}/pass")
+
+    assert line.length(sale.pk) == 0

@@ -1,0 +1,222 @@
+"""The purchase without the buffer: the same line and the same ledger, inside the request."""
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from orders.expiry import release_units
+from orders.models import Order
+from orders.payment import cancel
+from orders.reconciliation import publish_sale
+from orders.sweep import sweep
+from seckill.line.line import Line
+from seckill.models import Sale
+from tests.conftest import MakeSale
+from tests.orders.crowd import entries, in_line, join, look, sell, sold
+from tests.web.answers import bearer, problem, written
+from tests.web.conftest import LogIn
+
+pytestmark = pytest.mark.django_db
+
+
+def address(sale: Sale) -> str:
+    return f"/api/sales/{sale.pk}/purchase/sync"
+
+
+def test_a_buyer_gets_an_order_at_once(client: Client, make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=2)
+
+    answer = client.post(address(sale), headers=bearer(sale, "ann"))
+
+    order = Order.objects.get()
+    assert (answer.status_code, answer.json()) == (
+        201,
+        {
+            "number": order.number,
+            "sale": sale.pk,
+            "product": "Copper kettle",
+            "place": 1,
+            "price": "19.90",
+            "currency": "USD",
+            "status": "pending",
+            "created_at": written(order.created_at),
+            "pay_before": written(order.pay_before),
+            "decided_at": None,
+        },
+    )
+    assert (order.buyer, sold(sale), look(line, sale).stock) == ("ann", 1, 1)
+
+
+def test_asking_again_gives_the_same_order(client: Client, make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=2)
+
+    answers = [client.post(address(sale), headers=bearer(sale, "ann")) for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [201, 201, 201]
+    assert answers[0].json() == answers[1].json() == answers[2].json()
+    assert (entries(sale), sold(sale), look(line, sale).stock) == ([(1, "ann", "pending")], 1, 1)
+
+
+def test_those_in_front_are_served_first(client: Client, make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=3)
+    join(line, sale, "ann", "ben")  # through the gate; no worker has looked yet
+
+    answer = client.post(address(sale), headers=bearer(sale, "cleo"))
+
+    assert (answer.status_code, answer.json()["place"]) == (201, 3)
+    assert entries(sale) == [(1, "ann", "pending"), (2, "ben", "pending"), (3, "cleo", "pending")]
+
+
+def test_without_a_unit_left_a_buyer_is_told_so_and_waits(client: Client, make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=1)
+    orders = sell(line, sale, "ann")
+
+    document = problem(client.post(address(sale), headers=bearer(sale, "ben")), 409, "sold_out")
+
+    assert document["place"] == 2
+    assert (entries(sale), in_line(line, sale)) == ([(1, "ann", "pending")], ["ann", "ben"])
+    cancel(orders["ann"])
+    release_units(line)
+    answer = client.post(address(sale), headers=bearer(sale, "ben"))
+    assert (answer.status_code, answer.json()["place"]) == (201, 2)
+
+
+def test_a_full_line_takes_nobody(client: Client, make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=1, line_limit=1)
+    join(line, sale, "ann")
+
+    document = problem(client.post(address(sale), headers=bearer(sale, "ben")), 409, "sold_out")
+
+    assert "place" not in document
+    assert (entries(sale), in_line(line, sale)) == ([], ["ann"])
+
+
+@pytest.mark.parametrize(
+    ("make", "code"),
+    [
+        ({"opens_in": 600}, "not_open"),
+        ({"status": "paused"}, "paused"),
+        ({"status": "closed"}, "closed"),
+        ({"opens_in": -3600, "closes_in": -1}, "closed"),
+    ],
+)
+def test_outside_the_window_nobody_buys(
+    client: Client, make_sale: MakeSale, line: Line, make: dict[str, object], code: str
+) -> None:
+    sale = make_sale(**make)
+
+    problem(client.post(address(sale), headers=bearer(sale, "ann")), 403, code)
+
+    assert (entries(sale), in_line(line, sale), look(line, sale).stock) == ([], [], 3)
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [None, "", "Bearer", "Bearer ", "Bearer nonsense", "Bearer \u00fc", "Basic YW5uOmFubg==", "Bearer " + "A" * 300],
+)
+def test_without_a_pass_nobody_buys(client: Client, make_sale: MakeSale, line: Line, authorization: str | None) -> None:
+    sale = make_sale()
+    headers = {} if authorization is None else {"Authorization": authorization}
+
+    answer = client.post(address(sale), headers=headers)
+
+    problem(answer, 401, "bad_pass")
+    assert answer["WWW-Authenticate"] == "Bearer"
+    assert (entries(sale), in_line(line, sale)) == ([], [])
+
+
+def test_a_session_is_no_pass(make_sale: MakeSale, line: Line, log_in: LogIn) -> None:
+    sale = make_sale()
+
+    problem(log_in("ann").post(address(sale)), 401, "bad_pass")
+
+    assert (entries(sale), in_line(line, sale)) == ([], [])
+
+
+def test_a_pass_that_was_tampered_with_is_none(client: Client, make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale()
+    good = bearer(sale, "ann")["Authorization"]
+
+    for position in range(len("Bearer "), len(good), 7):
+        other = "A" if good[position] != "A" else "B"
+        forged = good[:position] + other + good[position + 1 :]
+        problem(client.post(address(sale), headers={"Authorization": forged}), 401, "bad_pass")
+
+    assert (entries(sale), in_line(line, sale)) == ([], [])
+
+
+def test_a_pass_for_another_sale_is_none(client: Client, make_sale: MakeSale, line: Line) -> None:
+    kettles, lamps = make_sale(), make_sale()
+
+    document = problem(client.post(address(kettles), headers=bearer(lamps, "ann")), 401, "bad_pass")
+
+    assert document["detail"] == "It is a pass for another sale."
+    assert (in_line(line, kettles), in_line(line, lamps), Order.objects.count()) == ([], [], 0)
+
+
+def test_a_pass_that_has_expired_is_none(client: Client, make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale()
+
+    document = problem(client.post(address(sale), headers=bearer(sale, "ann", valid_seconds=-1)), 401, "bad_pass")
+
+    assert document["detail"] == "It has expired."
+    assert in_line(line, sale) == []
+
+
+def test_a_sale_redis_does_not_know_is_recovering(client: Client, make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale()
+    line.forget(sale.pk)
+
+    answer = client.post(address(sale), headers=bearer(sale, "ann"))
+
+    problem(answer, 503, "recovering")
+    assert answer["Retry-After"] == "2"
+    assert (entries(sale), in_line(line, sale)) == ([], [])
+
+
+def test_a_line_that_waits_for_its_crowd_takes_nobody_new(client: Client, make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale()
+    line.client.flushall()
+    sweep(line)
+
+    answer = client.post(address(sale), headers=bearer(sale, "ann"))
+
+    problem(answer, 503, "recovering")
+    assert answer["Retry-After"] == "2"
+    assert (entries(sale), in_line(line, sale)) == ([], [])
+
+
+@pytest.mark.usefixtures("_redis_is_away")
+def test_while_redis_is_away_nobody_buys(client: Client, make_sale: MakeSale) -> None:
+    sale = make_sale(publish=False)
+
+    answer = client.post(address(sale), headers=bearer(sale, "ann"))
+
+    problem(answer, 503, "unavailable")
+    assert answer["Retry-After"] == "2"
+    assert entries(sale) == []
+
+
+def test_a_buyer_whose_order_was_given_back_sees_that_order(client: Client, make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=1)
+    cancel(sell(line, sale, "ann")["ann"])
+    release_units(line)
+
+    answer = client.post(address(sale), headers=bearer(sale, "ann"))
+
+    assert (answer.status_code, answer.json()["status"]) == (201, "cancelled")
+    assert (sold(sale), look(line, sale).stock) == (0, 1)
+
+
+def test_who_is_in_line_already_is_served_after_the_closing_too(
+    client: Client, make_sale: MakeSale, line: Line
+) -> None:
+    sale = make_sale(stock=1)
+    join(line, sale, "ann")
+    Sale.objects.filter(pk=sale.pk).update(closes_at=timezone.now() - timedelta(seconds=1))
+    publish_sale(line, Sale.objects.get(pk=sale.pk))
+
+    assert client.post(address(sale), headers=bearer(sale, "ann")).status_code == 201
+    problem(client.post(address(sale), headers=bearer(sale, "ben")), 403, "closed")

@@ -1,0 +1,154 @@
+"""The OpenAPI document: the whole contract with the gate's calls, and a page that shows it without any other site."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.staticfiles import finders
+from django.core.management import call_command
+from django.test import Client
+from django.urls import URLPattern
+from django.utils.html import escape
+from drf_spectacular.validation import validate_schema
+from pytest_django import Settings
+
+from seckill.line.state import State
+from seckill.problems import Problem
+from seckill.web.api_urls import urlpatterns
+
+HTTP_METHODS = {"get", "post", "put", "patch", "delete"}
+
+
+@pytest.fixture
+def document(client: Client) -> dict[str, Any]:
+    answer = client.get("/api/schema/", headers={"Accept": "application/vnd.oai.openapi+json"})
+    assert answer.status_code == 200
+    schema: dict[str, Any] = answer.json()
+    return schema
+
+
+def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Every call by its operationId."""
+    return {
+        operation["operationId"]: operation | {"call": f"{method.upper()} {path}"}
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+        if method in HTTP_METHODS
+    }
+
+
+def test_the_document_is_made_without_a_warning_and_is_valid(tmp_path: Path) -> None:
+    file = tmp_path / "schema.yml"
+
+    call_command("spectacular", "--validate", "--fail-on-warn", "--file", str(file))
+
+    assert file.read_text().startswith("openapi: 3.0")
+
+
+def test_every_call_is_described(document: dict[str, Any]) -> None:
+    assert {name: operation["call"] for name, operation in operations(document).items()} == {
+        "register": "POST /api/auth/register",
+        "login": "POST /api/auth/login",
+        "logout": "POST /api/auth/logout",
+        "me": "GET /api/auth/me",
+        "banners": "GET /api/banners/",
+        "sales": "GET /api/sales/",
+        "sale": "GET /api/sales/{sale_id}/",
+        "issue_pass": "POST /api/sales/{sale_id}/pass",
+        "purchase": "POST /api/sales/{sale_id}/purchase",
+        "purchase_sync": "POST /api/sales/{sale_id}/purchase/sync",
+        "progress": "GET /api/sales/{sale_id}/progress",
+        "ticket": "GET /api/tickets/{ticket}",
+        "orders": "GET /api/orders/",
+        "order": "GET /api/orders/{number}/",
+        "pay": "POST /api/orders/{number}/pay",
+        "cancel": "POST /api/orders/{number}/cancel",
+    }
+
+
+def test_no_address_of_the_api_is_left_out(document: dict[str, Any]) -> None:
+    routes = {
+        "/api/" + re.sub(r"<\w+:(\w+)>", r"{\1}", str(pattern.pattern))
+        for pattern in urlpatterns
+        if isinstance(pattern, URLPattern) and str(pattern.pattern)
+    }
+    gate = {"/api/sales/{sale_id}/purchase", "/api/sales/{sale_id}/progress", "/api/tickets/{ticket}"}
+
+    assert set(document["paths"]) == routes | gate
+
+
+def test_who_may_call_what(document: dict[str, Any]) -> None:
+    security = {
+        name: sorted(scheme for way in operation.get("security", []) for scheme in way)
+        for name, operation in operations(document).items()
+    }
+
+    assert {name for name, ways in security.items() if ways == []} == {
+        "register", "login", "banners", "sales", "sale", "progress", "ticket",
+    }  # fmt: skip
+    assert {name for name, ways in security.items() if ways == ["pass"]} == {"purchase", "purchase_sync"}
+    assert {name for name, ways in security.items() if ways == ["session"]} == {"me", "logout", "issue_pass"}
+    assert {name for name, ways in security.items() if ways == ["pass", "session"]} == {
+        "orders", "order", "pay", "cancel",
+    }  # fmt: skip
+    schemes = document["components"]["securitySchemes"]
+    assert (schemes["pass"]["type"], schemes["pass"]["scheme"]) == ("http", "bearer")
+    assert (schemes["session"]["in"], schemes["session"]["name"]) == ("cookie", "sessionid")
+
+
+def test_a_purchase_answers_with_a_ticket_or_says_why_not(document: dict[str, Any]) -> None:
+    responses = operations(document)["purchase"]["responses"]
+
+    assert sorted(responses) == ["202", "401", "403", "404", "405", "409", "413", "503"]
+    assert sorted(responses["202"]["headers"]) == ["Location", "Retry-After"]
+    for code, status in (("bad_pass", "401"), ("not_open", "403"), ("paused", "403"), ("closed", "403"),
+                         ("sold_out", "409"), ("recovering", "503"), ("unavailable", "503")):  # fmt: skip
+        assert f"`{code}`" in responses[status]["description"]
+
+
+def test_a_ticket_answers_one_of_five_ways(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+
+    assert sorted(schemas["Ticket"]["discriminator"]["mapping"]) == [
+        "confirmed", "queued", "released", "sold_out", "waitlisted",
+    ]  # fmt: skip
+    for status, reference in schemas["Ticket"]["discriminator"]["mapping"].items():
+        assert schemas[reference.rsplit("/", 1)[1]]["properties"]["status"]["enum"] == [status]
+    assert schemas["Progress"]["properties"]["state"]["enum"] == [state.value for state in State]
+
+
+def test_every_call_may_answer_with_a_problem(document: dict[str, Any]) -> None:
+    for operation in operations(document).values():
+        media_types = {
+            media_type
+            for status, response in operation["responses"].items()
+            if status == "default" or int(status) >= 400
+            for media_type in response["content"]
+        }
+        assert media_types == {"application/problem+json"}
+    assert document["components"]["schemas"]["Problem"]["properties"]["code"]["enum"] == [kind.code for kind in Problem]
+
+
+def test_the_document_served_is_valid(document: dict[str, Any]) -> None:
+    validate_schema(document)  # type: ignore[no-untyped-call]  # the library's own is untyped
+    references = set(re.findall(r"#/components/schemas/(\w+)", str(document)))
+    assert references <= set(document["components"]["schemas"])
+
+
+def test_the_page_loads_nothing_from_elsewhere(client: Client, settings: Settings) -> None:
+    settings.STORAGES = settings.STORAGES | {
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    }
+
+    answer = client.get("/api/docs/")
+
+    page = answer.content.decode()
+    assert answer.status_code == 200
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert len(loaded) == 4  # favicon, style and two scripts
+    for address in loaded:
+        assert address.startswith("/static/")
+        assert finders.find(address.removeprefix("/static/"))
+    assert "//" not in re.sub(r"https?://(?:testserver|localhost)", "", "".join(re.findall(r'url: "([^"]+)"', page)))
+    assert escape("/api/schema/") in page
