@@ -1,0 +1,72 @@
+"""A door, a sale behind it, and the servers' other ends."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+import redis
+
+from celery_task import app as celery
+from seckill.embedded.ports import free_port
+from seckill.embedded.valkey import Valkey
+from tests import servers
+from tests.gate.door import Door, open_door
+from tests.line.conftest import load_sale
+
+__all__ = ["load_sale"]
+
+
+@pytest_asyncio.fixture
+async def door() -> AsyncIterator[Door]:
+    """A fresh gate before the test's own servers."""
+    async with open_door() as door:
+        yield door
+
+
+@pytest.fixture
+def server() -> Iterator[redis.Redis]:
+    """The server of the line, to look at; whatever was held is let go in the end."""
+    with redis.Redis.from_url(servers.valkey.url(0), decode_responses=True) as client:
+        yield client
+        client.client_unpause()
+
+
+@pytest.fixture
+def own_valkey(tmp_path: Path) -> Iterator[Valkey]:
+    """A running server that the test may stop."""
+    valkey = Valkey(tmp_path / "valkey")
+    valkey.start()
+    yield valkey
+    valkey.stop()
+
+
+@pytest.fixture
+def dead_address() -> str:
+    """An address where nobody listens."""
+    return f"redis://127.0.0.1:{free_port()}/0"
+
+
+class Broker:
+    """Moves Celery's producers to another address."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._monkeypatch = monkeypatch
+
+    def move(self, url: str) -> None:
+        """From now on messages are published at ``url``."""
+        self._monkeypatch.setenv("CELERY_BROKER_URL", url)  # Celery prefers it to its configuration
+        self.forget_producers()
+
+    @staticmethod
+    def forget_producers() -> None:
+        """Celery keeps its producers; the next message makes new ones."""
+        celery.__dict__.pop("amqp", None)
+
+
+@pytest.fixture
+def broker() -> Iterator[Broker]:
+    """The broker's address, put back in the end."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        yield Broker(monkeypatch)
+    Broker.forget_producers()

@@ -1,0 +1,243 @@
+"""Progress and snapshots: one answer for everybody, read seldom."""
+
+import asyncio
+import math
+import time
+
+import pytest
+import redis
+
+from seckill.gate import snapshots
+from seckill.gate.snapshots import SeenSale, Snapshots
+from seckill.line.line import open_async_line
+from seckill.moment import iso
+from tests.gate.door import Door, eventually_answer, forget_calls, problem, raw_request, script_calls
+from tests.line.conftest import LoadSale
+from tests.line.sale_in_line import HOUR_MS
+
+FRESH_SECONDS = 0.1
+
+
+async def test_progress_shows_where_the_line_stands(door: Door, load_sale: LoadSale) -> None:
+    sale = load_sale(stock=5)
+    sale.admit("olga", "amir", "bea", "carl")
+    sale.confirm_all(sale.claim("c1", upto=1))
+    sale.claim("c2", upto=3)
+    seen = sale.look()
+
+    response = await door.progress(7)
+
+    assert response.status_code == 200
+    server_time = response.json().pop("server_time")
+    assert iso(seen.now_ms) <= server_time <= iso(sale.redis_now_ms() + 1000)
+    assert response.json() == {
+        "state": "open",
+        "admitted": 4,
+        "pointer": 3,
+        "waiting": 1,
+        "remaining": 2,
+        "stock": 5,
+        "reserved": 2,
+        "opens_at": iso(seen.opens_ms),
+        "closes_at": iso(seen.opens_ms + 2 * HOUR_MS),
+        "server_time": server_time,
+    }
+    assert response.headers["cache-control"] == "public, max-age=1"
+    assert response.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    ("config", "state"),
+    [
+        ({"opens_in_ms": HOUR_MS // 2}, "scheduled"),
+        ({"stock": 0}, "sold_out"),
+        ({"status": "paused"}, "paused"),
+        ({"status": "closed"}, "closed"),
+        ({"closes_in_ms": -1}, "closed"),
+        ({"ended_ms": 1_700_000_000_000}, "sold_out"),
+    ],
+)
+async def test_progress_names_the_state(door: Door, load_sale: LoadSale, config: dict[str, int], state: str) -> None:
+    load_sale(**config)
+
+    assert (await door.progress(7)).json()["state"] == state
+
+
+async def test_progress_never_shows_less_than_nothing(door: Door, load_sale: LoadSale) -> None:
+    load_sale(stock=3, stock_left=-2)
+
+    assert (await door.progress(7)).json()["remaining"] == 0
+
+
+async def test_a_sale_opens_on_the_page_without_another_look_at_redis(
+    door: Door, load_sale: LoadSale, monkeypatch: pytest.MonkeyPatch, server: redis.Redis
+) -> None:
+    monkeypatch.setattr(snapshots, "FRESH_SECONDS", 60)
+    load_sale(opens_in_ms=150)
+    assert (await door.progress(7)).json()["state"] == "scheduled"
+    forget_calls(server)
+
+    document = (
+        await eventually_answer(lambda: door.progress(7), lambda answer: answer.json()["state"] == "open")
+    ).json()
+
+    assert document["server_time"] >= document["opens_at"]
+    assert script_calls(server) == 0
+
+
+async def test_a_head_request_is_answered_without_a_body(
+    door: Door, load_sale: LoadSale, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshots, "FRESH_SECONDS", 60)
+    load_sale()
+
+    head = await raw_request(door, "HEAD", "/api/sales/7/progress")
+    get = await raw_request(door, "GET", "/api/sales/7/progress")
+
+    assert head[0] == get[0]
+    assert head[0]["status"] == 200
+    assert head[1] == {"type": "http.response.body", "body": b""}
+    assert dict(head[0]["headers"])[b"content-length"] == b"%d" % len(get[1]["body"])
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+async def test_progress_can_only_be_read(door: Door, load_sale: LoadSale, method: str) -> None:
+    load_sale()
+
+    response = await door.browser.request(method, "/api/sales/7/progress")
+
+    assert problem(response) == (405, "method_not_allowed")
+    assert response.headers["allow"] == "GET, HEAD"
+
+
+# --- snapshots -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_crowd_at_one_moment_costs_one_look_at_redis(
+    door: Door, load_sale: LoadSale, server: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_sale().admit("olga")
+    await door.progress(7)  # the server knows the script from here on
+    monkeypatch.setattr(snapshots, "FRESH_SECONDS", 0)
+    forget_calls(server)
+
+    answers = await asyncio.gather(*(door.progress(7) for _ in range(200)))
+
+    assert {answer.json()["admitted"] for answer in answers} == {1}
+    assert script_calls(server) == 1
+
+
+async def test_polling_without_pause_looks_at_redis_ten_times_a_second_at_most(
+    door: Door, load_sale: LoadSale, server: redis.Redis
+) -> None:
+    sale = load_sale()
+    began = time.monotonic()
+    await door.progress(7)
+    forget_calls(server)
+    polls = 0
+    while script_calls(server) < 4:
+        await asyncio.gather(*(door.progress(7) for _ in range(20)))
+        polls += 20
+
+    elapsed = time.monotonic() - began
+    assert script_calls(server) <= math.ceil(elapsed / FRESH_SECONDS)
+    assert polls > 4
+
+    sale.admit("olga")
+    answer = await eventually_answer(lambda: door.progress(7), lambda answer: answer.json()["admitted"] == 1)
+    assert answer.json()["waiting"] == 1
+
+
+async def test_sales_do_not_share_a_snapshot(door: Door, load_sale: LoadSale) -> None:
+    load_sale(stock=3).admit("olga")
+    other = load_sale(stock=3)
+    other.id = 8
+    other.rebuild(other.config(stock=9))
+
+    assert [(await door.progress(sale_id)).json()["stock"] for sale_id in (7, 8, 7)] == [3, 9, 3]
+
+
+async def test_made_up_sales_do_not_fill_the_memory(load_sale: LoadSale) -> None:
+    load_sale()
+    line = open_async_line()
+    try:
+        seen = Snapshots(line)
+        found = await asyncio.gather(*(seen.get(sale_id) for sale_id in range(100, 400)))
+        assert {sale.snapshot for sale in found} == {None}
+        assert kept(seen) == 0
+        await seen.get(7)
+        assert kept(seen) == 1
+    finally:
+        await line.client.aclose()
+
+
+async def test_a_sale_that_redis_forgot_is_forgotten_here_too(
+    load_sale: LoadSale, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshots, "FRESH_SECONDS", 0)
+    sale = load_sale()
+    line = open_async_line()
+    try:
+        seen = Snapshots(line)
+        assert (await seen.get(7)).snapshot is not None
+        sale.line.forget(7)
+        assert (await seen.get(7)).snapshot is None
+        assert kept(seen) == 0
+    finally:
+        await line.client.aclose()
+
+
+def kept(seen: Snapshots) -> int:
+    """How many entries it keeps, in whatever tables it has."""
+    return sum(len(table) for table in vars(seen).values() if isinstance(table, dict))
+
+
+# --- how long it will take -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("places_per_second", "ahead", "eta_s"),
+    [(0.0, 0, None), (0.0, 500, None), (50.0, 0, 1), (50.0, 49, 1), (50.0, 50, 2), (50.0, 1000, 21), (0.5, 3, 7)],
+)
+def test_a_wait_is_estimated_from_the_pace_of_the_line(places_per_second: float, ahead: int, eta_s: int | None) -> None:
+    assert SeenSale(None, 0.0, places_per_second).eta_seconds(ahead) == eta_s
+
+
+async def test_a_line_that_moves_tells_how_long_it_will_take(
+    load_sale: LoadSale, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshots, "FRESH_SECONDS", 0)
+    monkeypatch.setattr(snapshots, "RATE_WINDOW_SECONDS", 0.02)
+    sale = load_sale(stock=1000, line_limit=1000)
+    sale.admit(*(f"b{number}" for number in range(900)))
+    line = open_async_line()
+    try:
+        seen = Snapshots(line)
+        first = await seen.get(7)
+        assert first.places_per_second == 0
+        sale.claim("c1", upto=300)
+        while (later := await seen.get(7)).places_per_second == 0:
+            assert later.rate_from == (first.read_at, 0)
+        assert later.places_per_second == 300 / (later.read_at - first.read_at)
+        assert later.rate_from == (later.read_at, 300)
+    finally:
+        await line.client.aclose()
+
+
+async def test_a_rebuilt_line_is_measured_afresh(load_sale: LoadSale, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pointer may go back in a new epoch: nobody is told that the wait is over before it began."""
+    monkeypatch.setattr(snapshots, "FRESH_SECONDS", 0)
+    monkeypatch.setattr(snapshots, "RATE_WINDOW_SECONDS", 0)
+    sale = load_sale(stock=1000, pointer=500)
+    line = open_async_line()
+    try:
+        seen = Snapshots(line)
+        await seen.get(7)
+        sale.rebuild(sale.config(stock=1000), epoch=2, pointer=20)
+
+        rebuilt = await seen.get(7)
+
+        assert (rebuilt.places_per_second, rebuilt.rate_from[1]) == (0.0, 20)
+        assert rebuilt.eta_seconds(10) is None
+    finally:
+        await line.client.aclose()

@@ -1,0 +1,427 @@
+"""Purchase: a good pass gets a ticket, everybody else a reason."""
+
+import asyncio
+import time
+from base64 import urlsafe_b64encode
+
+import pytest
+import redis
+from pytest_django import Settings
+
+from seckill.embedded.valkey import Valkey
+from seckill.line.line import Line
+from seckill.line.passes import Pass
+from seckill.line.tickets import Ticket
+from tests.gate.door import (
+    HOUR_MS,
+    Door,
+    eventually,
+    forget_calls,
+    good_pass,
+    held,
+    hold_writes,
+    let_go,
+    open_door,
+    problem,
+    raw_request,
+    script_calls,
+)
+from tests.line.conftest import LoadSale
+from tests.line.sale_in_line import SaleInLine
+
+
+async def test_a_purchase_gives_a_ticket_for_the_next_place(door: Door, load_sale: LoadSale) -> None:
+    sale = load_sale(stock=3, epoch=6)
+    sale.admit("amir", "bea")
+    ticket = Ticket(7, 3, "olga", 6).sign()
+
+    response = await door.purchase(7, "olga")
+
+    assert response.status_code == 202
+    assert response.json() == {"ticket": ticket, "status": "queued", "place": 3, "ahead": 2, "poll_after_s": 2}
+    assert response.headers["content-type"] == "application/json"
+    assert response.headers["content-length"] == str(len(response.content))
+    assert response.headers["location"] == f"/api/tickets/{ticket}"
+    assert response.headers["retry-after"] == "2"
+    assert response.headers["cache-control"] == "no-store"
+    assert sale.buyers_in_line() == ["amir", "bea", "olga"]
+
+
+async def test_ahead_counts_only_those_who_still_wait(door: Door, load_sale: LoadSale) -> None:
+    sale = load_sale(stock=9)
+    sale.admit("amir", "bea", "carl", "dana")
+    sale.claim("c1", upto=3)
+
+    assert (await door.purchase(7, "olga")).json()["ahead"] == 1
+    assert (await door.purchase(7, "amir")).json()["ahead"] == 0
+
+
+async def test_buying_again_gives_the_same_ticket(door: Door, load_sale: LoadSale) -> None:
+    sale = load_sale()
+    first = await door.purchase(7, "olga")
+    await door.purchase(7, "amir")
+
+    again = await door.purchase(7, "olga")
+    with_a_later_pass = await door.purchase_with(7, f"Bearer {Pass(7, 'olga', 0, 99_999_999_999_999).sign()}")
+
+    assert again.status_code == with_a_later_pass.status_code == 202
+    assert again.json() == with_a_later_pass.json() == first.json()
+    assert sale.buyers_in_line() == ["olga", "amir"]
+
+
+async def test_a_ticket_stays_the_same_after_the_sale_has_closed(door: Door, load_sale: LoadSale) -> None:
+    sale = load_sale()
+    first = await door.purchase(7, "olga")
+    sale.configure(sale.config(status="closed"))
+
+    assert (await door.purchase(7, "olga")).json() == first.json()
+    assert problem(await door.purchase(7, "amir")) == (403, "closed")
+
+
+async def test_sixty_four_at_once_get_sixty_four_places_in_one_call(
+    door: Door, load_sale: LoadSale, server: redis.Redis
+) -> None:
+    sale = load_sale(stock=3)
+    await door.purchase(7, "first")  # the server knows the script from here on
+    forget_calls(server)
+
+    responses = await asyncio.gather(*(door.purchase(7, f"b{number}") for number in range(64)))
+
+    assert {response.status_code for response in responses} == {202}
+    assert [response.json()["place"] for response in responses] == list(range(2, 66))
+    assert sale.buyers_in_line() == ["first", *(f"b{number}" for number in range(64))]
+    assert script_calls(server) == 1
+
+
+async def test_those_who_come_while_a_group_is_written_form_the_next_one(
+    door: Door, load_sale: LoadSale, server: redis.Redis
+) -> None:
+    load_sale(stock=0, line_limit=100)
+    await door.purchase(7, "first")
+    forget_calls(server)
+    hold_writes(server)
+    early = asyncio.create_task(door.purchase(7, "early"))
+    await eventually(lambda: held(server) == 1)
+    late = [asyncio.create_task(door.purchase(7, f"late{number}")) for number in range(40)]
+    await asyncio.sleep(0)  # each of them is at the gate now
+
+    let_go(server)
+
+    assert (await early).json()["place"] == 2
+    assert [(await task).json()["place"] for task in late] == list(range(3, 43))
+    assert script_calls(server) == 2
+
+
+async def test_a_group_larger_than_one_call_may_be_is_cut(door: Door, load_sale: LoadSale, server: redis.Redis) -> None:
+    sale = load_sale(stock=0, line_limit=5000)
+    await door.purchase(7, "first")
+    forget_calls(server)
+    headers = [{"authorization": f"Bearer {good_pass(7, f'b{number}')}"} for number in range(2001)]
+
+    answers = await asyncio.gather(*(raw_request(door, "POST", "/api/sales/7/purchase", head) for head in headers))
+
+    assert {answer[0]["status"] for answer in answers} == {202}
+    assert sale.line.length(7) == 2002
+    assert script_calls(server) == 3
+
+
+async def test_a_buyer_who_hangs_up_keeps_the_place_and_disturbs_nobody(
+    door: Door, load_sale: LoadSale, server: redis.Redis
+) -> None:
+    sale = load_sale(stock=0)
+    await door.purchase(7, "first")
+    hold_writes(server)
+    one, two, three, four = (asyncio.create_task(door.purchase(7, buyer)) for buyer in ("one", "two", "three", "four"))
+    await eventually(lambda: held(server) == 1)
+
+    two.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await two
+    let_go(server)
+
+    assert [(await task).json()["place"] for task in (one, three, four)] == [2, 4, 5]
+    assert sale.buyers_in_line() == ["first", "one", "two", "three", "four"]
+    assert (await door.purchase(7, "two")).json()["place"] == 3
+
+
+async def test_a_whole_group_that_hangs_up_leaves_the_gate_working(
+    door: Door, load_sale: LoadSale, server: redis.Redis
+) -> None:
+    sale = load_sale(stock=0)
+    await door.purchase(7, "first")
+    hold_writes(server)
+    gone = [asyncio.create_task(door.purchase(7, buyer)) for buyer in ("one", "two")]
+    await eventually(lambda: held(server) == 1)
+    for task in gone:
+        task.cancel()
+    await asyncio.gather(*gone, return_exceptions=True)
+    let_go(server)
+
+    assert (await door.purchase(7, "three")).json()["place"] == 4
+    assert sale.buyers_in_line() == ["first", "one", "two", "three"]
+
+
+# --- passes ---------------------------------------------------------------------------------------------------------
+
+NOW_MS = int(time.time() * 1000)
+UNSIGNED = urlsafe_b64encode(b"\0" * 16 + b"7 olga 0 99999999999999").rstrip(b"=").decode()
+BAD_PASSES = {
+    "no word": "",
+    "scheme only": "Bearer",
+    "scheme and blank": "Bearer ",
+    "another scheme": f"Basic {good_pass(7, 'olga')}",
+    "no scheme": good_pass(7, "olga"),
+    "nonsense": "Bearer olga",
+    "unsigned": f"Bearer {UNSIGNED}",
+    "forged": f"Bearer {good_pass(7, 'olga')[:-2]}xx",
+    "two passes": f"Bearer {good_pass(7, 'olga')} {good_pass(7, 'olga')}",
+    "a ticket": f"Bearer {Ticket(7, 1, 'olga', 1).sign()}",
+    "far too long": "Bearer " + "A" * 3000,
+    "umlauts": "Bearer tïcket".encode("latin-1"),
+    "bytes": b"Bearer \xff\xfe",
+}
+
+
+@pytest.mark.parametrize("authorization", BAD_PASSES.values(), ids=BAD_PASSES.keys())
+async def test_nobody_buys_without_a_pass_of_this_shop(
+    door: Door, load_sale: LoadSale, authorization: str | bytes
+) -> None:
+    sale = load_sale()
+
+    response = await door.purchase_with(7, authorization)
+
+    assert problem(response) == (401, "bad_pass")
+    assert response.headers["www-authenticate"] == "Bearer"
+    assert response.json()["detail"] == "Send it as 'Authorization: Bearer PASS'."
+    assert sale.buyers_in_line() == []
+
+
+async def test_nobody_buys_without_the_header(door: Door, load_sale: LoadSale) -> None:
+    sale = load_sale()
+
+    response = await door.browser.post("/api/sales/7/purchase")
+
+    assert problem(response) == (401, "bad_pass")
+    assert response.headers["www-authenticate"] == "Bearer"
+    assert sale.buyers_in_line() == []
+
+
+@pytest.mark.parametrize("spelling", ["Bearer {}", "bearer {}", "BEARER {}", "Bearer   {}", "Bearer {} "])
+async def test_a_scheme_may_be_spelled_as_http_allows(door: Door, load_sale: LoadSale, spelling: str) -> None:
+    load_sale()
+
+    assert (await door.purchase_with(7, spelling.format(good_pass(7, "olga")))).json()["place"] == 1
+
+
+@pytest.mark.parametrize("expires_ms", [0, NOW_MS - HOUR_MS, NOW_MS - 1])
+async def test_an_expired_pass_is_worthless(door: Door, load_sale: LoadSale, expires_ms: int) -> None:
+    sale = load_sale()
+
+    response = await door.purchase_with(7, f"Bearer {Pass(7, 'olga', 0, expires_ms).sign()}")
+
+    assert problem(response) == (401, "bad_pass")
+    assert response.json()["detail"] == "It has expired."
+    assert response.headers["www-authenticate"] == "Bearer"
+    assert sale.buyers_in_line() == []
+
+
+async def test_the_window_decides_not_the_day_printed_on_the_pass(door: Door, load_sale: LoadSale) -> None:
+    load_sale()
+    early_bird = Pass(7, "olga", NOW_MS + HOUR_MS, NOW_MS + 2 * HOUR_MS).sign()
+
+    assert (await door.purchase_with(7, f"Bearer {early_bird}")).status_code == 202
+
+
+async def test_a_pass_is_good_for_its_own_sale_only(door: Door, load_sale: LoadSale) -> None:
+    sale = load_sale()
+
+    response = await door.purchase_with(7, f"Bearer {good_pass(8, 'olga')}")
+
+    assert problem(response) == (401, "bad_pass")
+    assert response.json()["detail"] == "It is a pass for another sale."
+    assert sale.buyers_in_line() == []
+
+
+# --- refusals of the line --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("config", "status", "code"),
+    [
+        ({"opens_in_ms": HOUR_MS // 2}, 403, "not_open"),
+        ({"status": "closed"}, 403, "closed"),
+        ({"closes_in_ms": -1}, 403, "closed"),
+        ({"status": "paused"}, 403, "paused"),
+        ({"line_limit": 0}, 409, "sold_out"),
+        ({"ended_ms": 1_700_000_000_000}, 409, "sold_out"),
+        ({"rejoin_seconds": 60}, 503, "recovering"),
+    ],
+    ids=["early", "shut", "late", "paused", "full", "ended", "recovering"],
+)
+async def test_a_sale_that_admits_nobody_says_why(
+    door: Door, load_sale: LoadSale, config: dict[str, int], status: int, code: str
+) -> None:
+    sale = load_sale(**config)
+
+    response = await door.purchase(7, "olga")
+
+    assert problem(response) == (status, code)
+    assert response.headers["retry-after"] == "2"
+    assert sale.buyers_in_line() == []
+
+
+async def test_a_line_that_fills_up_within_a_group_tells_each_buyer_apart(door: Door, load_sale: LoadSale) -> None:
+    sale = load_sale(line_limit=3)
+
+    responses = await asyncio.gather(*(door.purchase(7, buyer) for buyer in ("a", "b", "a", "c", "d", "b", "e")))
+
+    assert [response.status_code for response in responses] == [202, 202, 202, 202, 409, 202, 409]
+    assert [response.json().get("place") for response in responses] == [1, 2, 1, 3, None, 2, None]
+    assert sale.buyers_in_line() == ["a", "b", "c"]
+
+
+# --- the shape of a request ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"])
+async def test_a_purchase_is_a_post(door: Door, load_sale: LoadSale, method: str) -> None:
+    sale = load_sale()
+
+    response = await door.browser.request(
+        method, "/api/sales/7/purchase", headers={"authorization": f"Bearer {good_pass(7, 'olga')}"}
+    )
+
+    assert response.status_code == 405
+    assert response.headers["allow"] == "POST"
+    if method != "HEAD":
+        assert problem(response) == (405, "method_not_allowed")
+    assert sale.buyers_in_line() == []
+
+
+async def test_a_small_body_does_no_harm(door: Door, load_sale: LoadSale) -> None:
+    load_sale()
+    response = await door.purchase_with(7, f"Bearer {good_pass(7, 'olga')}", content=b"x" * 4096)
+
+    assert response.status_code == 202
+
+
+async def test_a_large_body_is_refused(door: Door, load_sale: LoadSale) -> None:
+    sale = load_sale()
+
+    response = await door.purchase_with(7, f"Bearer {good_pass(7, 'olga')}", content=b"x" * 4097)
+
+    assert problem(response) == (413, "too_large")
+    assert response.headers["connection"] == "close"
+    assert sale.buyers_in_line() == []
+
+
+async def test_a_body_that_never_ends_is_refused_after_four_kilobytes(door: Door, load_sale: LoadSale) -> None:
+    sale = load_sale()
+    pieces = iter(range(1_000_000))
+
+    async def endless() -> object:
+        for _ in pieces:
+            yield b"x" * 1000
+
+    response = await door.purchase_with(7, f"Bearer {good_pass(7, 'olga')}", content=endless())
+
+    assert response.request.headers["transfer-encoding"] == "chunked"
+    assert problem(response) == (413, "too_large")
+    assert next(pieces) == 5  # nobody listened any longer
+    assert sale.buyers_in_line() == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/api/sales/7/purchase/",
+        "/api/sales/7/purchase/sync",
+        "/api/sales/7/pass",
+        "/api/sales/x/purchase",
+        "/api/sales/-7/purchase",
+        "/api/sales/1234567890/purchase",
+        "/api/sales/\N{ARABIC-INDIC DIGIT SEVEN}/purchase",
+        "/api/sales/7/purchase\n",
+        "/api/tickets",
+        "/x/api/sales/7/purchase",
+    ],
+)
+async def test_all_other_addresses_are_the_shop_s(door: Door, load_sale: LoadSale, path: str) -> None:
+    sale = load_sale()
+
+    sent = await raw_request(door, "POST", path, {"authorization": f"Bearer {good_pass(7, 'olga')}"})
+
+    assert sent[0]["status"] == 418
+    assert door.shop.passed_on == [f"http {path}"]
+    assert sale.buyers_in_line() == []
+
+
+async def test_a_websocket_is_the_shop_s(door: Door) -> None:
+    async def receive() -> dict[str, str]:
+        return {"type": "websocket.connect"}
+
+    async def send(_: object) -> None:
+        """Nobody listens."""
+
+    await door.routes({"type": "websocket", "path": "/api/tickets/x"}, receive, send)
+
+    assert door.shop.passed_on == ["websocket /api/tickets/x"]
+
+
+async def test_the_gate_s_own_addresses_never_reach_the_shop(door: Door, load_sale: LoadSale) -> None:
+    load_sale()
+    ticket = (await door.purchase(7, "olga")).json()["ticket"]
+    await door.poll(ticket)
+    await door.poll("made-up")
+    await door.progress(7)
+    await door.purchase_with(7, "Bearer nothing")
+
+    assert door.shop.passed_on == []
+
+
+# --- Redis out of reach ----------------------------------------------------------------------------------------------
+
+
+async def test_a_group_that_finds_no_redis_fails_together(settings: Settings, dead_address: str) -> None:
+    settings.REDIS_URL = dead_address
+    async with open_door() as door:
+        responses = await asyncio.gather(*(door.purchase(7, f"b{number}") for number in range(8)))
+        responses += [await door.progress(7), await door.poll(Ticket(7, 1, "olga", 1).sign())]
+
+    assert [problem(response) for response in responses] == [(503, "unavailable")] * 10
+    assert {response.headers["retry-after"] for response in responses} == {"2"}
+
+
+async def test_a_place_survives_a_restart_of_redis(settings: Settings, own_valkey: Valkey) -> None:
+    settings.REDIS_URL = own_valkey.url(0)
+    with redis.Redis.from_url(own_valkey.url(0), decode_responses=True) as client:
+        sale = SaleInLine(Line(client), 7)
+        sale.rebuild(sale.config(stock=0))
+    async with open_door() as door:
+        before = await door.purchase(7, "olga")
+        own_valkey.stop()
+        away = await asyncio.gather(*(door.purchase(7, buyer) for buyer in ("olga", "amir")))
+        own_valkey.start()
+        after = await door.purchase(7, "olga")
+        newcomer = await door.purchase(7, "amir")
+
+    assert before.status_code == 202
+    assert [problem(response) for response in away] == [(503, "unavailable")] * 2
+    assert after.json() == before.json()
+    assert newcomer.json()["place"] == 2
+
+
+async def test_a_redis_that_answers_nothing_costs_seconds_not_minutes(
+    door: Door, load_sale: LoadSale, server: redis.Redis
+) -> None:
+    sale = load_sale(stock=0)
+    await door.purchase(7, "first")
+    hold_writes(server)
+
+    response = await door.purchase(7, "olga")  # asked three times, 0.6 s each
+
+    assert problem(response) == (503, "unavailable")
+    assert sale.line.length(7) == 1
+    let_go(server)
+    assert (await door.purchase(7, "olga")).json()["place"] == 2

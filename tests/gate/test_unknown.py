@@ -1,0 +1,113 @@
+"""Sales that Redis does not know: on their way back, long over, or made up."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from orders.reconciliation import publish_sale
+from seckill.line.line import Line
+from seckill.line.tickets import Ticket
+from seckill.models import Sale
+from tests.conftest import MakeSale
+from tests.gate.door import Door, eventually_answer, open_door, problem
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def sale(make_sale: MakeSale) -> Sale:
+    return make_sale(stock=3)
+
+
+@pytest.fixture
+def forgotten_sale(sale: Sale, line: Line) -> Sale:
+    """A sale of the ledger whose line is lost."""
+    line.client.flushdb()
+    return sale
+
+
+@pytest.fixture
+def long_ended_sale(sale: Sale, line: Line) -> Sale:
+    """A sale that ended a year ago: Redis has dropped it, and the sweeper does not bring it back."""
+    year = timedelta(days=365)
+    Sale.objects.filter(pk=sale.pk).update(
+        opens_at=sale.opens_at - year, closes_at=sale.closes_at - year, ended_at=timezone.now() - year
+    )
+    line.client.flushdb()
+    return sale
+
+
+async def test_a_forgotten_sale_is_recovering_neither_sold_out_nor_gone(door: Door, forgotten_sale: Sale) -> None:
+    sale_id = forgotten_sale.pk
+    for response in (
+        await door.purchase(sale_id, "olga"),
+        await door.progress(sale_id),
+        await door.poll(Ticket(sale_id, 1, "olga", 1).sign()),
+    ):
+        assert problem(response) == (503, "recovering")
+        assert response.headers["retry-after"] == "2"
+
+
+async def test_a_sale_that_never_was_is_not_found(door: Door, sale: Sale) -> None:
+    made_up = sale.pk + 1000
+
+    assert problem(await door.purchase(made_up, "olga")) == (404, "not_found")
+    assert problem(await door.progress(made_up)) == (404, "not_found")
+    assert problem(await door.poll(Ticket(made_up, 1, "olga", 1).sign())) == (404, "not_found")
+    assert "retry-after" not in (await door.progress(made_up)).headers
+
+
+def test_a_sale_that_comes_back_is_served_again(forgotten_sale: Sale, line: Line) -> None:
+    async def visit() -> int:
+        async with open_door() as door:
+            return (await door.purchase(forgotten_sale.pk, "olga")).status_code
+
+    assert asyncio.run(visit()) == 503
+    publish_sale(line, forgotten_sale)
+    Sale.objects.filter(pk=forgotten_sale.pk).update(epoch=1)
+    line.client.hset(f"{{sale:{forgotten_sale.pk}}}:meta", "rejoin_until_ms", 0)  # its crowd had time to come back
+    assert asyncio.run(visit()) == 202
+    assert line.length(forgotten_sale.pk) == 1
+
+
+async def test_a_sale_that_ended_long_ago_is_over_not_recovering(door: Door, long_ended_sale: Sale) -> None:
+    sale_id = long_ended_sale.pk
+    for response in (
+        await door.purchase(sale_id, "olga"),
+        await door.progress(sale_id),
+        await door.poll(Ticket(sale_id, 1, "olga", 1).sign()),
+    ):
+        assert problem(response) == (403, "closed")
+
+
+async def test_a_flood_of_made_up_sales_keeps_nobody_from_buying(door: Door, sale: Sale, line: Line) -> None:
+    """Each of them costs a call of its own; they wait for each other, and a purchase waits with them, not in vain."""
+    flood = [asyncio.create_task(door.progress(made_up)) for made_up in range(100_000, 100_400)]
+    await asyncio.sleep(0)
+
+    assert (await door.purchase(sale.pk, "olga")).json()["place"] == 1
+
+    assert {problem(await made_up) for made_up in flood} == {(404, "not_found")}
+    assert line.length(sale.pk) == 1
+
+
+def test_a_database_that_was_restarted_is_asked_again(sale: Sale) -> None:
+    made_up = sale.pk + 1000
+
+    async def visit(*wanted: tuple[int, str]) -> tuple[int, str]:
+        async with open_door() as door:
+            return problem(await eventually_answer(lambda: door.progress(made_up), lambda it: problem(it) in wanted))
+
+    assert asyncio.run(visit((404, "not_found"))) == (404, "not_found")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+            " WHERE pid <> pg_backend_pid() AND datname = current_database()"
+        )
+        assert cursor.fetchone()[0] >= 1
+
+    assert asyncio.run(visit((404, "not_found"), (503, "unavailable"))) in {(404, "not_found"), (503, "unavailable")}
+    assert asyncio.run(visit((404, "not_found"))) == (404, "not_found")

@@ -1,0 +1,148 @@
+"""A sale that only Redis knows, and the whole of what Redis keeps about it: what the tests of the line drive."""
+
+from collections.abc import Iterable
+from dataclasses import fields
+from typing import Any, cast
+
+from seckill.line import verbs
+from seckill.line.keys import SaleKeys, sale_keys
+from seckill.line.line import Line
+from seckill.line.outcome import Confirmed, Outcome, Released
+from seckill.line.snapshot import Snapshot
+from seckill.line.verbs import Admission, Claim, Refusal, SaleConfig
+
+Orders = list[tuple[int, str, Outcome]]  # (place, buyer, outcome)
+
+HOUR_MS = 3_600_000
+PAY_BEFORE_MS = 1_893_456_000_000  # the first moment of 2030
+AT_ONCE = -1.0  # a lease that is over before it began: every claim may be taken over
+LEASE_SECONDS = 60.0  # a lease that no test outlives
+
+CANCELLED = Released("cancelled")
+EXPIRED = Released("expired")
+
+
+def order(number: str) -> Confirmed:
+    """The outcome of somebody who got the order ``number``."""
+    return Confirmed(number, PAY_BEFORE_MS)
+
+
+class SaleInLine:
+    """Runs the verbs of one sale on the real server, with times relative to that server's clock."""
+
+    def __init__(self, line: Line, sale_id: int) -> None:
+        self.line = line
+        self.id = sale_id
+
+    @property
+    def keys(self) -> SaleKeys:
+        return sale_keys(self.id)
+
+    def redis_now_ms(self) -> int:
+        seconds, microseconds = self.line.client.time()
+        return seconds * 1000 + microseconds // 1000
+
+    def config(
+        self,
+        *,
+        stock: int = 3,
+        opens_in_ms: int = -HOUR_MS,
+        closes_in_ms: int = HOUR_MS,
+        status: str = "open",
+        line_limit: int = 1000,
+    ) -> SaleConfig:
+        now_ms = self.redis_now_ms()
+        return SaleConfig(stock, now_ms + opens_in_ms, now_ms + closes_in_ms, status, line_limit)
+
+    def rebuild(
+        self,
+        config: SaleConfig,
+        *,
+        epoch: int = 1,
+        stock_left: int | None = None,
+        pointer: int = 0,
+        rejoin_seconds: float = 0,
+        ended_ms: int = 0,
+    ) -> int:
+        return self.line.run(
+            verbs.rebuild(
+                self.id,
+                config,
+                epoch=epoch,
+                stock=config.stock_total if stock_left is None else stock_left,
+                pointer=pointer,
+                rejoin_seconds=rejoin_seconds,
+                ended_ms=ended_ms,
+            )
+        )
+
+    def admit(self, *buyers: str) -> list[int | Refusal]:
+        return self.admission(*buyers).places
+
+    def admission(self, *buyers: str) -> Admission:
+        return self.line.run(verbs.admit(self.id, buyers))
+
+    def reserve(
+        self, claim_id: str, *, upto: int = 10_000, chunk: int = 500, lease_seconds: float = LEASE_SECONDS
+    ) -> Claim | None:
+        return self.line.run(verbs.reserve(self.id, claim_id, upto=upto, chunk=chunk, lease_seconds=lease_seconds))
+
+    def claim(
+        self, claim_id: str, *, upto: int = 10_000, chunk: int = 500, lease_seconds: float = LEASE_SECONDS
+    ) -> Claim:
+        """Reserve where there is something to reserve."""
+        claim = self.reserve(claim_id, upto=upto, chunk=chunk, lease_seconds=lease_seconds)
+        assert claim is not None
+        return claim
+
+    def confirm(self, claim: Claim, outcomes: dict[str, Outcome]) -> int:
+        return self.line.run(verbs.confirm(claim, outcomes.items()))
+
+    def confirm_all(self, claim: Claim) -> int:
+        """Confirm an order for everybody in the claim, numbered by place; gives the units left."""
+        return self.confirm(claim, {buyer: order(f"ORDER-{place}") for place, buyer in claim.places})
+
+    def release(self, outcomes: dict[str, Released]) -> int:
+        return self.line.run(verbs.release(self.id, outcomes.items()))
+
+    def restore(self, orders: Iterable[tuple[int, str, Outcome]]) -> int:
+        return self.line.run(verbs.restore(self.id, orders))
+
+    def rejoin(self, buyer: str, place: int) -> tuple[int, int]:
+        return self.line.run(verbs.rejoin(self.id, buyer, place))
+
+    def configure(self, config: SaleConfig) -> int:
+        return self.line.run(verbs.configure(self.id, config))
+
+    def finish(self) -> int:
+        return self.line.run(verbs.finish(self.id))
+
+    def look(self, *, lease_seconds: float = LEASE_SECONDS) -> Snapshot:
+        """The snapshot of a sale that Redis knows."""
+        snapshot = self.line.run(verbs.snapshot(self.id, lease_seconds=lease_seconds))
+        assert snapshot is not None
+        return snapshot
+
+    def outcome(self, buyer: str) -> Outcome | None:
+        return self.line.outcome(self.id, buyer)
+
+    def buyers_in_line(self) -> list[str]:
+        """Who stands where; an empty string is a hole."""
+        return cast("list[str]", self.line.client.lrange(self.keys.line, 0, -1))
+
+    def places(self) -> dict[str, int]:
+        places = cast("dict[str, str]", self.line.client.hgetall(self.keys.places))
+        return {buyer: int(place) for buyer, place in places.items()}
+
+    def contents(self) -> dict[str, Any]:
+        """Everything Redis keeps about the sale; two of them are equal when nothing happened in between."""
+        pipeline = self.line.client.pipeline(transaction=False)
+        pipeline.hgetall(self.keys.meta)
+        pipeline.get(self.keys.stock)
+        pipeline.lrange(self.keys.line, 0, -1)
+        pipeline.hgetall(self.keys.places)
+        pipeline.get(self.keys.pointer)
+        pipeline.hgetall(self.keys.pending)
+        pipeline.hgetall(self.keys.outcomes)
+        names = [field.name for field in fields(self.keys)]  # in the order just read
+        return {name: value for name, value in zip(names, pipeline.execute(), strict=True) if value}

@@ -1,0 +1,210 @@
+"""Admit: buyers join the line."""
+
+from datetime import timedelta
+from itertools import combinations
+from typing import Any
+
+import pytest
+import time_machine
+from django.utils import timezone
+
+from seckill.line.verbs import ADMIT_GROUP_MAX, Refusal, SaleUnknownError
+from tests.line.conftest import LoadSale
+from tests.line.sale_in_line import HOUR_MS, SaleInLine
+
+
+def test_buyers_get_places_in_the_order_they_came(load_sale: LoadSale) -> None:
+    sale = load_sale()
+
+    assert sale.admit("olga", "amir", "bea") == [1, 2, 3]
+    assert sale.admit("zoe") == [4]
+
+    assert sale.buyers_in_line() == ["olga", "amir", "bea", "zoe"]
+    assert sale.places() == {"olga": 1, "amir": 2, "bea": 3, "zoe": 4}
+
+
+def test_an_admission_tells_where_the_line_stands(load_sale: LoadSale) -> None:
+    sale = load_sale(stock=17, epoch=3, stock_left=11, pointer=0)
+    sale.admit("olga", "amir")
+    sale.claim("c1", upto=1)
+
+    admission = sale.admission("bea")
+
+    assert (admission.epoch, admission.stock, admission.pointer, admission.length) == (3, 10, 1, 3)
+    assert admission.places == [3]
+
+
+def test_admission_twice_gives_the_same_places(load_sale: LoadSale) -> None:
+    sale = load_sale()
+    assert sale.admit("olga", "amir") == [1, 2]
+    before = sale.contents()
+
+    assert sale.admit("amir", "olga") == [2, 1]
+
+    assert sale.contents() == before
+
+
+def test_a_buyer_who_clicks_three_times_in_one_group_joins_once(load_sale: LoadSale) -> None:
+    sale = load_sale()
+
+    assert sale.admit("olga", "amir", "olga", "bea", "olga") == [1, 2, 1, 3, 1]
+
+    assert sale.buyers_in_line() == ["olga", "amir", "bea"]
+
+
+def test_names_that_look_like_numbers_or_differ_in_case_are_different_buyers(load_sale: LoadSale) -> None:
+    sale = load_sale()
+
+    assert sale.admit("1", "01", "olga", "Olga", "1") == [1, 2, 3, 4, 1]
+
+
+def test_a_group_may_be_as_large_as_the_gate_makes_it(load_sale: LoadSale) -> None:
+    sale = load_sale(line_limit=5000)
+
+    assert sale.admit(*(f"b{number}" for number in range(ADMIT_GROUP_MAX))) == list(range(1, 1001))
+
+
+def test_a_line_that_fills_up_within_a_group_refuses_the_rest_of_the_group(load_sale: LoadSale) -> None:
+    sale = load_sale(line_limit=4)
+    assert sale.admit("olga", "amir") == [1, 2]
+
+    places = sale.admit("bea", "olga", "carl", "dana", "bea", "amir", "dana")
+
+    assert places == [3, 1, 4, Refusal.SOLD_OUT, 3, 2, Refusal.SOLD_OUT]
+    assert sale.buyers_in_line() == ["olga", "amir", "bea", "carl"]
+    assert "dana" not in sale.places()
+
+
+REFUSING: dict[Refusal, dict[str, Any]] = {
+    Refusal.CLOSED: {"status": "closed"},
+    Refusal.SOLD_OUT: {"ended_ms": 1_700_000_000_000},
+    Refusal.NOT_OPEN: {"opens_in_ms": HOUR_MS // 2},
+    Refusal.PAUSED: {"status": "paused"},
+    Refusal.RECOVERING: {"rejoin_seconds": 60},
+}  # in the order in which one hides the other
+
+
+@pytest.mark.parametrize("refusal", REFUSING)
+def test_a_sale_that_admits_nobody_says_why_and_keeps_nobody(load_sale: LoadSale, refusal: Refusal) -> None:
+    sale = load_sale(**REFUSING[refusal])
+    before = sale.contents()
+
+    assert sale.admit("olga", "amir") == [refusal, refusal]
+
+    assert sale.contents() == before
+    assert sale.buyers_in_line() == []
+
+
+@pytest.mark.parametrize(("first", "second"), list(combinations(REFUSING, 2)))
+def test_of_two_reasons_the_one_that_lasts_longer_is_told(load_sale: LoadSale, first: Refusal, second: Refusal) -> None:
+    sale = load_sale(**(REFUSING[second] | REFUSING[first]))
+
+    assert sale.admit("olga") == [first]
+
+
+def test_a_sale_is_closed_once_its_window_is_over_whatever_the_shop_wants(load_sale: LoadSale) -> None:
+    sale = load_sale(closes_in_ms=0)
+
+    assert sale.admit("olga") == [Refusal.CLOSED]
+    assert sale.buyers_in_line() == []
+
+
+def test_whoever_has_a_place_keeps_it_when_the_sale_refuses_others(load_sale: LoadSale) -> None:
+    sale = load_sale()
+    sale.admit("olga", "amir")
+
+    for config in (
+        sale.config(status="paused"),
+        sale.config(status="closed"),
+        sale.config(closes_in_ms=-1),
+        sale.config(opens_in_ms=HOUR_MS // 2),
+        sale.config(line_limit=1),
+    ):
+        sale.configure(config)
+        places = sale.admit("amir", "late", "olga")
+        assert (places[0], places[2]) == (2, 1)
+        assert isinstance(places[1], Refusal)
+
+    assert sale.buyers_in_line() == ["olga", "amir"]
+
+
+def test_the_window_opens_by_the_clock_of_redis(load_sale: LoadSale) -> None:
+    sale = load_sale(opens_in_ms=60)
+    opens_ms = sale.look().opens_ms
+    refused = 0
+
+    while True:
+        admission = sale.admission(f"visitor{refused}")
+        if admission.places == [1]:
+            break
+        assert admission.places == [Refusal.NOT_OPEN]
+        assert admission.now_ms < opens_ms
+        refused += 1
+
+    assert admission.now_ms >= opens_ms
+    assert refused > 0
+    assert sale.buyers_in_line() == [f"visitor{refused}"]
+
+
+def test_a_gate_whose_clock_is_a_day_ahead_lets_nobody_in_early(load_sale: LoadSale) -> None:
+    sale = load_sale(opens_in_ms=HOUR_MS // 2)
+
+    with time_machine.travel(timezone.now() + timedelta(days=1)):
+        assert sale.admit("olga") == [Refusal.NOT_OPEN]
+
+    assert sale.buyers_in_line() == []
+
+
+def test_a_recovering_sale_admits_as_soon_as_its_crowd_had_time_to_come_back(load_sale: LoadSale) -> None:
+    sale = load_sale(rejoin_seconds=0.06)
+    until_ms = sale.look().rejoin_until_ms
+    refused = 0
+
+    while True:
+        admission = sale.admission(f"visitor{refused}")
+        if admission.places == [1]:
+            break
+        assert admission.places == [Refusal.RECOVERING]
+        assert admission.now_ms < until_ms
+        refused += 1
+
+    assert admission.now_ms >= until_ms
+    assert refused > 0
+
+
+def test_an_unknown_sale_admits_nobody(unknown_sale: SaleInLine) -> None:
+    with pytest.raises(SaleUnknownError, match="sale 404 is unknown to Redis"):
+        unknown_sale.admit("olga")
+
+    assert unknown_sale.contents() == {}
+
+
+@pytest.mark.parametrize("lost", ["meta", "stock"])
+def test_a_sale_that_redis_remembers_by_half_is_unknown(load_sale: LoadSale, lost: str) -> None:
+    sale = load_sale()
+    sale.admit("olga")
+    sale.line.client.delete(getattr(sale.keys, lost))
+
+    with pytest.raises(SaleUnknownError):
+        sale.admit("amir")
+
+    assert sale.buyers_in_line() == ["olga"]
+
+
+def test_buyers_join_behind_a_sold_out_line_and_wait(load_sale: LoadSale) -> None:
+    sale = load_sale(stock=1)
+    sale.admit("olga")
+    sale.confirm_all(sale.claim("c1"))
+
+    admission = sale.admission("amir", "bea")
+
+    assert admission.places == [2, 3]
+    assert (admission.stock, admission.pointer, admission.length) == (0, 1, 3)
+
+
+def test_a_server_that_forgot_the_scripts_is_taught_them_again(load_sale: LoadSale) -> None:
+    sale = load_sale()
+    assert sale.admit("olga") == [1]
+    sale.line.client.script_flush()
+
+    assert sale.admit("amir", "olga") == [2, 1]

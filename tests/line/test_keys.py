@@ -1,0 +1,47 @@
+"""All keys of a sale live in one slot of a cluster, and no verb touches another."""
+
+from dataclasses import astuple
+from typing import Any
+
+import pytest
+from redis.crc import key_slot
+
+from seckill.line import verbs
+from seckill.line.keys import sale_keys
+from seckill.line.outcome import Released
+from seckill.line.verbs import Claim, SaleConfig, Verb
+
+CONFIG = SaleConfig(stock_total=3, opens_ms=1, closes_ms=2, status="open", line_limit=9)
+
+
+def test_the_seven_keys_of_a_sale_are_seven_names_in_one_slot() -> None:
+    names = astuple(sale_keys(7))
+
+    assert len(set(names)) == 7
+    assert {key_slot(name.encode()) for name in names} == {key_slot(b"sale:7")}
+
+
+def test_two_sales_share_no_key() -> None:
+    assert set(astuple(sale_keys(7))) & set(astuple(sale_keys(71))) == set()
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        verbs.admit(7, ["zoe"]),
+        verbs.reserve(7, "claim", upto=1, chunk=1, lease_seconds=1),
+        verbs.confirm(Claim("claim", 7, 1, [(1, "zoe")]), []),
+        verbs.release(7, [("zoe", Released("expired"))]),
+        verbs.restore(7, [(1, "zoe", Released("expired"))]),
+        verbs.rebuild(7, CONFIG, epoch=1, stock=3, pointer=0, rejoin_seconds=0, ended_ms=0),
+        verbs.rejoin(7, "zoe", 1),
+        verbs.configure(7, CONFIG),
+        verbs.finish(7),
+        verbs.snapshot(7, lease_seconds=1),
+    ],
+    ids=lambda verb: verb.script,
+)
+def test_a_verb_touches_keys_of_its_own_sale_only(verb: Verb[Any]) -> None:
+    assert len(verb.keys) >= 2
+    assert set(verb.keys) <= set(astuple(sale_keys(7)))
+    assert len(set(verb.keys)) == len(verb.keys)

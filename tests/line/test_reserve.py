@@ -1,0 +1,306 @@
+"""Reserve: workers claim the next places, as many as there are units for."""
+
+import pytest
+
+from seckill.line import verbs
+from seckill.line.verbs import SaleUnknownError
+from tests.line.conftest import LoadSale
+from tests.line.sale_in_line import AT_ONCE, CANCELLED, SaleInLine, order
+
+
+def test_a_worker_claims_the_first_places_in_order(load_sale: LoadSale) -> None:
+    sale = load_sale(stock=5, epoch=4)
+    sale.admit("olga", "amir", "bea")
+
+    claim = sale.claim("c1", upto=2)
+
+    assert claim == verbs.Claim("c1", 7, 4, [(1, "olga"), (2, "amir")])
+    seen = sale.look()
+    assert (seen.pointer, seen.stock, seen.claimed, seen.waiting) == (2, 3, 2, 1)
+
+
+def test_the_same_claim_asked_for_twice_holds_the_same_places(load_sale: LoadSale) -> None:
+    sale = load_sale(stock=5)
+    sale.admit("olga", "amir", "bea")
+    claim = sale.claim("c1", upto=2)
+    before = sale.contents()
+
+    assert sale.claim("c1", upto=3) == claim
+
+    assert sale.contents() == before
+
+
+def test_two_workers_never_hold_the_same_place(load_sale: LoadSale) -> None:
+    sale = load_sale(stock=5)
+    sale.admit("olga", "amir", "bea", "carl")
+
+    first = sale.claim("c1", chunk=3)
+    second = sale.claim("c2", chunk=3)
+
+    assert first.places == [(1, "olga"), (2, "amir"), (3, "bea")]
+    assert second.places == [(4, "carl")]
+    assert sale.reserve("c3", chunk=3) is None
+    assert sale.look().claimed == 4
+
+
+def test_the_pointer_stops_where_the_stock_ends(load_sale: LoadSale) -> None:
+    sale = load_sale(stock=2)
+    sale.admit("olga", "amir", "bea", "carl")
+
+    assert sale.claim("c1").places == [(1, "olga"), (2, "amir")]
+
+    seen = sale.look()
+    assert (seen.pointer, seen.stock, seen.waiting) == (2, 0, 2)
+    assert seen.sold_out_ms == seen.now_ms or seen.opens_ms < seen.sold_out_ms < seen.now_ms
+    before = sale.contents()
+    assert sale.reserve("c2") is None
+    assert sale.contents() == before
+
+
+def test_a_sale_with_units_left_was_never_sold_out(load_sale: LoadSale) -> None:
+    sale = load_sale(stock=3)
+    sale.admit("olga", "amir")
+
+    sale.claim("c1")
+
+    assert sale.look().stock == 1
+    assert sale.look().sold_out_ms == 0
+
+
+@pytest.mark.parametrize("upto", [0, 1])
+def test_nothing_is_claimed_beyond_the_place_the_doorbell_named(load_sale: LoadSale, upto: int) -> None:
+    sale = load_sale()
+    sale.admit("olga", "amir")
+    if upto:
+        sale.confirm_all(sale.claim("c1", upto=upto))
+    before = sale.contents()
+
+    assert sale.reserve("c2", upto=upto) is None
+
+    assert sale.contents() == before
+
+
+def test_a_bell_rung_beyond_the_end_of_the_line_claims_up_to_the_end(load_sale: LoadSale) -> None:
+    sale = load_sale()
+    sale.admit("olga")
+
+    assert sale.claim("c1", upto=4821).places == [(1, "olga")]
+    assert sale.look().pointer == 1
+
+
+def test_an_empty_line_has_nothing_to_claim(load_sale: LoadSale) -> None:
+    sale = load_sale()
+    before = sale.contents()
+
+    assert sale.reserve("c1") is None
+
+    assert sale.contents() == before
+
+
+def test_a_full_chunk_is_one_claim(load_sale: LoadSale) -> None:
+    sale = load_sale(stock=2000, line_limit=5000)
+    sale.admit(*(f"b{number}" for number in range(1, 1001)))
+    sale.admit("b1001")
+
+    claim = sale.claim("c1", chunk=1000)
+
+    assert claim.places == [(number, f"b{number}") for number in range(1, 1001)]
+    assert sale.look().stock == 1000
+
+
+def test_holes_and_decided_buyers_are_passed_without_a_unit(load_sale: LoadSale) -> None:
+    sale = load_sale(stock=4, epoch=1)
+    sale.restore([(2, "amir", order("ORDER-2")), (4, "carl", CANCELLED)])
+    sale.rejoin("eve", 7)
+    assert sale.buyers_in_line() == ["", "amir", "", "carl", "", "", "eve"]
+
+    claim = sale.claim("c1")
+
+    assert claim.places == [(7, "eve")]
+    seen = sale.look()
+    assert (seen.pointer, seen.stock, seen.claimed) == (7, 3, 1)
+
+
+def test_holes_longer_than_a_chunk_are_passed_in_one_go(load_sale: LoadSale) -> None:
+    sale = load_sale(stock=4)
+    sale.rejoin("eve", 26)
+
+    assert sale.claim("c1", chunk=5).places == [(26, "eve")]
+
+
+def test_a_line_of_holes_only_moves_the_pointer_and_claims_nothing(load_sale: LoadSale) -> None:
+    sale = load_sale(stock=4)
+    sale.rejoin("eve", 9)
+    sale.claim("c1")
+
+    sale.rejoin("finn", 15)
+    assert sale.reserve("c2", upto=14) is None
+
+    seen = sale.look()
+    assert (seen.pointer, seen.stock, seen.claimed) == (14, 3, 1)
+
+
+def test_the_last_unit_goes_to_the_next_person_not_to_a_hole(load_sale: LoadSale) -> None:
+    sale = load_sale(stock=1)
+    sale.rejoin("eve", 3)
+    sale.admit("finn")
+
+    assert sale.claim("c1").places == [(3, "eve")]
+
+    seen = sale.look()
+    assert (seen.pointer, seen.stock, seen.waiting) == (3, 0, 1)
+
+
+def test_a_lively_worker_keeps_its_claim(load_sale: LoadSale) -> None:
+    sale = load_sale(stock=1)
+    sale.admit("olga")
+    sale.claim("lively")
+    before = sale.contents()
+
+    assert sale.reserve("thief", lease_seconds=60) is None
+
+    assert sale.contents() == before
+
+
+def test_the_claim_of_a_silent_worker_is_taken_over(load_sale: LoadSale) -> None:
+    sale = load_sale(stock=2)
+    sale.admit("olga", "amir", "bea")
+    silent = sale.claim("silent")
+    assert sale.look(lease_seconds=AT_ONCE).stale_claims == 1
+
+    heir = sale.claim("heir", lease_seconds=AT_ONCE)
+
+    assert heir == verbs.Claim("heir", 7, 1, silent.places)
+    seen = sale.look()
+    assert (seen.pointer, seen.stock, seen.claimed) == (2, 0, 2)
+    assert list(sale.contents()["pending"]) == ["heir"]
+
+
+def test_a_claim_goes_stale_once_its_lease_is_over_and_not_before(load_sale: LoadSale) -> None:
+    sale = load_sale(stock=1)
+    sale.admit("olga")
+    sale.claim("silent")
+    claimed_ms = int(sale.contents()["pending"]["silent"].split(" ")[3])
+
+    while (heir := sale.reserve("heir", lease_seconds=0.05)) is None:
+        assert list(sale.contents()["pending"]) == ["silent"]
+
+    assert heir.places == [(1, "olga")]
+    assert sale.redis_now_ms() - claimed_ms > 50
+
+
+def test_a_stale_claim_comes_before_fresh_places(load_sale: LoadSale) -> None:
+    sale = load_sale(stock=9)
+    sale.admit("olga", "amir", "bea")
+    sale.claim("silent", upto=1)
+
+    assert sale.claim("heir", lease_seconds=AT_ONCE).places == [(1, "olga")]
+    assert sale.claim("next").places == [(2, "amir"), (3, "bea")]
+
+
+def test_a_stale_claim_is_taken_over_even_in_a_sale_that_has_ended_or_recovers(load_sale: LoadSale) -> None:
+    sale = load_sale(stock=9)
+    sale.admit("olga", "amir")
+    sale.claim("silent", upto=1)
+    for field in ("ended_ms", "rejoin_until_ms"):
+        sale.line.client.hset(sale.keys.meta, field, sale.redis_now_ms() + 60_000)
+
+        assert sale.claim(f"heir {field}", lease_seconds=AT_ONCE).places == [(1, "olga")]
+        assert sale.reserve("next") is None
+
+    assert sale.look().pointer == 1
+
+
+def test_a_stale_claim_whose_orders_were_all_confirmed_gives_its_units_back(load_sale: LoadSale) -> None:
+    sale = load_sale(stock=2)
+    sale.admit("olga", "amir", "bea")
+    silent = sale.claim("silent")
+    sale.claim("heir", lease_seconds=AT_ONCE)
+    assert sale.confirm_all(silent) == -2  # counted twice until the heir's claim is closed: nobody else is let in
+
+    assert sale.reserve("third", lease_seconds=AT_ONCE) is None
+
+    seen = sale.look()
+    assert (seen.stock, seen.claimed, seen.pointer) == (0, 0, 2)
+    assert "pending" not in sale.contents()
+
+
+def test_units_given_back_by_a_stale_claim_serve_the_next_places_at_once(load_sale: LoadSale) -> None:
+    sale = load_sale(stock=2)
+    sale.admit("olga", "amir", "bea")
+    silent = sale.claim("silent", upto=1)
+    sale.claim("heir", lease_seconds=AT_ONCE)
+    sale.confirm_all(silent)
+    assert sale.look().stock == 0
+
+    claim = sale.claim("third", lease_seconds=AT_ONCE)
+
+    assert claim.places == [(2, "amir")]
+    assert (sale.look().stock, sale.look().claimed) == (0, 1)
+
+
+def test_an_heir_gets_only_those_who_are_still_undecided(load_sale: LoadSale) -> None:
+    sale = load_sale(stock=5)
+    sale.admit("olga", "amir", "bea")
+    silent = sale.claim("silent")
+    sale.claim("heir", lease_seconds=AT_ONCE)
+    sale.confirm(silent, {"amir": order("ORDER-2")})
+
+    third = sale.claim("third", lease_seconds=AT_ONCE)
+
+    assert third.places == [(1, "olga"), (3, "bea")]
+    assert sale.look().claimed == 3  # a unit too many, until the claim is closed
+    assert sale.confirm_all(third) == 2
+    assert sale.look().claimed == 0
+
+
+def test_a_sale_below_zero_claims_nothing(load_sale: LoadSale) -> None:
+    sale = load_sale(stock=3, stock_left=-1)
+    sale.admit("olga")
+
+    assert sale.reserve("c1") is None
+
+    assert (sale.look().stock, sale.look().pointer) == (-1, 0)
+
+
+@pytest.mark.parametrize("halted", [{"ended_ms": 1_700_000_000_000}, {"rejoin_seconds": 60}])
+def test_an_ended_or_recovering_sale_settles_nobody_new(load_sale: LoadSale, halted: dict[str, int]) -> None:
+    sale = load_sale()
+    sale.admit("olga")
+    sale.line.forget(7)
+    sale.rebuild(sale.config(), epoch=2, **halted)
+    before = sale.contents()
+
+    assert sale.reserve("c1") is None
+
+    assert sale.contents() == before
+    assert sale.look().waiting == 1
+
+
+def test_a_recovering_sale_settles_once_its_crowd_had_time_to_come_back(load_sale: LoadSale) -> None:
+    sale = load_sale(rejoin_seconds=0.06)
+    sale.rejoin("olga", 2)
+    until_ms = sale.look().rejoin_until_ms
+
+    while (claim := sale.reserve("c1")) is None:
+        pass
+
+    assert claim.places == [(2, "olga")]
+    assert sale.redis_now_ms() >= until_ms
+
+
+def test_people_in_line_are_settled_while_the_sale_is_paused_or_closed(load_sale: LoadSale) -> None:
+    sale = load_sale()
+    sale.admit("olga", "amir")
+
+    sale.configure(sale.config(status="paused"))
+    assert sale.claim("c1", upto=1).places == [(1, "olga")]
+    sale.configure(sale.config(status="closed", closes_in_ms=-1))
+    assert sale.claim("c2").places == [(2, "amir")]
+
+
+def test_an_unknown_sale_has_nothing_to_reserve(unknown_sale: SaleInLine) -> None:
+    with pytest.raises(SaleUnknownError):
+        unknown_sale.reserve("c1")
+
+    assert unknown_sale.contents() == {}
