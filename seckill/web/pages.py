@@ -104,7 +104,7 @@ ORDER_TEXT: dict[str, Text] = {
     "status_pending": _("To be paid"),
     "status_paid": _("Paid"),
     "status_cancelled": _("Given back"),
-    "status_expired": _("Not paid in time"),
+    "status_expired": _("Expired"),
     "pay": _("Pay {price}"),
     "pay_within": _("{time} left to pay"),
     "too_late": _("Too late: this order is not waiting for payment any more."),

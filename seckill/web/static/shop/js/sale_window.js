@@ -1,0 +1,41 @@
+// @ts-check
+// A sale's window and state, by the server's clock.
+
+import { now } from "./clock.js";
+import { moment } from "./format.js";
+import { say } from "./text.js";
+
+/**
+ * @typedef {"scheduled" | "open" | "sold_out" | "paused" | "closed"} State
+ * @typedef {{state: State, remaining: number, stock: number, opens_at: string, closes_at: string, server_time: string}} Progress
+ * @typedef {Progress & {id: number, product: {name: string, description: string, image: string | null},
+ *   price: string, currency: string, pay_within_s: number}} Sale
+ */
+
+/** How long until it opens, milliseconds; below 0 when it has opened. @param {Progress} sale */
+export const untilOpen = (sale) => Date.parse(sale.opens_at) - now();
+
+/**
+ * The state now: a sale that was to open has opened when its time has come, also before the next answer says so.
+ * @param {Progress} sale
+ * @returns {State}
+ */
+export function stateNow(sale) {
+  if (sale.state === "scheduled" && untilOpen(sale) <= 0) return "open";
+  if (sale.state !== "closed" && Date.parse(sale.closes_at) <= now()) return "closed";
+  return sale.state;
+}
+
+/** When it opens or closes, in words. @param {Progress} sale */
+export function windowInWords(sale) {
+  const state = stateNow(sale);
+  if (state === "scheduled") return say("opens_at", { time: moment(sale.opens_at) });
+  return say(state === "closed" ? "closed_at" : "closes_at", { time: moment(sale.closes_at) });
+}
+
+/** Write the state into its badge. @param {HTMLElement} badge @param {State} state */
+export function showState(badge, state) {
+  badge.dataset.state = state;
+  const text = say(`state_${state}`);
+  if (badge.textContent !== text) badge.textContent = text;
+}
