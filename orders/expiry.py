@@ -5,7 +5,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from orders.models import Order
+from orders.models import Order, on_their_way
 from seckill.line import verbs
 from seckill.line.line import Line
 from seckill.line.outcome import Released
@@ -14,7 +14,6 @@ from seckill.models import Sale
 log = structlog.get_logger(__name__)
 
 RELEASE_CHUNK = 500
-GIVEN_BACK = (Order.Status.CANCELLED, Order.Status.EXPIRED)
 
 
 def expire_unpaid() -> int:
@@ -37,13 +36,12 @@ def release_units(line: Line) -> list[int]:
     The ledger remembers which units are on their way (``released_at`` is empty), so a crash between ledger and line
     loses none, and the line takes each back once.
     """
-    to_release = Order.objects.filter(status__in=GIVEN_BACK, released_at__isnull=True)
     rung = []
-    for sale_id in list(to_release.order_by().values_list("sale", flat=True).distinct()):
+    for sale_id in list(on_their_way().order_by().values_list("sale", flat=True).distinct()):
         try:
             with transaction.atomic():
                 Sale.objects.select_for_update().get(pk=sale_id)
-                orders = list(to_release.filter(sale=sale_id).order_by("place")[:RELEASE_CHUNK])
+                orders = list(on_their_way().filter(sale=sale_id).order_by("place")[:RELEASE_CHUNK])
                 line.run(verbs.release(sale_id, [(order.buyer, _released(order)) for order in orders]))
                 Order.objects.filter(pk__in=[order.pk for order in orders]).update(released_at=timezone.now())
         except verbs.SaleUnknownError:

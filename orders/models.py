@@ -64,3 +64,9 @@ class Order(models.Model):
 
     def __str__(self) -> str:
         return self.number
+
+
+def on_their_way() -> models.QuerySet[Order]:
+    """The orders that were cancelled or expired, and whose units are not back in the line yet."""
+    given_back = (Order.Status.CANCELLED, Order.Status.EXPIRED)
+    return Order.objects.filter(status__in=given_back, released_at__isnull=True)

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from orders.models import Order
+from orders.models import Order, on_their_way
 from orders.outcomes import outcome_of
 from seckill.line import verbs
 from seckill.line.keys import sale_keys
@@ -69,10 +69,8 @@ def rebuild_line(line: Line, sale_id: int, *, broken_epoch: int | None) -> None:
         seen = line.run(verbs.snapshot(sale_id, lease_seconds=settings.CLAIM_LEASE_SECONDS))
         if seen is not None and seen.epoch != broken_epoch:
             return
-        line_lost = (
-            sale.epoch > 0 and sale.opens_at <= timezone.now() and not line.client.exists(sale_keys(sale_id).line)
-        )
-        line.forget(sale_id)
+        # A line that was never loaded, or whose sale opens later, is empty because nobody has come yet.
+        line_lost = line.forget(sale_id) and sale.epoch > 0 and sale.opens_at <= timezone.now()
         decided = 0  # every place up to it has an order
         for orders in _chunks(Order.objects.filter(sale=sale).order_by("place").iterator(), verbs.RESTORE_CHUNK):
             line.run(verbs.restore(sale_id, [(order.place, order.buyer, outcome_of(order)) for order in orders]))
@@ -92,6 +90,8 @@ def rebuild_line(line: Line, sale_id: int, *, broken_epoch: int | None) -> None:
         )
         if sale.ended_at:
             line.keep_for(sale_id, KEEP_ENDED_SECONDS)
+        # The stock counted above has the units of cancelled and expired orders already: they are not on their way now.
+        on_their_way().filter(sale=sale).update(released_at=timezone.now())
         Sale.objects.filter(pk=sale_id).update(epoch=epoch)
     log.warning("line_rebuilt", sale=sale_id, epoch=epoch, line_lost=line_lost, stock=sale.stock - sale.sold)
 
@@ -109,9 +109,7 @@ def find_drift(line: Line, sale_id: int) -> Drift | None:
         if snapshot.claimed:
             return None
         orders = Order.objects.filter(sale=sale)
-        coming_back = orders.filter(
-            status__in=(Order.Status.CANCELLED, Order.Status.EXPIRED), released_at__isnull=True
-        ).count()
+        coming_back = on_their_way().filter(sale=sale).count()
         drift = Drift(
             sale_id=sale_id,
             epoch=snapshot.epoch,

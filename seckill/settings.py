@@ -67,7 +67,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
+    "seckill.web.language.LanguageMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -189,7 +189,7 @@ MEDIA_URL = "/media/"
 MEDIA_ROOT = VAR_DIR / "media"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "seckill.web.static_storage.StaticStorage"},
 }
 # Where this site is reached from outside: image addresses built without a request (by beat) start with it.
 PUBLIC_BASE_URL = env.str("PUBLIC_BASE_URL", default="http://127.0.0.1:8000").rstrip("/")
@@ -233,9 +233,7 @@ LOGGING = {
                     else [
                         structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
                         # Plain: the default shows every local variable of every frame, which can take minutes.
-                        structlog.dev.ConsoleRenderer(
-                            colors=False, exception_formatter=structlog.dev.plain_traceback
-                        ),
+                        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
                     ]
                 ),
             ],
@@ -252,6 +250,7 @@ LOGGING = {
         "celery.app.trace": {"level": "WARNING"},
     },
 }
+
 
 # --- Admin ------------------------------------------------------------------------------------------------------
 def _admin_link(title: Promise, icon: str, model: str, permission: str) -> dict[str, Any]:

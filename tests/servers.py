@@ -3,6 +3,7 @@
 PostgreSQL from its wheel, unless DATABASE_URL names a database; Valkey always our own, since tests empty it.
 """
 
+import atexit
 import os
 import shutil
 import tempfile
@@ -25,6 +26,7 @@ def pytest_load_initial_conftests() -> None:
     directory = Path(tempfile.mkdtemp(prefix="seckill-tests-"))
     directory.chmod(0o755)  # PostgreSQL may run as another user
     valkey = Valkey(directory / "valkey", flags=["--appendfsync", "everysec", "--databases", "32"])
+    atexit.register(_stop, directory)
     valkey.start()
     if "DATABASE_URL" not in os.environ:
         postgres = Postgres(directory / "postgres", settings={"fsync": "off", "max_connections": "200"})
@@ -43,10 +45,8 @@ def pytest_load_initial_conftests() -> None:
     }
 
 
-def pytest_unconfigure() -> None:
-    """Stop them and remove what they wrote."""
-    if directory is None:
-        return
+def _stop(directory: Path) -> None:
+    """Stop them and remove what they wrote, however pytest ended."""
     valkey.stop()
     if postgres is not None:
         postgres.stop()

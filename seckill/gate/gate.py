@@ -160,7 +160,10 @@ class Gate:
 
     @staticmethod
     def _sold_out(snapshot: Snapshot) -> Answer:
-        return json_answer(200, {"status": "sold_out", "sold_out_at": iso(snapshot.sold_out_ms or snapshot.ended_ms)})
+        return json_answer(
+            200,
+            {"status": "sold_out", "sold_out_at": iso(snapshot.sold_out_ms or snapshot.ended_ms or snapshot.now_ms)},
+        )
 
     # --- progress -----------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ class SaleKeys:
     pointer: str  #: integer: every place up to it is decided or claimed
     pending: str  #: hash: claim -> "first last units claimed_ms": places a worker reserved, not yet confirmed
     outcomes: str  #: hash: buyer -> outcome, written once the ledger has it
+    lost: str  #: there from the moment a line is found lost until it is rebuilt
 
 
 def sale_keys(sale_id: int) -> SaleKeys:
@@ -30,4 +31,5 @@ def sale_keys(sale_id: int) -> SaleKeys:
         pointer=f"{tag}:pointer",
         pending=f"{tag}:pending",
         outcomes=f"{tag}:outcomes",
+        lost=f"{tag}:lost",
     )

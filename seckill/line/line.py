@@ -56,11 +56,17 @@ class Line:
         """How many places were given out."""
         return self.client.llen(sale_keys(sale_id).line)
 
-    def forget(self, sale_id: int) -> None:
-        """Make a sale unknown, so that nobody is admitted or settled from here on; who stands in line stays there."""
+    def forget(self, sale_id: int) -> bool:
+        """Make a sale unknown, so that nobody is admitted or settled from here on; who stands in line stays there.
+
+        Gives whether the line is lost: nobody stands there, or nobody did when an earlier rebuild began and broke off.
+        """
         keys = sale_keys(sale_id)
         self.client.delete(keys.meta, keys.stock, keys.pointer, keys.pending)
         self.client.unlink(keys.outcomes)
+        if not self.client.exists(keys.line):
+            self.client.set(keys.lost, 1)
+        return bool(self.client.exists(keys.lost))
 
     def keep_for(self, sale_id: int, seconds: int) -> None:
         """Let Redis drop everything about a sale after so many seconds."""

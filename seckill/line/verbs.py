@@ -169,7 +169,7 @@ def rebuild(
     keys = sale_keys(sale_id)
     return Verb(
         "rebuild",
-        [keys.meta, keys.stock, keys.pointer, keys.pending],
+        [keys.meta, keys.stock, keys.pointer, keys.pending, keys.lost],
         [epoch, stock, pointer, int(rejoin_seconds * 1000), *config.args(), ended_ms],
         _first,
     )

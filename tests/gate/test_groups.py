@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from seckill.gate.groups import Group
+from tests.gate.door import WAIT_SECONDS_MAX
 
 
 class Counter:
@@ -68,7 +69,8 @@ async def test_a_fault_is_told_to_its_group_and_to_no_other() -> None:
     counter.may_answer.set()
     group = Group(counter.commit, largest=2)
 
-    failed = await asyncio.gather(group.join("a"), group.join("b"), return_exceptions=True)
+    async with asyncio.timeout(WAIT_SECONDS_MAX):
+        failed = await asyncio.gather(group.join("a"), group.join("b"), return_exceptions=True)
     counter.fault = None
 
     assert [repr(error) for error in failed] == ["RuntimeError('the kettle boiled over')"] * 2
@@ -86,5 +88,6 @@ async def test_whoever_leaves_takes_nobody_along() -> None:
         await tasks[1]
     counter.may_answer.set()
 
-    assert [await tasks[0], await tasks[2]] == ["1:a", "1:c"]
+    async with asyncio.timeout(WAIT_SECONDS_MAX):
+        assert [await tasks[0], await tasks[2]] == ["1:a", "1:c"]
     assert counter.groups == [["a", "b", "c"]]

@@ -165,9 +165,22 @@ def test_a_forgotten_sale_keeps_its_crowd_and_nothing_else(load_sale: LoadSale) 
     sale.confirm_all(sale.claim("c1", upto=1))
     sale.claim("c2")
 
-    sale.line.forget(7)
+    assert sale.line.forget(7) is False
 
     assert sale.contents() == {"line": ["olga", "amir"], "places": {"olga": "1", "amir": "2"}}
+
+
+def test_a_lost_line_is_lost_until_it_is_rebuilt(load_sale: LoadSale) -> None:
+    sale = load_sale()
+    sale.admit("olga")
+    sale.line.client.flushdb()
+
+    assert sale.line.forget(7) is True
+    sale.line.run(verbs.restore(7, [(1, "olga", EXPIRED)]))  # and here the rebuild breaks off
+    assert sale.line.forget(7) is True
+
+    sale.rebuild(sale.config(), epoch=2)
+    assert sale.line.forget(7) is False
 
 
 def test_a_sale_kept_for_a_while_is_dropped_as_a_whole(load_sale: LoadSale) -> None:

@@ -6,9 +6,12 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
+from orders.expiry import release_units
 from orders.models import Order
+from orders.outcomes import outcome_of
 from orders.payment import cancel, pay
 from orders.reconciliation import Drift, config_of, find_drift, publish_sale, rebuild_line
+from orders.settlement import settle
 from seckill.line import verbs
 from seckill.line.keys import sale_keys
 from seckill.line.line import Line
@@ -316,3 +319,29 @@ def test_what_redis_needs_to_know_of_a_sale(make_sale: MakeSale) -> None:
         status="open",
         line_limit=815,
     )
+
+
+def test_a_rebuilt_line_has_the_unit_of_a_cancelled_order_and_agrees(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=3)
+    line.run(verbs.admit(sale.pk, ["ann", "ben"]))
+    settle(line, sale.pk, upto=2)
+    cancel(Order.objects.get(buyer="ann"))
+
+    rebuild_line(line, sale.pk, broken_epoch=1)
+
+    assert find_drift(line, sale.pk) is None
+    assert release_units(line) == []  # it is back already, once
+    assert find_drift(line, sale.pk) is None
+
+
+def test_a_rebuild_that_broke_off_still_lets_the_crowd_come_back_first(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=3)
+    line.run(verbs.admit(sale.pk, ["ann"]))
+    settle(line, sale.pk, upto=1)
+    line.client.flushdb()
+    line.forget(sale.pk)
+    line.run(verbs.restore(sale.pk, [(1, "ann", outcome_of(Order.objects.get()))]))  # and here Redis went away
+
+    rebuild_line(line, sale.pk, broken_epoch=None)
+
+    assert line.run(verbs.admit(sale.pk, ["stranger"])).places == [Refusal.RECOVERING]

@@ -18,7 +18,7 @@ def test_valkey_is_killed_and_nobody_who_was_answered_is_lost(open_shop: OpenSho
     assert crowd.told("confirmed") == list(range(1, 21))
 
     shop.valkey.stop(signal.SIGKILL)
-    assert shop.progress() == {}
+    await_that("the gate says that it can't", lambda: shop.progress() == {})
     shop.valkey.start()
     await_that("the gate serves again", lambda: shop.progress().get("admitted") == 20)
     asyncio.run(crowd.buy(shop.address, then))

@@ -1,7 +1,7 @@
 --[[
   Rebuild: make a sale known (again), in a new epoch, with the stock the ledger says.
 
-  KEYS: 1 meta  2 stock  3 pointer  4 pending
+  KEYS: 1 meta  2 stock  3 pointer  4 pending  5 lost
   ARGV: 1 epoch  2 stock left  3 pointer  4 rejoin_ms (how long nobody is admitted or settled, so that a crowd whose
         line was lost comes back in its old order; 0 = no wait)
         5 stock total  6 opens_ms  7 closes_ms  8 status  9 line_limit  10 ended_ms (0 = not ended)
@@ -17,7 +17,7 @@ local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 local rejoin_until_ms = 0
 if tonumber(ARGV[4]) > 0 then rejoin_until_ms = now_ms + tonumber(ARGV[4]) end
 
-redis.call('DEL', KEYS[4])
+redis.call('DEL', KEYS[4], KEYS[5])
 redis.call('SET', KEYS[2], ARGV[2])
 redis.call('SET', KEYS[3], ARGV[3])
 redis.call('HSET', KEYS[1],
