@@ -244,6 +244,7 @@ LOGGING = {
     "loggers": {
         "django_structlog": {"level": "ERROR"},  # a line for each request's start and end is too many in a flash
         "django.request": {"level": "ERROR"},
+        "django.security.DisallowedHost": {"level": "CRITICAL"},  # strangers could fill the log with tracebacks
         # Received and succeeded, for every task: the tasks log what they did, and failures are logged as errors.
         "celery.beat": {"level": "WARNING"},
         "celery.worker.strategy": {"level": "WARNING"},
