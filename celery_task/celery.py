@@ -16,6 +16,6 @@ def configure_logging(**_: object) -> None:
     """Log as Django does: Celery sets up no logging of its own once this signal has a receiver."""
     import logging.config  # noqa: PLC0415 (settings may be read only after the environment above is set)
 
-    from django.conf import settings  # noqa: PLC0415
+    from django.conf import settings  # noqa: PLC0415 (as above)
 
     logging.config.dictConfig(settings.LOGGING)

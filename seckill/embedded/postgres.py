@@ -63,7 +63,7 @@ class Postgres:
             self.directory.mkdir(parents=True, exist_ok=True)
             if self._user:
                 os.chown(self.directory, pwd.getpwnam(self._user).pw_uid, -1)
-            done = subprocess.run(  # noqa: S603
+            done = subprocess.run(
                 [self._programs / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-sync"],
                 capture_output=True,
                 text=True,
@@ -75,7 +75,7 @@ class Postgres:
                 raise ServerError(f"initdb failed:\n{done.stderr}")
         parameters = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", **self.settings}
         with (self.directory / "postgres.log").open("ab") as log:
-            self.process = subprocess.Popen(  # noqa: S603
+            self.process = subprocess.Popen(
                 [
                     self._programs / "postgres",
                     "-D",

@@ -29,7 +29,7 @@ def find_server() -> Path:
         found = shutil.which(name)
         if found is None:
             continue
-        text = subprocess.run([found, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603
+        text = subprocess.run([found, "--version"], capture_output=True, text=True, check=False).stdout
         version = re.search(r"v=(\d+)\.(\d+)", text)
         if version and (int(version[1]), int(version[2])) >= OLDEST_VERSION:
             return Path(found)
@@ -66,7 +66,7 @@ class Valkey:
         self.directory.mkdir(parents=True, exist_ok=True)
         log_path = self.directory / "valkey.log"
         with log_path.open("ab") as log:
-            self.process = subprocess.Popen(  # noqa: S603
+            self.process = subprocess.Popen(
                 self.command(), stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True
             )
         give_up_at = time.monotonic() + START_SECONDS_MAX

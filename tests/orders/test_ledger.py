@@ -139,7 +139,7 @@ def test_an_order_is_one_transaction_with_what_is_sold(make_sale: MakeSale, line
     join(line, sale, "ann", "ben")
     claim = claim_and_die(line, sale, upto=2)
 
-    def shrink_before_counting(execute, sql, params, many, context):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    def shrink_before_counting(execute, sql, params, many, context):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 (Django's wrapper)
         if sql.startswith('UPDATE "seckill_sale" SET "sold"'):
             context["cursor"].execute("UPDATE seckill_sale SET stock = 1 WHERE id = %s", [sale.pk])
         return execute(sql, params, many, context)

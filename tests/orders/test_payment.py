@@ -157,7 +157,7 @@ def test_a_payment_begun_in_time_loses_when_the_sweep_comes_first(make_sale: Mak
         expired.append(expire_unpaid())
         connections.close_all()
 
-    def let_the_sweep_pass(execute, sql, params, many, context):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    def let_the_sweep_pass(execute, sql, params, many, context):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 (Django's wrapper)
         if sql.startswith('UPDATE "orders_order"'):
             sweeper = Thread(target=sweep_meanwhile)
             sweeper.start()

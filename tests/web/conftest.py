@@ -65,7 +65,7 @@ def _cache_is_away(settings: Settings) -> Iterator[None]:
 
 
 @pytest.fixture
-def _database_is_away(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:  # noqa: ARG001
+def _database_is_away(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:  # noqa: ARG001 (it must be there first)
     """Nobody listens where the ledger should be."""
     connection.close()
     with monkeypatch.context() as patch:

@@ -136,7 +136,7 @@ def test_of_sixteen_visitors_who_find_the_cache_empty_one_asks_the_database(kett
         selects: list[str] = []
         tick = Event()
 
-        def count_and_wait_for_the_crowd(execute, sql, params, many, context):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        def count_and_wait_for_the_crowd(execute, sql, params, many, context):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 (Django's wrapper)
             if "seckill_banner" in sql:
                 selects.append(sql)
                 while raw.info("commandstats")["cmdstat_get"]["calls"] < 16:  # until all have found it empty
@@ -158,7 +158,7 @@ def test_who_fills_the_cache_holds_others_up_for_five_seconds_at_most(kettles: B
     """The lock has an end of its own: a process killed while it fills is forgotten."""
     locked_for: list[int] = []
 
-    def look_at_the_lock(execute, sql, params, many, context):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    def look_at_the_lock(execute, sql, params, many, context):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 (Django's wrapper)
         with redis.Redis.from_url(servers.valkey.url(2)) as raw:
             locked_for.append(raw.ttl(RAW_LOCK))
         return execute(sql, params, many, context)
@@ -191,7 +191,7 @@ def test_who_has_waited_long_enough_asks_the_database_alone(kettles: Banner, mon
 
 
 def test_a_filler_that_fails_lets_the_next_one_try(kettles: Banner) -> None:
-    def fail(execute, sql, params, many, context):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, ARG001
+    def fail(execute, sql, params, many, context):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, ARG001 (Django's wrapper)
         raise ConnectionResetError("the ledger hung up")
 
     with connection.execute_wrapper(fail), pytest.raises(ConnectionResetError):
