@@ -20,9 +20,9 @@ from honcho.manager import Manager
 from honcho.printer import Message, Printer
 
 from seckill.embedded.ports import free_port, is_taken
+from seckill.embedded.shop import BEAT, PROJECT, WEB, WORKER
 from seckill.embedded.valkey import Valkey
 
-PROJECT = Path(__file__).resolve().parent.parent
 READY_SECONDS_MAX = 90
 ASKED_TO_STOP = (130, 143)  # honcho's exit status after Ctrl-C and SIGTERM
 
@@ -56,12 +56,9 @@ def main() -> int:
     printer = FirstToStop(sys.stdout)
     manager = Manager(printer)
     commands = {
-        "web": [sys.executable, "-m", "gunicorn", "-c", "deploy/gunicorn.conf.py", "seckill.asgi"],
-        "worker": [
-            *(sys.executable, "-m", "celery", "-A", "celery_task", "worker", "--queues", "orders,home"),
-            *("--concurrency", "2", "--without-gossip", "--without-mingle", "--loglevel", "WARNING"),
-        ],
-        "beat": [sys.executable, "-m", "celery", "-A", "celery_task", "beat", "--pidfile=", "--loglevel", "WARNING"],
+        "web": [sys.executable, *WEB],
+        "worker": [sys.executable, *WORKER, "--loglevel", "WARNING"],
+        "beat": [sys.executable, *BEAT, "--loglevel", "WARNING"],
     }
     if valkey is not None:
         commands = {"valkey": valkey.command(), **commands}

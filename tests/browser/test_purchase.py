@@ -6,8 +6,8 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from seckill.embedded.shop import Shop, await_that
 from tests.shop.conftest import OpenShop, open_shop
-from tests.shop.processes import Shop, await_that
 
 __all__ = ["open_shop"]
 

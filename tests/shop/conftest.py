@@ -2,13 +2,22 @@
 
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from tests.shop.processes import Shop
+from seckill.embedded.shop import BEAT, WEB, WORKER, Seed, Shop
+from tests import servers
 
 OpenShop = Callable[..., Shop]
+
+
+@cache
+def seed() -> Seed:
+    """The data of every shop, made once."""
+    assert servers.directory is not None
+    return Seed(servers.directory / "seeded", servers.postgres)
 
 
 @pytest.fixture
@@ -18,7 +27,8 @@ def open_shop() -> Iterator[OpenShop]:
     with tempfile.TemporaryDirectory(prefix="seckill-shop-") as directory:
 
         def open_(*, stock: int = 100) -> Shop:
-            shop = Shop(Path(directory))
+            parts = {"web": WEB, "worker": WORKER, "beat": BEAT}
+            shop = Shop(Path(directory), seed(), parts, {"LOG_LEVEL": "INFO"})
             shops.append(shop)
             shop.open(stock=stock)
             return shop

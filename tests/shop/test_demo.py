@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from seckill.embedded.ports import free_port, is_taken
-from tests.shop.processes import PROJECT, await_that
+from seckill.embedded.shop import PROJECT, await_that
 
 WITHOUT = {"REDIS_URL", "DATABASE_URL", "CELERY_BROKER_URL", "CACHE_URL", "SECRET_KEY", "LOG_LEVEL", "PUBLIC_BASE_URL"}
 

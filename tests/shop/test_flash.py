@@ -7,9 +7,9 @@ from collections import Counter
 
 import httpx
 
+from seckill.embedded.shop import Shop, await_that
 from tests.shop.conftest import OpenShop
 from tests.shop.crowd import Crowd
-from tests.shop.processes import Shop, await_that
 
 BUYERS = 2000
 STOCK = 100

@@ -3,9 +3,9 @@
 import asyncio
 import signal
 
+from seckill.embedded.shop import await_that
 from tests.shop.conftest import OpenShop
 from tests.shop.crowd import Crowd
-from tests.shop.processes import await_that
 
 
 def test_valkey_is_killed_and_nobody_who_was_answered_is_lost(open_shop: OpenShop) -> None:
