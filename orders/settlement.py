@@ -1,5 +1,6 @@
 """Settlement: take the next places in line, write their orders, confirm them."""
 
+import time
 from datetime import timedelta
 from uuid import uuid4
 
@@ -9,6 +10,7 @@ from django.db import connection, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
+from orders.downstream import call_for
 from orders.models import Order
 from orders.outcomes import outcome_of
 from orders.reconciliation import rebuild_line
@@ -19,6 +21,9 @@ from seckill.models import Sale
 
 log = structlog.get_logger(__name__)
 
+SETTLE_SECONDS_MAX = 20
+LOOK_AGAIN_SECONDS = 0.02
+
 
 def settle(line: Line, sale_id: int, upto: int) -> int:
     """Drive the places of a sale up to ``upto`` to their outcome, as far as the stock allows; gives how many.
@@ -26,12 +31,15 @@ def settle(line: Line, sale_id: int, upto: int) -> int:
     May be called at any time, by any number of workers, again after a crash at any point: places are claimed by one
     worker at a time, and the ledger takes each buyer and each place once.
 
+    A long line is left after `SETTLE_SECONDS_MAX`, before a task is taken for stuck; the sweeper rings again.
+
     Raises:
         SaleUnknownError: Redis does not know the sale (yet); the sweeper rebuilds it.
         redis.RedisError, django.db.OperationalError: a server is away; claimed places stay claimed and are taken over.
     """
     settled = 0
-    while True:
+    stop_at = time.monotonic() + SETTLE_SECONDS_MAX
+    while time.monotonic() < stop_at:
         connection.ensure_connection()  # a ledger that is away should cost no claim
         claim = line.run(
             verbs.reserve(
@@ -43,15 +51,40 @@ def settle(line: Line, sale_id: int, upto: int) -> int:
             )
         )
         if claim is None:
-            return settled
+            break
+        call_for([buyer for _, buyer in claim.places])
         decided = write_orders(claim)
         if len(decided) < len(claim.places):
             log.error("ledger_refused", sale=sale_id, claimed=len(claim.places), written=len(decided))
             rebuild_line(line, sale_id, broken_epoch=claim.epoch)
-            return settled
+            break
         line.run(verbs.confirm(claim, decided))
         settled += len(decided)
         log.info("settled", sale=sale_id, places=f"{claim.places[0][0]}-{claim.places[-1][0]}", orders=len(decided))
+    return settled
+
+
+def settle_now(line: Line, sale_id: int, buyer: str, place: int) -> Order | None:
+    """Settle one buyer's place and wait for it; gives the order, None when the stock ends in front of the place.
+
+    The place may be under somebody else's claim already: a request that came a moment later takes all places up to
+    its own. Then its order is on the way, and is waited for until that claim's lease is over and it was our turn.
+
+    Raises:
+        TimeoutError: there is a unit for this place, but nobody could write the order.
+        SaleUnknownError, redis.RedisError, django.db.OperationalError: as `settle`.
+    """
+    give_up_at = time.monotonic() + settings.CLAIM_LEASE_SECONDS * 2
+    while True:
+        settle(line, sale_id, place)
+        if line.outcome(sale_id, buyer):
+            return Order.objects.select_related("sale__product").get(sale=sale_id, buyer=buyer)
+        seen = line.run(verbs.snapshot(sale_id, lease_seconds=settings.CLAIM_LEASE_SECONDS))
+        if seen is not None and place > seen.pointer and seen.stock <= 0:
+            return None
+        if time.monotonic() > give_up_at:
+            raise TimeoutError(f"place {place} of sale {sale_id} is still undecided")
+        time.sleep(LOOK_AGAIN_SECONDS)
 
 
 def write_orders(claim: verbs.Claim) -> list[tuple[str, Outcome]]:

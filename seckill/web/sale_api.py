@@ -16,8 +16,7 @@ from rest_framework.response import Response
 from rest_framework.throttling import ScopedRateThrottle
 from rest_framework.views import APIView
 
-from orders.models import Order
-from orders.settlement import settle
+from orders.settlement import settle_now
 from seckill.line import verbs
 from seckill.line.line import get_line
 from seckill.line.passes import Pass
@@ -180,8 +179,10 @@ class SyncPurchaseApi(APIView):
         place = line.run(verbs.admit(sale_id, [buyer_pass.buyer])).places[0]
         if isinstance(place, Refusal):
             raise ProblemError(Problem[place.name])
-        settle(line, sale_id, place)
-        order = Order.objects.select_related("sale__product").filter(sale=sale_id, buyer=buyer_pass.buyer).first()
+        try:
+            order = settle_now(line, sale_id, buyer_pass.buyer, place)
+        except TimeoutError as error:
+            raise ProblemError(Problem.UNAVAILABLE, str(error)) from error
         if order is None:
             raise ProblemError(Problem.SOLD_OUT, place=place)
         return Response(OrderSerializer(order).data, status=status.HTTP_201_CREATED)

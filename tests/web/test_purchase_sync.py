@@ -1,20 +1,24 @@
 """The purchase without the buffer: the same line and the same ledger, inside the request."""
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.test import Client
 from django.utils import timezone
+from pytest_django import Settings
 
 from orders.expiry import release_units
 from orders.models import Order
 from orders.payment import cancel
 from orders.reconciliation import publish_sale
+from orders.settlement import write_orders
 from orders.sweep import sweep
+from seckill.line import verbs
 from seckill.line.line import Line
 from seckill.models import Sale
 from tests.conftest import MakeSale
-from tests.orders.crowd import entries, in_line, join, look, sell, sold
+from tests.orders.crowd import at_once, claim_and_die, entries, in_line, join, look, sell, sold
 from tests.web.answers import bearer, problem, written
 from tests.web.conftest import LogIn
 
@@ -67,6 +71,64 @@ def test_those_in_front_are_served_first(client: Client, make_sale: MakeSale, li
 
     assert (answer.status_code, answer.json()["place"]) == (201, 3)
     assert entries(sale) == [(1, "ann", "pending"), (2, "ben", "pending"), (3, "cleo", "pending")]
+
+
+def test_a_buyer_whose_place_somebody_else_is_settling_waits_for_the_order(
+    client: Client, make_sale: MakeSale, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sale = make_sale(stock=2)
+    join(line, sale, "ann")
+    claim = claim_and_die(line, sale, upto=1)  # not dead, only slow
+    monkeypatch.setattr("orders.settlement.time.sleep", lambda _: line.run(verbs.confirm(claim, write_orders(claim))))
+
+    answer = client.post(address(sale), headers=bearer(sale, "ann"))
+
+    assert (answer.status_code, answer.json()["place"]) == (201, 1)
+    assert (entries(sale), sold(sale), look(line, sale).stock) == ([(1, "ann", "pending")], 1, 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_forty_who_buy_at_once_for_thirty_units(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=30)
+
+    def buy(buyer: str) -> tuple[int, int]:
+        answer = Client().post(address(sale), headers=bearer(sale, buyer))
+        return answer.status_code, answer.json()["place"]
+
+    answers = at_once([partial(buy, f"fan-{number}") for number in range(1, 41)])
+
+    assert sorted(answers) == [(201, place) for place in range(1, 31)] + [(409, place) for place in range(31, 41)]
+    assert [place for place, _, _ in entries(sale)] == list(range(1, 31))
+    assert (sold(sale), look(line, sale).stock) == (30, 0)
+
+
+def test_the_place_of_a_dead_worker_is_taken_over_within_the_request(
+    client: Client, make_sale: MakeSale, line: Line, settings: Settings
+) -> None:
+    settings.CLAIM_LEASE_SECONDS = 0.2
+    sale = make_sale(stock=2)
+    join(line, sale, "ann")
+    claim_and_die(line, sale, upto=1)
+
+    answer = client.post(address(sale), headers=bearer(sale, "ann"))
+
+    assert (answer.status_code, answer.json()["place"]) == (201, 1)
+
+
+def test_a_place_that_nobody_can_settle_is_an_honest_503(
+    client: Client, make_sale: MakeSale, line: Line, settings: Settings
+) -> None:
+    settings.CLAIM_LEASE_SECONDS = 0.1
+    sale = make_sale(stock=2)
+    line.client.flushall()
+    sweep(line)  # for the next six seconds the line waits for its crowd, and settles nobody
+    line.run(verbs.rejoin(sale.pk, "ann", 1))
+
+    answer = client.post(address(sale), headers=bearer(sale, "ann"))
+
+    problem(answer, 503, "unavailable")
+    assert answer["Retry-After"] == "2"
+    assert (entries(sale), in_line(line, sale)) == ([], ["ann"])
 
 
 def test_without_a_unit_left_a_buyer_is_told_so_and_waits(client: Client, make_sale: MakeSale, line: Line) -> None:
