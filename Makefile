@@ -4,7 +4,7 @@ PORT ?= 8000
 DEMO_STOCK ?= 100
 BIN := .venv/bin
 
-.PHONY: demo test lint format env clean help
+.PHONY: demo test loadtest bench lint format env clean help
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -17,6 +17,12 @@ test: .venv/development ## run every test, on real servers
 	@DATABASE_URL=sqlite:///ledger.sqlite3 $(BIN)/python -m pytest -q tests/orders
 	@echo "Everything on PostgreSQL …"
 	@$(BIN)/python -m pytest
+
+loadtest: .venv/loadtest ## compare sync, naive and line, about 8 minutes: SCENARIOS=A,B,C SYSTEMS=sync,naive,line LEDGER=postgres
+	@exec $(BIN)/python -m loadtest.compare
+
+bench: .venv/loadtest ## ceilings and costs, needs wrk, about 6 minutes: ROUNDS=3 SECONDS=3, or MILLION=1
+	@exec $(BIN)/python -m loadtest.bench
 
 lint: .venv/development ## ruff, mypy strict, import layers, missing migrations
 	$(BIN)/ruff check .
@@ -45,7 +51,12 @@ clean: ## forget the demo's data and the installed packages
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-demo.txt
 	@touch $@
 
-.venv/development: requirements-dev.txt requirements-demo.txt requirements.txt | .venv/bin/python
+.venv/loadtest: requirements-loadtest.txt requirements-demo.txt requirements.txt | .venv/bin/python
+	@echo "Installing what load tests need (about a minute the first time) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-loadtest.txt
+	@touch $@ .venv/demo
+
+.venv/development: requirements-dev.txt requirements-loadtest.txt requirements-demo.txt requirements.txt | .venv/bin/python
 	@echo "Installing what tests and lint need (about a minute the first time) …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
-	@touch $@ .venv/demo
+	@touch $@ .venv/demo .venv/loadtest

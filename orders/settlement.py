@@ -1,6 +1,7 @@
 """Settlement: take the next places in line, write their orders, confirm them."""
 
 import time
+from contextlib import closing
 from datetime import timedelta
 from uuid import uuid4
 
@@ -10,7 +11,7 @@ from django.db import connection, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from orders.downstream import call_for
+from orders.downstream import Slots
 from orders.models import Order
 from orders.outcomes import outcome_of
 from orders.reconciliation import rebuild_line
@@ -41,18 +42,19 @@ def settle(line: Line, sale_id: int, upto: int) -> int:
     stop_at = time.monotonic() + SETTLE_SECONDS_MAX
     while time.monotonic() < stop_at:
         connection.ensure_connection()  # a ledger that is away should cost no claim
-        claim = line.run(
-            verbs.reserve(
-                sale_id,
-                uuid4().hex,
-                upto=upto,
-                chunk=settings.SETTLE_CHUNK,
-                lease_seconds=settings.CLAIM_LEASE_SECONDS,
+        with closing(Slots(settings.SETTLE_CHUNK)) as slots:
+            claim = line.run(
+                verbs.reserve(
+                    sale_id,
+                    uuid4().hex,
+                    upto=upto,
+                    chunk=slots.count,
+                    lease_seconds=settings.CLAIM_LEASE_SECONDS,
+                )
             )
-        )
-        if claim is None:
-            break
-        call_for([buyer for _, buyer in claim.places])
+            if claim is None:
+                break
+            slots.call_for([buyer for _, buyer in claim.places])
         decided = write_orders(claim)
         if len(decided) < len(claim.places):
             log.error("ledger_refused", sale=sale_id, claimed=len(claim.places), written=len(decided))

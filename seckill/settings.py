@@ -135,9 +135,9 @@ CACHES = {
 POLL_AFTER_SECONDS = 2  # how often a waiting browser asks
 REJOIN_SECONDS = 6  # after Redis lost the line, its crowd has three polls to come back in the old order
 ORDER_WORK_SECONDS = env.float("ORDER_WORK_SECONDS", default=0)  # load tests: a slow call that each order needs
-ORDER_WORK_AT_ONCE = env.int("ORDER_WORK_AT_ONCE", default=50)  # such calls that one settlement makes side by side
+ORDER_WORK_AT_ONCE = env.int("ORDER_WORK_AT_ONCE", default=50)  # such calls that one process makes side by side
 CLAIM_LEASE_SECONDS = 5 + 2 * ORDER_WORK_SECONDS  # a worker silent for so long is dead; its claim goes to the next one
-SETTLE_CHUNK = ORDER_WORK_AT_ONCE if ORDER_WORK_SECONDS else 500  # orders written in one transaction at most
+SETTLE_CHUNK = 500  # orders written in one transaction at most
 
 # --- Accounts ---------------------------------------------------------------------------------------------------
 AUTH_PASSWORD_VALIDATORS = [

@@ -1,11 +1,15 @@
-"""The slow downstream call: as often as there are winners, so many at once, before the order is written."""
+"""The slow downstream call: once for each winner, so many at once, before the order is written."""
 
+from collections.abc import Iterator
+from contextlib import closing
 from threading import Barrier
 
 import pytest
+from django.db import connections
 from pytest_django import Settings
 
 from orders import downstream
+from orders.downstream import Slots
 from orders.models import Order
 from seckill.line.line import Line
 from tests.conftest import MakeSale
@@ -14,48 +18,96 @@ from tests.orders.crowd import entries, join, settle_all
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def calls(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
-    """(buyer, orders in the ledger at that moment) of every call made."""
+@pytest.fixture(autouse=True)
+def _three_at_once(settings: Settings) -> Iterator[None]:
     settings.ORDER_WORK_SECONDS = 0.001
-    settings.ORDER_WORK_AT_ONCE = settings.SETTLE_CHUNK = 3
-    made: list[tuple[str, int]] = []
-    written: list[int] = []
-    whole = downstream.call_for
+    settings.ORDER_WORK_AT_ONCE = 3
+    downstream._calls.cache_clear()
+    yield
+    downstream._calls.cache_clear()
 
-    def call_for(buyers: list[str]) -> None:
-        written.append(Order.objects.count())
-        whole(buyers)
 
-    monkeypatch.setattr("orders.settlement.call_for", call_for)
-    monkeypatch.setattr(downstream, "_call", lambda buyer: made.append((buyer, written[-1])))
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The buyers that were called for."""
+    made: list[str] = []
+    monkeypatch.setattr(downstream, "_call", made.append)
     return made
 
 
+def free_slots() -> int:
+    with closing(Slots(500)) as slots:
+        return slots.count
+
+
 def test_each_winner_is_called_for_once_before_the_order_is_written(
-    make_sale: MakeSale, line: Line, calls: list[tuple[str, int]]
+    make_sale: MakeSale, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sale = make_sale(stock=4)
     join(line, sale, "ann", "ben", "cleo", "dan", "eve")
+    made: list[tuple[list[str], int]] = []
+    monkeypatch.setattr(Slots, "call_for", lambda _, buyers: made.append((buyers, Order.objects.count())))
 
     assert settle_all(line, sale) == 4
 
-    assert sorted(calls) == [("ann", 0), ("ben", 0), ("cleo", 0), ("dan", 3)]
+    assert made == [(["ann", "ben", "cleo"], 0), (["dan"], 3)]
     assert [buyer for _, buyer, _ in entries(sale)] == ["ann", "ben", "cleo", "dan"]
+    assert free_slots() == 3
 
 
-def test_calls_are_made_side_by_side(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings.ORDER_WORK_SECONDS = 0.001
-    settings.ORDER_WORK_AT_ONCE = 4
-    all_four = Barrier(4, timeout=10)  # one after the other they would wait for each other in vain
-    monkeypatch.setattr(downstream, "_call", lambda _: all_four.wait())
+def test_calls_are_made_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    all_three = Barrier(3, timeout=10)  # one after the other they would wait for each other in vain
+    monkeypatch.setattr(downstream, "_call", lambda _: all_three.wait())
 
-    downstream.call_for(["ann", "ben", "cleo", "dan"])
+    with closing(Slots(500)) as slots:
+        slots.call_for(["ann", "ben", "cleo"])
 
 
-def test_a_shop_that_needs_no_such_call_makes_none(settings: Settings, calls: list[tuple[str, int]]) -> None:
+def test_who_needs_fewer_slots_than_there_are_leaves_the_others_the_rest(calls: list[str]) -> None:
+    with closing(Slots(500)) as slots:
+        assert slots.count == 3
+        slots.call_for(["ann"])
+        assert free_slots() == 2
+
+    assert calls == ["ann"]
+    assert free_slots() == 3
+
+
+def test_nobody_takes_more_than_wanted() -> None:
+    with closing(Slots(1)) as one, closing(Slots(500)) as rest:
+        assert (one.count, rest.count) == (1, 2)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_connection_is_held_during_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    connections["default"].ensure_connection()
+    held: list[object] = []
+    this = connections["default"]  # of this thread; the call is made on another one
+    monkeypatch.setattr(downstream, "_call", lambda _: held.append(this.connection))
+
+    with closing(Slots(500)) as slots:
+        slots.call_for(["ann"])
+
+    assert held == [None]
+
+
+def test_slots_come_back_when_a_call_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(buyer: str) -> None:
+        raise OSError(buyer)
+
+    monkeypatch.setattr(downstream, "_call", fail)
+
+    with pytest.raises(OSError, match="ann"), closing(Slots(500)) as slots:
+        slots.call_for(["ann", "ben"])
+
+    assert free_slots() == 3
+
+
+def test_a_shop_that_needs_no_such_call_waits_for_none(settings: Settings, calls: list[str]) -> None:
     settings.ORDER_WORK_SECONDS = 0
 
-    downstream.call_for(["ann"])
+    with closing(Slots(500)) as first, closing(Slots(500)) as second:
+        assert (first.count, second.count) == (500, 500)
+        first.call_for(["ann"])
 
     assert calls == []

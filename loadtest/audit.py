@@ -1,0 +1,72 @@
+"""The audit: after a run, what the ledger and Redis say, against what buyers were promised and told.
+
+It reads tables and keys from outside; none of the product's own code takes part.
+"""
+
+from collections.abc import Sequence
+
+import redis
+
+from loadtest.purchase import Purchase
+from loadtest.result import Check
+from loadtest.systems import System
+from seckill.embedded.shop import Shop
+from seckill.line.keys import sale_keys
+
+HOLDS_A_UNIT = "sale_id = 1 AND status IN ('pending', 'paid')"
+
+
+def audit(shop: Shop, system: System, purchases: Sequence[Purchase], *, stock: int) -> list[Check]:
+    """Every line of the audit, in the order of a report; the shop is at rest, nobody buys any more."""
+    promised = [purchase for purchase in purchases if purchase.answered]
+    ((orders, buyers, first, last),) = shop.sql(
+        "SELECT count(*), count(DISTINCT buyer), coalesce(min(place), 1), coalesce(max(place), 0)"  # noqa: S608 (ours)
+        f" FROM orders_order WHERE {HOLDS_A_UNIT}"
+    )
+    ((sold,),) = shop.sql("SELECT sold FROM seckill_sale WHERE id = 1")
+    numbers = {number for (number,) in shop.sql(f"SELECT number FROM orders_order WHERE {HOLDS_A_UNIT}")}  # noqa: S608
+    told = [purchase.order for purchase in purchases if purchase.outcome == "confirmed"]
+    undecided = sum(1 for purchase in promised if not purchase.outcome)
+    return [
+        _equal("sold = the lesser of stock and buyers", min(stock, len(promised)), orders),
+        _equal("oversold", 0, max(0, orders - stock)),
+        _equal("the sale's own count of sold units", orders, sold),
+        _equal("buyers with two orders", 0, orders - buyers),
+        _equal("accepted purchases without an outcome", 0, undecided),
+        _equal("orders told to their buyers = orders in the ledger", (len(numbers), 0), _compare(told, numbers)),
+        _equal("places of the orders, first to last: nobody passed over", f"1-{orders}", f"{first}-{last}"),
+        *_tickets(shop, promised),
+        *(_redis(shop, stock - orders, orders) if system.has_line else []),
+    ]
+
+
+def _tickets(shop: Shop, promised: Sequence[Purchase]) -> list[Check]:
+    """Places told with the tickets, where a system tells them: each once, and the order has the same."""
+    places = {purchase.order: purchase.place for purchase in promised if purchase.place and purchase.order}
+    told = [purchase.place for purchase in promised if purchase.place]
+    if not told:
+        return []
+    ledger = dict(shop.sql(f"SELECT number, place FROM orders_order WHERE {HOLDS_A_UNIT}"))  # noqa: S608 (ours)
+    return [
+        _equal("places promised to two buyers", 0, len(told) - len(set(told))),
+        _equal("orders at another place than promised", 0, sum(ledger.get(o) != p for o, p in places.items())),
+    ]
+
+
+def _redis(shop: Shop, left: int, orders: int) -> list[Check]:
+    keys = sale_keys(1)
+    with redis.Redis.from_url(shop.environment["REDIS_URL"], decode_responses=True) as client:
+        return [
+            _equal("units left in Redis = stock - sold", left, int(client.get(keys.stock) or 0)),
+            _equal("units still reserved", 0, client.hlen(keys.pending)),
+            _equal("outcomes in Redis = orders", orders, client.hlen(keys.outcomes)),
+        ]
+
+
+def _compare(told: Sequence[str], numbers: set[str]) -> tuple[int, int]:
+    """How many orders were told and are in the ledger, and how many are only one of the two, or told twice."""
+    return len(numbers & set(told)), len(numbers ^ set(told)) + len(told) - len(set(told))
+
+
+def _equal(name: str, expected: object, found: object) -> Check:
+    return Check(name, str(expected), str(found), expected == found)

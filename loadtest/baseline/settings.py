@@ -1,0 +1,5 @@
+"""The product's settings, with other addresses."""
+
+from seckill.settings import *  # noqa: F403 (how Django's settings are extended)
+
+ROOT_URLCONF = "loadtest.baseline.urls"

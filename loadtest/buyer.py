@@ -1,0 +1,151 @@
+"""A buyer: looks at the page, waits for the opening with everybody else, buys, polls until told, pays or doesn't."""
+
+import random
+import secrets
+import time
+from typing import TYPE_CHECKING, ClassVar
+
+import gevent
+from locust import FastHttpUser, constant_throughput, task
+from locust.exception import StopUser
+
+from loadtest.purchase import Purchase
+
+if TYPE_CHECKING:
+    from locust.contrib.fasthttp import ResponseContextManager
+
+    from loadtest.crowd import Crowd
+
+#: Answers to a poll after which a buyer knows: there is an order, or no unit is left for now.
+DECIDED = ("confirmed", "waitlisted", "sold_out", "released")
+TIME_TO_OUTCOME = "time to outcome"
+OK, CREATED, ACCEPTED, CONFLICT = 200, 201, 202, 409
+TRY_AGAIN = (0, 429, 500, 502, 503, 504)  #: 0 = no answer at all
+PAUSE_SECONDS = 2.0  #: before another try, when the answer does not say
+
+
+class Buyer(FastHttpUser):
+    """One person with one browser. Whatever goes wrong is tried again: the same buyer keeps the same place."""
+
+    crowd: ClassVar["Crowd"]
+    network_timeout = 120.0  # seconds; a buyer is patient, and a request given up would be a number left out
+    connection_timeout = 120.0
+    concurrency = 100  # with --shape ramp the polls of several purchases go side by side
+
+    _pace = constant_throughput(1)
+
+    def wait_time(self) -> float:
+        """On the ramp a purchase every second; else no pause between one purchase and the next."""
+        return float(Buyer._pace(self)) if self.crowd.options.shape == "ramp" else 0.0
+
+    @task
+    def shop(self) -> None:
+        """One purchase from the first look to the end."""
+        options = self.crowd.options
+        if options.duration and self.crowd.opening.seconds_open() > options.duration:
+            raise StopUser
+        buyer_pass = self.crowd.passes.take() if self.crowd.passes.kept else self._ask_for_pass()
+        if buyer_pass is None:
+            raise StopUser  # everybody with a pass has bought
+        if random.random() < options.browse:
+            self.client.get(f"/sales/{options.sale}/", name="sale page")
+        self.client.get("/api/banners/", name="banners")
+        self.crowd.opening.wait()
+        gevent.sleep(random.uniform(0, options.within))
+
+        authorization = {"Authorization": f"Bearer {buyer_pass}"}
+        purchase = Purchase(clicked=time.time())
+        if self.crowd.purchases:
+            self.crowd.purchases.begin(purchase)
+        self._buy(purchase, authorization)
+        if options.shape == "ramp":
+            gevent.spawn(self._follow, purchase, authorization)
+        else:
+            self._follow(purchase, authorization)
+            if options.shape == "flash":
+                raise StopUser
+
+    def _buy(self, purchase: Purchase, authorization: dict[str, str]) -> None:
+        options = self.crowd.options
+        path = f"/api/sales/{options.sale}/purchase{'/sync' if options.sync else ''}"
+        while True:
+            with self.client.post(path, headers=authorization, name="purchase", catch_response=True) as answer:
+                if answer.status_code in (CREATED, ACCEPTED, CONFLICT):
+                    answer.success()
+                    break
+                answer.failure(f"purchase {answer.status_code}")
+            if answer.status_code not in TRY_AGAIN:
+                purchase.outcome = "refused"
+                return
+            gevent.sleep(_pause(answer))
+        purchase.answered = time.time()
+        document = answer.json()
+        purchase.place = document.get("place") or 0
+        if answer.status_code == ACCEPTED:
+            purchase.ticket = document["ticket"]
+        else:
+            purchase.outcome = "confirmed" if answer.status_code == CREATED else "sold_out"
+            purchase.order = document.get("number", "")
+            self._know(purchase)
+
+    def _follow(self, purchase: Purchase, authorization: dict[str, str]) -> None:
+        """From the answer to the end: poll, and pay for what was got."""
+        while purchase.ticket and not purchase.outcome:
+            gevent.sleep(PAUSE_SECONDS)
+            self._poll(purchase)
+        if purchase.outcome == "confirmed" and random.random() < self.crowd.options.pay:
+            path = f"/api/orders/{purchase.order}/pay"
+            purchase.paid = self.client.post(path, headers=authorization, name="pay").status_code == OK
+        if self.crowd.purchases:
+            self.crowd.purchases.end(purchase)
+
+    def _poll(self, purchase: Purchase) -> None:
+        purchase.polls += 1
+        with self.client.get(f"/api/tickets/{purchase.ticket}", name="poll", catch_response=True) as answer:
+            if answer.status_code != OK:
+                answer.failure(f"poll {answer.status_code}")
+                if answer.status_code not in TRY_AGAIN:
+                    purchase.outcome = "refused"
+                return
+            answer.success()
+        document = answer.json()
+        purchase.ticket = document.get("ticket", purchase.ticket)  # renewed after the line was rebuilt
+        if document["status"] in DECIDED:
+            purchase.outcome = document["status"]
+            purchase.order = document.get("order", "")
+            self._know(purchase)
+
+    def _know(self, purchase: Purchase) -> None:
+        purchase.decided = time.time()
+        self.environment.events.request.fire(
+            request_type="",
+            name=TIME_TO_OUTCOME,
+            response_time=(purchase.decided - purchase.clicked) * 1000,
+            response_length=0,
+            exception=None,
+            context={},
+        )
+
+    def _ask_for_pass(self) -> str | None:
+        """Register, and ask for a pass: what a shop's own buyers do. None when the shop lets nobody in any more."""
+        account = {"username": f"load-{secrets.token_hex(8)}", "password": secrets.token_urlsafe(12)}
+        while True:
+            with self.client.post("/api/auth/register", json=account, name="register", catch_response=True) as answer:
+                if answer.status_code == CREATED:
+                    answer.success()
+                    break
+                answer.failure(f"register {answer.status_code}")
+            if answer.status_code not in TRY_AGAIN:
+                return None
+            gevent.sleep(_pause(answer))
+        token = next(cookie.value for cookie in self.client.cookiejar if cookie.name == "csrftoken")
+        path = f"/api/sales/{self.crowd.options.sale}/pass"
+        headers = {"X-CSRFToken": str(token), "Referer": f"{self.host}/"}
+        answer = self.client.post(path, headers=headers, name="pass")
+        return str(answer.json()["pass"]) if answer.status_code == OK else None
+
+
+def _pause(answer: "ResponseContextManager") -> float:
+    """How long the shop wants us to wait, in seconds."""
+    headers = answer.headers
+    return float(str(headers["Retry-After"])) if headers and "Retry-After" in headers else PAUSE_SECONDS

@@ -1,0 +1,37 @@
+"""The negative control: break what makes overselling impossible, so that the audit has something to find."""
+
+import redis
+
+from seckill.embedded.shop import Shop
+
+WIPE_AFTER_SECONDS = 1.5
+
+_GUARD_OFF_POSTGRES = """
+ALTER TABLE seckill_sale DROP CONSTRAINT sale_never_oversold;
+CREATE FUNCTION forget_sold() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.sold = 0; RETURN NEW; END $$;
+CREATE TRIGGER forget_sold BEFORE UPDATE ON seckill_sale FOR EACH ROW EXECUTE FUNCTION forget_sold()
+"""
+_GUARD_OFF_SQLITE = """
+CREATE TRIGGER forget_sold AFTER UPDATE OF sold ON seckill_sale WHEN NEW.sold > 0
+BEGIN UPDATE seckill_sale SET sold = 0 WHERE id = NEW.id; END
+"""
+
+
+class Sabotage:
+    """Before the opening the ledger stops counting what is sold; in the middle of the sale Redis forgets everything."""
+
+    def __init__(self, shop: Shop) -> None:
+        self._shop = shop
+        self._guard_off = False
+        self._wiped = False
+
+    def __call__(self, seconds: float) -> None:
+        """Called again and again with the seconds since the opening."""
+        if not self._guard_off:
+            sqlite = self._shop.environment["DATABASE_URL"].startswith("sqlite")
+            self._shop.sql(_GUARD_OFF_SQLITE if sqlite else _GUARD_OFF_POSTGRES)
+            self._guard_off = True
+        if seconds >= WIPE_AFTER_SECONDS and not self._wiped:
+            with redis.Redis.from_url(self._shop.environment["REDIS_URL"]) as client:
+                client.flushall()
+            self._wiped = True

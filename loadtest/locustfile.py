@@ -1,0 +1,51 @@
+"""``locust -f loadtest/locustfile.py --host http://127.0.0.1:8000``: a crowd for any address."""
+
+from pathlib import Path
+from typing import Any
+
+from locust import events
+from locust.argument_parser import LocustArgumentParser
+from locust.env import Environment
+from locust.runners import WorkerRunner
+
+from loadtest.buyer import Buyer
+from loadtest.crowd import Crowd
+from loadtest.shapes import Shape
+from loadtest.visitor import Visitor
+
+__all__ = ["Buyer", "Shape", "Visitor"]
+
+
+@events.init_command_line_parser.add_listener
+def add_options(parser: LocustArgumentParser) -> None:
+    """What a crowd can be told, on the command line or in the web UI."""
+    parser.add_argument("--sale", type=int, default=1, help="number of the sale (1)")
+    parser.add_argument(
+        "--passes", default="", help="file with a pass a line (manage.py issue_passes), else they register"
+    )
+    parser.add_argument("--shape", choices=["flash", "soak", "ramp"], default="flash", help="how many buyers, and when")
+    parser.add_argument("--duration", type=float, default=0, help="soak: nobody new comes after so many seconds")
+    parser.add_argument("--within", type=float, default=1.0, help="everybody clicks within so many seconds (1)")
+    parser.add_argument("--browse", type=float, default=1.0, help="share of buyers who open the sale's page first (1)")
+    parser.add_argument("--pay", type=float, default=0.9, help="share of winners who pay (0.9)")
+    parser.add_argument("--sync", action="store_true", default=False, help="buy inside the request: purchase/sync")
+    parser.add_argument("--records", default="", include_in_web_ui=False, help="directory for a file of all purchases")
+
+
+@events.init.add_listener
+def gather(environment: Environment, **_: Any) -> None:  # noqa: ANN401 (Locust's)
+    """Make what the buyers of this process share."""
+    Buyer.crowd = Visitor.crowd = Crowd(environment)
+
+
+@events.test_start.add_listener
+def hand_out_passes(environment: Environment, **_: Any) -> None:  # noqa: ANN401 (Locust's)
+    """Every buyer needs a pass of its own."""
+    if Buyer.crowd.options.passes and not isinstance(environment.runner, WorkerRunner):
+        Buyer.crowd.passes.share(environment, Path(Buyer.crowd.options.passes))
+
+
+@events.quitting.add_listener
+def close(**_: Any) -> None:  # noqa: ANN401 (Locust's)
+    """Keep what was seen."""
+    Buyer.crowd.close()

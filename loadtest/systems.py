@@ -1,0 +1,63 @@
+"""The three systems: how each takes a purchase, and what it is started from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from seckill.embedded.shop import BEAT, WEB, WORKER
+
+WEB_PROCESSES = 2
+THREADS = 50  #: of each process that serves one request a thread: 100 request slots together
+
+_THREADED_WEB = ("-m", "gunicorn", "-c", "deploy/gunicorn.conf.py", "-k", "gthread", "--threads", str(THREADS))
+_BASELINE_WORKER = (
+    *("-m", "celery", "-A", "loadtest.baseline.celery", "worker", "--loglevel", "WARNING"),
+    *("--without-gossip", "--without-mingle"),
+)
+
+# A task that mostly waits deserves a thread. All systems may make as many slow calls side by side.
+SLOW_CALLS = WEB_PROCESSES * THREADS
+_WAITS = ("--pool", "threads", "--concurrency", str(SLOW_CALLS))
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """One way to take a purchase."""
+
+    name: str
+    sentence: str  #: what it is, for a report
+    parts: Mapping[str, tuple[str, ...]]  #: its processes, as arguments of Python
+    slow_parts: Mapping[str, tuple[str, ...]]  #: those that differ where an order needs a slow call
+    environment: Mapping[str, str] = field(default_factory=dict)
+    buys_inside: bool = False  #: whether the purchase's answer is the outcome
+    calling_processes: int = 1  #: how many processes make the slow calls
+    has_line: bool = True  #: whether places are kept in the product's line
+
+
+LINE = System(
+    name="line",
+    sentence="This project: a purchase takes a place in line and is answered; one message settles a group of places.",
+    parts={"web": WEB, "worker": (*WORKER, "--loglevel", "WARNING"), "beat": (*BEAT, "--loglevel", "WARNING")},
+    slow_parts={"worker": (*WORKER, *_WAITS, "--loglevel", "WARNING")},
+)
+SYNC = System(
+    name="sync",
+    sentence="Everything inside the request: unit, order and answer, by a thread of gunicorn that is busy meanwhile.",
+    # Worker and beat are the product's: they open and close the sale, and settle nothing here.
+    parts={**LINE.parts, "web": (*_THREADED_WEB, "seckill.wsgi")},
+    slow_parts={},
+    environment={"DATABASE_POOL_SIZE": str(THREADS)},
+    buys_inside=True,
+    calling_processes=WEB_PROCESSES,
+)
+NAIVE = System(
+    name="naive",
+    sentence="As tutorials do it: one message, one decrement and one INSERT a purchase; buyers poll the task's result.",
+    parts={
+        "web": (*_THREADED_WEB, "loadtest.baseline.wsgi"),
+        "worker": (*_BASELINE_WORKER, "--concurrency", str(WEB_PROCESSES)),
+    },
+    slow_parts={"worker": (*_BASELINE_WORKER, *_WAITS)},
+    environment={"DATABASE_POOL_SIZE": str(THREADS), "DJANGO_SETTINGS_MODULE": "loadtest.baseline.settings"},
+    has_line=False,
+)
+SYSTEMS = {system.name: system for system in (SYNC, NAIVE, LINE)}

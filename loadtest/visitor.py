@@ -1,0 +1,31 @@
+"""A visitor: looks at the shop while others buy, and feels what the crowd does to it."""
+
+import time
+from typing import TYPE_CHECKING, ClassVar
+
+from locust import FastHttpUser, constant, task
+
+if TYPE_CHECKING:
+    from loadtest.crowd import Crowd
+
+
+class Visitor(FastHttpUser):
+    """Opens the sale's page and the banners, once a second."""
+
+    crowd: ClassVar["Crowd"]
+    fixed_count = 20
+    wait_time = constant(1)
+    network_timeout = 120.0
+    connection_timeout = 120.0
+
+    @task
+    def look(self) -> None:
+        """One page with its banners."""
+        for path, name in (
+            (f"/sales/{self.crowd.options.sale}/", "visitor: sale page"),
+            ("/api/banners/", "visitor: banners"),
+        ):
+            began, clock = time.time(), time.perf_counter()
+            self.client.get(path, name=name)
+            if self.crowd.visits:
+                self.crowd.visits.add(began, (time.perf_counter() - clock) * 1000)
