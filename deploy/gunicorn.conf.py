@@ -4,6 +4,7 @@ import os
 import resource
 import shutil
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 # Every process writes its counts to files here, and /metrics adds them up. Old ones would be counted again.
@@ -37,6 +38,16 @@ def on_starting(server: object) -> None:  # noqa: ARG001 (gunicorn's hook)
     """Begin with no counts."""
     shutil.rmtree(_metrics, ignore_errors=True)
     _metrics.mkdir(parents=True)
+
+
+def post_worker_init(worker: object) -> None:
+    """Keep the backlog: gunicorn 27's asgi worker has asyncio listen again, whose own backlog of 100 then holds.
+
+    Whoever does not fit in is not refused: the kernel drops the attempt, and it is made again after 1, 3, 7 … seconds.
+    """
+    loop = getattr(worker, "loop", None)
+    if loop is not None:
+        loop.create_server = partial(loop.create_server, backlog=backlog)
 
 
 def child_exit(server: object, worker: object) -> None:  # noqa: ARG001 (gunicorn's hook)

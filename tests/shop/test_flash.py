@@ -1,9 +1,13 @@
 """A crowd of 2,000 for 100 units, on real processes."""
 
 import asyncio
+import os
 import re
+import selectors
 import signal
+import socket
 from collections import Counter
+from contextlib import ExitStack
 
 import httpx
 
@@ -120,3 +124,23 @@ def test_a_unit_not_paid_for_goes_to_the_next_in_line(open_shop: OpenShop) -> No
     assert status_of(first) == "released"
     assert [(place, status) for place, _, status in orders_of(shop)] == [(1, "cancelled"), (2, "pending")]
     assert re.search(r"settled.*places=2-2", shop.log("worker"))
+
+
+def test_a_thousand_who_connect_while_the_web_is_busy_need_not_try_again(open_shop: OpenShop) -> None:
+    shop = open_shop(stock=1)
+    os.killpg(shop.processes["web"].pid, signal.SIGSTOP)  # as busy as can be
+    try:
+        with ExitStack() as knocking, selectors.DefaultSelector() as selector:
+            for _ in range(1000):
+                knock = knocking.enter_context(socket.socket())
+                knock.setblocking(False)
+                knock.connect_ex(("127.0.0.1", shop.port))
+                selector.register(knock, selectors.EVENT_WRITE)
+            connected = 0
+            while ready := selector.select(timeout=0.8):  # who is dropped tries again after a second
+                for key, _ in ready:
+                    selector.unregister(key.fileobj)
+                    connected += 1
+            assert connected == 1000
+    finally:
+        os.killpg(shop.processes["web"].pid, signal.SIGCONT)
