@@ -1,0 +1,74 @@
+"""The locustfile as anybody would run it: against the address of a shop, with nothing but HTTP."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from loadtest.purchase import Purchase, read_purchases
+from seckill.embedded.shop import PROJECT, Shop
+from tests.shop.conftest import OpenShop, open_shop
+
+__all__ = ["open_shop"]
+
+
+def locust(shop: Shop, records: Path, *options: str) -> str:
+    """Run it to the end; what it printed."""
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "locust", "-f", "loadtest/locustfile.py", "--headless", "--only-summary"),
+            *("--host", shop.address, "--records", str(records), *options),
+        ],
+        cwd=PROJECT, env=shop.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, timeout=90, check=False,
+    )  # fmt: skip
+    assert done.returncode in (0, 1), done.stdout  # 1: some requests were errors, such as 429 while registering
+    return done.stdout
+
+
+def outcomes(purchases: list[Purchase]) -> list[str]:
+    return sorted(purchase.outcome for purchase in purchases)
+
+
+def test_buyers_without_passes_register_and_buy(open_shop: OpenShop, tmp_path: Path) -> None:
+    shop = open_shop(stock=3)
+
+    printed = locust(shop, tmp_path, "--users", "5", "--spawn-rate", "5", "--pay", "1", "Buyer")
+
+    purchases = read_purchases(tmp_path)
+    assert outcomes(purchases) == ["confirmed"] * 3 + ["waitlisted"] * 2
+    assert sorted(purchase.place for purchase in purchases) == [1, 2, 3, 4, 5]
+    assert [purchase.paid for purchase in purchases if purchase.outcome == "confirmed"] == [True] * 3
+    assert shop.sql("SELECT count(*) FROM orders_order WHERE status = 'paid'") == [(3,)]
+    assert shop.sql("SELECT count(*) FROM auth_user WHERE username LIKE 'load-%'") == [(5,)]
+    assert re.search(r"time to outcome +5 +0\(0.00%\)", printed)
+
+
+def test_a_ramp_says_how_far_it_came(open_shop: OpenShop, tmp_path: Path) -> None:
+    shop = open_shop(stock=1000)
+    passes = tmp_path / "passes"
+    passes.write_text(shop.manage("issue_passes", "1", "--count", "500"))
+
+    printed = locust(
+        shop, tmp_path, "--passes", str(passes), "--shape", "ramp", "--users", "40", "--run-time", "18s", "Buyer"
+    )
+
+    assert re.search(r"^ramp: [12] purchases/s, p99 \d+ ms, 0.0% errors$", printed, re.MULTILINE)
+    purchases = read_purchases(tmp_path)
+    assert len({purchase.place for purchase in purchases if purchase.place}) == len(
+        [purchase for purchase in purchases if purchase.place]
+    )
+    assert "confirmed" in outcomes(purchases)
+
+
+def test_without_a_shop_nobody_waits_for_ever(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "locust", "-f", "loadtest/locustfile.py", "--headless", "--only-summary"),
+            *("--host", "http://127.0.0.1:9", "--users", "1", "--run-time", "3s", "--records", str(tmp_path), "Buyer"),
+        ],
+        cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 1
+    assert "register 0" in done.stderr
