@@ -4,6 +4,8 @@ It reads tables and keys from outside; none of the product's own code takes part
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import redis
 
@@ -14,6 +16,21 @@ from seckill.embedded.shop import Shop
 from seckill.line.keys import sale_keys
 
 HOLDS_A_UNIT = "sale_id = 1 AND status IN ('pending', 'paid')"
+
+
+def ask_again(shop: Shop, purchases: Sequence[Purchase]) -> list[Purchase]:
+    """The purchases, with the outcome now of those whose buyers gave up waiting: late is bad, never is worse."""
+
+    def outcome(purchase: Purchase) -> Purchase:
+        if not purchase.ticket or purchase.outcome:
+            return purchase
+        document = shop.get(f"/api/tickets/{purchase.ticket}")
+        if document.get("status") in (None, "queued"):
+            return purchase
+        return replace(purchase, outcome=document["status"], order=document.get("order", ""))
+
+    with ThreadPoolExecutor(8) as asking:
+        return list(asking.map(outcome, purchases))
 
 
 def audit(shop: Shop, system: System, purchases: Sequence[Purchase], *, stock: int) -> list[Check]:

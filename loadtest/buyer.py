@@ -28,8 +28,6 @@ class Buyer(FastHttpUser):
     """One person with one browser. Whatever goes wrong is tried again: the same buyer keeps the same place."""
 
     crowd: ClassVar["Crowd"]
-    network_timeout = 120.0  # seconds; a buyer is patient, and a request given up would be a number left out
-    connection_timeout = 120.0
     concurrency = 100  # with --shape ramp the polls of several purchases go side by side
 
     _pace = constant_throughput(1)
@@ -77,6 +75,8 @@ class Buyer(FastHttpUser):
             if answer.status_code not in TRY_AGAIN:
                 purchase.outcome = "refused"
                 return
+            if self._patience_is_over(purchase):
+                return
             gevent.sleep(_pause(answer))
         purchase.answered = time.time()
         document = answer.json()
@@ -90,7 +90,7 @@ class Buyer(FastHttpUser):
 
     def _follow(self, purchase: Purchase, authorization: dict[str, str]) -> None:
         """From the answer to the end: poll, and pay for what was got."""
-        while purchase.ticket and not purchase.outcome:
+        while purchase.ticket and not purchase.outcome and not self._patience_is_over(purchase):
             gevent.sleep(PAUSE_SECONDS)
             self._poll(purchase)
         if purchase.outcome == "confirmed" and random.random() < self.crowd.options.pay:
@@ -114,6 +114,9 @@ class Buyer(FastHttpUser):
             purchase.outcome = document["status"]
             purchase.order = document.get("order", "")
             self._know(purchase)
+
+    def _patience_is_over(self, purchase: Purchase) -> bool:
+        return time.time() - purchase.clicked > float(self.crowd.options.patience)
 
     def _know(self, purchase: Purchase) -> None:
         purchase.decided = time.time()

@@ -26,6 +26,7 @@ def add_options(parser: LocustArgumentParser) -> None:
     parser.add_argument("--shape", choices=["flash", "soak", "ramp"], default="flash", help="how many buyers, and when")
     parser.add_argument("--duration", type=float, default=0, help="soak: nobody new comes after so many seconds")
     parser.add_argument("--within", type=float, default=1.0, help="everybody clicks within so many seconds (1)")
+    parser.add_argument("--patience", type=float, default=120, help="seconds after which a buyer gives up (120)")
     parser.add_argument("--browse", type=float, default=1.0, help="share of buyers who open the sale's page first (1)")
     parser.add_argument("--pay", type=float, default=0.9, help="share of winners who pay (0.9)")
     parser.add_argument("--sync", action="store_true", default=False, help="buy inside the request: purchase/sync")
@@ -36,6 +37,8 @@ def add_options(parser: LocustArgumentParser) -> None:
 def gather(environment: Environment, **_: Any) -> None:  # noqa: ANN401 (Locust's)
     """Make what the buyers of this process share."""
     Buyer.crowd = Visitor.crowd = Crowd(environment)
+    for user in (Buyer, Visitor):  # an answer that comes late is a number; one given up too early is a number left out
+        user.network_timeout = user.connection_timeout = Buyer.crowd.options.patience
 
 
 @events.test_start.add_listener

@@ -15,7 +15,7 @@ class Purchase:
     ticket: str = ""  #: what to poll; empty when the answer was the outcome
     place: int = 0  #: in line; 0 when the system tells none
     decided: float = 0.0  #: when the buyer knew the outcome
-    outcome: str = ""  #: confirmed, waitlisted, sold_out, released, refused; empty while undecided
+    outcome: str = ""  #: confirmed, waitlisted, sold_out, released, refused; empty when the buyer gave up before
     order: str = ""
     paid: bool = False
     polls: int = 0

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import redis
 
-from loadtest.audit import HOLDS_A_UNIT, audit
+from loadtest.audit import HOLDS_A_UNIT, ask_again, audit
 from loadtest.purchase import Purchase, read_purchases
 from loadtest.result import Latency, Run
 from loadtest.scenarios import Scenario
@@ -25,7 +25,8 @@ from seckill.line.keys import sale_keys
 
 ARRIVE_SECONDS_MAX = 120
 LEAD_SECONDS = 4.0  #: from setting the opening to the opening: everybody has to hear of it
-RUSH_SECONDS_MAX = 150
+PATIENCE_SECONDS = 90  #: then a buyer gives up
+RUSH_SECONDS_MAX = 2 * PATIENCE_SECONDS  #: by then a crowd is through, unless Locust itself is stuck
 SETTLE_SECONDS_MAX = 60
 SAMPLE_SECONDS = 0.25
 SPAWNED_PER_SECOND = 1000
@@ -93,6 +94,7 @@ class Rush:
             *("--passes", str(self._directory / "passes"), "--shape", "soak" if scenario.duration_seconds else "flash"),
             *("--within", str(scenario.within_seconds), "--browse", str(scenario.browse), "--pay", str(scenario.pay)),
             *("--duration", str(scenario.duration_seconds), *(["--sync"] if self.system.buys_inside else [])),
+            *("--patience", str(PATIENCE_SECONDS)),
             *(["--processes", str(PROCESSES)] if PROCESSES > 1 else []),
             *("Buyer", *(["Visitor"] if scenario.visitors else [])),
         ]
@@ -125,9 +127,7 @@ class Rush:
             while self._crowd.poll() is None:
                 since = time.time() - self._opens_at
                 if since > RUSH_SECONDS_MAX:
-                    self._crowd.send_signal(signal.SIGTERM)
-                    self._crowd.wait(timeout=30)
-                    return
+                    raise TimeoutError(f"the crowd does not end; see {self._directory / 'locust.log'}")
                 if since >= 0:
                     self._computed.append((since, _cpu_seconds(self._crowd.pid)))
                     with contextlib.suppress(redis.RedisError):
@@ -177,7 +177,7 @@ class Rush:
             errors=_errors(self._directory / "locust_failures.csv"),
             undecided=_undecided(purchases, opened),
             depth=self._depth,
-            audit=audit(self.shop, self.system, purchases, stock=self.scenario.stock),
+            audit=audit(self.shop, self.system, ask_again(self.shop, purchases), stock=self.scenario.stock),
         )
 
     def _generator_busy(self, seconds: float) -> float:

@@ -15,8 +15,6 @@ class Visitor(FastHttpUser):
     crowd: ClassVar["Crowd"]
     fixed_count = 20
     wait_time = constant(1)
-    network_timeout = 120.0
-    connection_timeout = 120.0
 
     @task
     def look(self) -> None:

@@ -1,4 +1,7 @@
-"""The whole web process: the gate in front, Django behind. ``gunicorn -c deploy/gunicorn.conf.py seckill.asgi``."""
+"""The whole web process: the gate in front, Django behind, its public answers shared.
+
+``gunicorn -c deploy/gunicorn.conf.py seckill.asgi``.
+"""
 
 import os
 
@@ -8,6 +11,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "seckill.settings")
 
 django_application = get_asgi_application()
 
-from seckill.gate.routes import GateRoutes  # noqa: E402 (the gate reads models, which exist once Django is set up)
+# The gate reads models, which exist once Django is set up.
+from seckill.gate.public_answers import PublicAnswers  # noqa: E402
+from seckill.gate.routes import GateRoutes  # noqa: E402
 
-application = GateRoutes(django_application)
+application = GateRoutes(PublicAnswers(django_application))

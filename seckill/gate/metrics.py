@@ -9,3 +9,6 @@ ADMITTED_GROUP = Histogram(
     buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000),
 )
 DOORBELLS = Counter("seckill_doorbells", "Doorbells rung, or not rung because the broker was away", ["result"])
+PUBLIC_ANSWERS = Counter(
+    "seckill_public_answers", "Requests that passed the gate: a shared answer, or Django asked", ["result"]
+)

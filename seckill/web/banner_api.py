@@ -36,5 +36,6 @@ class BannersApi(APIView):
                 "X-Cache": "hit" if listed.hit else "miss",
                 "Age": str(listed.age_seconds),
                 "Cache-Control": "public, max-age=1",
+                "Vary": "Accept",  # which may ask for indented JSON, or for something else
             },
         )

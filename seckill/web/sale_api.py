@@ -36,7 +36,10 @@ log = structlog.get_logger(__name__)
 # A pass stays good for a while after its sale, so that its holder can still look at the order and pay it.
 PASS_AFTER_CLOSING = timedelta(days=1)
 LISTED_AFTER_CLOSING = timedelta(days=7)
-CACHE_A_SECOND = {"Cache-Control": "public, max-age=1"}
+CACHE_A_SECOND = {
+    "Cache-Control": "public, max-age=1",
+    "Vary": "Accept",  # which may ask for indented JSON, or for something else
+}
 
 
 class SaleSerializer(serializers.ModelSerializer[Sale]):

@@ -28,3 +28,9 @@ def test_the_admin_is_chinese_for_a_chinese_browser_and_english_otherwise(client
 def test_a_page_is_in_the_language_of_its_address_whatever_the_browser_wants(client: Client) -> None:
     assert 'lang="en"' in client.get("/", headers=CHINESE).content.decode()
     assert 'lang="zh-hans"' in client.get("/zh-hans/", headers={"Accept-Language": "en"}).content.decode()
+
+
+def test_a_cookie_that_no_answer_varies_on_changes_no_language(client: Client) -> None:
+    client.cookies["django_language"] = "zh-hans"
+
+    assert client.get("/api/sales/")["Content-Language"] == "en"
