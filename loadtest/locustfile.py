@@ -9,6 +9,7 @@ from locust.env import Environment
 from locust.runners import WorkerRunner
 
 from loadtest.buyer import Buyer
+from loadtest.connections import keep_connections
 from loadtest.crowd import Crowd
 from loadtest.shapes import Shape
 from loadtest.visitor import Visitor
@@ -36,6 +37,7 @@ def add_options(parser: LocustArgumentParser) -> None:
 @events.init.add_listener
 def gather(environment: Environment, **_: Any) -> None:  # noqa: ANN401 (Locust's)
     """Make what the buyers of this process share."""
+    keep_connections()
     Buyer.crowd = Visitor.crowd = Crowd(environment)
     for user in (Buyer, Visitor):  # an answer that comes late is a number; one given up too early is a number left out
         user.network_timeout = user.connection_timeout = Buyer.crowd.options.patience

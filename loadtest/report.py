@@ -12,7 +12,7 @@ from pathlib import Path
 from django.template import Context, Engine
 
 from loadtest.charts import Chart, colours_of, draw, duration, rate
-from loadtest.result import BUSY, PERCENTILES, Comparison, Latency, Run
+from loadtest.result import BUSY, LATE, PERCENTILES, Comparison, Latency, Run
 
 ALIKE = 1.1  #: figures that differ by less than this factor are no difference
 LOST = 0.01  #: more buyers than this share without an outcome belong in the verdict
@@ -416,13 +416,14 @@ def _taken(comparison: Comparison) -> list[tuple[str, str]]:
 def _ceiling(comparison: Comparison) -> str:
     """How far the figures can be trusted to be the system's and not the load generator's."""
     limited = [
-        f"{run.scenario} {run.system} ({run.generator_busy:.0%})"
+        f"{run.scenario} {run.system} ({run.generator_busy:.0%}, {run.clicked_late_seconds:.1f} s late)"
         for run in _ordered(comparison)
         if run.generator_limited
     ]
     return (
-        f"Where the load generator was computing for {BUSY:.0%} of the time and more, it may have been the limit: rates"
-        " are lower bounds, marked ≥, and times may be the generator's."
+        f"Where the load generator was computing for {BUSY:.0%} of the time and more, or its last click came late by"
+        f" {LATE:.0%} of the time that the answers took, it may have been the limit: rates are lower bounds, marked ≥,"
+        " and times may be the generator's."
         f" That is so in {_and(limited) if limited else 'no run'}."
     )
 

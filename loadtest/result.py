@@ -8,6 +8,7 @@ from typing import Any, Self
 
 PERCENTILES = (50, 90, 95, 99, 100)  #: 100 is the slowest
 BUSY = 0.85  #: a load generator that computes for so much of the time is the limit itself
+LATE = 0.2  #: and so is one whose clicks come late by so much of the time that all the answers took
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class Run:
     outcome: Latency  #: from click to the outcome
     visit: Latency  #: pages and banners fetched by visitors who did not buy, while others did
     generator_busy: float  #: share of its cores that the load generator used until the last purchase was answered, 0-1
+    clicked_late_seconds: float  #: how much later than planned the generator sent the last click
     errors: dict[str, int]  #: what went wrong, by name, as seen by the crowd
     undecided: list[tuple[float, int]]  #: (when, buyers who clicked and don't know their outcome yet)
     depth: list[tuple[float, int]]  #: (when, purchases waiting inside the system: in line, or in the broker's queue)
@@ -68,7 +70,7 @@ class Run:
     @property
     def generator_limited(self) -> bool:
         """Whether the load generator could hardly have sent more: then rates are lower bounds."""
-        return self.generator_busy >= BUSY
+        return self.generator_busy >= BUSY or self.clicked_late_seconds > LATE * self.accepted_seconds
 
     @property
     def accepted_per_second(self) -> float:

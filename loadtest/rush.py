@@ -174,6 +174,7 @@ class Rush:
             outcome=Latency.of([(purchase.decided - purchase.clicked) * 1000 for purchase in decided]),
             visit=Latency.of(self._visits(purchases)),
             generator_busy=self._generator_busy(max((p.answered - opened for p in answered), default=0.0)),
+            clicked_late_seconds=self._clicked_late_seconds(purchases),
             errors=_errors(self._directory / "locust_failures.csv"),
             undecided=_undecided(purchases, opened),
             depth=self._depth,
@@ -187,6 +188,12 @@ class Rush:
             return 0.0
         (began, before), (ended, after) = within[0], within[-1]
         return round((after - before) / (ended - began) / PROCESSES, 3)
+
+    def _clicked_late_seconds(self, purchases: Sequence[Purchase]) -> float:
+        if self.scenario.duration_seconds:
+            return 0.0  # nobody clicks before somebody else is through: there is no plan to be late for
+        last = max((purchase.clicked for purchase in purchases), default=0.0)
+        return round(max(0.0, last - self._opens_at - self.scenario.within_seconds), 3)
 
     def _visits(self, purchases: Sequence[Purchase]) -> list[float]:
         """Milliseconds of what visitors asked for while buyers bought."""

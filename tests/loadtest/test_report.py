@@ -44,6 +44,7 @@ def run_of(system: str, scenario: str = "flash", **differences: Any) -> Run:
         outcome=half(1000, 2000),
         visit=NOTHING,
         generator_busy=0.3,
+        clicked_late_seconds=0.0,
         errors={},
         undecided=[(0.0, 0), (1.0, 1000), (4.0, 0)],
         depth=[(0.0, 0), (1.0, 600), (3.0, 0)],
@@ -237,11 +238,18 @@ def test_rates_of_a_busy_generator_are_lower_bounds(busy: float, mark: str) -> N
     assert (row[4], row[7], row[10]) == (f"{mark}500", f"{mark}250", "100")
 
 
+@pytest.mark.parametrize(("late", "mark"), [(0.41, "≥"), (0.4, "")])
+def test_rates_of_a_generator_that_clicks_late_are_lower_bounds(late: float, mark: str) -> None:
+    run = run_of("line", clicked_late_seconds=late)  # all were answered within two seconds
+
+    assert cells(comparison_of(run))[0][4] == f"{mark}500"
+
+
 def test_the_page_says_where_the_generator_was_the_limit(tmp_path: Path) -> None:
     runs = run_of("sync"), run_of("line", generator_busy=0.93)
 
     near = page(comparison_of(*runs), tmp_path)
-    assert "That is so in flash line (93%)." in near
+    assert "That is so in flash line (93%, 0.0 s late)." in near
     assert "sync: 500 accepted/s, 250 completed/s; line: ≥500 accepted/s, ≥250 completed/s" in near
     assert "That is so in no run." in page(comparison_of(run_of("sync"), run_of("line")), tmp_path)
 
