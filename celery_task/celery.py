@@ -5,10 +5,13 @@ import os
 from celery import Celery
 from celery.signals import setup_logging
 
+from celery_task.connections import keep_connections
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "seckill.settings")
 
 app = Celery("seckill")
 app.config_from_object("celery_task.config")
+keep_connections(app)
 
 
 @setup_logging.connect

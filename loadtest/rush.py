@@ -27,7 +27,7 @@ ARRIVE_SECONDS_MAX = 120
 LEAD_SECONDS = 4.0  #: from setting the opening to the opening: everybody has to hear of it
 PATIENCE_SECONDS = 90  #: then a buyer gives up
 RUSH_SECONDS_MAX = 2 * PATIENCE_SECONDS  #: by then a crowd is through, unless Locust itself is stuck
-SETTLE_SECONDS_MAX = 60
+SETTLE_SECONDS_MAX = 180
 SAMPLE_SECONDS = 0.25
 SPAWNED_PER_SECOND = 1000
 #: Locust takes half of the cores; below four it shares them with the servers, and a second process is no help.
@@ -51,7 +51,7 @@ class Rush:
             parts |= system.slow_parts
             environment["ORDER_WORK_SECONDS"] = str(scenario.work_seconds)
             environment["ORDER_WORK_AT_ONCE"] = str(SLOW_CALLS // system.calling_processes)
-        self.shop = Shop(directory, seed, parts, environment)
+        self.shop = Shop(directory, seed, parts, environment, system.valkey_flags)
         self.shop.environment.setdefault("CELERY_RESULT_BACKEND", self.shop.valkey.url(3))
         self._crowd: subprocess.Popen[bytes] | None = None
         self._opens_at = 0.0  # seconds since 1970

@@ -44,12 +44,12 @@ FLASH = Scenario(
 FLOOD = Scenario(
     name="C",
     sentence=(
-        "The flood: as many orders as possible. 2,000 buyers at a time, each replaced when through, for 20 seconds;"
+        "The flood: as many orders as possible. 4,000 buyers at a time, each replaced when through, for 20 seconds;"
         " the stock never ends."
     ),
-    buyers=2_000,
+    buyers=4_000,
     stock=1_000_000,
-    passes=150_000,
+    passes=80_000,
     pay=0.0,
     duration_seconds=20,
 )

@@ -23,7 +23,7 @@ from seckill.models import Sale
 log = structlog.get_logger(__name__)
 
 SETTLE_SECONDS_MAX = 20
-LOOK_AGAIN_SECONDS = 0.02
+LOOK_AGAIN_SECONDS_MIN, LOOK_AGAIN_SECONDS_MAX = 0.01, 0.2
 
 
 def settle(line: Line, sale_id: int, upto: int) -> int:
@@ -77,16 +77,19 @@ def settle_now(line: Line, sale_id: int, buyer: str, place: int) -> Order | None
         SaleUnknownError, redis.RedisError, django.db.OperationalError: as `settle`.
     """
     give_up_at = time.monotonic() + settings.CLAIM_LEASE_SECONDS * 2
-    while True:
-        settle(line, sale_id, place)
-        if line.outcome(sale_id, buyer):
-            return Order.objects.select_related("sale__product").get(sale=sale_id, buyer=buyer)
+    pause_seconds = LOOK_AGAIN_SECONDS_MIN
+    settle(line, sale_id, place)
+    while not line.outcome(sale_id, buyer):
         seen = line.run(verbs.snapshot(sale_id, lease_seconds=settings.CLAIM_LEASE_SECONDS))
-        if seen is not None and place > seen.pointer and seen.stock <= 0:
+        if seen is None or seen.stale_claims or (place > seen.pointer and seen.stock > 0):
+            settle(line, sale_id, place)  # it is our turn
+        elif place > seen.pointer:
             return None
         if time.monotonic() > give_up_at:
             raise TimeoutError(f"place {place} of sale {sale_id} is still undecided")
-        time.sleep(LOOK_AGAIN_SECONDS)
+        time.sleep(pause_seconds)
+        pause_seconds = min(2 * pause_seconds, LOOK_AGAIN_SECONDS_MAX)
+    return Order.objects.select_related("sale__product").get(sale=sale_id, buyer=buyer)
 
 
 def write_orders(claim: verbs.Claim) -> list[tuple[str, Outcome]]:

@@ -108,6 +108,7 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
 else:
     # Requests run on short-lived threads under ASGI, so connections are kept in a pool rather than by thread.
     DATABASES["default"]["CONN_MAX_AGE"] = 0
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True  # a server that was restarted costs nobody an error
     DATABASES["default"]["OPTIONS"] = {
         "pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL_SIZE", default=10), "timeout": 5},
         "connect_timeout": 3,

@@ -13,3 +13,4 @@ app.conf.update(
     worker_prefetch_multiplier=4,
     result_expires=3600,  # seconds
 )
+app.conf["CELERY_DB_REUSE_MAX"] = 10_000  # without it every task connects to the database anew

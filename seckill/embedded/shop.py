@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ def manage(environment: Mapping[str, str], *arguments: str) -> str:
     """Run a management command; its output. Raises subprocess.CalledProcessError."""
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],
-        cwd=PROJECT, env=environment, check=True, stdout=subprocess.PIPE, text=True,
+        cwd=PROJECT, env=environment, check=True, stdout=subprocess.PIPE, text=True, start_new_session=True,
     ).stdout  # fmt: skip
 
 
@@ -93,13 +93,14 @@ class Shop:
         seed: Seed,
         parts: Mapping[str, tuple[str, ...]],
         environment: Mapping[str, str] | None = None,
+        valkey_flags: Sequence[str] = (),
     ) -> None:
         """``parts`` are Python's arguments by name; ``environment`` adds to the settings made up here."""
         self.directory = directory
         self.parts = parts
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
-        self.valkey = Valkey(directory / "valkey")
+        self.valkey = Valkey(directory / "valkey", flags=valkey_flags)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.environment = {
             **os.environ,

@@ -1,0 +1,192 @@
+"""A million purchases by a million buyers, each with an order in the ledger, and an audit that finds it if not."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from loadtest.bench_report import Facts, fact_lines, markdown_table, number, write
+from loadtest.costs import memory_bytes
+from loadtest.machine import hardware, versions
+from loadtest.result import Check
+from loadtest.stage import MeasuredShop, open_stage, write_passes
+from loadtest.systems import LINE
+from seckill.embedded.shop import PROJECT
+from seckill.line.keys import sale_keys
+
+LOOK_SECONDS = 0.2
+SAMPLE_SECONDS = 1.0  # of memory
+TELL_SECONDS = 5.0
+STUCK_SECONDS = 60.0
+
+NOTE = (
+    "Purchases come over 100 connections, each pass once. Seconds count from the first purchase. Memory: the most of"
+    f" samples taken once a second, {'PSS (what processes share is counted once)' if psutil.LINUX else 'RSS'}."
+)
+
+
+@dataclass(slots=True)
+class Course:
+    """How it went. Seconds count from the first purchase."""
+
+    count: int  #: purchases
+    accepted_seconds: float = 0.0  #: when the last one was answered
+    committed_seconds: float = (
+        0.0  #: when the last order was seen to be committed, looking five times a second; 0: never
+    )
+    statuses: dict[str, int] = field(default_factory=dict)  #: answers
+    memory_peak: dict[str, int] = field(default_factory=dict)  #: bytes by part, the most of samples once a second
+    valkey_memory: int = 0  #: used_memory at the end, bytes
+    database_size: int = 0  #: bytes at the end
+    audit: list[Check] = field(default_factory=list)
+
+    def sample_memory(self, shop: MeasuredShop) -> None:
+        """Remember what each part needs now, if that is the most so far."""
+        for part, pid in shop.parts().items():
+            self.memory_peak[part] = max(memory_bytes(pid), self.memory_peak.get(part, 0))
+
+    @property
+    def holds(self) -> bool:
+        """Whether the audit found nothing."""
+        return bool(self.audit) and all(check.holds for check in self.audit)
+
+
+def measure_million(console: Console, *, var: Path, ledger: str, count: int, command: str) -> int:
+    """Do it, show and write it; the exit status: 1 when the audit fails. Raises TimeoutError when nothing moves."""
+    taken_at = datetime.now(UTC).isoformat(timespec="seconds")
+    console.print("Starting the shop …", highlight=False)
+    with open_stage(var / "bench", ledger, [LINE]) as shops:
+        shop = shops[LINE.name]
+        course = run(console, shop, var / "bench" / "passes", count)
+        version = shop.ledger_version()
+    facts = Facts(taken_at, command, hardware(), versions(version))
+    table = Table("", "", title=f"{count:,} purchases", show_header=False)
+    for line in lines(course):
+        table.add_row(*line)
+    console.print(table)
+    for text in (NOTE, *fact_lines(facts)):
+        console.print(text, highlight=False, markup=False)
+    for check in course.audit:
+        if not check.holds:
+            print(f"VIOLATED: {check.name}: expected {check.expected}, found {check.found}", file=sys.stderr)
+    if course.holds:
+        console.print("The audit holds.")
+    markdown = "\n\n".join([markdown_table(("", ""), lines(course)), NOTE, *fact_lines(facts), ""])
+    write(var, "million", {**asdict(facts), **asdict(course), "holds": course.holds}, markdown)
+    return 0 if course.holds else 1
+
+
+def run(console: Console, shop: MeasuredShop, passes: Path, count: int) -> Course:
+    """So many buyers buy in a new sale with a unit for each; all of it, the audit included."""
+    course = Course(count)
+    sale = shop.new_sale(stock=count)
+    console.print(f"Making {count:,} passes …", highlight=False)
+    write_passes(passes, sale=sale, count=count, shares=1)
+    with passes.with_name("everybody.log").open("w") as log:
+        crowd = subprocess.Popen(
+            [sys.executable, "-m", "loadtest.everybody", str(shop.shop.port), str(sale), f"{passes}.0"],
+            cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True,
+            start_new_session=True,
+        )  # fmt: skip
+    try:
+        watch(console, shop, sale, crowd, course)
+        output, _ = crowd.communicate()
+    finally:
+        if crowd.poll() is None:
+            os.killpg(crowd.pid, signal.SIGKILL)
+            crowd.wait()
+    tally = json.loads(output)
+    course.accepted_seconds = tally["seconds"]
+    course.committed_seconds = max(0.0, course.committed_seconds - tally["started_at"])
+    course.statuses = tally["statuses"]
+    shop.await_rest()
+    course.valkey_memory = shop.meters().redis_memory
+    course.database_size = shop.database_size()
+    course.audit = audit(shop, sale, course)
+    return course
+
+
+def watch(console: Console, shop: MeasuredShop, sale: int, crowd: subprocess.Popen[str], course: Course) -> None:
+    """Return when the crowd is through and every order is there, or no more come.
+
+    Raises TimeoutError when the crowd gets no answers any more, RuntimeError when it broke off.
+    """
+    moved_at = sampled_at = told_at = time.monotonic()
+    before = (-1, -1)
+    while True:
+        seen = (shop.purchases(sale), shop.decided(sale))
+        now = time.monotonic()
+        if seen[1] >= course.count and not course.committed_seconds:
+            course.committed_seconds = time.time()
+        if crowd.poll():
+            raise RuntimeError(f"the crowd ended with {crowd.returncode}")
+        if crowd.poll() == 0 and course.committed_seconds:
+            return
+        if seen != before:
+            before, moved_at = seen, now
+        elif now - moved_at > STUCK_SECONDS:
+            if crowd.poll() == 0:
+                return  # the audit will say what is missing
+            raise TimeoutError(f"nothing moved for {STUCK_SECONDS:.0f} s: {seen[0]:,} accepted, {seen[1]:,} ordered")
+        if now - sampled_at >= SAMPLE_SECONDS:
+            sampled_at = now
+            course.sample_memory(shop)
+        if now - told_at >= TELL_SECONDS:
+            told_at = now
+            console.print(f"{seen[0]:,} accepted, {seen[1]:,} ordered", highlight=False)
+        time.sleep(LOOK_SECONDS)
+
+
+def audit(shop: MeasuredShop, sale: int, course: Course) -> list[Check]:
+    """What the ledger and Redis say, against what has to be; the shop is at rest."""
+    ((orders, buyers, places, first, last),) = shop.shop.sql(
+        "SELECT count(*), count(DISTINCT buyer), count(DISTINCT place), coalesce(min(place), 1),"  # noqa: S608 (a number)
+        f" coalesce(max(place), 0) FROM orders_order WHERE sale_id = {sale:d} AND status = 'pending'"
+    )
+    ((stock, sold),) = shop.shop.sql(f"SELECT stock, sold FROM seckill_sale WHERE id = {sale:d}")  # noqa: S608 (a number)
+    keys = sale_keys(sale)
+    count = course.count
+    return [
+        _equal("answers: all 202", {"202": count}, course.statuses),
+        _equal("orders", count, orders),
+        _equal("buyers with an order", count, buyers),
+        _equal("places with an order, first to last, without a hole", (count, 1, count), (places, first, last)),
+        _equal("the sale's own count of sold units", stock, sold),
+        _equal("oversold", 0, max(0, orders - stock)),
+        _equal("places in line", count, shop.redis.llen(keys.line)),
+        _equal("outcomes in Redis", count, shop.redis.hlen(keys.outcomes)),
+        _equal("claims in Redis", 0, shop.redis.hlen(keys.pending)),
+        _equal("units left in Redis", 0, int(shop.redis.get(keys.stock) or 0)),
+    ]
+
+
+def _equal(name: str, expected: object, found: object) -> Check:
+    return Check(name, str(expected), str(found), expected == found)
+
+
+def lines(course: Course) -> list[list[str]]:
+    """What there is to tell, as pairs."""
+    mebibytes = {part: f"{peak / 2**20:,.0f} MiB" for part, peak in course.memory_peak.items()}
+    return [
+        ["all accepted after", f"{number(course.accepted_seconds)} s"],
+        ["accepted per second", _rate(course.count, course.accepted_seconds)],
+        ["all in the ledger after", f"{number(course.committed_seconds)} s"],
+        ["orders per second", _rate(course.count, course.committed_seconds)],
+        *([f"most memory, {part}", mebibytes[part]] for part in mebibytes),
+        ["Valkey's used_memory at the end", f"{course.valkey_memory / 2**20:,.0f} MiB"],
+        ["database at the end", f"{course.database_size / 2**20:,.0f} MiB"],
+        *([f"audit: {check.name}", f"{check.found} {'✓' if check.holds else '✗'}"] for check in course.audit),
+    ]
+
+
+def _rate(count: int, seconds: float) -> str:
+    return number(count / seconds) if seconds > 0 else "-"

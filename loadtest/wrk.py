@@ -1,0 +1,90 @@
+"""wrk: the load generator of the bench, and how to read what it prints."""
+
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+SCRIPTS = Path(__file__).parent / "wrk_scripts"
+THREADS = 2
+CONNECTIONS = 100
+TIMEOUT_SECONDS = 30
+
+NOT_INSTALLED = (
+    "The load generator wrk is not installed: apt install wrk, or brew install wrk,"
+    " or build it from https://github.com/wg/wrk."
+)
+MILLISECONDS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
+
+
+class WrkError(Exception):
+    """wrk is missing, broke off, or printed what can't be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What wrk saw."""
+
+    requests: int  #: answered, with whatever status
+    per_second: float  #: of them
+    p50_ms: float  #: half of the answers took at most so long
+    p99_ms: float
+    failed: int  #: answers of 400 and more, requests without an answer in time, broken connections
+
+
+def find() -> str:
+    """Where wrk is. Raises WrkError with how to install it."""
+    found = shutil.which("wrk")
+    if found is None:
+        raise WrkError(NOT_INSTALLED)
+    return found
+
+
+def run(address: str, *, seconds: int, script: str | None = None, arguments: tuple[Path, ...] = ()) -> Answers:
+    """Send requests for so long, each connection the next one when the one before is answered. Raises WrkError."""
+    done = subprocess.run(
+        [
+            *(find(), "--threads", str(THREADS), "--connections", str(CONNECTIONS), "--duration", f"{seconds}s"),
+            *("--timeout", f"{TIMEOUT_SECONDS}s", "--latency"),
+            *(("--script", str(SCRIPTS / script)) if script else ()),
+            *(address, "--", *map(str, arguments)),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C is for us; we end it
+    )
+    if done.returncode:
+        raise WrkError(f"wrk ended with {done.returncode}: {done.stderr.strip()}")
+    return parse(done.stdout)
+
+
+def parse(text: str) -> Answers:
+    """What ``wrk --latency`` printed. Raises WrkError when a number is missing or the passes ran out."""
+    if "The passes ran out." in text:
+        raise WrkError("The passes ran out before the time was over: this number would be no measurement.")
+    errors = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
+    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
+    return Answers(
+        requests=int(_number(r"^ +(\d+) requests in ", text)),
+        per_second=float(_number(r"^Requests/sec: +([\d.]+) *$", text)),
+        p50_ms=_milliseconds("50", text),
+        p99_ms=_milliseconds("99", text),
+        failed=sum(int(count) for found in (errors, refused) if found for count in found.groups()),
+    )
+
+
+def _number(pattern: str, text: str) -> str:
+    found = re.search(pattern, text, re.MULTILINE)
+    if found is None:
+        raise WrkError(f"wrk printed nothing like {pattern!r}:\n{text}")
+    return found[1]
+
+
+def _milliseconds(percentile: str, text: str) -> float:
+    found = re.search(rf"^ +{percentile}% +([\d.]+)(us|ms|s|m) *$", text, re.MULTILINE)
+    if found is None:
+        raise WrkError(f"wrk printed no latency at {percentile}%:\n{text}")
+    return float(found[1]) * MILLISECONDS[found[2]]
