@@ -24,13 +24,13 @@ os.environ.setdefault("SECRET_KEY", secrets.token_urlsafe(48))  # the shops inhe
 django.setup()
 
 # Passes and the line read models, which exist once Django is set up.
-from loadtest import wrk  # noqa: E402
-from loadtest.bench_report import Facts, document, markdown, number, show, write  # noqa: E402
-from loadtest.bench_result import ROWS, Reading, summarise  # noqa: E402
-from loadtest.bench_round import SYSTEMS, Round  # noqa: E402
+from loadtest.benchmark import wrk  # noqa: E402
+from loadtest.benchmark.million import measure_million  # noqa: E402
+from loadtest.benchmark.report import Facts, document, markdown, number, show, write  # noqa: E402
+from loadtest.benchmark.result import ROWS, Reading, summarise  # noqa: E402
+from loadtest.benchmark.round import SYSTEMS, Round  # noqa: E402
+from loadtest.benchmark.stage import open_stage  # noqa: E402
 from loadtest.machine import hardware, versions  # noqa: E402
-from loadtest.million import measure_million  # noqa: E402
-from loadtest.stage import open_stage  # noqa: E402
 from seckill.embedded.shop import PROJECT  # noqa: E402
 
 ROUNDS_MIN = 3

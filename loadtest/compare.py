@@ -20,13 +20,13 @@ import psycopg
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from loadtest.ceiling import generator_per_second
-from loadtest.control import Sabotage
+from loadtest.comparison.ceiling import generator_per_second
+from loadtest.comparison.control import Sabotage
+from loadtest.comparison.report import table, write_report
+from loadtest.comparison.result import Comparison, Run
+from loadtest.comparison.rush import Rush
+from loadtest.comparison.scenarios import CONTROL, SCENARIOS, Scenario
 from loadtest.machine import hardware, versions
-from loadtest.report import table, write_report
-from loadtest.result import Comparison, Run
-from loadtest.rush import Rush
-from loadtest.scenarios import CONTROL, SCENARIOS, Scenario
 from loadtest.systems import LINE, SYSTEMS, System
 from seckill.embedded.postgres import Postgres
 from seckill.embedded.shop import PROJECT, Seed

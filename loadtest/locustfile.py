@@ -8,11 +8,11 @@ from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 from locust.runners import WorkerRunner
 
-from loadtest.buyer import Buyer
-from loadtest.connections import keep_connections
-from loadtest.crowd import Crowd
-from loadtest.shapes import Shape
-from loadtest.visitor import Visitor
+from loadtest.crowd.buyer import Buyer
+from loadtest.crowd.connections import keep_connections
+from loadtest.crowd.crowd import Crowd
+from loadtest.crowd.shapes import Shape
+from loadtest.crowd.visitor import Visitor
 
 __all__ = ["Buyer", "Shape", "Visitor"]
 

@@ -14,13 +14,14 @@ from unittest.mock import Mock
 import pytest
 from rich.console import Console
 
-from loadtest import bench, million, wrk
-from loadtest.bench_report import Facts, cost_rows, document, markdown, number, rows, show
-from loadtest.bench_result import ROWS, Reading, summarise
-from loadtest.bench_round import check_count, orders_per_second
-from loadtest.costs import Costs, Meters, costs, cpu_seconds
-from loadtest.million import Course, audit
-from loadtest.stage import MeasuredShop, write_passes
+from loadtest import bench
+from loadtest.benchmark import million, wrk
+from loadtest.benchmark.costs import Costs, Meters, costs, cpu_seconds
+from loadtest.benchmark.million import Course, audit
+from loadtest.benchmark.report import Facts, cost_rows, document, markdown, number, rows, show
+from loadtest.benchmark.result import ROWS, Reading, summarise
+from loadtest.benchmark.round import check_count, orders_per_second
+from loadtest.benchmark.stage import MeasuredShop, write_passes
 from loadtest.systems import LINE
 from seckill.embedded.shop import PROJECT
 from seckill.line.keys import sale_keys

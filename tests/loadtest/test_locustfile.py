@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from loadtest.purchase import Purchase, read_purchases
+from loadtest.crowd.purchase import Purchase, read_purchases
 from seckill.embedded.shop import PROJECT, Shop
 from tests.shop.conftest import OpenShop, open_shop
 

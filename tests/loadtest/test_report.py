@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from loadtest.charts import colours_of, draw, duration, rate
-from loadtest.report import table, title, verdict, violations, write_report
-from loadtest.result import Check, Comparison, Latency, Run
+from loadtest.comparison.charts import colours_of, draw, duration, rate
+from loadtest.comparison.report import table, title, verdict, violations, write_report
+from loadtest.comparison.result import Check, Comparison, Latency, Run
 
 HOLDS = Check("No more orders than units", "at most 100", "100", holds=True)
 OVERSOLD = Check("No more orders than units", "at most 100", "103", holds=False)
@@ -600,7 +600,8 @@ def test_figures_come_back_from_csv(tmp_path: Path) -> None:
 def test_a_report_needs_no_django_settings(tmp_path: Path) -> None:
     comparison_of(run_of("line", errors={"timeout": 1234})).write(tmp_path / "comparison.json")
     program = (
-        "from pathlib import Path; from loadtest.report import write_report; from loadtest.result import Comparison;"
+        "from pathlib import Path; from loadtest.comparison.report import write_report;"
+        " from loadtest.comparison.result import Comparison;"
         f" directory = Path({str(tmp_path)!r});"
         " write_report(Comparison.read(directory / 'comparison.json'), directory)"
     )

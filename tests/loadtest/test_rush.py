@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from loadtest import rush
-from loadtest.result import Comparison, Run
-from loadtest.rush import Rush
-from loadtest.scenarios import Scenario
+from loadtest.comparison import rush
+from loadtest.comparison.result import Comparison, Run
+from loadtest.comparison.rush import Rush
+from loadtest.comparison.scenarios import Scenario
 from loadtest.systems import LINE, NAIVE, SYNC, System
 from seckill.embedded.shop import PROJECT
 from tests.shop.conftest import seed

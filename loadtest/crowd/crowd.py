@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 from locust.env import Environment
 
-from loadtest.opening import Opening
-from loadtest.pass_book import PassBook
-from loadtest.purchase import PurchaseFile
-from loadtest.visit import VisitFile
+from loadtest.crowd.opening import Opening
+from loadtest.crowd.pass_book import PassBook
+from loadtest.crowd.purchase import PurchaseFile
+from loadtest.crowd.visit import VisitFile
 
 if TYPE_CHECKING:
     from argparse import Namespace

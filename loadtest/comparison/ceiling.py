@@ -28,8 +28,8 @@ def generator_per_second(directory: Path) -> float:
             await_that("the constant reply", lambda: _answers(address), 30)
             subprocess.run(
                 [
-                    *(sys.executable, "-m", "locust", "-f", "loadtest/caller.py", "--headless", "--only-summary"),
-                    *("--host", address, "--users", str(USERS), "--spawn-rate", str(USERS)),
+                    *(sys.executable, "-m", "locust", "-f", "loadtest/crowd/caller.py", "--headless"),
+                    *("--only-summary", "--host", address, "--users", str(USERS), "--spawn-rate", str(USERS)),
                     *("--run-time", str(SECONDS), "--csv", str(directory / "ceiling")),
                 ],
                 cwd=PROJECT, check=True, stdin=subprocess.DEVNULL, stdout=log, stderr=log,

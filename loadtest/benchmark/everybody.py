@@ -1,6 +1,6 @@
-"""``python -m loadtest.everybody PORT SALE PASSES``: every pass of a file buys once, over a hundred connections.
+"""``python -m loadtest.benchmark.everybody PORT SALE PASSES``: every pass of a file buys once.
 
-Unlike wrk it sends each pass exactly once and waits for every answer. It prints a `Tally` as JSON.
+Over a hundred connections, and unlike wrk each exactly once and with every answer awaited. Prints a `Tally` as JSON.
 """
 
 import asyncio

@@ -14,12 +14,12 @@ from pathlib import Path
 import psutil
 import redis
 
-from loadtest.audit import HOLDS_A_UNIT, ask_again, audit
-from loadtest.purchase import Purchase, read_purchases
-from loadtest.result import Latency, Run
-from loadtest.scenarios import Scenario
+from loadtest.comparison.audit import HOLDS_A_UNIT, ask_again, audit
+from loadtest.comparison.result import Latency, Run
+from loadtest.comparison.scenarios import Scenario
+from loadtest.crowd.purchase import Purchase, read_purchases
+from loadtest.crowd.visit import read_visits
 from loadtest.systems import SLOW_CALLS, System
-from loadtest.visit import read_visits
 from seckill.embedded.shop import PROJECT, Seed, Shop, await_that
 from seckill.line.keys import sale_keys
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from loadtest.bench_result import ROWS, Rounds, Summary
+from loadtest.benchmark.result import ROWS, Rounds, Summary
 
 NONE = "-"
 HEAD = ("", "per second", "slowest to fastest", "of the ceiling", "times naive", "p99", "CPU µs")

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import redis
 
-from loadtest.purchase import Purchase
-from loadtest.result import Check
+from loadtest.comparison.result import Check
+from loadtest.crowd.purchase import Purchase
 from loadtest.systems import System
 from seckill.embedded.shop import Shop
 from seckill.line.keys import sale_keys

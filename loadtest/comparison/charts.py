@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from loadtest.result import Latency, Run
+from loadtest.comparison.result import Latency, Run
 
 WIDTH = 4.0  #: inches; a phone shows it at about its size
 LEFT, RIGHT = 0.55, 3.86  #: inches from the left, where the axes begin and end

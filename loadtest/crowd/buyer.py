@@ -9,12 +9,12 @@ import gevent
 from locust import FastHttpUser, constant_throughput, task
 from locust.exception import StopUser
 
-from loadtest.purchase import Purchase
+from loadtest.crowd.purchase import Purchase
 
 if TYPE_CHECKING:
     from locust.contrib.fasthttp import ResponseContextManager
 
-    from loadtest.crowd import Crowd
+    from loadtest.crowd.crowd import Crowd
 
 #: Answers to a poll after which a buyer knows: there is an order, or no unit is left for now.
 DECIDED = ("confirmed", "waitlisted", "sold_out", "released")

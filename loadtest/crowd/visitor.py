@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 from locust import FastHttpUser, constant, task
 
 if TYPE_CHECKING:
-    from loadtest.crowd import Crowd
+    from loadtest.crowd.crowd import Crowd
 
 
 class Visitor(FastHttpUser):

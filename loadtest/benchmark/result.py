@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from loadtest.costs import Costs
+from loadtest.benchmark.costs import Costs
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,11 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from loadtest.bench_report import Facts, fact_lines, markdown_table, number, write
-from loadtest.costs import memory_bytes
+from loadtest.benchmark.costs import memory_bytes
+from loadtest.benchmark.report import Facts, fact_lines, markdown_table, number, write
+from loadtest.benchmark.stage import MeasuredShop, open_stage, write_passes
+from loadtest.comparison.result import Check
 from loadtest.machine import hardware, versions
-from loadtest.result import Check
-from loadtest.stage import MeasuredShop, open_stage, write_passes
 from loadtest.systems import LINE
 from seckill.embedded.shop import PROJECT
 from seckill.line.keys import sale_keys
@@ -93,7 +93,7 @@ def run(console: Console, shop: MeasuredShop, passes: Path, count: int) -> Cours
     write_passes(passes, sale=sale, count=count, shares=1)
     with passes.with_name("everybody.log").open("w") as log:
         crowd = subprocess.Popen(
-            [sys.executable, "-m", "loadtest.everybody", str(shop.shop.port), str(sale), f"{passes}.0"],
+            [sys.executable, "-m", "loadtest.benchmark.everybody", str(shop.shop.port), str(sale), f"{passes}.0"],
             cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True,
             start_new_session=True,
         )  # fmt: skip

@@ -48,7 +48,7 @@ class Run:
     """One system in one scenario. Times are seconds since the opening unless a name says otherwise."""
 
     system: str  #: name of a system (`loadtest.systems`)
-    scenario: str  #: name of a scenario (`loadtest.scenarios`)
+    scenario: str  #: name of a scenario (`loadtest.comparison.scenarios`)
     buyers: int  #: who clicked
     stock: int
     accepted: int  #: purchases answered with a promise (202) or an outcome (201, 409 sold out)

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from loadtest import wrk
-from loadtest.bench_result import Reading
-from loadtest.costs import Costs, costs
-from loadtest.stage import SETTLE_SECONDS_MAX, MeasuredShop, write_passes
+from loadtest.benchmark import wrk
+from loadtest.benchmark.costs import Costs, costs
+from loadtest.benchmark.result import Reading
+from loadtest.benchmark.stage import SETTLE_SECONDS_MAX, MeasuredShop, write_passes
 from loadtest.systems import LINE, NAIVE, SYNC, System
 from seckill.embedded.shop import WEB, await_that
 from seckill.line import verbs

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import redis
 
-from loadtest.costs import Meters, read_meters
+from loadtest.benchmark.costs import Meters, read_meters
 from loadtest.systems import System
 from seckill.embedded.postgres import Postgres
 from seckill.embedded.shop import Seed, Shop, await_that
@@ -28,7 +28,8 @@ class MeasuredShop:
     def __init__(self, system: System, seed: Seed, directory: Path, postgres: Postgres | None) -> None:
         directory.mkdir()
         self.system = system
-        self.shop = Shop(directory, seed, system.parts, {"LOG_LEVEL": "WARNING", **system.environment})
+        environment = {"LOG_LEVEL": "WARNING", **system.environment}
+        self.shop = Shop(directory, seed, system.parts, environment, system.valkey_flags)
         self.shop.environment.setdefault("CELERY_RESULT_BACKEND", self.shop.valkey.url(3))
         self.redis = redis.Redis.from_url(self.shop.valkey.url(0), decode_responses=True)
         self._broker = redis.Redis.from_url(self.shop.valkey.url(1))

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from django.template import Context, Engine
 
-from loadtest.charts import Chart, colours_of, draw, duration, rate
-from loadtest.result import BUSY, LATE, PERCENTILES, Comparison, Latency, Run
+from loadtest.comparison.charts import Chart, colours_of, draw, duration, rate
+from loadtest.comparison.result import BUSY, LATE, PERCENTILES, Comparison, Latency, Run
 
 ALIKE = 1.1  #: figures that differ by less than this factor are no difference
 LOST = 0.01  #: more buyers than this share without an outcome belong in the verdict

@@ -1,0 +1,1 @@
+"""The benchmark: ceilings and costs with wrk, and a million purchases."""
