@@ -58,7 +58,7 @@ NAIVE = System(
         "worker": (*_BASELINE_WORKER, "--concurrency", str(WEB_PROCESSES)),
     },
     slow_parts={"worker": (*_BASELINE_WORKER, *_WAITS)},
-    environment={"DATABASE_POOL_SIZE": str(THREADS), "DJANGO_SETTINGS_MODULE": "loadtest.baseline.settings"},
+    environment={"DATABASE_POOL_SIZE": str(SLOW_CALLS), "DJANGO_SETTINGS_MODULE": "loadtest.baseline.settings"},
     # As most people run it. Waiting for the disk at each of its nine commands a purchase would be no fair comparison,
     # but its 202 is only as durable as the last second.
     valkey_flags=("--appendfsync", "everysec"),

@@ -36,18 +36,21 @@ class Buyer(FastHttpUser):
         """On the ramp a purchase every second; else no pause between one purchase and the next."""
         return float(Buyer._pace(self)) if self.crowd.options.shape == "ramp" else 0.0
 
+    def on_start(self) -> None:
+        """Come to the shop: the banners, and the sale's page unless the browser has it already."""
+        if random.random() < self.crowd.options.browse:
+            self.client.get(f"/sales/{self.crowd.options.sale}/", name="sale page")
+        self.client.get("/api/banners/", name="banners")
+
     @task
     def shop(self) -> None:
-        """One purchase from the first look to the end."""
+        """One purchase from the wait for the opening to the end."""
         options = self.crowd.options
         if options.duration and self.crowd.opening.seconds_open() > options.duration:
             raise StopUser
         buyer_pass = self.crowd.passes.take() if self.crowd.passes.kept else self._ask_for_pass()
         if buyer_pass is None:
             raise StopUser  # everybody with a pass has bought
-        if random.random() < options.browse:
-            self.client.get(f"/sales/{options.sale}/", name="sale page")
-        self.client.get("/api/banners/", name="banners")
         self.crowd.opening.wait()
         gevent.sleep(random.uniform(0, options.within))
 

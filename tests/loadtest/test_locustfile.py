@@ -36,7 +36,8 @@ def test_buyers_without_passes_register_and_buy(open_shop: OpenShop, tmp_path: P
     printed = locust(shop, tmp_path, "--users", "5", "--spawn-rate", "5", "--pay", "1", "Buyer")
 
     purchases = read_purchases(tmp_path)
-    assert outcomes(purchases) == ["confirmed"] * 3 + ["waitlisted"] * 2
+    assert outcomes(purchases)[:3] == ["confirmed"] * 3
+    assert set(outcomes(purchases)[3:]) <= {"waitlisted", "sold_out"}  # for good once the third has paid
     assert sorted(purchase.place for purchase in purchases) == [1, 2, 3, 4, 5]
     assert [purchase.paid for purchase in purchases if purchase.outcome == "confirmed"] == [True] * 3
     assert shop.sql("SELECT count(*) FROM orders_order WHERE status = 'paid'") == [(3,)]
