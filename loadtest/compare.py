@@ -32,6 +32,7 @@ from seckill.embedded.postgres import Postgres
 from seckill.embedded.shop import PROJECT, Seed
 
 T = TypeVar("T")
+CHOICES = ("SYSTEMS", "SCENARIOS", "LEDGER", "NEGATIVE_CONTROL")
 LEDGERS = {"postgres": "PostgreSQL", "sqlite": "SQLite"}
 POSTGRES_SETTINGS = {"max_connections": "300", "shared_buffers": "256MB"}
 
@@ -115,9 +116,10 @@ def compare(
         finally:
             if postgres is not None:
                 postgres.stop()
+            _forget_data(directory)
     return Comparison(
         taken_at=taken_at,
-        command="make loadtest",
+        command=" ".join(["make loadtest", *(f"{name}={os.environ[name]}" for name in CHOICES if name in os.environ)]),
         hardware=hardware(),
         versions=versions(version),
         generator_per_second=ceiling,
@@ -129,6 +131,16 @@ def compare(
 
 def _tell(progress: Progress, bar: TaskID, title: str, text: str) -> None:
     progress.update(bar, description=f"{title}: {text}")
+
+
+def _forget_data(directory: Path) -> None:
+    """Keep what was measured and what was logged; the shops' files and the ledgers were made for this run only."""
+    for pattern in ("seed", "postgres*", "metrics", "*/var", "*/valkey/appendonlydir", "*/passes"):
+        for data in directory.glob(pattern):
+            if data.is_dir():
+                shutil.rmtree(data, ignore_errors=True)
+            else:
+                data.unlink()
 
 
 def _version(postgres: Postgres | None) -> str:
