@@ -21,9 +21,14 @@ PASSING_FAULTS = (OperationalError, redis.ConnectionError, redis.TimeoutError)
 
 @shared_task(autoretry_for=PASSING_FAULTS, retry_backoff=1, retry_backoff_max=8, retry_jitter=True, max_retries=4)
 def settle_orders(sale_id: int, upto: int) -> None:
-    """The doorbell: settle sale ``sale_id`` up to place ``upto``. Ringing twice, late or in disorder does no harm."""
+    """The doorbell: settle sale ``sale_id`` up to place ``upto`` at least. Twice, late or in disorder does no harm.
+
+    Whoever has joined since the bell was rung is settled with the others: workers that fall behind take larger groups,
+    and the bells for those people find nothing left to do.
+    """
+    line = get_line()
     try:
-        settle(get_line(), sale_id, upto)
+        settle(line, sale_id, max(upto, line.length(sale_id)))
     except SaleUnknownError:
         log.warning("sale_unknown", sale=sale_id)  # the sweeper rebuilds it, and rings again
 

@@ -43,14 +43,24 @@ def rung() -> list[list[int]]:
 
 def test_a_doorbell_that_is_heard_settles_the_sale(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=2)
-    join(line, sale, "ann", "ben", "cleo")
+    join(line, sale, "ann")
 
     settle_orders.run(sale.pk, 1)
     assert entries(sale) == [(1, "ann", "pending")]
+    join(line, sale, "ben", "cleo")
     settle_orders.run(sale.pk, 3)
     settle_orders.run(sale.pk, 2)  # late, and again
 
     assert entries(sale) == [(1, "ann", "pending"), (2, "ben", "pending")]
+
+
+def test_a_doorbell_that_is_heard_late_settles_those_who_came_after_it_too(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=5)
+    join(line, sale, "ann", "ben", "cleo")
+
+    settle_orders.run(sale.pk, 1)
+
+    assert entries(sale) == [(1, "ann", "pending"), (2, "ben", "pending"), (3, "cleo", "pending")]
 
 
 def test_a_doorbell_of_a_sale_redis_does_not_know_is_no_error(make_sale: MakeSale, line: Line) -> None:
