@@ -40,7 +40,7 @@ def gather(environment: Environment, **_: Any) -> None:  # noqa: ANN401 (Locust'
     keep_connections()
     Buyer.crowd = Visitor.crowd = Crowd(environment)
     for user in (Buyer, Visitor):  # an answer that comes late is a number; one given up too early is a number left out
-        user.network_timeout = user.connection_timeout = Buyer.crowd.options.patience
+        user.network_timeout = user.connection_timeout = 3 * Buyer.crowd.options.patience
 
 
 @events.test_start.add_listener

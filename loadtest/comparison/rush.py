@@ -25,8 +25,8 @@ from seckill.line.keys import sale_keys
 
 ARRIVE_SECONDS_MAX = 120
 LEAD_SECONDS = 4.0  #: from setting the opening to the opening: everybody has to hear of it
-PATIENCE_SECONDS = 60  #: then a buyer gives up
-RUSH_SECONDS_MAX = 2 * PATIENCE_SECONDS  #: by then a crowd is through, unless Locust itself is stuck
+PATIENCE_SECONDS = 45  #: then a buyer gives up
+RUSH_SECONDS_MAX = 5 * PATIENCE_SECONDS  #: by then a crowd is through, unless Locust itself is stuck
 SETTLE_SECONDS_MAX = 180
 SAMPLE_SECONDS = 0.25
 SPAWNED_PER_SECOND = 1000
