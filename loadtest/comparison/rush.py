@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import json
 import os
 import signal
 import subprocess
@@ -86,7 +87,7 @@ class Rush:
     def _gather(self) -> None:
         """Start Locust, and wait until everybody has arrived and waits for the opening."""
         scenario = self.scenario
-        users = scenario.buyers + (20 if scenario.visitors else 0)
+        users = scenario.buyers + scenario.visitors
         command = [
             *(sys.executable, "-m", "locust", "-f", "loadtest/locustfile.py", "--headless", "--only-summary"),
             *("--host", self.shop.address, "--users", str(users), "--spawn-rate", str(SPAWNED_PER_SECOND)),
@@ -96,7 +97,7 @@ class Rush:
             *("--duration", str(scenario.duration_seconds), *(["--sync"] if self.system.buys_inside else [])),
             *("--patience", str(PATIENCE_SECONDS)),
             *(["--processes", str(PROCESSES)] if PROCESSES > 1 else []),
-            *("Buyer", *(["Visitor"] if scenario.visitors else [])),
+            *self._users(),
         ]
         with (self._directory / "locust.log").open("wb") as log:
             self._crowd = subprocess.Popen(
@@ -111,6 +112,12 @@ class Rush:
             return waiting >= scenario.buyers
 
         await_that("everybody is here", all_here, ARRIVE_SECONDS_MAX)
+
+    def _users(self) -> list[str]:
+        if not self.scenario.visitors:
+            return ["Buyer"]
+        visitors = {"user_class_name": "Visitor", "fixed_count": self.scenario.visitors}
+        return ["Buyer", "Visitor", "--config-users", json.dumps(visitors)]
 
     def _set_opening(self) -> None:
         opens_at = datetime.now(UTC) + timedelta(seconds=LEAD_SECONDS)

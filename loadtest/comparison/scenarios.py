@@ -14,7 +14,7 @@ class Scenario:
     passes: int  #: how many may buy altogether
     within_seconds: float = 1.0  #: everybody clicks within so long
     work_seconds: float = 0.0  #: a slow call that each order needs
-    visitors: bool = False  #: whether others look at the shop meanwhile
+    visitors: int = 0  #: others, who look at the shop meanwhile
     browse: float = 0.0  #: share of buyers who open the page first; all ask for the banners
     pay: float = 1.0  #: share of winners who pay
     duration_seconds: float = 0.0  #: buyers are replaced for so long; 0 = everybody buys once
@@ -30,7 +30,7 @@ CLASSIC = Scenario(
     stock=100,
     passes=150,
     work_seconds=2.0,
-    visitors=True,
+    visitors=20,
     browse=1.0,
 )
 FLASH = Scenario(

@@ -10,11 +10,21 @@ import redis
 from celery_task import app as celery
 from seckill.embedded.ports import free_port
 from seckill.embedded.valkey import Valkey
+from seckill.gate import public_answers
 from tests import servers
+from tests.gate.clock import Clock
 from tests.gate.door import Door, open_door
 from tests.line.conftest import load_sale
 
 __all__ = ["load_sale"]
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The time that public answers go by."""
+    clock = Clock()
+    monkeypatch.setattr(public_answers, "monotonic", clock)
+    return clock
 
 
 @pytest_asyncio.fixture

@@ -2,40 +2,21 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
-from django.core.asgi import get_asgi_application
-from django.test import Client
-from pytest_django import Settings
 
-from celery_task.home_task import update_banner_list
-from seckill.gate import public_answers
 from seckill.gate.answer import Receive, Scope, Send
 from seckill.gate.metrics import PUBLIC_ANSWERS
 from seckill.gate.public_answers import PublicAnswers
-from seckill.gate.routes import Application
-from seckill.models import Banner, Sale
-from tests.conftest import MakeSale
+from tests.gate.clock import Clock
 from tests.gate.door import WAIT_SECONDS_MAX, eventually
+from tests.gate.visitor import CHINESE, Answered, Visitor, visit
+
+pytestmark = pytest.mark.usefixtures("clock")
 
 PUBLIC = {"Cache-Control": "public, max-age=60"}
 IMMUTABLE = {"Cache-Control": "max-age=315360000, public, immutable"}  # as WhiteNoise says it
-CHINESE = "zh-CN,zh;q=0.9"
-
-
-@dataclass
-class Answered:
-    """What a visitor received."""
-
-    status: int
-    headers: list[tuple[str, str]]
-    body: bytes
-
-    def __getitem__(self, name: str) -> str | None:
-        return dict(self.headers).get(name)
 
 
 class Shop:
@@ -65,69 +46,9 @@ class Shop:
         await send({"type": "http.response.body", "body": body[5:]})
 
 
-@dataclass
-class Clock:
-    """Stands still until it is moved."""
-
-    now: float = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@dataclass
-class Visitor:
-    """Asks an application as a web server does."""
-
-    application: Application
-    headers: dict[str, str] = field(default_factory=dict)
-
-    async def get(
-        self, path: str = "/", *, method: str = "GET", scheme: str = "http", query: bytes = b"", **more: str
-    ) -> Answered:
-        """One request; header names are written with underscores."""
-        headers = {"host": "127.0.0.1", **self.headers, **{name.replace("_", "-"): more[name] for name in more}}
-        raw = [(name.encode(), value.encode()) for name, value in headers.items() if value]
-        return await self.ask({"method": method, "scheme": scheme, "path": path, "query_string": query, "headers": raw})
-
-    async def ask(self, scope: Scope, send: Send | None = None, receive: Receive | None = None) -> Answered:
-        """One request, by its scope."""
-        sent: list[Mapping[str, Any]] = []
-
-        async def note(message: Mapping[str, Any]) -> None:
-            sent.append(message)
-            if send is not None:
-                await send(message)
-
-        body: list[Mapping[str, Any]] = [{"type": "http.request", "body": b"", "more_body": False}]
-
-        async def stay() -> Mapping[str, Any]:
-            return body.pop() if body else await asyncio.Event().wait()  # type: ignore[return-value]  # for ever
-
-        await self.application({"type": "http", **scope}, receive or stay, note)
-        start, *rest = sent
-        return Answered(
-            start["status"],
-            [(name.decode(), value.decode()) for name, value in start["headers"]],
-            b"".join(message["body"] for message in rest),
-        )
-
-
 def plain(path: str = "/", **more: object) -> Scope:
     """The scope of a request like any other."""
     return {"method": "GET", "scheme": "http", "path": path, "headers": [(b"host", b"127.0.0.1")], **more}
-
-
-def visit(shop: Application) -> Visitor:
-    """A visitor of the shop behind public answers."""
-    return Visitor(PublicAnswers(shop))
-
-
-@pytest.fixture(autouse=True)
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(public_answers, "monotonic", clock)
-    return clock
 
 
 async def crowd(count: int, ask: Callable[[], Awaitable[Answered]], shop: Shop) -> list[Answered]:
@@ -705,203 +626,3 @@ async def test_strangers_fill_no_memory(clock: Clock) -> None:
         await visitor.get(f"/invented/{number}")
 
     assert (len(application._answers), len(application._vary), len(application._asking)) == (256, 1024, 0)
-
-
-# --- with Django behind -----------------------------------------------------------------------------------------
-
-
-class CountedDjango:
-    """Django, and who was passed on to it."""
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-        self._django = get_asgi_application()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.asked.append(f"{scope['method']} {scope['path']}")
-        await self._django(scope, receive, send)
-
-
-@pytest.fixture
-def django(transactional_db: None) -> CountedDjango:  # noqa: ARG001 (it answers on threads of its own)
-    return CountedDjango()
-
-
-@pytest.fixture
-def visitor(django: CountedDjango) -> Visitor:
-    return visit(django)
-
-
-@pytest.fixture
-def sale(make_sale: MakeSale, transactional_db: None) -> Sale:  # noqa: ARG001 (as above)
-    sale = make_sale()
-    sale.product.image = "products/kettle.png"
-    sale.product.save()
-    return sale
-
-
-@pytest.fixture
-def kettles(transactional_db: None) -> Banner:  # noqa: ARG001 (as above)
-    return Banner.objects.create(title="Copper kettles", image="banners/kettles.png")
-
-
-@pytest.mark.usefixtures("kettles")
-async def test_the_banners_are_a_miss_once_and_then_hits(visitor: Visitor, django: CountedDjango, clock: Clock) -> None:
-    first = await visitor.get("/api/banners/")
-    shared = await visitor.get("/api/banners/")
-    clock.now += 0.2
-    again = await visitor.get("/api/banners/")
-
-    assert [(answer.status, answer["X-Cache"], answer["Age"]) for answer in (first, shared, again)] == [
-        (200, "miss", "0"), (200, "hit", "0"), (200, "hit", "0")
-    ]  # fmt: skip
-    assert first.body == shared.body == again.body
-    assert b"Copper kettles" in first.body
-    assert dict(first.headers) == dict(shared.headers) | {"X-Cache": "miss"}
-    assert len(django.asked) == 2
-
-
-async def test_a_changed_banner_is_shown_a_fifth_of_a_second_after_the_beat(
-    visitor: Visitor, kettles: Banner, clock: Clock
-) -> None:
-    await visitor.get("/api/banners/")
-    await asyncio.to_thread(_rename, kettles)
-
-    assert b"Copper kettles" in (await visitor.get("/api/banners/")).body
-    clock.now += 0.2
-    assert b"Brass kettles" in (await visitor.get("/api/banners/")).body
-
-
-def _rename(banner: Banner) -> None:
-    from django.db import connection  # noqa: PLC0415 (this thread's)
-
-    banner.title = "Brass kettles"
-    banner.save()
-    update_banner_list.run()
-    connection.close()
-
-
-@pytest.mark.usefixtures("kettles")
-async def test_of_fifty_who_want_the_banners_at_once_one_asks_django(visitor: Visitor, django: CountedDjango) -> None:
-    answers = await asyncio.gather(*(visitor.get("/api/banners/") for _ in range(50)))
-
-    assert django.asked == ["GET /api/banners/"]
-    assert [answer["X-Cache"] for answer in answers] == ["miss"] + ["hit"] * 49
-    assert len({answer.body for answer in answers}) == 1
-
-
-async def test_a_sale_page_is_shared_in_each_language(visitor: Visitor, django: CountedDjango, sale: Sale) -> None:
-    english, chinese = f"/sales/{sale.pk}/", f"/zh-hans/sales/{sale.pk}/"
-
-    for _ in range(3):
-        for wanted in ("en", CHINESE):
-            for cookie in ("", "sessionid=ann"):
-                visitor.headers = {"cookie": cookie, "accept-language": wanted}
-                assert b'<html lang="en"' in (await visitor.get(english)).body
-                assert b'<html lang="zh-hans"' in (await visitor.get(chinese)).body
-
-    # Django says of the English one that it varies on the language wanted.
-    assert sorted(django.asked) == [f"GET {english}"] * 2 + [f"GET {chinese}"]
-
-
-async def test_the_api_is_shared_in_each_language(visitor: Visitor, django: CountedDjango, sale: Sale) -> None:
-    languages = [
-        (await visitor.get(f"/api/sales/{sale.pk}/", accept_language=wanted))["Content-Language"]
-        for wanted in ("en", CHINESE, "en-GB", "zh")
-    ]
-
-    assert languages == ["en", "zh-hans", "en", "zh-hans"]
-    assert len(django.asked) == 2
-
-
-async def test_what_names_its_host_is_not_shared_between_hosts(
-    visitor: Visitor, django: CountedDjango, sale: Sale
-) -> None:
-    for host in ("127.0.0.1", "localhost:8000") * 2:
-        body = (await visitor.get(f"/api/sales/{sale.pk}/", host=host)).body
-        assert f'"http://{host}/media/products/kettle.png"'.encode() in body
-
-    assert len(django.asked) == 2
-    assert (await visitor.get(f"/api/sales/{sale.pk}/", host="elsewhere.example")).status == 400
-
-
-@pytest.mark.usefixtures("kettles")
-@pytest.mark.parametrize("address", ["/api/banners/", "/api/sales/", "/api/sales/{}/"])
-async def test_who_wants_other_json_does_not_decide_for_all(visitor: Visitor, sale: Sale, address: str) -> None:
-    address = address.format(sale.pk)
-
-    indented = await visitor.get(address, accept="application/json; indent=4")
-    html = await visitor.get(address, accept="text/html")
-    usual = await visitor.get(address, accept="application/json")
-
-    assert (b'    "id": ' in indented.body, html.status, b'"id":' in usual.body) == (True, 406, True)
-
-
-async def test_what_sets_a_cookie_or_is_no_ones_business_is_not_shared(visitor: Visitor, django: CountedDjango) -> None:
-    for path in ("/admin/login/", "/api/docs/", "/api/schema/", "/healthz", "/api/auth/me", "/sales/999/"):
-        for _ in range(2):
-            await visitor.get(path)
-
-    assert len(django.asked) == 12
-
-
-async def test_everybody_sees_their_own_name_and_orders(
-    visitor: Visitor, django: CountedDjango, ann_and_ben: list[str]
-) -> None:
-    async def name(cookie: str) -> bytes:
-        return (await visitor.get("/api/auth/me", cookie=f"sessionid={cookie}")).body
-
-    ann, ben = ann_and_ben
-    for _ in range(2):
-        assert await asyncio.gather(*(name(who) for who in (ann, ben, ann))) == [
-            b'{"username":"ann"}', b'{"username":"ben"}', b'{"username":"ann"}'
-        ]  # fmt: skip
-        assert (await visitor.get("/api/orders/", cookie=f"sessionid={ann}")).status == 200
-        assert (await visitor.get("/api/orders/")).status == 401
-        admin = await visitor.get("/admin/", cookie=f"sessionid={ben}")
-        assert (admin.status, (await visitor.get("/admin/")).status) == (200, 302)
-
-    assert len(django.asked) == 2 * 7
-
-
-@pytest.fixture
-def ann_and_ben(transactional_db: None) -> list[str]:  # noqa: ARG001 (as above)
-    """The sessions of a buyer and of an administrator."""
-    sessions = []
-    for username in ("ann", "ben"):
-        browser = Client()
-        browser.force_login(User.objects.create(username=username, is_staff=True, is_superuser=username == "ben"))
-        sessions.append(browser.cookies["sessionid"].value)
-    return sessions
-
-
-@pytest.fixture
-def _picture(settings: Settings) -> None:
-    settings.MEDIA_ROOT.mkdir()
-    (settings.MEDIA_ROOT / "kettle.png").write_bytes(b"\x89PNG not much of a kettle")
-
-
-@pytest.mark.usefixtures("_picture")
-async def test_who_has_the_picture_already_is_told_so(visitor: Visitor, django: CountedDjango) -> None:
-    first = await visitor.get("/media/kettle.png")
-    shared = await visitor.get("/media/kettle.png")
-
-    unchanged = await visitor.get("/media/kettle.png", if_modified_since=str(first["Last-Modified"]))
-
-    assert (first, len(django.asked)) == (shared, 2)
-    assert (unchanged.status, unchanged.body) == (304, b"")
-
-
-@pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume")  # WhiteNoise reads its files in a thread
-async def test_a_compressed_file_is_not_given_to_who_cannot_read_it(settings: Settings) -> None:
-    (settings.STATIC_ROOT / "kettle.js").write_bytes(b"boil()")
-    (settings.STATIC_ROOT / "kettle.js.gz").write_bytes(b"gz")
-    visitor = visit(django := CountedDjango())
-
-    answers = [
-        ((answer := await visitor.get("/static/kettle.js", accept_encoding=form)).body, answer["Content-Encoding"])
-        for form in ("gzip", "", "gzip", "")
-    ]
-
-    assert answers == [(b"gz", "gzip"), (b"boil()", None)] * 2
-    assert len(django.asked) == 2
