@@ -1,10 +1,13 @@
 """Order tasks: settle when the doorbell rings, and the sweeps that need no bell."""
 
+from typing import Any
+
 import redis
 import structlog
 from celery import shared_task
 from django.db import OperationalError
 
+from celery_task.celery import app
 from orders.expiry import expire_unpaid, release_units
 from orders.reconciliation import find_drift, rebuild_line
 from orders.settlement import settle
@@ -17,6 +20,15 @@ log = structlog.get_logger(__name__)
 
 # A server that is away is worth another try soon; after these the sweeper keeps ringing anyway.
 PASSING_FAULTS = (OperationalError, redis.ConnectionError, redis.TimeoutError)
+
+
+# Publishing may meet a connection that the broker has closed long ago: a second try finds out. Then it gives up.
+PUBLISH: dict[str, Any] = {
+    "retry": True,
+    "retry_policy": {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0},
+    "timeout": app.conf.broker_connection_timeout,
+    "confirm_timeout": app.conf.broker_connection_timeout,
+}
 
 
 @shared_task(autoretry_for=PASSING_FAULTS, retry_backoff=1, retry_backoff_max=8, retry_jitter=True, max_retries=4)
@@ -34,8 +46,11 @@ def settle_orders(sale_id: int, upto: int) -> None:
 
 
 def ring(sale_id: int, upto: int) -> None:
-    """Ask a worker to settle a sale up to a place. Raises kombu.exceptions.OperationalError if the broker is away."""
-    settle_orders.apply_async((sale_id, upto), retry=False)
+    """Ask a worker to settle a sale up to a place.
+
+    Raises kombu.exceptions.OperationalError or OSError when the broker is away or does not answer in time.
+    """
+    settle_orders.apply_async((sale_id, upto), **PUBLISH)
 
 
 @shared_task

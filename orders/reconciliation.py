@@ -59,8 +59,8 @@ def rebuild_line(line: Line, sale_id: int, *, broken_epoch: int | None) -> None:
     """Build a sale's line from the ledger, in a new epoch.
 
     ``broken_epoch`` is the epoch found wrong, None when Redis did not know the sale; if somebody else has rebuilt it
-    meanwhile, nothing happens. Buyers still in line keep their places. If the line itself is lost, nobody is admitted
-    or settled for ``REJOIN_SECONDS``, so that the holders of tickets come back in their old order first.
+    meanwhile, nothing happens. Buyers still in line keep their places. If the line or the end of it may be lost, nobody
+    is admitted or settled for ``REJOIN_SECONDS``, so that the holders of tickets come back in their old order first.
 
     The sale's row is locked meanwhile: no order is written between reading the ledger and opening the new epoch.
     """
@@ -69,8 +69,10 @@ def rebuild_line(line: Line, sale_id: int, *, broken_epoch: int | None) -> None:
         seen = line.run(verbs.snapshot(sale_id, lease_seconds=settings.CLAIM_LEASE_SECONDS))
         if seen is not None and seen.epoch != broken_epoch:
             return
+        server = line.run_id_to_watch()
+        lost = line.forget(sale_id) or (seen is None and server != "")
         # A line that was never loaded, or whose sale opens later, is empty because nobody has come yet.
-        line_lost = line.forget(sale_id) and sale.epoch > 0 and sale.opens_at <= timezone.now()
+        line_lost = lost and sale.epoch > 0 and sale.opens_at <= timezone.now()
         decided = 0  # every place up to it has an order
         for orders in _chunks(Order.objects.filter(sale=sale).order_by("place").iterator(), verbs.RESTORE_CHUNK):
             line.run(verbs.restore(sale_id, [(order.place, order.buyer, outcome_of(order)) for order in orders]))
@@ -86,6 +88,7 @@ def rebuild_line(line: Line, sale_id: int, *, broken_epoch: int | None) -> None:
                 pointer=decided,
                 rejoin_seconds=settings.REJOIN_SECONDS if line_lost and sale.ended_at is None else 0,
                 ended_ms=milliseconds(sale.ended_at) if sale.ended_at else 0,
+                server=server,
             )
         )
         if sale.ended_at:

@@ -110,7 +110,13 @@ else:
     DATABASES["default"]["CONN_MAX_AGE"] = 0
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True  # a server that was restarted costs nobody an error
     DATABASES["default"]["OPTIONS"] = {
-        "pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL_SIZE", default=10), "timeout": 5},
+        "pool": {
+            "min_size": 1,
+            "max_size": env.int("DATABASE_POOL_SIZE", default=10),
+            "timeout": 5,
+            # Left alone, the pool asks a server that is away less and less often, and finds it minutes after its return.
+            "reconnect_timeout": 2,
+        },
         "connect_timeout": 3,
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -134,7 +140,7 @@ CACHES = {
 
 # --- The line ---------------------------------------------------------------------------------------------------
 POLL_AFTER_SECONDS = 2  # how often a waiting browser asks
-REJOIN_SECONDS = 6  # after Redis lost the line, its crowd has three polls to come back in the old order
+REJOIN_SECONDS = 5  # after Redis lost the line, its crowd has two polls to come back in the old order
 ORDER_WORK_SECONDS = env.float("ORDER_WORK_SECONDS", default=0)  # load tests: a slow call that each order needs
 ORDER_WORK_AT_ONCE = env.int("ORDER_WORK_AT_ONCE", default=50)  # such calls that one process makes side by side
 CLAIM_LEASE_SECONDS = 5 + 2 * ORDER_WORK_SECONDS  # a worker silent for so long is dead; its claim goes to the next one

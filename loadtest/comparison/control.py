@@ -17,6 +17,12 @@ BEGIN UPDATE seckill_sale SET sold = 0 WHERE id = NEW.id; END
 """
 
 
+def switch_guard_off(shop: Shop) -> None:
+    """From here on the ledger counts nothing as sold."""
+    sqlite = shop.environment["DATABASE_URL"].startswith("sqlite")
+    shop.sql(_GUARD_OFF_SQLITE if sqlite else _GUARD_OFF_POSTGRES)
+
+
 class Sabotage:
     """Before the opening the ledger stops counting what is sold; in the middle of the sale Redis forgets everything."""
 
@@ -28,8 +34,7 @@ class Sabotage:
     def __call__(self, seconds: float) -> None:
         """Called again and again with the seconds since the opening."""
         if not self._guard_off:
-            sqlite = self._shop.environment["DATABASE_URL"].startswith("sqlite")
-            self._shop.sql(_GUARD_OFF_SQLITE if sqlite else _GUARD_OFF_POSTGRES)
+            switch_guard_off(self._shop)
             self._guard_off = True
         if seconds >= WIPE_AFTER_SECONDS and not self._wiped:
             with redis.Redis.from_url(self._shop.environment["REDIS_URL"]) as client:

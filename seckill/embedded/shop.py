@@ -51,6 +51,17 @@ def manage(environment: Mapping[str, str], *arguments: str) -> str:
     ).stdout  # fmt: skip
 
 
+def ask(database_url: str, statement: str) -> list[tuple[Any, ...]]:
+    """Run one SQL statement; the rows of a SELECT."""
+    if database_url.startswith("sqlite"):
+        path = database_url.removeprefix("sqlite:///")
+        with closing(sqlite3.connect(path, isolation_level=None, timeout=20)) as file:
+            return list(file.execute(statement))
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        cursor = connection.execute(statement.encode())
+        return cursor.fetchall() if cursor.description else []
+
+
 class Seed:
     """A shop's data before its first opening, made once and copied for each shop."""
 
@@ -121,13 +132,7 @@ class Shop:
 
     def sql(self, statement: str) -> list[tuple[Any, ...]]:
         """Speak to the ledger behind everybody's back; the rows of a SELECT."""
-        url = self.environment["DATABASE_URL"]
-        if url.startswith("sqlite"):
-            with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None, timeout=20)) as file:
-                return list(file.execute(statement))
-        with psycopg.connect(url, autocommit=True) as connection:
-            cursor = connection.execute(statement.encode())
-            return cursor.fetchall() if cursor.description else []
+        return ask(self.environment["DATABASE_URL"], statement)
 
     def open(self, *, stock: int) -> None:
         """Everything up; where beat runs, sale 1 is known to the line."""
@@ -143,9 +148,13 @@ class Shop:
         """Start one part."""
         with (self.directory / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
-                [sys.executable, *self.parts[name]], cwd=PROJECT, env=self.environment, stdin=subprocess.DEVNULL,
-                stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+                [sys.executable, *self.parts[name]], cwd=PROJECT, env=self.environment_of(name),
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
+
+    def environment_of(self, name: str) -> Mapping[str, str]:  # noqa: ARG002 (a shop to break tells each part another)
+        """The settings that a part is started with."""
+        return self.environment
 
     def end(self, name: str, sent: signal.Signals = signal.SIGTERM) -> None:
         """Send a signal to a part with all its children, and wait until it is gone."""

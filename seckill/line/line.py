@@ -30,7 +30,7 @@ CONNECTION_WAIT_SECONDS = 2
 
 
 def _source(script: str) -> str:
-    return (LUA_DIR / f"{script}.lua").read_text(encoding="utf-8")
+    return "".join((LUA_DIR / f"{part}.lua").read_text(encoding="utf-8") for part in ("known", script))
 
 
 class Line:
@@ -67,6 +67,22 @@ class Line:
         if not self.client.exists(keys.line):
             self.client.set(keys.lost, 1)
         return bool(self.client.exists(keys.lost))
+
+    def run_id_to_watch(self) -> str:
+        """The run id of the server, empty where its restart loses nothing that was answered.
+
+        That is a server of its own that writes each answer to the disk first. A replica that takes over has been told
+        later than the buyers were, and a hosted server may not say how it writes.
+        """
+        try:
+            writes = self.client.config_get("append*")
+        except redis.ResponseError:
+            writes = {}
+        copies = self.client.info("replication")
+        alone = copies["role"] == "master" and copies["connected_slaves"] == 0
+        if alone and (writes.get("appendonly"), writes.get("appendfsync")) == ("yes", "always"):
+            return ""
+        return str(self.client.info("server")["run_id"])
 
     def keep_for(self, sale_id: int, seconds: int) -> None:
         """Let Redis drop everything about a sale after so many seconds."""

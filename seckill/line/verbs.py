@@ -163,14 +163,22 @@ def restore(sale_id: int, orders: Iterable[tuple[int, str, Outcome]]) -> Verb[in
 
 
 def rebuild(
-    sale_id: int, config: SaleConfig, *, epoch: int, stock: int, pointer: int, rejoin_seconds: float, ended_ms: int
+    sale_id: int,
+    config: SaleConfig,
+    *,
+    epoch: int,
+    stock: int,
+    pointer: int,
+    rejoin_seconds: float,
+    ended_ms: int,
+    server: str,
 ) -> Verb[int]:
-    """Make the sale known in a new epoch; gives the epoch that holds now."""
+    """Make the sale known in a new epoch, to the server of this run id or ('') any; gives the epoch that holds now."""
     keys = sale_keys(sale_id)
     return Verb(
         "rebuild",
         [keys.meta, keys.stock, keys.pointer, keys.pending, keys.lost],
-        [epoch, stock, pointer, int(rejoin_seconds * 1000), *config.args(), ended_ms],
+        [epoch, stock, pointer, int(rejoin_seconds * 1000), *config.args(), ended_ms, server],
         _first,
     )
 

@@ -63,6 +63,7 @@ class SaleInLine:
         pointer: int = 0,
         rejoin_seconds: float = 0,
         ended_ms: int = 0,
+        server: str = "",
     ) -> int:
         return self.line.run(
             verbs.rebuild(
@@ -73,6 +74,7 @@ class SaleInLine:
                 pointer=pointer,
                 rejoin_seconds=rejoin_seconds,
                 ended_ms=ended_ms,
+                server=server,
             )
         )
 

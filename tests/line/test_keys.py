@@ -33,7 +33,7 @@ def test_two_sales_share_no_key() -> None:
         verbs.confirm(Claim("claim", 7, 1, [(1, "zoe")]), []),
         verbs.release(7, [("zoe", Released("expired"))]),
         verbs.restore(7, [(1, "zoe", Released("expired"))]),
-        verbs.rebuild(7, CONFIG, epoch=1, stock=3, pointer=0, rejoin_seconds=0, ended_ms=0),
+        verbs.rebuild(7, CONFIG, epoch=1, stock=3, pointer=0, rejoin_seconds=0, ended_ms=0, server=""),
         verbs.rejoin(7, "zoe", 1),
         verbs.configure(7, CONFIG),
         verbs.finish(7),

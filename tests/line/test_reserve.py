@@ -1,5 +1,7 @@
 """Reserve: workers claim the next places, as many as there are units for."""
 
+from typing import Any
+
 import pytest
 
 from seckill.line import verbs
@@ -264,7 +266,7 @@ def test_a_sale_below_zero_claims_nothing(load_sale: LoadSale) -> None:
 
 
 @pytest.mark.parametrize("halted", [{"ended_ms": 1_700_000_000_000}, {"rejoin_seconds": 60}])
-def test_an_ended_or_recovering_sale_settles_nobody_new(load_sale: LoadSale, halted: dict[str, int]) -> None:
+def test_an_ended_or_recovering_sale_settles_nobody_new(load_sale: LoadSale, halted: dict[str, Any]) -> None:
     sale = load_sale()
     sale.admit("olga")
     sale.line.forget(7)

@@ -121,7 +121,7 @@ def test_a_place_that_nobody_can_settle_is_an_honest_503(
     settings.CLAIM_LEASE_SECONDS = 0.1
     sale = make_sale(stock=2)
     line.client.flushall()
-    sweep(line)  # for the next six seconds the line waits for its crowd, and settles nobody
+    sweep(line)  # for the next five seconds the line waits for its crowd, and settles nobody
     line.run(verbs.rejoin(sale.pk, "ann", 1))
 
     answer = client.post(address(sale), headers=bearer(sale, "ann"))

@@ -11,9 +11,9 @@
   Twice with the same buyers: the same places.
 ]]
 local meta = redis.call('HMGET', KEYS[1],
-  'epoch', 'opens_ms', 'closes_ms', 'status', 'line_limit', 'ended_ms', 'rejoin_until_ms')
+  'epoch', 'opens_ms', 'closes_ms', 'status', 'line_limit', 'ended_ms', 'rejoin_until_ms', 'server')
 local stock = redis.call('GET', KEYS[4])
-if not meta[1] or not stock then return {} end
+if not is_known(meta[1], stock, meta[8]) then return {} end
 
 -- Redis' own clock decides the window: a gate whose clock is wrong can let nobody in early.
 local time = redis.call('TIME')

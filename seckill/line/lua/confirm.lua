@@ -12,9 +12,9 @@
 
   Twice with the same arguments: outcomes are written once, the second time moves no unit.
 ]]
-local epoch = redis.call('HGET', KEYS[1], 'epoch')
+local meta = redis.call('HMGET', KEYS[1], 'epoch', 'server')
 local stock = tonumber(redis.call('GET', KEYS[2]))
-if not epoch or not stock then return {} end
+if not is_known(meta[1], stock, meta[2]) then return {} end
 
 local units = 0
 local record = redis.call('HGET', KEYS[3], ARGV[1])
@@ -37,4 +37,4 @@ if #buyers > 0 then
 end
 if #entries > 0 then redis.call('HSET', KEYS[4], unpack(entries)) end
 if units ~= 0 then stock = redis.call('INCRBY', KEYS[2], units) end
-return {tonumber(epoch), stock}
+return {tonumber(meta[1]), stock}

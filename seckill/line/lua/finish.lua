@@ -8,9 +8,9 @@
 
   Twice: the same answer.
 ]]
-local meta = redis.call('HMGET', KEYS[1], 'epoch', 'ended_ms', 'rejoin_until_ms')
+local meta = redis.call('HMGET', KEYS[1], 'epoch', 'ended_ms', 'rejoin_until_ms', 'server')
 local stock = tonumber(redis.call('GET', KEYS[3]))
-if not meta[1] or not stock then return {} end
+if not is_known(meta[1], stock, meta[4]) then return {} end
 local epoch = tonumber(meta[1])
 if tonumber(meta[2]) > 0 then return {epoch, tonumber(meta[2])} end
 

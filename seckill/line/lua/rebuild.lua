@@ -5,6 +5,7 @@
   ARGV: 1 epoch  2 stock left  3 pointer  4 rejoin_ms (how long nobody is admitted or settled, so that a crowd whose
         line was lost comes back in its old order; 0 = no wait)
         5 stock total  6 opens_ms  7 closes_ms  8 status  9 line_limit  10 ended_ms (0 = not ended)
+        11 server: run id of the server that must not restart unnoticed, '' = it may (see known.lua)
 
   Result: {epoch of the sale}
 
@@ -23,5 +24,5 @@ redis.call('SET', KEYS[3], ARGV[3])
 redis.call('HSET', KEYS[1],
   'epoch', ARGV[1], 'stock_total', ARGV[5], 'opens_ms', ARGV[6], 'closes_ms', ARGV[7], 'status', ARGV[8],
   'line_limit', ARGV[9], 'ended_ms', ARGV[10], 'rejoin_until_ms', string.format('%d', rejoin_until_ms),
-  'sold_out_ms', tonumber(ARGV[2]) > 0 and '0' or string.format('%d', now_ms))
+  'server', ARGV[11], 'sold_out_ms', tonumber(ARGV[2]) > 0 and '0' or string.format('%d', now_ms))
 return {tonumber(ARGV[1])}

@@ -9,8 +9,8 @@
 
   Twice with the same arguments: the same place.
 ]]
-local meta = redis.call('HMGET', KEYS[1], 'epoch', 'ended_ms', 'line_limit')
-if not meta[1] then return {} end
+local meta = redis.call('HMGET', KEYS[1], 'epoch', 'ended_ms', 'line_limit', 'server')
+if not is_known(meta[1], true, meta[4]) then return {} end
 local epoch = tonumber(meta[1])
 local known = redis.call('HGET', KEYS[3], ARGV[1])
 if known then return {epoch, tonumber(known)} end

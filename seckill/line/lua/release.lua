@@ -9,9 +9,9 @@
   A buyer whose outcome is not known yet is still under a claim, which holds the unit and gives it back on confirm.
   Twice with the same arguments: the second time moves no unit.
 ]]
-local epoch = redis.call('HGET', KEYS[1], 'epoch')
+local meta = redis.call('HMGET', KEYS[1], 'epoch', 'server')
 local stock = tonumber(redis.call('GET', KEYS[2]))
-if not epoch or not stock then return {} end
+if not is_known(meta[1], stock, meta[2]) then return {} end
 
 local units = 0
 for index = 1, #ARGV, 2 do

@@ -13,9 +13,9 @@
 
   Twice with the same claim: the same places.
 ]]
-local meta = redis.call('HMGET', KEYS[1], 'epoch', 'ended_ms', 'rejoin_until_ms')
+local meta = redis.call('HMGET', KEYS[1], 'epoch', 'ended_ms', 'rejoin_until_ms', 'server')
 local stock = tonumber(redis.call('GET', KEYS[4]))
-if not meta[1] or not stock then return {} end
+if not is_known(meta[1], stock, meta[4]) then return {} end
 local epoch = tonumber(meta[1])
 local pointer = tonumber(redis.call('GET', KEYS[3]) or 0)
 local time = redis.call('TIME')

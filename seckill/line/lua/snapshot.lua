@@ -9,9 +9,9 @@
      rejoin_until_ms, length, pointer, units under a claim, claims older than the lease}
 ]]
 local meta = redis.call('HMGET', KEYS[1], 'epoch', 'stock_total', 'opens_ms', 'closes_ms', 'status', 'line_limit',
-  'ended_ms', 'sold_out_ms', 'rejoin_until_ms')
+  'ended_ms', 'sold_out_ms', 'rejoin_until_ms', 'server')
 local stock = tonumber(redis.call('GET', KEYS[3]))
-if not meta[1] or not stock then return {} end
+if not is_known(meta[1], stock, meta[10]) then return {} end
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 local claimed, stale = 0, 0

@@ -1,0 +1,101 @@
+"""A case: one sale, one crowd, one fault, and what has to hold afterwards."""
+
+import os
+import random
+import time
+from collections.abc import Callable
+from typing import Self
+
+from seckill.embedded.shop import await_that
+from tests.faults.crowd import POLL_SECONDS, Crowd
+from tests.faults.shop import FaultyShop
+
+BUYERS = 120
+STOCK = 40
+ARRIVE_SECONDS = 2.0
+RECOVERY_SECONDS_MAX = 10.0
+
+
+def new_seed() -> int:
+    """The seed of a case: SEED from the environment to replay one, else any."""
+    return int(os.environ.get("SEED") or random.SystemRandom().randrange(1_000_000))
+
+
+class Case:
+    """Opens a sale, lets a crowd come, waits until all is well again, and audits what was sold."""
+
+    def __init__(
+        self,
+        shop: FaultyShop,
+        *,
+        seed: int,
+        tell: Callable[[str], None],
+        buyers: int = BUYERS,
+        stock: int = STOCK,
+        within_seconds: float = ARRIVE_SECONDS,
+        poll_seconds: float = POLL_SECONDS,
+    ) -> None:
+        self.shop = shop
+        self.stock = stock
+        self.seed = seed
+        self.random = random.Random(seed)
+        self.sale = shop.new_sale(stock=stock)
+        self.buyers = shop.buyers(self.sale, buyers)
+        self.crowd = Crowd(
+            shop.address, self.sale, self.buyers, within_seconds=within_seconds, seed=seed, poll_seconds=poll_seconds
+        )
+        self._tell = tell
+        self.broken_at = 0.0  #: by the monotonic clock, seconds
+
+    def __enter__(self) -> Self:
+        self.crowd.__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.crowd.__exit__(*exception)
+
+    def await_accepted(self, count: int) -> None:
+        """Return when so many buyers hold a ticket."""
+        await_that(f"{count} buyers are accepted", lambda: len(self.crowd.accepted) >= count, seconds_max=30)
+
+    @staticmethod
+    def now() -> float:
+        """Seconds, by a clock that only goes forward."""
+        return time.monotonic()
+
+    def broken(self) -> None:
+        """From now on the time until recovery counts."""
+        self.broken_at = self.now()
+
+    def recovers(self, *, within_seconds: float = RECOVERY_SECONDS_MAX) -> None:
+        """Wait until all is well, within the time since the fault; then audit everything."""
+        sold = min(self.stock, len(self.buyers))
+        left = within_seconds - (self.now() - self.broken_at)
+        try:
+            await_that("all is well", lambda: self.shop.at_rest(self.sale, self.crowd, sold), seconds_max=left)
+        except TimeoutError:
+            self.audit()  # says what is wrong; if nothing is any more, it was too late
+            raise
+        self._tell(f"{self.now() - self.broken_at:.1f}")
+        self.audit()
+
+    def audit(self) -> None:
+        """The promises, one by one."""
+        sold = min(self.stock, len(self.buyers))
+        assert self.shop.books(self.sale) == {
+            "stock": self.stock, "sold": sold, "holding": sold, "left": self.stock - sold, "claims": 0,
+        }  # fmt: skip
+        orders = self.shop.orders(self.sale)
+        by_buyer = {buyer: place for place, buyer, _ in orders}
+        assert len(by_buyer) == len(orders) == sold  # one order for each buyer, and nobody twice
+        silent = [buyer.name for buyer in self.crowd.accepted if not buyer.outcome]
+        assert silent == [], f"accepted, and never told: {self.crowd.answers}"
+        assert len(self.crowd.accepted) == len(self.buyers), self.crowd.answers
+        assert {buyer.name for buyer in self.crowd.told("confirmed")} == by_buyer.keys()
+        self.audit_places(by_buyer)
+
+    def audit_places(self, by_buyer: dict[str, int]) -> None:
+        """First come, first served: nobody has two places, places are orders' places, and the first ones won."""
+        assert sorted(buyer.place for buyer in self.buyers) == list(range(1, len(self.buyers) + 1))
+        assert {buyer.name: buyer.place for buyer in self.crowd.told("confirmed")} == by_buyer
+        assert [buyer.place for buyer in self.crowd.told("confirmed")] == list(range(1, len(by_buyer) + 1))

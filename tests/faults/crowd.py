@@ -1,0 +1,109 @@
+"""A crowd that does not give up: everybody buys until accepted, and polls until told, as browsers do."""
+
+import asyncio
+import random
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import httpx
+
+POLL_SECONDS = 0.5
+OUTCOMES = {"confirmed", "waitlisted", "sold_out", "released"}
+
+
+@dataclass
+class Buyer:
+    """One buyer and what the shop said."""
+
+    name: str
+    token: str  #: the pass
+    place: int = 0  #: as told when accepted; 0 = not accepted yet
+    ticket: str = ""
+    told: dict[str, Any] = field(default_factory=dict)  #: the last answer to a poll
+
+    @property
+    def outcome(self) -> str:
+        """What the last poll said, if it is an outcome."""
+        status = self.told.get("status")
+        return status if status in OUTCOMES else ""
+
+
+class Crowd:
+    """Buyers who arrive at random moments. ``with Crowd(…):`` they come, and poll on until the block is left."""
+
+    def __init__(
+        self,
+        address: str,
+        sale: int,
+        buyers: Sequence[Buyer],
+        *,
+        within_seconds: float,
+        seed: int,
+        poll_seconds: float = POLL_SECONDS,
+    ) -> None:
+        self.buyers = list(buyers)
+        self.answers: Counter[str] = Counter()  #: "purchase 202", "poll 200", "poll ConnectError", …
+        self.accepted: list[Buyer] = []  #: in the order of the answers
+        self._address = address
+        self._sale = sale
+        self._within_seconds = within_seconds
+        self._poll_seconds = poll_seconds
+        self._random = random.Random(seed)
+        self._leave = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._come()), name="crowd")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._leave.set()
+        self._thread.join(timeout=60)
+        assert not self._thread.is_alive()
+
+    @property
+    def everybody_knows(self) -> bool:
+        """Whether everybody was accepted and told an outcome."""
+        return all(buyer.outcome for buyer in self.buyers)
+
+    def told(self, status: str) -> list[Buyer]:
+        """Who was told this last, by the place they were given first."""
+        return sorted((buyer for buyer in self.buyers if buyer.outcome == status), key=lambda buyer: buyer.place)
+
+    async def _come(self) -> None:
+        limits = httpx.Limits(max_connections=64, max_keepalive_connections=64, keepalive_expiry=1)
+        no_tls = httpx.create_ssl_context(verify=False)
+        async with httpx.AsyncClient(base_url=self._address, timeout=10, limits=limits, verify=no_tls) as client:
+            await asyncio.gather(*(self._buy_and_poll(client, buyer) for buyer in self.buyers))
+
+    async def _buy_and_poll(self, client: httpx.AsyncClient, buyer: Buyer) -> None:
+        await asyncio.sleep(self._random.uniform(0, self._within_seconds))
+        bearer = {"Authorization": f"Bearer {buyer.token}"}
+        while not self._leave.is_set() and not buyer.ticket:
+            answer = await self._ask("purchase", client.post(f"/api/sales/{self._sale}/purchase", headers=bearer))
+            if answer is not None and answer.status_code == httpx.codes.ACCEPTED:
+                document = answer.json()
+                buyer.place, buyer.ticket = document["place"], document["ticket"]
+                self.accepted.append(buyer)
+            else:
+                await asyncio.sleep(self._poll_seconds)
+        while not self._leave.is_set():
+            await asyncio.sleep(self._poll_seconds * self._random.uniform(0.8, 1.2))
+            answer = await self._ask("poll", client.get(f"/api/tickets/{buyer.ticket}"))
+            if answer is not None and answer.status_code == httpx.codes.OK:
+                buyer.told = answer.json()
+                buyer.ticket = buyer.told.get("ticket", buyer.ticket)
+            else:
+                buyer.told = {}
+
+    async def _ask(self, what: str, call: Any) -> httpx.Response | None:
+        try:
+            answer: httpx.Response = await call
+        except httpx.HTTPError as error:
+            self.answers[f"{what} {type(error).__name__}"] += 1
+            return None
+        self.answers[f"{what} {answer.status_code}"] += 1
+        return answer

@@ -1,0 +1,38 @@
+"""``python -m tests.faults.process MODULE ARGUMENTS``: a process of the shop with faults built in, for tests only.
+
+The product knows nothing of this: fail points are put around it from outside, as soon as Django is set up.
+``CLOCK_OFF_SECONDS`` sets the process' clock wrong.
+"""
+
+import os
+import runpy
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import django
+import time_machine
+
+from tests.faults.fail_points import install
+
+
+def main() -> None:
+    """Run the module named on the command line as ``python -m`` would."""
+    off = float(os.environ.get("CLOCK_OFF_SECONDS", "0"))
+    if off:
+        time_machine.travel(datetime.now(UTC) + timedelta(seconds=off), tick=True).start()
+    set_up = django.setup
+
+    def set_up_with_fail_points(*arguments: Any, **more: Any) -> None:
+        django.setup = set_up
+        set_up(*arguments, **more)
+        install(Path(os.environ["FAIL_POINTS"]))
+
+    django.setup = set_up_with_fail_points
+    sys.argv = sys.argv[1:]
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""Proxy: stands between a process and a server, and lets a test refuse, stall or cut what passes."""
+
+import asyncio
+import contextlib
+import threading
+from typing import Self
+
+BYTES_MAX = 65_536
+
+
+class Proxy:
+    """Forwards TCP connections to a server on this machine. Its switches may be thrown from any thread."""
+
+    def __init__(self, server_port: int) -> None:
+        self.server_port = server_port
+        self.port = 0  #: where to connect instead, once it runs
+        self.cuts = 0  #: how often `cut_at` has cut
+        self._cut_at: bytes | None = None
+        self._cut_before = False
+        self._refusing = False
+        self._flowing = asyncio.Event()
+        self._open: set[asyncio.StreamWriter] = set()
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="proxy", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._ready.wait(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+
+    # --- switches -------------------------------------------------------------------------------------------------
+
+    def refuse(self) -> None:
+        """End all connections, and every new one as it is made."""
+        self._refusing = True
+        self._loop.call_soon_threadsafe(self._cut_all)
+
+    def stall(self) -> None:
+        """Accept, and pass nothing on."""
+        self._loop.call_soon_threadsafe(self._flowing.clear)
+
+    def cut_at(self, words: bytes, *, before: bool) -> None:
+        """End all connections once, when somebody sends these bytes: before the server sees them, or right after."""
+        self._cut_before = before
+        self._cut_at = words
+
+    def mend(self) -> None:
+        """Pass everything on again."""
+        self._refusing = False
+        self._loop.call_soon_threadsafe(self._flowing.set)
+
+    # --- what passes ----------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._flowing.set()
+        listening = self._loop.run_until_complete(asyncio.start_server(self._connected, "127.0.0.1", 0))
+        self.port = listening.sockets[0].getsockname()[1]
+        self._ready.set()
+        self._loop.run_forever()
+        listening.close()
+        self._cut_all()
+        left = asyncio.all_tasks(self._loop)
+        for task in left:
+            task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        self._loop.close()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._refusing:
+            writer.transport.abort()
+            return
+        server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self.server_port)
+        both = {writer, server_writer}
+        self._open |= both
+        there = asyncio.create_task(self._pass_on(reader, server_writer, sent=True))
+        back = asyncio.create_task(self._pass_on(server_reader, writer, sent=False))
+        await asyncio.wait({there, back}, return_when=asyncio.FIRST_COMPLETED)
+        there.cancel()
+        back.cancel()
+        self._open -= both
+        for end in both:
+            end.close()
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, sent: bool) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(BYTES_MAX):
+                await self._flowing.wait()
+                cut = sent and self._cut_at is not None and self._cut_at in data
+                if cut:
+                    self._cut_at = None
+                    self.cuts += 1
+                if not (cut and self._cut_before):
+                    writer.write(data)
+                    await writer.drain()
+                if cut:
+                    await asyncio.sleep(0 if self._cut_before else 0.05)  # long enough for the server to do it
+                    self._cut_all()
+                    return
+
+    def _cut_all(self) -> None:
+        for writer in self._open:
+            writer.transport.abort()

@@ -1,0 +1,119 @@
+"""A RabbitMQ server of our own: one node, loopback only, its data in a directory of its own."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from seckill.embedded.ports import free_port
+
+PROGRAMS = ("/usr/lib/rabbitmq/bin", "/opt/rabbitmq/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
+START_SECONDS_MAX = 90
+APT_SECONDS_MAX = 600
+
+
+class NoRabbitError(Exception):
+    """There is none on this machine, and none could be installed; says why."""
+
+
+def find_programs() -> Path:
+    """The directory of its programs; as root on Debian it is installed first. Raises NoRabbitError."""
+    if found := _found():
+        return found
+    if os.geteuid() != 0 or not Path("/etc/debian_version").exists():
+        raise NoRabbitError("no rabbitmq-server on this machine; install one, for example: apt install rabbitmq-server")
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}  # RUNLEVEL: don't start it
+    for command in (
+        ["apt-get", "update"],
+        ["apt-get", "install", "--yes", "--no-install-recommends", "rabbitmq-server"],
+    ):
+        try:
+            done = subprocess.run(
+                command, env=environment, capture_output=True, text=True, check=False, timeout=APT_SECONDS_MAX
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise NoRabbitError(str(error)) from error
+        if done.returncode:
+            raise NoRabbitError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr[-500:]}")
+    if found := _found():
+        return found
+    raise NoRabbitError("apt installed rabbitmq-server, and it is not where it should be")
+
+
+def _found() -> Path | None:
+    for directory in PROGRAMS:
+        if (Path(directory) / "rabbitmq-server").exists():
+            return Path(directory)
+    on_path = shutil.which("rabbitmq-server")
+    return Path(on_path).resolve().parent if on_path else None
+
+
+class Rabbit:
+    """One server process and its data."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.port = free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+        self._programs = find_programs()
+        distribution = free_port()
+        self.environment = {
+            **os.environ,
+            "HOME": str(directory),  # for the cookie that its tools show
+            "RABBITMQ_NODENAME": f"faults-{self.port}@localhost",
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": str(self.port),
+            "RABBITMQ_DIST_PORT": str(distribution),
+            "RABBITMQ_MNESIA_BASE": str(directory / "data"),
+            "RABBITMQ_LOG_BASE": str(directory / "log"),
+            "RABBITMQ_CONFIG_FILE": str(directory / "rabbitmq"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(directory / "enabled_plugins"),
+            "RABBITMQ_PID_FILE": str(directory / "pid"),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "ERL_EPMD_PORT": str(free_port()),
+        }
+
+    @property
+    def url(self) -> str:
+        """Its address, for Celery."""
+        return f"amqp://guest:guest@127.0.0.1:{self.port}//"
+
+    def start(self) -> None:
+        """Start it and wait until it takes connections. Raises NoRabbitError with what it said."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        (self.directory / "enabled_plugins").write_text("[].\n")
+        (self.directory / "rabbitmq.conf").write_text("log.console = false\n")
+        with (self.directory / "output").open("ab") as output:
+            self.process = subprocess.Popen(
+                [self._programs / "rabbitmq-server"], env=self.environment, stdin=subprocess.DEVNULL,
+                stdout=output, stderr=subprocess.STDOUT, start_new_session=True, cwd=self.directory,
+            )  # fmt: skip
+        give_up_at = time.monotonic() + START_SECONDS_MAX
+        while self.control("await_startup", "--timeout", "60", check=False).returncode:
+            if self.process.poll() is not None or time.monotonic() > give_up_at:
+                raise NoRabbitError((self.directory / "output").read_text(errors="replace")[-2000:])
+            time.sleep(0.5)
+
+    def control(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """``rabbitmqctl`` with these arguments."""
+        return subprocess.run(
+            [self._programs / "rabbitmqctl", "--quiet", *arguments],
+            env=self.environment, check=check, capture_output=True, text=True, cwd=self.directory,
+        )  # fmt: skip
+
+    def kill(self) -> None:
+        """SIGKILL to all of it."""
+        if self.process is not None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait(timeout=20)
+        self.process = None
+
+    def stop(self) -> None:
+        """End it and its port mapper."""
+        self.kill()
+        mapper = shutil.which("epmd")
+        if mapper:
+            port = self.environment["ERL_EPMD_PORT"]
+            subprocess.run([mapper, "-port", port, "-kill"], check=False, capture_output=True)

@@ -1,0 +1,156 @@
+"""A shop whose parts can be stopped at fail points, killed, and told the wrong time."""
+
+import os
+import random
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psutil
+import redis
+
+from seckill.embedded.shop import BEAT, WEB, WORKER, Seed, Shop, ask, await_that
+from seckill.line.keys import sale_keys
+from seckill.line.passes import Pass
+from tests.faults.crowd import Buyer, Crowd
+from tests.faults.fail_points import FailPoints
+
+PARTS = {"web": WEB, "worker": WORKER, "beat": BEAT}
+HOLDS_A_UNIT = "status IN ('pending', 'paid')"
+DAY_MS = 86_400_000
+
+
+def with_faults(arguments: tuple[str, ...], directory: Path) -> tuple[str, ...]:
+    """The same part, started through `tests.faults.process`; DIRECTORY in an argument is the shop's."""
+    assert arguments[0] == "-m"
+    return (
+        "-m",
+        "tests.faults.process",
+        *(argument.replace("DIRECTORY", str(directory)) for argument in arguments[1:]),
+    )
+
+
+class FaultyShop(Shop):
+    """A shop to break."""
+
+    def __init__(
+        self,
+        directory: Path,
+        seed: Seed,
+        *,
+        environment: Mapping[str, str] | None = None,
+        valkey_flags: Sequence[str] = (),
+        parts: Mapping[str, tuple[str, ...]] = PARTS,
+        database_by: int = 0,
+        clocks_off: Mapping[str, float] | None = None,
+    ) -> None:
+        """``database_by``: the port by which the shop reaches its database; the tests look into it directly.
+
+        ``clocks_off``: by how many seconds the clock of a part is ahead.
+        """
+        self.clocks_off = clocks_off or {}
+        self.fail_points = FailPoints(directory / "fail-points")
+        super().__init__(
+            directory,
+            seed,
+            {name: with_faults(arguments, directory) for name, arguments in parts.items()},
+            {"LOG_LEVEL": "INFO", "FAIL_POINTS": str(self.fail_points.directory), **(environment or {})},
+            valkey_flags,
+        )
+        self.ledger_url = self.environment["DATABASE_URL"]
+        if database_by:
+            address = urlsplit(self.ledger_url)._replace(netloc=f"postgres@127.0.0.1:{database_by}")
+            self.environment["DATABASE_URL"] = address.geturl()
+
+    def sql(self, statement: str) -> list[tuple[Any, ...]]:
+        """Speak to the ledger itself."""
+        return ask(self.ledger_url, statement)
+
+    def environment_of(self, name: str) -> Mapping[str, str]:
+        """With the part's own idea of the time."""
+        return self.environment | {"CLOCK_OFF_SECONDS": str(self.clocks_off.get(name, 0))}
+
+    # --- sales ----------------------------------------------------------------------------------------------------
+
+    def new_sale(self, *, stock: int) -> int:
+        """An open sale that nobody has joined, known to the line; gives its number."""
+        like = "product_id, price, currency, opens_at, closes_at, status, pay_within_seconds, line_limit"
+        values = f"SELECT {like}, {stock:d}, 0, 0 FROM seckill_sale WHERE id = 1"
+        self.sql(f"INSERT INTO seckill_sale ({like}, stock, sold, epoch) {values}")
+        ((sale,),) = self.sql("SELECT max(id) FROM seckill_sale")
+        await_that("the line knows the sale", lambda: self.progress(sale).get("stock") == stock)
+        return int(sale)
+
+    def set_opening(self, sale: int, opens_at: float) -> None:
+        """Move the opening to a moment, in seconds since 1970, and return when the line knows."""
+        when = datetime.fromtimestamp(opens_at, UTC)
+        self.sql(f"UPDATE seckill_sale SET opens_at = '{when:%Y-%m-%d %H:%M:%S.%f}+00:00' WHERE id = {sale:d}")
+        await_that("the line knows the opening", lambda: self.progress(sale).get("state") == "scheduled")
+
+    def buyers(self, sale: int, count: int) -> list[Buyer]:
+        """So many buyers with passes."""
+        now_ms = int(time.time() * 1000)
+        return [
+            Buyer(name, Pass(sale, name, now_ms - DAY_MS, now_ms + DAY_MS).sign())
+            for name in (f"fan-{number}" for number in range(1, count + 1))
+        ]
+
+    # --- processes ------------------------------------------------------------------------------------------------
+
+    def children(self, name: str) -> list[int]:
+        """The process numbers of a part's children: gunicorn's workers, Celery's pool."""
+        return [child.pid for child in psutil.Process(self.processes[name].pid).children()]
+
+    def kill(self, victim: str, seed: int) -> None:
+        """SIGKILL: a "worker child", the whole "worker", a "gate process", or "beat"; no supervisor acts yet."""
+        if victim in self.processes:
+            self.end(victim, signal.SIGKILL)
+        else:
+            part = {"worker child": "worker", "gate process": "web"}[victim]
+            os.kill(random.Random(seed).choice(self.children(part)), signal.SIGKILL)
+
+    def supervise(self) -> None:
+        """Start again what is down, as an init system would."""
+        for name in self.parts:
+            process = self.processes.get(name)
+            if process is None or process.poll() is not None:
+                self.start(name)
+
+    # --- the audit ------------------------------------------------------------------------------------------------
+
+    def line(self) -> redis.Redis:
+        """A client of the server that holds the line."""
+        return redis.Redis.from_url(self.environment["REDIS_URL"], decode_responses=True)
+
+    def orders(self, sale: int) -> list[tuple[int, str, str]]:
+        """(place, buyer, status) of a sale's orders, by place, from the ledger itself."""
+        rows = self.sql(f"SELECT place, buyer, status FROM orders_order WHERE sale_id = {sale:d} ORDER BY place")
+        return [(place, buyer, status) for place, buyer, status in rows]
+
+    def books(self, sale: int) -> dict[str, Any]:
+        """What ledger and line say about a sale: equal numbers when all is well."""
+        ((stock, sold),) = self.sql(f"SELECT stock, sold FROM seckill_sale WHERE id = {sale:d}")
+        ((holding,),) = self.sql(f"SELECT count(*) FROM orders_order WHERE sale_id = {sale:d} AND {HOLDS_A_UNIT}")
+        keys = sale_keys(sale)
+        with self.line() as line:
+            left = line.get(keys.stock)
+            return {
+                "stock": stock,
+                "sold": sold,
+                "holding": holding,
+                "left": None if left is None else int(left),
+                "claims": line.hlen(keys.pending),
+            }
+
+    def at_rest(self, sale: int, crowd: Crowd, sold: int) -> bool:
+        """Whether everybody was told an outcome, so many units are sold, and nothing is under way."""
+        try:
+            books = self.books(sale)
+        except redis.RedisError:
+            return False
+        expected = {"stock": books["stock"], "sold": sold, "holding": sold, "left": books["stock"] - sold, "claims": 0}
+        return books == expected and crowd.everybody_knows

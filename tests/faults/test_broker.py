@@ -1,0 +1,49 @@
+"""The broker refuses or stalls: buying goes on, and nothing is half done."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from seckill.embedded.shop import await_that
+from seckill.embedded.valkey import Valkey
+from tests.faults.conftest import MakeCase, OpenShop
+from tests.faults.proxy import Proxy
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Valkey]:
+    """A broker apart from the line."""
+    running = Valkey(tmp_path / "broker")
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.mark.parametrize("how", ["refused", pytest.param("stalled", marks=pytest.mark.thorough)])
+def test_while_publishing(open_shop: OpenShop, make_case: MakeCase, broker: Valkey, how: str) -> None:
+    with Proxy(broker.port) as proxy:
+        shop = open_shop(environment={"CELERY_BROKER_URL": f"redis://127.0.0.1:{proxy.port}/1"})
+        case = make_case(shop)
+        if how == "refused":
+            proxy.refuse()
+        else:
+            proxy.stall()
+        slowest = 0.0
+        with httpx.Client(base_url=shop.address, timeout=10) as client:
+            for buyer in case.buyers[:20]:
+                bearer = {"Authorization": f"Bearer {buyer.token}"}
+                began = time.monotonic()
+                assert client.post(f"/api/sales/{case.sale}/purchase", headers=bearer).status_code == 202
+                slowest = max(slowest, time.monotonic() - began)
+        assert slowest < 2
+        with case:
+            case.await_accepted(len(case.buyers))
+            assert shop.orders(case.sale) == []
+            assert shop.books(case.sale)["claims"] == 0  # nothing is half done
+            await_that("publishing failed", lambda: "doorbell_not_rung" in shop.log("web"))
+            case.broken()
+            proxy.mend()
+            case.recovers(within_seconds=15)

@@ -1,0 +1,45 @@
+"""Clocks: one process' clock is a minute off; nobody buys early, and nothing expires early by more than that."""
+
+import time
+
+import pytest
+
+from seckill.embedded.shop import WORKER, await_that
+from tests.faults.conftest import MakeCase, OpenShop
+from tests.faults.shop import PARTS
+
+OFF_SECONDS = 60
+
+
+@pytest.mark.parametrize("off", [OFF_SECONDS, pytest.param(-OFF_SECONDS, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("part", ["web", "worker", pytest.param("beat", marks=pytest.mark.thorough)])
+def test_one_clock_is_off(open_shop: OpenShop, make_case: MakeCase, part: str, off: int) -> None:
+    shop = open_shop(clocks_off={part: off})
+    case = make_case(shop)
+    opens_at = time.time() + 5
+    shop.set_opening(case.sale, opens_at)
+    case.broken()
+    with case:
+        await_that("the first buyer", lambda: case.crowd.accepted)
+        assert time.time() >= opens_at
+        case.recovers(within_seconds=20)
+    for (pay_before,) in shop.sql(f"SELECT pay_before FROM orders_order WHERE sale_id = {case.sale}"):
+        assert abs(pay_before.timestamp() - (opens_at + 900)) < OFF_SECONDS + 20
+
+
+def test_a_worker_whose_clock_is_ahead_expires_early_by_that_much_at_most(
+    open_shop: OpenShop, make_case: MakeCase
+) -> None:
+    parts = {**PARTS, "fast worker": (*WORKER, "--hostname", "fast@%h")}
+    shop = open_shop(parts=parts, clocks_off={"fast worker": OFF_SECONDS})
+    shop.end("fast worker")
+    case = make_case(shop, buyers=10, stock=10, within_seconds=0.1)
+    shop.sql(f"UPDATE seckill_sale SET pay_within_seconds = {OFF_SECONDS + 8} WHERE id = {case.sale}")
+    case.broken()
+    with case:
+        case.recovers()
+        ((pay_before,),) = shop.sql(f"SELECT min(pay_before) FROM orders_order WHERE sale_id = {case.sale}")
+        shop.end("worker")
+        shop.start("fast worker")
+        await_that("it expires the first", lambda: "expired" in {status for _, _, status in shop.orders(case.sale)})
+        assert time.time() >= pay_before.timestamp() - OFF_SECONDS

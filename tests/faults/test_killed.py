@@ -1,0 +1,48 @@
+"""SIGKILL: whoever dies, wherever a purchase was at that moment, nothing is lost and nothing sold twice."""
+
+import os
+import signal
+
+import pytest
+
+from seckill.embedded.shop import await_that
+from tests.faults.conftest import MakeCase
+from tests.faults.fail_points import FailPoint
+from tests.faults.shop import FaultyShop
+
+VICTIMS = ("worker child", "worker", "gate process", "beat")
+IN_EVERY_TEST_RUN = {
+    ("gate process", FailPoint.ADMITTED),
+    ("worker", FailPoint.RESERVED),
+    ("worker child", FailPoint.INSERTED),
+    ("worker", FailPoint.COMMITTED),
+}
+
+
+@pytest.mark.parametrize(
+    ("victim", "point"),
+    [
+        pytest.param(
+            victim,
+            point,
+            marks=[] if (victim, point) in IN_EVERY_TEST_RUN else [pytest.mark.thorough],
+            id=f"{victim} {point}",
+        )
+        for victim in VICTIMS
+        for point in FailPoint
+    ],
+)
+def test_killed(shop: FaultyShop, make_case: MakeCase, victim: str, point: FailPoint) -> None:
+    case = make_case(shop)
+    shop.fail_points.arm(point)
+    with case:
+        await_that("somebody comes by", lambda: shop.fail_points.stopped(point))
+        case.broken()
+        stopped = shop.fail_points.stopped(point)
+        if stopped in {"worker child": shop.children("worker"), "gate process": shop.children("web")}.get(victim, []):
+            os.kill(stopped, signal.SIGKILL)
+        else:
+            shop.kill(victim, case.seed)
+        shop.fail_points.let_go(point)
+        shop.supervise()
+        case.recovers()

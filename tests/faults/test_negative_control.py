@@ -1,0 +1,21 @@
+"""Negative control: with the guards off the suite sees an oversell"""
+
+import pytest
+
+from loadtest.comparison.control import switch_guard_off
+from seckill.embedded.shop import await_that
+from tests.faults.conftest import MakeCase, OpenShop
+
+
+def test_an_oversell_is_seen(open_shop: OpenShop, make_case: MakeCase) -> None:
+    shop = open_shop()
+    case = make_case(shop, poll_seconds=2.0)
+    switch_guard_off(shop)
+    with case:
+        await_that("all is sold", lambda: len(shop.orders(case.sale)) == case.stock)
+        with shop.line() as line:
+            line.flushall()
+        await_that("more is sold than there is", lambda: len(shop.orders(case.sale)) > case.stock)
+        with pytest.raises(AssertionError):
+            case.audit()
+    assert shop.books(case.sale)["holding"] > case.stock

@@ -1,0 +1,65 @@
+"""RabbitMQ as the broker: killed, and out of memory"""
+
+import os
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from seckill.embedded.shop import await_that
+from tests.faults.conftest import MakeCase, OpenShop
+from tests.faults.rabbitmq import NoRabbitError, Rabbit
+
+
+@pytest.fixture(scope="module")
+def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rabbit]:
+    """A running server. Without one the cases are reported as not run; in CI that is a failure."""
+    try:
+        running = Rabbit(tmp_path_factory.mktemp("rabbitmq"))
+        running.start()
+    except NoRabbitError as error:
+        reason = f"NO RABBITMQ, SO THE SHOP WAS NOT TESTED ON IT: {error}"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    yield running
+    running.stop()
+
+
+def test_killed_and_restarted(open_shop: OpenShop, make_case: MakeCase, rabbit: Rabbit) -> None:
+    shop = open_shop(environment={"CELERY_BROKER_URL": rabbit.url})
+    case = make_case(shop, within_seconds=6.0)
+    with case:
+        case.await_accepted(20)
+        rabbit.kill()
+        accepted = len(case.crowd.accepted)
+        case.await_accepted(accepted + 20)  # purchases need no broker
+        rabbit.start()
+        case.broken()
+        case.recovers(within_seconds=15)
+    queues = dict(line.split("\t") for line in rabbit.control("list_queues", "name", "type").stdout.splitlines()[1:])
+    assert (queues["orders"], queues["home"]) == ("quorum", "quorum")
+
+
+@pytest.mark.thorough
+def test_memory_alarm(open_shop: OpenShop, make_case: MakeCase, rabbit: Rabbit) -> None:
+    shop = open_shop(environment={"CELERY_BROKER_URL": rabbit.url})
+    case = make_case(shop)
+    rabbit.control("set_vm_memory_high_watermark", "absolute", "1MB")
+    try:
+        await_that("the alarm", lambda: "memory" in rabbit.control("eval", "rabbit_alarm:get_alarms().").stdout)
+        slowest = 0.0
+        with httpx.Client(base_url=shop.address, timeout=10) as client:
+            for buyer in case.buyers[:20]:
+                began = time.monotonic()
+                bearer = {"Authorization": f"Bearer {buyer.token}"}
+                assert client.post(f"/api/sales/{case.sale}/purchase", headers=bearer).status_code == 202
+                slowest = max(slowest, time.monotonic() - began)
+        assert slowest < 2
+        await_that("publishing gives up", lambda: "doorbell_not_rung" in shop.log("web"))
+    finally:
+        rabbit.control("set_vm_memory_high_watermark", "0.6")
+    case.broken()
+    with case:
+        case.recovers(within_seconds=15)

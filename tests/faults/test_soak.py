@@ -1,0 +1,114 @@
+"""Soak: a quarter of an hour at half of the maximum rate (SOAK_MINUTES)"""
+
+import itertools
+import os
+import statistics
+import threading
+import time
+from collections import defaultdict
+from typing import Self
+
+import psutil
+import pytest
+
+from seckill.embedded.shop import await_that
+from seckill.line.passes import Pass
+from tests.faults.conftest import OpenShop
+from tests.faults.load import Load
+from tests.faults.shop import DAY_MS, FaultyShop
+
+MINUTES = float(os.environ.get("SOAK_MINUTES", "15"))
+MEASURE_SECONDS = 10
+SAMPLE_SECONDS = 5
+WARM_UP = 1 / 3  # of the samples: caches fill, pools open
+MIB = 2**20
+GROWTH_MIB_PER_HOUR_MAX = 40
+BYTES_PER_PURCHASE_MAX = 250
+UNITS = 10_000_000
+
+
+class Watch:
+    """Samples memory and connections of a running shop, on a thread of its own."""
+
+    def __init__(self, shop: FaultyShop) -> None:
+        self.seconds: list[float] = []
+        self.memory: dict[str, list[float]] = defaultdict(list)  #: MiB of each process' own, by name
+        self.connections: dict[str, list[int]] = defaultdict(list)  #: to each server
+        self._shop = shop
+        self._processes = {
+            f"{name} {number}": psutil.Process(pid)
+            for name in shop.parts
+            for number, pid in enumerate([shop.processes[name].pid, *shop.children(name)])
+        }
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="watch")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        began = time.monotonic()
+        with self._shop.line() as line:
+            while not self._over.wait(SAMPLE_SECONDS):
+                self.seconds.append(time.monotonic() - began)
+                for name, process in self._processes.items():
+                    self.memory[name].append(process.memory_full_info().uss / MIB)
+                    self.connections[f"{name} files"].append(process.num_fds())
+                self.connections["valkey"].append(int(line.info("clients")["connected_clients"]))
+                ((backends,),) = self._shop.sql(
+                    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                )
+                self.connections["postgres"].append(backends)
+
+    def growth_mib_per_hour(self) -> dict[str, float]:
+        """The slope of each process' memory once it is warm."""
+        warm = int(len(self.seconds) * WARM_UP)
+        return {
+            name: round(statistics.linear_regression(self.seconds[warm:], memory[warm:]).slope * 3600, 1)
+            for name, memory in self.memory.items()
+        }
+
+    def connections_from_to(self) -> dict[str, tuple[float, float]]:
+        """The median number of connections in the first and the last third of the warm time."""
+        warm = int(len(self.seconds) * WARM_UP)
+        third = max(1, (len(self.seconds) - warm) // 3)
+        return {
+            name: (statistics.median(counts[warm : warm + third]), statistics.median(counts[-third:]))
+            for name, counts in self.connections.items()
+        }
+
+
+@pytest.mark.thorough
+def test_memory_and_connections_stay_flat(open_shop: OpenShop, request: pytest.FixtureRequest) -> None:
+    shop = open_shop()
+    sale = shop.new_sale(stock=UNITS)
+    shop.sql(f"UPDATE seckill_sale SET line_limit = {UNITS} WHERE id = {sale}")
+    now_ms = int(time.time() * 1000)
+    tokens = (Pass(sale, f"fan-{n}", now_ms - DAY_MS, now_ms + DAY_MS).sign() for n in itertools.count())
+    load = Load(shop.port, sale, tokens)
+    maximum = load.run(MEASURE_SECONDS)
+    with shop.line() as line:
+        used_before, accepted_before = line.info("memory")["used_memory"], load.statuses[202]
+        with Watch(shop) as watch:
+            rate = load.run(MINUTES * 60, per_second=maximum / 2)
+        used = line.info("memory")["used_memory"] - used_before
+    accepted = load.statuses[202]
+    growth, connections = watch.growth_mib_per_hour(), watch.connections_from_to()
+    print(f"{maximum:.0f}/s at most; {rate:.0f}/s for {MINUTES:g} min: {load.statuses}")
+    print(f"MiB per hour: {growth}\nconnections, from and to: {connections}")
+    print({name: (round(memory[0], 1), round(memory[-1], 1)) for name, memory in watch.memory.items()})
+    request.node.user_properties.append(("case", f"{accepted:,} purchases in {MINUTES:g} min, {rate:.0f} a second"))
+
+    assert set(load.statuses) == {200, 202}
+    assert max(growth.values()) < GROWTH_MIB_PER_HOUR_MAX, growth
+    assert used / (accepted - accepted_before) < BYTES_PER_PURCHASE_MAX
+    assert [name for name, (first, last) in connections.items() if last > first + 2] == []
+    await_that("every order is written", lambda: shop.books(sale)["sold"] == accepted)
+    assert shop.books(sale) == {
+        "stock": UNITS, "sold": accepted, "holding": accepted, "left": UNITS - accepted, "claims": 0,
+    }  # fmt: skip

@@ -1,0 +1,126 @@
+"""A sale is known to the server that was told it, not to one that may have forgotten what it answered last."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from seckill.embedded.shop import await_that
+from seckill.embedded.valkey import Valkey
+from seckill.line import verbs
+from seckill.line.line import Line
+from seckill.line.verbs import Claim, SaleUnknownError, Verb
+from tests.line.sale_in_line import CANCELLED, SaleInLine, order
+
+RUN_ID = "0123456789abcdef0123456789abcdef01234567"
+
+
+def every_verb(sale: SaleInLine) -> list[Verb[Any]]:
+    """Each verb that asks whether the sale is known."""
+    return [
+        verbs.admit(sale.id, ["ben"]),
+        verbs.reserve(sale.id, "claim 2", upto=9, chunk=9, lease_seconds=60),
+        verbs.confirm(Claim("claim 1", sale.id, 1, [(1, "ann")]), [("ann", order("1"))]),
+        verbs.release(sale.id, [("ann", CANCELLED)]),
+        verbs.rejoin(sale.id, "ben", 2),
+        verbs.configure(sale.id, sale.config(stock=5)),
+        verbs.finish(sale.id),
+    ]
+
+
+def test_another_server_knows_nothing_and_changes_nothing(unknown_sale: SaleInLine) -> None:
+    sale = unknown_sale
+    sale.rebuild(sale.config(stock=3))
+    sale.admit("ann")
+    sale.line.client.hset(sale.keys.meta, "server", RUN_ID)
+    before = sale.contents()
+
+    for verb in every_verb(sale):
+        with pytest.raises(SaleUnknownError):
+            sale.line.run(verb)
+    assert sale.line.run(verbs.snapshot(sale.id, lease_seconds=60)) is None
+
+    assert sale.contents() == before
+
+
+@pytest.mark.parametrize("watched", [True, False], ids=["its own run id", "no run id"])
+def test_the_same_server_knows_and_so_does_any_where_nothing_can_be_lost(
+    unknown_sale: SaleInLine, watched: bool
+) -> None:
+    sale = unknown_sale
+    own = sale.line.client.info("server")["run_id"] if watched else ""
+    sale.rebuild(sale.config(stock=3), server=own)
+    assert sale.admit("ann") == [1]
+    for verb in every_verb(sale):
+        sale.line.run(verb)
+    assert sale.look().stock_total == 5
+
+
+def test_a_line_built_before_this_rule_is_built_again(unknown_sale: SaleInLine) -> None:
+    sale = unknown_sale
+    sale.rebuild(sale.config(stock=3))
+    sale.line.client.hdel(sale.keys.meta, "server")
+
+    with pytest.raises(SaleUnknownError):
+        sale.admit("ann")
+
+
+@contextmanager
+def running(directory: Path, *flags: str) -> Iterator[tuple[Valkey, Line]]:
+    """A server with these flags, and a line on it."""
+    valkey = Valkey(directory, flags=flags)
+    valkey.start()
+    try:
+        with redis.Redis.from_url(valkey.url(0), decode_responses=True) as client:
+            yield valkey, Line(client)
+    finally:
+        valkey.stop()
+
+
+@pytest.mark.parametrize(
+    ("flags", "watched"),
+    [
+        ((), False),
+        (("--appendfsync", "everysec"), True),
+        (("--appendonly", "no"), True),
+        (("--rename-command", "CONFIG", ""), True),  # as hosted servers do
+    ],
+    ids=["always", "everysec", "no file", "a server that does not say"],
+)
+def test_a_server_is_watched_unless_it_writes_before_it_answers(
+    tmp_path: Path, flags: tuple[str, ...], watched: bool
+) -> None:
+    with running(tmp_path / "valkey", *flags) as (_, line):
+        assert line.run_id_to_watch() == (line.client.info("server")["run_id"] if watched else "")
+
+
+def test_a_server_with_a_replica_is_watched_and_so_is_the_replica(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        first, first_line = stack.enter_context(running(tmp_path / "first"))
+        replica = ("--replicaof", f"127.0.0.1 {first.port}")
+        _, second_line = stack.enter_context(running(tmp_path / "second", *replica))
+        await_that("the replica follows", lambda: first_line.client.info("replication")["connected_slaves"] == 1)
+
+        assert first_line.run_id_to_watch() == first_line.client.info("server")["run_id"]
+        assert second_line.run_id_to_watch() == second_line.client.info("server")["run_id"]
+
+
+@pytest.mark.parametrize("flags", [(), ("--appendfsync", "everysec")], ids=["always", "everysec"])
+def test_after_a_restart(tmp_path: Path, flags: tuple[str, ...]) -> None:
+    with running(tmp_path / "valkey", *flags) as (valkey, line):
+        sale = SaleInLine(line, 7)
+        sale.rebuild(sale.config(stock=3), server=line.run_id_to_watch())
+        assert sale.admit("ann") == [1]
+
+        valkey.stop(signal.SIGTERM)
+        valkey.start()
+
+        if flags:
+            with pytest.raises(SaleUnknownError):
+                sale.admit("ben")
+        else:
+            assert sale.admit("ben", "ann") == [2, 1]
