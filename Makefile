@@ -4,7 +4,7 @@ PORT ?= 8000
 DEMO_STOCK ?= 100
 BIN := .venv/bin
 
-.PHONY: demo test loadtest bench lint format env clean help
+.PHONY: demo test faults loadtest bench lint format env clean help
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -17,6 +17,9 @@ test: .venv/development ## run every test, on real servers
 	@DATABASE_URL=sqlite:///ledger.sqlite3 $(BIN)/python -m pytest -q tests/orders
 	@echo "Everything on PostgreSQL …"
 	@$(BIN)/python -m pytest
+
+faults: .venv/development ## kill, pause, wipe and restart every part, about 35 minutes, into docs/faults.md: SOAK_MINUTES=15 SEED=…
+	@FAULTS_TABLE=docs/faults.md exec $(BIN)/python -m pytest -m "" -p tests.faults.report -q tests/faults tests/simulation tests/orders/test_at_once.py
 
 loadtest: .venv/loadtest ## compare sync, naive and line, about 8 minutes: SCENARIOS=A,B,C SYSTEMS=sync,naive,line LEDGER=postgres
 	@exec $(BIN)/python -m loadtest.compare

@@ -6,6 +6,7 @@ import threading
 from typing import Self
 
 BYTES_MAX = 65_536
+SERVER_SECONDS = 0.05  #: so long a server may do what it was told before its end is cut too
 
 
 class Proxy:
@@ -16,6 +17,7 @@ class Proxy:
         self.port = 0  #: where to connect instead, once it runs
         self.cuts = 0  #: how often `cut_at` has cut
         self._cut_at: bytes | None = None
+        self._cut_after = b""
         self._cut_before = False
         self._refusing = False
         self._flowing = asyncio.Event()
@@ -44,8 +46,12 @@ class Proxy:
         """Accept, and pass nothing on."""
         self._loop.call_soon_threadsafe(self._flowing.clear)
 
-    def cut_at(self, words: bytes, *, before: bool) -> None:
-        """End all connections once, when somebody sends these bytes: before the server sees them, or right after."""
+    def cut_at(self, words: bytes, *, after: bytes, before: bool) -> None:
+        """End all connections once, when one on which ``after`` was sent sends these bytes.
+
+        ``before``: the server does not see them any more; else it does, and its answer is lost.
+        """
+        self._cut_after = after
         self._cut_before = before
         self._cut_at = words
 
@@ -78,8 +84,8 @@ class Proxy:
         server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self.server_port)
         both = {writer, server_writer}
         self._open |= both
-        there = asyncio.create_task(self._pass_on(reader, server_writer, sent=True))
-        back = asyncio.create_task(self._pass_on(server_reader, writer, sent=False))
+        there = asyncio.create_task(self._pass_on(reader, server_writer, sender=writer))
+        back = asyncio.create_task(self._pass_on(server_reader, writer, sender=None))
         await asyncio.wait({there, back}, return_when=asyncio.FIRST_COMPLETED)
         there.cancel()
         back.cancel()
@@ -87,21 +93,29 @@ class Proxy:
         for end in both:
             end.close()
 
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, sent: bool) -> None:
+    async def _pass_on(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, sender: asyncio.StreamWriter | None
+    ) -> None:
+        """One direction; ``sender`` is the client's end where it is the client who sends."""
+        marked = False
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(BYTES_MAX):
                 await self._flowing.wait()
-                cut = sent and self._cut_at is not None and self._cut_at in data
-                if cut:
+                marked = marked or (self._cut_after != b"" and self._cut_after in data)
+                cut = marked and self._cut_at is not None and self._cut_at in data
+                if cut and sender is not None:
                     self._cut_at = None
-                    self.cuts += 1
+                    sender.transport.abort()
                 if not (cut and self._cut_before):
                     writer.write(data)
                     await writer.drain()
                 if cut:
-                    await asyncio.sleep(0 if self._cut_before else 0.05)  # long enough for the server to do it
-                    self._cut_all()
+                    self._loop.call_later(SERVER_SECONDS, self._cut)
                     return
+
+    def _cut(self) -> None:
+        self._cut_all()
+        self.cuts += 1
 
     def _cut_all(self) -> None:
         for writer in self._open:

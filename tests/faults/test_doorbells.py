@@ -29,7 +29,10 @@ def bells_on_the_way(broker: redis.Redis) -> Bells:
     return list(reversed(taken))
 
 
-@pytest.mark.parametrize("how", [*DELIVERED, "late"])
+@pytest.mark.parametrize(
+    "how",
+    ["lost", "ten times", "late", *(pytest.param(how, marks=pytest.mark.thorough) for how in ("twice", "in reverse"))],
+)
 def test_delivered(shop: FaultyShop, make_case: MakeCase, how: str) -> None:
     case = make_case(shop)
     with redis.Redis.from_url(shop.environment["CELERY_BROKER_URL"]) as broker:

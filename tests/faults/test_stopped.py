@@ -17,7 +17,13 @@ def stop(shop: FaultyShop, name: str, sent: signal.Signals) -> None:
     process.wait(timeout=60)
 
 
-@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGQUIT], ids=["SIGTERM", "SIGQUIT"])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(signal.SIGTERM, id="SIGTERM"),
+        pytest.param(signal.SIGQUIT, id="SIGQUIT", marks=pytest.mark.thorough),
+    ],
+)
 def test_a_busy_worker_is_told_to_stop(shop: FaultyShop, make_case: MakeCase, sent: signal.Signals) -> None:
     case = make_case(shop)
     with case:
