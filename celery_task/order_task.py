@@ -9,7 +9,8 @@ from django.db import OperationalError
 
 from celery_task.celery import app
 from orders.expiry import expire_unpaid, release_units
-from orders.reconciliation import find_drift, rebuild_line
+from orders.models import Audit
+from orders.reconciliation import reconcile
 from orders.settlement import settle
 from orders.sweep import sweep
 from seckill.line.line import get_line
@@ -74,10 +75,4 @@ def reconcile_sales() -> None:
     """Every half minute: where the line and the ledger disagree, the ledger wins."""
     line = get_line()
     for sale_id in Sale.objects.filter(ended_at__isnull=True).values_list("pk", flat=True):
-        try:
-            drift = find_drift(line, sale_id)
-        except SaleUnknownError:
-            continue  # the sweeper loads it
-        if drift:
-            log.error("drift", drift=drift)
-            rebuild_line(line, sale_id, broken_epoch=drift.epoch)
+        reconcile(line, sale_id, by=Audit.By.BEAT)

@@ -1,7 +1,6 @@
 """Reconciliation: compare the line in Redis with the ledger, and rebuild it where they differ. The ledger is right."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
@@ -10,10 +9,10 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from orders.models import Order, on_their_way
+from orders.audit import audit
+from orders.models import Audit, Order, on_their_way
 from orders.outcomes import outcome_of
 from seckill.line import verbs
-from seckill.line.keys import sale_keys
 from seckill.line.line import Line
 from seckill.models import Sale
 from seckill.moment import milliseconds
@@ -22,18 +21,6 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 KEEP_ENDED_SECONDS = 7 * 86_400  # how long the tickets of an ended sale still answer
-
-
-@dataclass(frozen=True, slots=True)
-class Drift:
-    """A line at rest that does not add up with the ledger."""
-
-    sale_id: int
-    epoch: int
-    stock_in_line: int  #: units left, by Redis
-    stock_in_ledger: int  #: units left, by the ledger: stock - sold - units on their way back
-    outcomes_in_line: int
-    orders_in_ledger: int
 
 
 def config_of(sale: Sale) -> verbs.SaleConfig:
@@ -99,31 +86,18 @@ def rebuild_line(line: Line, sale_id: int, *, broken_epoch: int | None) -> None:
     log.warning("line_rebuilt", sale=sale_id, epoch=epoch, line_lost=line_lost, stock=sale.stock - sale.sold)
 
 
-def find_drift(line: Line, sale_id: int) -> Drift | None:
-    """Compare a sale's line with the ledger; None when they agree, or while places are being settled.
+def reconcile(line: Line, sale_id: int, *, by: Audit.By) -> Audit:
+    """Audit a sale, and rebuild its line if that differs from the ledger or Redis does not know the sale.
 
-    Raises SaleUnknownError.
+    A ledger that contradicts itself is left alone: somebody has to find out first what was sold. Raises
+    redis.RedisError.
     """
-    with transaction.atomic():
-        sale = Sale.objects.select_for_update().get(pk=sale_id)  # holds settlement and releases still while we count
-        snapshot = line.run(verbs.snapshot(sale_id, lease_seconds=settings.CLAIM_LEASE_SECONDS))
-        if snapshot is None:
-            raise verbs.SaleUnknownError(sale_id)
-        if snapshot.claimed:
-            return None
-        orders = Order.objects.filter(sale=sale)
-        coming_back = on_their_way().filter(sale=sale).count()
-        drift = Drift(
-            sale_id=sale_id,
-            epoch=snapshot.epoch,
-            stock_in_line=snapshot.stock,
-            stock_in_ledger=sale.stock - sale.sold - coming_back,
-            outcomes_in_line=line.client.hlen(sale_keys(sale_id).outcomes),
-            orders_in_ledger=orders.count(),
-        )
-    if (drift.stock_in_line, drift.outcomes_in_line) == (drift.stock_in_ledger, drift.orders_in_ledger):
-        return None
-    return drift
+    found = audit(line, sale_id, by=by)
+    if found.result in {Audit.Result.DRIFT, Audit.Result.UNKNOWN}:
+        rebuild_line(line, sale_id, broken_epoch=found.epoch)
+        found.repaired = True
+        found.save(update_fields=["repaired"])
+    return found
 
 
 def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:

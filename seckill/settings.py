@@ -114,7 +114,7 @@ else:
             "min_size": 1,
             "max_size": env.int("DATABASE_POOL_SIZE", default=10),
             "timeout": 5,
-            # Left alone, the pool asks a server that is away less and less often, and finds it minutes after its return.
+            # Left alone, the pool asks a server that is away less and less often, and finds it late when it is back.
             "reconnect_timeout": 2,
         },
         "connect_timeout": 3,

@@ -10,10 +10,12 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.formats import date_format
 from django.utils.functional import Promise
+from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
@@ -22,10 +24,13 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.views import ChangeList
 
+from orders.audit import audit
+from orders.models import Audit
 from orders.reconciliation import publish_sale
 from seckill.line.line import get_line
 from seckill.line.state import State
 from seckill.models import Sale
+from seckill.web.last_audit import LastAudit
 from seckill.web.live_sale import REACH_LABELS, STATE_LABELS, LiveSale, Reach, look_at
 
 if TYPE_CHECKING:
@@ -76,8 +81,8 @@ class SaleAdmin(ModelAdmin):
     list_display = (
         "name",
         "state",
+        "last_audit",
         "opens_at",
-        "closes_at",
         "stock",
         "remaining",
         "reserved",
@@ -98,8 +103,8 @@ class SaleAdmin(ModelAdmin):
         (_("Window"), {"fields": ("opens_at", "closes_at")}),
         (_("Limits"), {"fields": (("pay_within_seconds", "line_limit"),)}),
     )
-    actions = ("open_sales", "pause_sales", "close_sales")
-    change_form_outer_before_template = "admin/seckill/sale/live.html"
+    actions = ("open_sales", "pause_sales", "close_sales", "audit_sales")
+    change_form_outer_before_template = "admin/seckill/sale/panels.html"
 
     class Media:
         js = ("admin/sale_live.js",)
@@ -107,9 +112,9 @@ class SaleAdmin(ModelAdmin):
     # --- What is shown
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Sale]:
-        """With the product, which names the sale."""
+        """With the product, which names the sale, and the last audit."""
         sales: QuerySet[Sale] = super().get_queryset(request)
-        return sales.select_related("product")
+        return sales.select_related("product", "audit")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:  # noqa: ARG002, ANN401 (Django's signature)
         """The list that looks at lines."""
@@ -128,6 +133,12 @@ class SaleAdmin(ModelAdmin):
             return live.reach.value, REACH_LABELS[live.reach]
         state = live.snapshot.state()
         return state.value, STATE_LABELS[state]
+
+    @admin.display(description=_("audit"))
+    def last_audit(self, sale: Sale) -> SafeString | None:
+        """Its result, and when it was."""
+        last = LastAudit.of(sale)
+        return render_to_string("admin/seckill/sale/audit_cell.html", {"last_audit": last}) if last else None
 
     @admin.display(description=_("remaining"))
     def remaining(self, sale: Sale) -> int | Promise:
@@ -181,7 +192,7 @@ class SaleAdmin(ModelAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """The change page with the live panel; on POST the sale's row is locked before anything is read from it.
+        """The change page with its panels; on POST the sale's row is locked before anything is read from it.
 
         Settlement adds to ``sold`` under the same lock, so that what the form is checked against still holds when it
         is saved, and saving never writes an old ``sold`` over a newer one.
@@ -198,8 +209,10 @@ class SaleAdmin(ModelAdmin):
         else:
             response = super().change_view(request, object_id, form_url, extra_context)
         if isinstance(response, TemplateResponse) and response.context_data is not None:
-            sale = Sale.objects.get(pk=pk)  # the page's own instance may carry what a refused form said
+            # The page's own instance may carry what a refused form said.
+            sale = Sale.objects.select_related("audit").get(pk=pk)
             response.context_data["live"] = look_at(get_line(), [sale])[sale.pk].figures()
+            response.context_data["last_audit"] = LastAudit.of(sale)
         return response
 
     def save_model(self, request: HttpRequest, obj: Sale, form: "ModelForm[Sale]", change: bool) -> None:  # noqa: FBT001 (Django's signature)
@@ -221,6 +234,25 @@ class SaleAdmin(ModelAdmin):
     def close_sales(self, request: HttpRequest, queryset: QuerySet[Sale]) -> None:
         """Admit nobody any more."""
         self._set_status(request, queryset, Sale.Status.CLOSED)
+
+    @admin.action(description=_("Audit now"), permissions=["change"])
+    def audit_sales(self, request: HttpRequest, queryset: QuerySet[Sale]) -> None:
+        """Compare line and ledger, and repair nothing. Redis is not asked again once it did not answer."""
+        agree = 0
+        for sale in queryset:
+            try:
+                last = LastAudit(audit(get_line(), sale.pk, by=Audit.By.ADMIN))
+            except RedisError:
+                away = _("%(sale)s: Redis does not answer, so nothing more was audited.")
+                self.message_user(request, away % {"sale": sale}, messages.ERROR)
+                break
+            if last.result is Audit.Result.AGREES:
+                agree += 1
+            else:
+                self.message_user(request, f"{sale}: {last.label}. {last.meaning}", last.level)
+        if agree:
+            text = ngettext("%(n)d sale agrees with the ledger.", "%(n)d sales agree with the ledger.", agree)
+            self.message_user(request, text % {"n": agree}, messages.SUCCESS)
 
     def _set_status(self, request: HttpRequest, queryset: QuerySet[Sale], status: Sale.Status) -> None:
         with transaction.atomic():

@@ -1,16 +1,20 @@
 """``manage.py reconcile``: does the line agree with the ledger?"""
 
+import re
 from io import StringIO
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.utils import timezone
+from pytest_django import Settings
 
+from orders.models import Audit
+from seckill.embedded.ports import free_port
 from seckill.line.keys import sale_keys
-from seckill.line.line import Line
+from seckill.line.line import Line, get_line
 from seckill.models import Sale
 from tests.conftest import MakeSale
-from tests.orders.crowd import add_units_behind_its_back, in_line, look, sell
+from tests.orders.crowd import add_units_behind_its_back, claim_and_die, in_line, join, look, sell
 
 pytestmark = pytest.mark.django_db
 
@@ -72,8 +76,73 @@ def test_a_sale_redis_does_not_know_is_reported_and_rebuilt_when_asked(make_sale
     assert (look(line, sale).stock, look(line, sale).epoch) == (2, 2)
 
 
-def test_sales_that_have_ended_are_left_in_peace(make_sale: MakeSale) -> None:
-    sale = make_sale(publish=False)
-    Sale.objects.filter(pk=sale.pk).update(ended_at=timezone.now())
+def test_what_is_being_settled_is_said_to_be_busy_and_is_no_failure(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=5)
+    join(line, sale, "ann", "ben")
+    claim_and_die(line, sale, upto=2)
 
-    assert reconcile() == (0, [])
+    assert reconcile() == (0, [f"sale {sale.pk}: busy, units being settled: 2; ask again"])
+
+
+@pytest.mark.parametrize("arguments", [(), ("--repair",)])
+def test_a_ledger_that_contradicts_itself_is_said_loudly_and_never_repaired_from(
+    make_sale: MakeSale, line: Line, arguments: tuple[str, ...]
+) -> None:
+    wrong, other = make_sale(stock=5), make_sale(stock=7)
+    sell(line, wrong, "ann", "ben", "cleo")
+    Sale.objects.filter(pk=wrong.pk).update(sold=2)
+    numbers = "sold 2, orders that hold a unit 3, stock 5"
+
+    assert reconcile(*arguments) == (
+        1,
+        [
+            f"sale {wrong.pk}: THE LEDGER CONTRADICTS ITSELF: {numbers}; nothing is repaired from it",
+            f"sale {other.pk}: agrees",
+        ],
+    )
+    assert (look(line, wrong).epoch, look(line, wrong).stock) == (1, 2)
+    assert Audit.objects.get(sale=wrong).by == "command"
+
+
+def test_sales_that_have_ended_are_looked_at_when_they_are_named(make_sale: MakeSale, line: Line) -> None:
+    ended, other, third = make_sale(stock=2), make_sale(stock=5), make_sale(stock=7)
+    add_units_behind_its_back(line, ended, 4)
+    Sale.objects.filter(pk=ended.pk).update(ended_at=timezone.now())
+    report = f"sale {ended.pk}: units left 6 in the line, 2 in the ledger; outcomes 0 in the line, 0 in the ledger"
+
+    assert reconcile() == (0, [f"sale {other.pk}: agrees", f"sale {third.pk}: agrees"])
+    assert reconcile(str(third.pk), str(ended.pk), str(ended.pk)) == (1, [report, f"sale {third.pk}: agrees"])
+    assert reconcile(str(ended.pk), "--repair") == (0, [report, f"sale {ended.pk}: rebuilt"])
+    assert (look(line, ended).stock, look(line, ended).ended_ms > 0) == (2, True)
+    assert set(Audit.objects.values_list("sale", flat=True)) == {ended.pk, other.pk, third.pk}
+
+
+@pytest.mark.parametrize(
+    ("named", "error"),
+    [
+        (["815", "99999999999999999999", "815"], "There is no sale 815, 99999999999999999999."),
+        (["kettle"], "Error: argument SALE: invalid int value: 'kettle'"),
+    ],
+)
+def test_a_sale_that_is_not_there_is_an_error_and_nothing_is_looked_at(
+    make_sale: MakeSale, named: list[str], error: str
+) -> None:
+    sale = make_sale()
+
+    with pytest.raises(CommandError, match=re.escape(error)) as caught:
+        reconcile(str(sale.pk), *named)
+
+    assert (caught.value.returncode, Audit.objects.count()) == (2 if "815" in named else 1, 0)
+
+
+def test_a_redis_that_is_away_is_one_sentence(make_sale: MakeSale, settings: Settings) -> None:
+    make_sale()
+    settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
+    get_line.cache_clear()
+    try:
+        with pytest.raises(CommandError, match=r"^Redis does not answer: Error 111 connecting to .*\.$") as caught:
+            reconcile()
+    finally:
+        get_line.cache_clear()
+
+    assert (caught.value.returncode, Audit.objects.get().result) == (2, "unreachable")

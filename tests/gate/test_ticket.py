@@ -2,6 +2,7 @@
 
 import asyncio
 from base64 import urlsafe_b64encode
+from typing import Any
 
 import pytest
 import redis
@@ -246,7 +247,7 @@ async def test_a_crowd_that_asks_for_decided_places_is_looked_up_together(
 # --- a line that was lost --------------------------------------------------------------------------------------------
 
 
-def wipe_and_rebuild(sale: SaleInLine, *, stock: int, **more: int) -> None:
+def wipe_and_rebuild(sale: SaleInLine, *, stock: int, **more: Any) -> None:
     sale.line.client.flushdb()
     sale.rebuild(sale.config(stock=stock), epoch=2, **more)
 

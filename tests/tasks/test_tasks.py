@@ -20,11 +20,11 @@ from celery_task.order_task import (
     settle_orders,
 )
 from celery_task.user_task import clear_expired_sessions
-from orders.models import Order
+from orders.models import Audit, Order
 from orders.payment import cancel
 from seckill.banners import BANNERS_KEY
 from seckill.line.line import Line
-from seckill.models import Banner
+from seckill.models import Banner, Sale
 from tests import servers
 from tests.conftest import MakeSale
 from tests.orders.crowd import add_units_behind_its_back, entries, join, look, sell, sold
@@ -116,15 +116,38 @@ def test_expiry_brings_the_units_back_and_rings_for_those_who_wait(make_sale: Ma
 
 def test_the_reconciler_rebuilds_what_differs_and_nothing_else(make_sale: MakeSale, line: Line) -> None:
     wrong, right, unknown = make_sale(stock=2), make_sale(stock=2), make_sale(stock=2, publish=False)
+    ended = make_sale(publish=False, ended_at=timezone.now())
     sell(line, wrong, "ann")
     add_units_behind_its_back(line, wrong, 7)
 
     reconcile_sales.run()
+
+    assert list(Audit.objects.order_by("sale").values_list("sale", "by", "result", "repaired")) == [
+        (wrong.pk, "beat", "drift", True),
+        (right.pk, "beat", "agrees", False),
+        (unknown.pk, "beat", "unknown", True),
+    ]
+    reconcile_sales.run()
+    assert set(Audit.objects.values_list("result", "repaired")) == {("agrees", False)}
+    assert [(look(line, sale).epoch, look(line, sale).stock) for sale in (wrong, right, unknown)] == [
+        (2, 1),
+        (1, 2),
+        (1, 2),
+    ]
+    assert line.client.exists(f"{{sale:{ended.pk}}}:meta") == 0
+
+
+def test_a_ledger_that_contradicts_itself_keeps_nobody_else_from_being_repaired(
+    make_sale: MakeSale, line: Line
+) -> None:
+    contradictory, wrong = make_sale(stock=2), make_sale(stock=2)
+    Sale.objects.filter(pk=contradictory.pk).update(sold=1)
+    add_units_behind_its_back(line, wrong, 7)
+
     reconcile_sales.run()
 
-    assert (look(line, wrong).epoch, look(line, wrong).stock) == (2, 1)
-    assert (look(line, right).epoch, look(line, right).stock) == (1, 2)
-    assert line.client.exists(f"{{sale:{unknown.pk}}}:meta") == 0  # loading it is the sweeper's
+    assert [look(line, sale).epoch for sale in (contradictory, wrong)] == [1, 2]
+    assert Audit.objects.get(sale=contradictory).result == "contradiction"
 
 
 def test_the_banner_list_follows_the_database() -> None:

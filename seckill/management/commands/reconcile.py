@@ -1,48 +1,80 @@
-"""``manage.py reconcile``: does the line agree with the ledger?"""
+"""``manage.py reconcile``: does the line agree with the ledger, and the ledger with itself?"""
 
 import sys
 from argparse import ArgumentParser
+from collections.abc import Sequence
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
+from django.db.models import QuerySet
+from redis.exceptions import RedisError
 
-from orders.reconciliation import find_drift, rebuild_line
+from orders.audit import audit
+from orders.models import Audit
+from orders.reconciliation import reconcile
 from seckill.line.line import get_line
-from seckill.line.verbs import SaleUnknownError
 from seckill.models import Sale
+
+CANT_TELL = 2  #: exit status of a question that makes no sense, or that Redis did not answer
 
 
 class Command(BaseCommand):
-    """Compare every sale that has not ended with the ledger; exit status 1 when something differs and stays so."""
+    """Compare sales with the ledger; exit status 1 when something differs and stays so, 2 when nobody can tell."""
 
-    help = "Report where Redis and the ledger differ; with --repair, rebuild those lines from the ledger."
+    help = (
+        "Report where Redis and the ledger differ, or the ledger contradicts itself;"
+        " with --repair, rebuild from the ledger what differs from it."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Whether to repair."""
+        """Which sales, and whether to repair."""
+        parser.add_argument(
+            "sales", type=int, nargs="*", metavar="SALE", help="number of a sale (default: all that have not ended)"
+        )
         parser.add_argument("--repair", action="store_true", help="rebuild what differs (default: report only)")
 
-    def handle(self, *, repair: bool, **_: object) -> None:
-        """One line a sale."""
+    def handle(self, *, sales: Sequence[int], repair: bool, **_: object) -> None:
+        """One line a sale. Raises CommandError for a sale that does not exist, and when Redis does not answer."""
         line = get_line()
+        look = reconcile if repair else audit
         differing = 0
-        for sale in Sale.objects.filter(ended_at__isnull=True):
-            epoch: int | None = None
+        for sale in _chosen(sales):
             try:
-                drift = find_drift(line, sale.pk)
-            except SaleUnknownError:
-                self.stdout.write(f"sale {sale.pk}: unknown to Redis")
-            else:
-                if drift is None:
-                    self.stdout.write(f"sale {sale.pk}: agrees")
-                    continue
-                epoch = drift.epoch
-                self.stdout.write(
-                    f"sale {sale.pk}: units left {drift.stock_in_line} in the line, {drift.stock_in_ledger} in the"
-                    f" ledger; outcomes {drift.outcomes_in_line} in the line, {drift.orders_in_ledger} in the ledger"
-                )
-            if repair:
-                rebuild_line(line, sale.pk, broken_epoch=epoch)
+                found = look(line, sale.pk, by=Audit.By.COMMAND)
+            except RedisError as error:
+                raise CommandError(f"Redis does not answer: {error}", returncode=CANT_TELL) from error
+            self.stdout.write(f"sale {sale.pk}: {_said(found)}")
+            if found.repaired:
                 self.stdout.write(f"sale {sale.pk}: rebuilt")
-            else:
+            elif found.result not in {Audit.Result.AGREES, Audit.Result.BUSY}:
                 differing += 1
         if differing:
             sys.exit(1)
+
+
+def _chosen(numbers: Sequence[int]) -> QuerySet[Sale]:
+    if not numbers:
+        return Sale.objects.filter(ended_at__isnull=True)
+    missing = sorted(set(numbers) - set(Sale.objects.values_list("pk", flat=True)))
+    if missing:
+        raise CommandError(f"There is no sale {', '.join(map(str, missing))}.", returncode=CANT_TELL)
+    return Sale.objects.filter(pk__in=numbers)
+
+
+def _said(found: Audit) -> str:
+    match found.result:
+        case Audit.Result.CONTRADICTION:
+            return (
+                f"THE LEDGER CONTRADICTS ITSELF: sold {found.sold}, orders that hold a unit {found.holding},"
+                f" stock {found.stock}; nothing is repaired from it"
+            )
+        case Audit.Result.UNKNOWN:
+            return "unknown to Redis"
+        case Audit.Result.BUSY:
+            return f"busy, units being settled: {found.claimed}; ask again"
+        case Audit.Result.DRIFT:
+            return (
+                f"units left {found.left_in_line} in the line, {found.left_in_ledger} in the ledger;"
+                f" outcomes {found.outcomes} in the line, {found.orders} in the ledger"
+            )
+        case _:
+            return "agrees"
