@@ -29,6 +29,7 @@ def test_one_clock_is_off(open_shop: OpenShop, make_case: MakeCase, part: str, o
         assert abs(pay_before.timestamp() - (opens_at + 900)) < OFF_SECONDS + 20
 
 
+@pytest.mark.thorough
 def test_a_worker_whose_clock_is_ahead_expires_early_by_that_much_at_most(
     open_shop: OpenShop, make_case: MakeCase
 ) -> None:
