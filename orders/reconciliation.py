@@ -49,28 +49,36 @@ def rebuild_line(line: Line, sale_id: int, *, broken_epoch: int | None) -> None:
     meanwhile, nothing happens. Buyers still in line keep their places. If the line or the end of it may be lost, nobody
     is admitted or settled for ``REJOIN_SECONDS``, so that the holders of tickets come back in their old order first.
 
-    The sale's row is locked meanwhile: no order is written between reading the ledger and opening the new epoch.
+    The sale's row is locked meanwhile: no order is written between reading the ledger and opening the new epoch. The
+    epoch is taken in a transaction of its own before: were it given out again after a crash, tickets of two lines would
+    look alike.
     """
     with transaction.atomic():
         sale = Sale.objects.select_for_update().get(pk=sale_id)
         seen = line.run(verbs.snapshot(sale_id, lease_seconds=settings.CLAIM_LEASE_SECONDS))
         if seen is not None and seen.epoch != broken_epoch:
             return
+        epoch = sale.epoch + 1
+        Sale.objects.filter(pk=sale_id).update(epoch=epoch)
+    with transaction.atomic():
+        sale = Sale.objects.select_for_update().get(pk=sale_id)
+        if sale.epoch != epoch:
+            return  # somebody else has begun after us
         server = line.run_id_to_watch()
         lost = line.forget(sale_id) or (seen is None and server != "")
         # A line that was never loaded, or whose sale opens later, is empty because nobody has come yet.
-        line_lost = lost and sale.epoch > 0 and sale.opens_at <= timezone.now()
+        line_lost = lost and epoch > 1 and sale.opens_at <= timezone.now()
         decided = 0  # every place up to it has an order
         for orders in _chunks(Order.objects.filter(sale=sale).order_by("place").iterator(), verbs.RESTORE_CHUNK):
             line.run(verbs.restore(sale_id, [(order.place, order.buyer, outcome_of(order)) for order in orders]))
             for order in orders:
                 if order.place == decided + 1:
                     decided = order.place
-        epoch = line.run(
+        line.run(
             verbs.rebuild(
                 sale_id,
                 config_of(sale),
-                epoch=sale.epoch + 1,
+                epoch=epoch,
                 stock=sale.stock - sale.sold,
                 pointer=decided,
                 rejoin_seconds=settings.REJOIN_SECONDS if line_lost and sale.ended_at is None else 0,
@@ -82,7 +90,6 @@ def rebuild_line(line: Line, sale_id: int, *, broken_epoch: int | None) -> None:
             line.keep_for(sale_id, KEEP_ENDED_SECONDS)
         # The stock counted above has the units of cancelled and expired orders already: they are not on their way now.
         on_their_way().filter(sale=sale).update(released_at=timezone.now())
-        Sale.objects.filter(pk=sale_id).update(epoch=epoch)
     log.warning("line_rebuilt", sale=sale_id, epoch=epoch, line_lost=line_lost, stock=sale.stock - sale.sold)
 
 

@@ -96,8 +96,8 @@ def write_orders(claim: verbs.Claim) -> list[tuple[str, Outcome]]:
     """Write one order for each place of the claim; gives (buyer, outcome) of those that have one now.
 
     One transaction moves the orders and the sale's ``sold`` together. Buyers who have an order of this sale already
-    keep that one. Where Redis promised more than the ledger has, or a place that is somebody else's, the buyer is left
-    out of the answer: Redis is wrong then, and has to be rebuilt.
+    keep that one. Where Redis promised more than the ledger has, a place that is somebody else's, or anything in a sale
+    that has ended, the buyer is left out of the answer: Redis is wrong then, and has to be rebuilt.
     """
     buyers = {buyer: place for place, buyer in claim.places}
     with transaction.atomic():
@@ -121,7 +121,7 @@ def write_orders(claim: verbs.Claim) -> list[tuple[str, Outcome]]:
                 pay_before=now + timedelta(seconds=sale.pay_within_seconds),
             )
             for place, buyer in claim.places
-            if buyer not in known_buyers and place not in taken_places
+            if sale.ended_at is None and buyer not in known_buyers and place not in taken_places
         ][: sale.stock - sale.sold]
         if fresh:
             Order.objects.bulk_create(fresh)

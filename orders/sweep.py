@@ -12,6 +12,7 @@ from django.utils import timezone
 from orders.models import Order
 from orders.reconciliation import KEEP_ENDED_SECONDS, config_of, publish_sale, rebuild_line
 from seckill.line import verbs
+from seckill.line.keys import sale_keys
 from seckill.line.line import Line
 from seckill.line.snapshot import Snapshot
 from seckill.line.state import State
@@ -45,7 +46,7 @@ def sweep(line: Line) -> list[Doorbell]:
             publish_sale(line, Sale.objects.get(pk=sale.pk))
         if snapshot.stale_claims or (snapshot.waiting and snapshot.stock > 0 and not snapshot.ended_ms):
             doorbells.append(Doorbell(sale.pk, snapshot.length))
-        elif sale.ended_at is None and _is_decided(sale, snapshot):
+        elif sale.ended_at is None and (snapshot.ended_ms or _is_decided(sale, snapshot)):
             _finish(line, sale.pk)
     return doorbells
 
@@ -78,8 +79,11 @@ def _finish(line: Line, sale_id: int) -> None:
     with transaction.atomic():
         sale = Sale.objects.select_for_update().get(pk=sale_id)  # the stock can't grow meanwhile
         snapshot = _look(line, sale)
-        if snapshot is None or not _is_decided(sale, snapshot):
+        # An end that the line was told of, and the ledger not, is one: buyers may have heard of it.
+        if snapshot is None or not (snapshot.ended_ms or _is_decided(sale, snapshot)):
             return
+        if line.client.hlen(sale_keys(sale_id).outcomes) < Order.objects.filter(sale=sale).count():
+            return  # somebody was not told of an order yet: first the line is rebuilt
         ended_ms = line.run(verbs.finish(sale_id))
         if not ended_ms:
             return

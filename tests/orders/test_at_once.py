@@ -91,24 +91,36 @@ def test_buyers_who_join_while_workers_settle_get_their_orders_by_place(
     assert (sold(sale), look(line, sale).stock, look(line, sale).claimed) == (57, 0, 0)
 
 
-def test_a_line_found_wrong_by_many_is_rebuilt_once(make_sale: MakeSale, line: Line) -> None:
+def rebuilt(caplog: pytest.LogCaptureFixture) -> list[int]:
+    """The epochs of all lines that were built."""
+    events = [record.msg for record in caplog.records if isinstance(record.msg, dict)]
+    return [event["epoch"] for event in events if event["event"] == "line_rebuilt"]
+
+
+def test_a_line_found_wrong_by_many_is_rebuilt_once(
+    make_sale: MakeSale, line: Line, caplog: pytest.LogCaptureFixture
+) -> None:
     sale = make_sale(stock=5)
     sell(line, sale, "ann", "ben")
+    caplog.clear()
 
     at_once([partial(rebuild_line, line, sale.pk, broken_epoch=1)] * 6)
 
-    assert (look(line, sale).epoch, Sale.objects.get(pk=sale.pk).epoch) == (2, 2)
+    assert [look(line, sale).epoch] == [Sale.objects.get(pk=sale.pk).epoch] == rebuilt(caplog)
     assert (look(line, sale).stock, in_line(line, sale)) == (3, ["ann", "ben"])
 
 
-def test_a_line_found_lost_by_many_is_rebuilt_once(make_sale: MakeSale, line: Line) -> None:
+def test_a_line_found_lost_by_many_is_rebuilt_once(
+    make_sale: MakeSale, line: Line, caplog: pytest.LogCaptureFixture
+) -> None:
     sale = make_sale(stock=5)
     sell(line, sale, "ann", "ben")
+    caplog.clear()
     line.client.flushall()
 
     at_once([partial(rebuild_line, line, sale.pk, broken_epoch=None)] * 6)
 
-    assert (look(line, sale).epoch, Sale.objects.get(pk=sale.pk).epoch) == (2, 2)
+    assert [look(line, sale).epoch] == [Sale.objects.get(pk=sale.pk).epoch] == rebuilt(caplog)
     assert line.client.hlen(sale_keys(sale.pk).outcomes) == 2
 
 

@@ -310,3 +310,23 @@ def test_a_rebuild_that_broke_off_still_lets_the_crowd_come_back_first(make_sale
     rebuild_line(line, sale.pk, broken_epoch=None)
 
     assert line.run(verbs.admit(sale.pk, ["stranger"])).places == [Refusal.RECOVERING]
+
+
+def test_an_epoch_whose_building_was_never_written_down_is_not_given_out_again(
+    make_sale: MakeSale, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sale = make_sale(stock=3, publish=False)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("orders.reconciliation.on_their_way", die)  # the line knows; the ledger is not committed
+        with pytest.raises(KeyboardInterrupt):
+            rebuild_line(line, sale.pk, broken_epoch=None)
+    first = look(line, sale).epoch
+    line.client.flushall()
+    rebuild_line(line, sale.pk, broken_epoch=None)
+
+    assert (first, look(line, sale).epoch) == (1, 2)
+
+
+def die() -> None:
+    raise KeyboardInterrupt

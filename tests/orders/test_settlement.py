@@ -228,3 +228,14 @@ def test_writing_a_claim_twice_gives_the_same_orders(make_sale: MakeSale, line: 
     # PostgreSQL keeps microseconds, the outcome milliseconds: the very same answer both times
     assert sorted(first, key=str) == sorted(again, key=str)
     assert (Order.objects.count(), sold(sale)) == (3, 3)
+
+
+def test_a_slow_worker_sells_nothing_in_a_sale_that_has_ended(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=3)
+    join(line, sale, "ann")
+    claim = claim_and_die(line, sale, upto=1)
+    Sale.objects.filter(pk=sale.pk).update(ended_at=timezone.now())
+
+    assert write_orders(claim) == []
+
+    assert (entries(sale), sold(sale)) == ([], 0)

@@ -9,6 +9,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from orders.expiry import expire_unpaid, release_units
 from orders.models import Order
 from orders.payment import cancel, pay
+from orders.reconciliation import rebuild_line
 from orders.settlement import write_orders
 from orders.sweep import Doorbell, sweep
 from seckill.line import verbs
@@ -320,3 +321,29 @@ def test_the_sweep_asks_the_ledger_once_for_any_number_of_quiet_sales(
 
     with django_assert_num_queries(1):
         assert sweep(line) == []
+
+
+def test_an_end_that_only_the_line_was_told_of_is_an_end(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=3, status=Sale.Status.CLOSED)
+    ended_ms = line.run(verbs.finish(sale.pk))  # and here the sweeper died
+    Sale.objects.filter(pk=sale.pk).update(status=Sale.Status.OPEN)
+
+    assert sweep(line) == []
+
+    assert ended_ms == ended_at_of(sale) > 0
+
+
+def test_a_sale_does_not_end_before_everybody_was_told_of_their_order(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=1)
+    claim = claim_and_die(line, sale, upto=join(line, sale, "ann")[0])
+    write_orders(claim)
+    line.run(verbs.confirm(claim, []))  # a line that has lost what ann was told
+    Order.objects.update(status=Order.Status.PAID)
+    line.client.set(sale_keys(sale.pk).stock, 0)
+
+    assert sweep(line) == []
+    assert ended_at_of(sale) == 0
+
+    rebuild_line(line, sale.pk, broken_epoch=1)
+    assert sweep(line) == []
+    assert ended_at_of(sale) == look(line, sale).ended_ms > 0

@@ -1,0 +1,521 @@
+"""Machine: anything that can happen in a sale, in any order, and what has to hold after every step and in the end.
+
+Hypothesis chooses what happens, and shortens what went wrong. `walk` is the way in. A doorbell that nobody delivers is
+lost, and a worker who never takes the next step has crashed; both may come back late, too.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import ClassVar, TypeVar
+
+import hypothesis.strategies as st
+import redis
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from orders.models import Order
+from seckill.line.outcome import Confirmed
+from seckill.line.tickets import Ticket
+from seckill.line.verbs import Claim, SaleConfig, SaleUnknownError
+from tests.simulation.clock import START_MS
+from tests.simulation.model_ledger import HOLDING, Books
+from tests.simulation.model_line import Kept
+from tests.simulation.model_world import FIRST_EPOCH
+from tests.simulation.network import Fault, Network
+from tests.simulation.world import LEASE_MS, PAY_WITHIN_MS, REJOIN_MS, Answer, Decided, World
+
+BUYERS = [f"b{number:02}" for number in range(24)]
+LINE_LIMIT = 20  # fewer than there are buyers: the line can be full
+STOCK_MAX = 12
+HOUR_MS = 3_600_000
+ROUNDS_TO_REST_MAX = 60
+LEDGER_REFUSED = "the ledger refused"
+SOME_FAULT = st.builds(Fault, calls=st.integers(0, 3), reply_lost=st.booleans())
+FAULTS = st.one_of(st.none(), st.none(), st.none(), SOME_FAULT)
+
+MakeWorld = Callable[..., World]  #: (config, durable=…, network=…)
+Do = TypeVar("Do", bound=Callable[..., None])
+
+
+@dataclass(frozen=True)
+class Happening:
+    """Something that can happen."""
+
+    do: Callable[["Machine", st.DataObject], None]
+    weight: int  #: how often, compared with others
+    when: Callable[["Machine"], object]
+
+
+HAPPENINGS: dict[str, Happening] = {}  #: by name
+
+
+def happens(weight: int, when: Callable[["Machine"], object] = lambda _: True) -> Callable[[Do], Do]:
+    """Declare a method of the machine something that can happen."""
+
+    def declare(do: Do) -> Do:
+        HAPPENINGS[do.__name__] = Happening(do, weight, when)
+        return do
+
+    return declare
+
+
+@dataclass
+class Work:
+    """What a worker has in hand."""
+
+    name: str
+    upto: int
+    claim: Claim | None = None
+    decided: Decided | None = None
+
+
+class Machine(RuleBasedStateMachine):
+    """One sale, some buyers, some workers, one sweeper."""
+
+    make_world: ClassVar[MakeWorld]
+    happened: ClassVar[Counter[str]]  #: over all walks
+    broken_off: ClassVar[Counter[str]]  #: by error
+
+    world: World
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bells: list[int] = []  #: at the broker
+        self.at_work: list[Work] = []
+        self.workers = 0
+        self.confirmed: list[Work] = []  #: confirmations that may arrive again
+        self.tickets: dict[str, list[Ticket]] = {}  #: by buyer, the newest last
+        self.rejoined: set[str] = set()  #: the line had lost them
+        self.late_winners: set[str] = set()  #: their order was written for a line that was rebuilt meanwhile
+        self.stock_taken_away = False  #: from under people who were promised a unit
+        self.since_upset = 0  #: what buyers and workers did
+        self.between_upsets = 0  #: a sale that is upset again before anything happened in it teaches nothing new
+        self.idle: set[str] = set()  #: what would change nothing
+        self.sound = False  #: everything was checked after the last step
+
+    @initialize(
+        stock=st.integers(1, 8),
+        durable=st.booleans(),
+        twice=st.booleans(),
+        opens_later=st.booleans(),
+        between_upsets=st.integers(1, 6),
+        fault=FAULTS,
+    )
+    def load(
+        self,
+        *,
+        stock: int,
+        durable: bool,
+        twice: bool,
+        opens_later: bool,
+        between_upsets: int,
+        fault: Fault | None,
+    ) -> None:
+        """A new sale, and the first look the sweeper takes at it."""
+        self.between_upsets = between_upsets
+        opens_ms = START_MS + 999 if opens_later else START_MS - HOUR_MS
+        config = SaleConfig(stock, opens_ms, START_MS + 3 * HOUR_MS, "open", LINE_LIMIT)
+        self.world = type(self).make_world(config, durable=durable, network=Network(twice=twice))
+        self.world.remember()
+        self.attempt(lambda: self.world.sweep(fault))
+
+    @rule(data=st.data())
+    def step(self, data: st.DataObject) -> None:
+        """Anything. What has changed nothing waits until something else does, for it would change nothing again."""
+        possible = [name for name, it in HAPPENINGS.items() if name not in self.idle and it.when(self)]
+        name = data.draw(
+            st.sampled_from([name for name in possible for _ in range(HAPPENINGS[name].weight)]), label="happens"
+        )
+        self.happened[name] += 1
+        self.sound = False
+        before = self.everything()
+        self.attempt(lambda: HAPPENINGS[name].do(self, data))
+        self.idle = set() if self.everything() != before else self.idle | {name}
+
+    def attempt(self, do: Callable[[], object]) -> None:
+        """Something breaks it off, or the sale is unknown: whoever did it gives up."""
+        try:
+            do()
+        except (redis.ConnectionError, SaleUnknownError) as error:
+            self.broken_off[type(error).__name__] += 1
+
+    def everything(self) -> tuple[Kept, Books, int, list[int], list[Work]]:
+        return self.kept.copy(), self.books.copy(), self.world.clock.now_ms, [*self.bells], [*self.at_work]
+
+    # --- buyers ---------------------------------------------------------------------------------------------------
+
+    @happens(3)
+    def join(self, data: st.DataObject) -> None:
+        """The doorbell that the gate rings is heard at once, or some time."""
+        buyers = data.draw(st.lists(st.sampled_from(BUYERS), min_size=1, max_size=4), label="buyers")
+        joined = self.world.join(buyers, data.draw(FAULTS, label="fault"))
+        for answer in joined.answers:
+            if isinstance(answer, Ticket):
+                self.keep(answer)
+        if joined.bell:
+            self.since_upset += 1
+            self.bells.append(joined.bell)
+            if data.draw(st.sampled_from([True, True, True, False]), label="heard"):
+                self.hear(joined.bell, again=False)
+
+    def keep(self, ticket: Ticket) -> None:
+        """A buyer has no use for the same ticket twice."""
+        held = self.tickets.setdefault(ticket.buyer, [])
+        if ticket in held:
+            held.remove(ticket)
+        held.append(ticket)
+
+    @happens(1, lambda self: self.tickets)
+    def poll(self, data: st.DataObject) -> None:
+        buyer = data.draw(st.sampled_from(sorted(self.tickets)), label="buyer")
+        ticket = data.draw(st.sampled_from(self.tickets[buyer]), label="ticket")
+        self.ask(ticket, fresh=data.draw(st.booleans(), label="fresh"), fault=data.draw(FAULTS, label="fault"))
+
+    @happens(2, lambda self: self.tickets)
+    def everybody_polls(self, _: st.DataObject) -> None:
+        self.ask_for_everybody()
+
+    def ask_for_everybody(self) -> None:
+        for held in [*self.tickets.values()]:
+            self.ask(held[-1])
+
+    def ask(self, ticket: Ticket, *, fresh: bool = True, fault: Fault | None = None) -> Answer:
+        """Poll, and take the renewed ticket."""
+        stood_in_line = ticket.buyer in self.kept.places
+        answer = self.world.poll(ticket, fresh=fresh, fault=fault)
+        if not stood_in_line and ticket.buyer in self.kept.places:
+            self.rejoined.add(ticket.buyer)
+        if isinstance(renewed := answer.get("ticket"), Ticket):
+            self.keep(renewed)
+        return answer
+
+    def unpaid(self) -> list[int]:
+        """Places whose orders are pending."""
+        return [order.place for order in self.books.by_place() if order.status == Order.Status.PENDING]
+
+    @happens(4, unpaid)
+    def pay(self, data: st.DataObject) -> None:
+        place = data.draw(st.sampled_from(self.unpaid()), label="place")
+        on_time = self.world.clock.now_ms < self.books.orders[place].pay_before_ms
+        assert self.world.pay(place) == (Order.Status.PAID if on_time else Order.Status.PENDING)
+
+    @happens(2, unpaid)
+    def cancel(self, data: st.DataObject) -> None:
+        place = data.draw(st.sampled_from(self.unpaid()), label="place")
+        assert self.world.cancel(place) == Order.Status.CANCELLED
+
+    def decided(self) -> list[int]:
+        """Places whose orders are not pending any more."""
+        return [order.place for order in self.books.by_place() if order.status != Order.Status.PENDING]
+
+    @happens(1, decided)
+    def decide_too_late(self, data: st.DataObject) -> None:
+        """What is decided stays decided, whoever asks."""
+        place = data.draw(st.sampled_from(self.decided()), label="place")
+        status = self.books.orders[place].status
+        assert self.world.pay(place) == self.world.cancel(place) == status
+
+    # --- workers --------------------------------------------------------------------------------------------------
+
+    @happens(5, lambda self: self.bells)
+    def deliver(self, data: st.DataObject) -> None:
+        """A worker hears a doorbell, any of them; the same one may be heard again."""
+        bell = data.draw(st.sampled_from(self.bells), label="bell")
+        self.hear(bell, again=data.draw(st.booleans(), label="again"))
+
+    def hear(self, bell: int, *, again: bool) -> None:
+        if not again:
+            self.bells.remove(bell)
+        self.start_work(max(bell, len(self.kept.line)))
+
+    def start_work(self, upto: int) -> Work:
+        self.workers += 1
+        work = Work(f"worker {self.workers}", upto)
+        self.at_work.append(work)
+        return work
+
+    @happens(20, lambda self: self.at_work)
+    def proceed(self, data: st.DataObject) -> None:
+        self.take_step(data.draw(st.sampled_from(self.at_work), label="work"), data)
+
+    @happens(6, lambda self: self.kept.claims)
+    def take_over(self, data: st.DataObject) -> None:
+        """A worker has been silent for as long as it may, or for too long, when another one comes."""
+        self.world.advance(data.draw(st.sampled_from([LEASE_MS, LEASE_MS + 1]), label="milliseconds"))
+        self.take_step(self.start_work(len(self.kept.line)), data)
+
+    def take_step(self, work: Work, data: st.DataObject) -> None:
+        """Reserve, write or confirm. A worker that fails gives up."""
+        self.since_upset += 1
+        self.at_work.remove(work)
+        if work.claim is None:
+            work.claim = self.world.reserve(work.name, work.upto, data.draw(FAULTS, label="fault"))
+            if work.claim is not None:
+                self.check_claim(work.claim)
+                self.at_work.append(work)
+        elif work.decided is None:
+            self.write(work, work.claim, data)
+        else:
+            self.world.confirm(work.claim, work.decided, data.draw(FAULTS, label="fault"))
+            self.confirmed.append(work)
+            self.at_work.append(Work(f"{work.name}, again", work.upto))
+
+    def check_claim(self, claim: Claim) -> None:
+        """It is for people who stand there and wait, first come first."""
+        assert claim.places == sorted(claim.places)
+        assert set(claim.places) <= set(self.kept.undecided(1, len(self.kept.line)))
+
+    def write(self, work: Work, claim: Claim, data: st.DataObject) -> None:
+        had_order = {order.buyer for order in self.books.by_place()}
+        commit = data.draw(st.sampled_from([True, True, True, False]), label="commit")
+        decided = self.world.write(claim, commit=commit)
+        if not commit:
+            return
+        if claim.epoch != self.books.epoch:
+            self.late_winners |= {order.buyer for order in self.books.by_place()} - had_order
+        if len(decided) < len(claim.places):
+            self.broken_off[LEDGER_REFUSED] += 1
+            self.world.rebuild(claim.epoch, data.draw(FAULTS, label="fault"))
+            return
+        work.decided = decided
+        self.at_work.append(work)
+
+    @happens(1, lambda self: self.confirmed)
+    def confirm_again(self, data: st.DataObject) -> None:
+        """A message that was on its way for a long time."""
+        work = data.draw(st.sampled_from(self.confirmed), label="work")
+        assert work.claim is not None
+        assert work.decided is not None
+        self.world.confirm(work.claim, work.decided, None)
+
+    @happens(5, lambda self: self.bells)
+    def settle(self, data: st.DataObject) -> None:
+        """A worker that hears the oldest doorbell does everything in one go, until something breaks."""
+        self.since_upset += 1
+        self.world.settle(max(self.bells.pop(0), len(self.kept.line)), data.draw(FAULTS, label="fault"))
+
+    # --- beat -----------------------------------------------------------------------------------------------------
+
+    @happens(5)
+    def sweep(self, data: st.DataObject) -> None:
+        self.bells += set(self.world.sweep(data.draw(FAULTS, label="fault"))) - set(self.bells)
+
+    @happens(2, lambda self: self.books.orders)
+    def give_back(self, data: st.DataObject) -> None:
+        """What expired, and what was cancelled."""
+        self.bells += set(self.world.give_back(data.draw(FAULTS, label="fault"))) - set(self.bells)
+
+    @happens(1)
+    def reconcile(self, data: st.DataObject) -> None:
+        self.world.reconcile(data.draw(FAULTS, label="fault"))
+
+    @happens(8, lambda self: self.tickets and not self.kept.is_known())
+    def recover(self, data: st.DataObject) -> None:
+        """The sweeper comes by, and some of the crowd are back in time."""
+        self.world.sweep(None)
+        for buyer in data.draw(st.lists(st.sampled_from(sorted(self.tickets)), unique=True), label="in time"):
+            self.ask(self.tickets[buyer][-1])
+        self.world.advance(REJOIN_MS)
+
+    # --- the shop, and what goes wrong ----------------------------------------------------------------------------
+
+    @happens(1)
+    def advance(self, data: st.DataObject) -> None:
+        self.world.advance(
+            data.draw(st.sampled_from([1, 999, LEASE_MS, LEASE_MS + 1, REJOIN_MS]), label="milliseconds")
+        )
+
+    def is_calm(self) -> bool:
+        """Whether enough has happened since the last upset."""
+        return self.since_upset >= self.between_upsets
+
+    @happens(2, is_calm)
+    def long_wait(self, data: st.DataObject) -> None:
+        self.since_upset = 0
+        self.world.advance(data.draw(st.sampled_from([PAY_WITHIN_MS, HOUR_MS]), label="milliseconds"))
+
+    def may_change(self) -> bool:
+        """Nobody changes a sale that has ended: that is for good."""
+        return self.is_calm() and self.books.ended_ms is None
+
+    @happens(2, may_change)
+    def stop_sale(self, data: st.DataObject) -> None:
+        self.since_upset = 0
+        self.change(status=data.draw(st.sampled_from(["paused", "closed"]), label="status"))
+
+    @happens(3, lambda self: self.books.config.status != "open" and self.books.ended_ms is None)
+    def reopen_sale(self, _: st.DataObject) -> None:
+        self.change(status="open")
+
+    @happens(2, may_change)
+    def change_stock(self, data: st.DataObject) -> None:
+        self.since_upset = 0
+        stock = data.draw(st.integers(self.books.sold, STOCK_MAX), label="stock")
+        self.stock_taken_away |= stock < self.books.config.stock_total
+        self.change(stock_total=stock)
+
+    def change(self, **fields: str | int) -> None:
+        self.world.change(replace(self.books.config, **fields))  # type: ignore[arg-type]  # the fields of a config
+
+    @happens(2, is_calm)
+    def wipe(self, _: st.DataObject) -> None:
+        self.since_upset = 0
+        self.world.wipe()
+
+    @happens(3, is_calm)
+    def restart(self, data: st.DataObject) -> None:
+        self.since_upset = 0
+        self.world.restart(data.draw(st.integers(0, 7), label="back"))
+
+    # --- what always holds ----------------------------------------------------------------------------------------
+
+    @property
+    def kept(self) -> Kept:
+        return self.world.kept()
+
+    @property
+    def books(self) -> Books:
+        return self.world.books()
+
+    @invariant()
+    def check(self) -> None:
+        self.sound = False
+        self.world.remember()
+        kept, books = self.kept, self.books
+        never_oversold(books)
+        one_order_for_a_buyer_and_a_place(books)
+        everybody_stands_where_their_place_says(kept)
+        if kept.is_known():
+            every_unit_is_in_exactly_one_place(kept)
+            nobody_undecided_is_passed_without_a_claim(kept)
+            nobody_with_a_ticket_is_forgotten(kept, self.tickets)
+        self.sound = True
+
+    # --- in the end -----------------------------------------------------------------------------------------------
+
+    def teardown(self) -> None:
+        """Every worker is gone. Beat, one good worker and the crowd go on until nothing is left to do."""
+        try:
+            if self.sound:  # else the end would hide what went wrong
+                self.come_to_rest()
+                self.check_the_end()
+        finally:
+            self.world.close()
+
+    def come_to_rest(self) -> None:
+        for _ in range(ROUNDS_TO_REST_MAX):
+            before = (self.kept.copy(), self.books.copy())
+            self.world.sweep(None)
+            self.ask_for_everybody()
+            self.world.advance(REJOIN_MS + 1)
+            for bell in self.world.sweep(None):
+                self.world.settle(max(bell, len(self.kept.line)), None)
+            self.world.give_back(None)
+            self.world.reconcile(None)
+            self.check()
+            if (self.kept, self.books) == before:
+                return
+        raise AssertionError("there is always something left to do")
+
+    def check_the_end(self) -> None:
+        kept, books = self.kept, self.books
+        assert kept.is_known()
+        assert kept.meta is not None
+        assert kept.claims == {}
+        assert kept.stock == books.config.stock_total - books.sold
+        assert kept.outcomes == {order.buyer: order.outcome for order in books.by_place()}
+        assert kept.meta.ended_ms == (books.ended_ms or 0)
+        waiting = kept.undecided(1, len(kept.line))
+        if waiting and not books.ended_ms:
+            assert books.sold == books.config.stock_total  # nobody waits while there is a unit
+        if not books.ended_ms:
+            assert set(self.tickets) <= {*kept.places, *kept.outcomes}  # everybody is back
+        for buyer, held in [*self.tickets.items()]:
+            expected = "sold_out" if books.ended_ms else "waitlisted"
+            if (order := books.of(buyer)) is not None:
+                expected = "confirmed" if order.status in HOLDING else "released"
+            assert {self.ask(ticket)["status"] for ticket in [*held]} == {expected}
+        if not self.stock_taken_away:
+            self.first_come_first_served(books, waiting)
+
+    def first_come_first_served(self, books: Books, waiting: list[tuple[int, str]]) -> None:
+        """Among those whom the line never lost."""
+        moved = self.rejoined | self.late_winners
+        winners = [order.place for order in books.by_place() if order.buyer not in moved]
+        losers = [place for place, buyer in waiting if buyer not in moved]
+        assert max(winners, default=0) < min(losers, default=LINE_LIMIT + 1)
+
+
+def never_oversold(books: Books) -> None:
+    holding = [order for order in books.by_place() if order.status in HOLDING]
+    assert len(holding) == books.sold <= books.config.stock_total
+
+
+def one_order_for_a_buyer_and_a_place(books: Books) -> None:
+    orders = books.by_place()
+    assert len({order.buyer for order in orders}) == len({order.place for order in orders}) == len(orders)
+
+
+def everybody_stands_where_their_place_says(kept: Kept) -> None:
+    assert [kept.line[place - 1] for place in kept.places.values()] == [*kept.places]
+    if kept.is_known():
+        assert {(buyer, place) for place, buyer in kept.undecided(1, len(kept.line))} <= {*kept.places.items()}
+
+
+def every_unit_is_in_exactly_one_place(kept: Kept) -> None:
+    """Left, under a claim, or with a buyer who has an order: at every moment, whatever was counted twice."""
+    assert kept.meta is not None
+    assert kept.stock is not None
+    claimed = sum(claimed.units for claimed in kept.claims.values())
+    with_buyers = sum(isinstance(outcome, Confirmed) for outcome in kept.outcomes.values())
+    assert kept.stock + claimed + with_buyers == kept.meta.config.stock_total
+
+
+def nobody_undecided_is_passed_without_a_claim(kept: Kept) -> None:
+    claimed = {place for claim in kept.claims.values() for place in range(claim.first, claim.last + 1)}
+    assert {place for place, _ in kept.undecided(1, kept.pointer or 0)} <= claimed
+
+
+def nobody_with_a_ticket_is_forgotten(kept: Kept, tickets: dict[str, list[Ticket]]) -> None:
+    """Whom the gate does not look up stands in line; it looks up everybody else, and they get back by polling."""
+    assert kept.meta is not None
+    for held in tickets.values():
+        for ticket in held:
+            if ticket.epoch == kept.meta.epoch == FIRST_EPOCH and ticket.place > (kept.pointer or 0):
+                assert kept.places.get(ticket.buyer) == ticket.place
+
+
+@dataclass(frozen=True)
+class Walked:
+    """How often each thing happened, and how often something broke off, by error."""
+
+    happened: Counter[str]
+    broken_off: Counter[str]
+
+
+def walk(make_world: MakeWorld, *, walks: int, steps: int, seed_number: int, shorten: bool = True) -> Walked:
+    """Let so many worlds go so many random steps each.
+
+    Raises AssertionError where a promise is broken; the way there is printed, and shortened, which takes its time.
+    """
+    walked = Walked(Counter(), Counter())
+    members = {
+        "make_world": staticmethod(make_world),
+        "happened": walked.happened,
+        "broken_off": walked.broken_off,
+    }
+    run_state_machine_as_test(
+        seed(seed_number)(type("Simulation", (Machine,), members)),
+        settings=settings(
+            max_examples=walks,
+            stateful_step_count=steps,
+            deadline=None,
+            database=None,
+            print_blob=True,
+            report_multiple_bugs=False,
+            phases=[Phase.generate, Phase.shrink] if shorten else [Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+    return walked

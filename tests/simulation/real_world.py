@@ -1,0 +1,385 @@
+"""RealWorld: the product's own scripts, gate, settlement and beat on a real server and the test run's database.
+
+Only time is not real. The scripts ask a key for it instead of the server, so that a lease, a window or the moment of an
+outcome comes out the same to the millisecond every time; Django is told the same time.
+"""
+
+import asyncio
+import json
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import astuple
+from decimal import Decimal
+from itertools import count
+from types import SimpleNamespace
+from typing import Any, TypeVar
+
+import pytest
+import redis
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from celery_task import order_task
+from orders import payment, reconciliation, settlement
+from orders.models import Order
+from seckill.gate import gate, snapshots
+from seckill.gate.answer import Answer as Response
+from seckill.gate.doorbell import Doorbell
+from seckill.line import line as lines
+from seckill.line import verbs
+from seckill.line.line import AsyncLine, Line, get_line, open_async_line
+from seckill.line.outcome import Confirmed, Outcome, decode
+from seckill.line.snapshot import Snapshot
+from seckill.line.tickets import Ticket
+from seckill.line.verbs import Claim, SaleConfig, Verb
+from seckill.models import Product, Sale
+from seckill.moment import from_milliseconds, milliseconds
+from tests.gate.door import good_pass
+from tests.line.sale_in_line import SaleInLine
+from tests.simulation.clock import Clock
+from tests.simulation.model_ledger import Books, Entry
+from tests.simulation.model_line import (
+    ANY_SERVER,
+    EARLIER_SERVER,
+    SALE_ID,
+    THIS_SERVER,
+    Claimed,
+    Kept,
+    Meta,
+)
+from tests.simulation.model_world import REMEMBERED
+from tests.simulation.network import Fate, Fault, Network
+from tests.simulation.world import LEASE_MS, PAY_WITHIN_MS, REJOIN_MS, SETTLE_CHUNK, Answer, Decided, Joined, World
+
+T = TypeVar("T")
+
+THE_TIME = "redis.call('TIME')"
+CLOCK_KEY = "clock"
+THE_CLOCK = f"redis.call('LRANGE', '{CLOCK_KEY}', 0, 1)"
+EARLIER_RUN_ID = "0" * 40
+ALWAYS_FRESH = 1e9  # seconds: the snapshot that the gate read last will do
+NEVER_FRESH = -1.0
+ESTIMATES = ("eta_s", "poll_after_s")  # of a poll's answer: what does not follow from the state of the line
+
+
+class FlakyLine(Line):
+    """A line over a network that breaks."""
+
+    def __init__(self, client: redis.Redis, network: Network, *, durable: bool) -> None:
+        super().__init__(client)
+        self._network = network
+        self._durable = durable
+
+    def run(self, verb: Verb[T]) -> T:
+        return self._network.call(lambda: super(FlakyLine, self).run(verb))
+
+    def forget(self, sale_id: int) -> bool:
+        return self._network.call(lambda: super(FlakyLine, self).forget(sale_id))
+
+    def run_id_to_watch(self) -> str:
+        return ANY_SERVER if self._durable else super().run_id_to_watch()
+
+
+class FlakyAsyncLine(AsyncLine):
+    """The gate's."""
+
+    def __init__(self, client: redis.asyncio.Redis, network: Network) -> None:
+        super().__init__(client)
+        self._network = network
+
+    async def run(self, verb: Verb[T]) -> T:
+        fate = self._network.fate()
+        if fate is Fate.NEVER_ARRIVES:
+            raise redis.ConnectionError
+        if self._network.twice:
+            await super().run(verb)
+        reply = await super().run(verb)
+        if fate is Fate.REPLY_LOST:
+            raise redis.ConnectionError
+        return reply
+
+
+class QuietBell(Doorbell):
+    """Notes what would be rung."""
+
+    upto = 0
+
+    def ring(self, sale_id: int, upto: int) -> None:
+        assert sale_id == SALE_ID
+        self.upto = upto
+
+
+class RealWorld(World):
+    """One sale on real servers; there can be one at a time."""
+
+    def __init__(self, config: SaleConfig, *, durable: bool, network: Network) -> None:
+        self.clock = Clock()
+        self.network = network
+        self._rung: list[int] = []
+        self._patches = pytest.MonkeyPatch()
+        self._patch()
+        self._server = redis.Redis.from_url(settings.REDIS_URL)  # speaks bytes: for dumps
+        self._server.flushdb()
+        self._set_clock()
+        self._line = FlakyLine(get_line().client, network, durable=durable)
+        self._in_line = SaleInLine(self._line, SALE_ID)
+        self._run_id = str(self._line.client.info("server")["run_id"])
+        self._moments: deque[dict[str, bytes]] = deque(maxlen=REMEMBERED)
+        self._make_sale(config)
+        self._loop = asyncio.new_event_loop()
+        self._gate = self._wait(self._open_gate())
+
+    def _patch(self) -> None:
+        source, names = lines._source, count(1)
+        self._patches.setattr(lines, "_source", lambda script: source(script).replace(THE_TIME, THE_CLOCK))
+        self._patches.setattr(timezone, "now", lambda: from_milliseconds(self.clock.now_ms))
+        self._patches.setattr(settings, "SETTLE_CHUNK", SETTLE_CHUNK)
+        self._patches.setattr(settings, "CLAIM_LEASE_SECONDS", LEASE_MS / 1000)
+        self._patches.setattr(settings, "REJOIN_SECONDS", REJOIN_MS / 1000)
+        self._patches.setattr(gate, "KNOWN_SALES_SECONDS", NEVER_FRESH)
+        self._patches.setattr(settlement, "uuid4", lambda: SimpleNamespace(hex=f"settling {next(names)}"))
+        self._patches.setattr(order_task, "get_line", lambda: self._line)
+        self._patches.setattr(order_task, "ring", lambda _, upto: self._rung.append(upto))
+        logging.disable(logging.ERROR)  # what breaks here is meant to
+
+    @staticmethod
+    def _make_sale(config: SaleConfig) -> None:
+        Order.objects.all().delete()
+        Sale.objects.all().delete()
+        product, _ = Product.objects.get_or_create(name="Copper kettle")
+        Sale.objects.create(
+            pk=SALE_ID,
+            product=product,
+            price=Decimal("19.90"),
+            pay_within_seconds=PAY_WITHIN_MS // 1000,
+            **_row(config),
+        )
+
+    async def _open_gate(self) -> gate.Gate:
+        opened = gate.Gate()
+        await opened._line.client.aclose()
+        opened._line = FlakyAsyncLine(open_async_line().client, self.network)
+        opened._snapshots = snapshots.Snapshots(opened._line)
+        opened._doorbell = QuietBell()
+        return opened
+
+    def _wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return self._loop.run_until_complete(coroutine)
+
+    # --- buyers, at the gate --------------------------------------------------------------------------------------
+
+    def join(self, buyers: Sequence[str], fault: Fault | None) -> Joined:
+        bell = self._gate._doorbell = QuietBell()
+        with self.network.breaking(fault):
+            responses = self._wait(self._purchases(buyers))
+        documents = [json.loads(response.body) for response in responses]
+        return Joined(
+            [Ticket.verify(read["ticket"]) if "ticket" in read else read["code"] for read in documents], bell.upto
+        )
+
+    async def _purchases(self, buyers: Sequence[str]) -> list[Response]:
+        passes = [f"Bearer {good_pass(SALE_ID, buyer)}".encode() for buyer in buyers]
+        return await asyncio.gather(*(self._gate.purchase(SALE_ID, signed) for signed in passes))
+
+    def poll(self, ticket: Ticket, *, fresh: bool, fault: Fault | None) -> Answer:
+        self._patches.setattr(snapshots, "FRESH_SECONDS", NEVER_FRESH if fresh else ALWAYS_FRESH)
+        with self.network.breaking(fault):
+            read = json.loads(self._wait(self._gate.ticket(ticket.sign())).body)
+        if "code" in read:
+            return {"problem": read["code"]}
+        answer = {name: value for name, value in read.items() if name not in ESTIMATES}
+        if "ticket" in answer:
+            answer["ticket"] = Ticket.verify(answer["ticket"])
+        if "order" in answer:
+            answer["order"] = f"#{Order.objects.get(number=answer['order']).place}"
+        return answer
+
+    # --- a worker, step by step or in one go ----------------------------------------------------------------------
+
+    def reserve(self, claim_id: str, upto: int, fault: Fault | None) -> Claim | None:
+        with self.network.breaking(fault):
+            return self._line.run(
+                verbs.reserve(
+                    SALE_ID, claim_id, upto=upto, chunk=SETTLE_CHUNK, lease_seconds=settings.CLAIM_LEASE_SECONDS
+                )
+            )
+
+    def write(self, claim: Claim, *, commit: bool) -> Decided:
+        with transaction.atomic():
+            decided = {buyer: _by_place(outcome) for buyer, outcome in settlement.write_orders(claim)}
+            transaction.set_rollback(not commit)
+        return decided
+
+    def confirm(self, claim: Claim, decided: Decided, fault: Fault | None) -> int:
+        numbered = [(buyer, _by_number(outcome)) for buyer, outcome in decided.items()]
+        with self.network.breaking(fault):
+            return self._line.run(verbs.confirm(claim, numbered))
+
+    def rebuild(self, broken_epoch: int | None, fault: Fault | None) -> None:
+        with self.network.breaking(fault):
+            reconciliation.rebuild_line(self._line, SALE_ID, broken_epoch=broken_epoch)
+
+    def settle(self, upto: int, fault: Fault | None) -> int:
+        with self.network.breaking(fault):
+            return settlement.settle(self._line, SALE_ID, upto)
+
+    # --- orders ---------------------------------------------------------------------------------------------------
+
+    def pay(self, place: int) -> str:
+        try:
+            return payment.pay(Order.objects.get(place=place)).status
+        except payment.OrderDecidedError as decided:
+            return decided.order.status
+
+    def cancel(self, place: int) -> str:
+        try:
+            return payment.cancel(Order.objects.get(place=place)).status
+        except payment.OrderDecidedError as decided:
+            return decided.order.status
+
+    # --- beat -----------------------------------------------------------------------------------------------------
+
+    def sweep(self, fault: Fault | None) -> list[int]:
+        return self._beat(order_task.ring_doorbells, fault)
+
+    def give_back(self, fault: Fault | None) -> list[int]:
+        return self._beat(order_task.expire_unpaid_orders, fault)
+
+    def reconcile(self, fault: Fault | None) -> None:
+        assert self._beat(order_task.reconcile_sales, fault) == []
+
+    def _beat(self, task: Callable[[], None], fault: Fault | None) -> list[int]:
+        """Run a task; gives the doorbells it rings."""
+        self._rung.clear()
+        with self.network.breaking(fault):
+            task()
+        return [*self._rung]
+
+    # --- shop and servers -----------------------------------------------------------------------------------------
+
+    def change(self, config: SaleConfig) -> None:
+        Sale.objects.filter(pk=SALE_ID).update(**_row(config))
+
+    def wipe(self) -> None:
+        self._server.flushdb()
+        self._set_clock()
+
+    def remember(self) -> None:
+        keys = astuple(self._in_line.keys)
+        pipeline = self._server.pipeline(transaction=False)
+        for key in keys:
+            pipeline.dump(key)
+        self._moments.append({key: dump for key, dump in zip(keys, pipeline.execute(), strict=True) if dump})
+
+    def restart(self, back: int) -> None:
+        if self._line.run_id_to_watch() == ANY_SERVER:
+            return
+        for _ in range(min(back, len(self._moments) - 1)):
+            self._moments.pop()
+        self.wipe()
+        for key, dump in self._moments[-1].items():
+            self._server.restore(key, 0, dump)
+        meta = self._in_line.keys.meta
+        if self._server.hget(meta, "server") == self._run_id.encode():
+            self._server.hset(meta, "server", EARLIER_RUN_ID)
+
+    def advance(self, milliseconds: int) -> None:
+        super().advance(milliseconds)
+        self._set_clock()
+
+    def _set_clock(self) -> None:
+        seconds, rest = divmod(self.clock.now_ms, 1000)
+        self._server.delete(CLOCK_KEY)
+        self._server.rpush(CLOCK_KEY, seconds, rest * 1000)
+
+    # --- to look at -----------------------------------------------------------------------------------------------
+
+    def kept(self) -> Kept:
+        contents = self._in_line.contents()
+        return Kept(
+            meta=self._meta(contents["meta"]) if "meta" in contents else None,
+            stock=int(contents["stock"]) if "stock" in contents else None,
+            pointer=int(contents["pointer"]) if "pointer" in contents else None,
+            line=contents.get("line", []),
+            places={buyer: int(place) for buyer, place in contents.get("places", {}).items()},
+            claims={
+                claim: Claimed(*(int(number) for number in record.split(" ")))
+                for claim, record in contents.get("pending", {}).items()
+            },
+            outcomes={buyer: _by_place(decode(text)) for buyer, text in contents.get("outcomes", {}).items()},
+            lost="lost" in contents,
+        )
+
+    def _meta(self, meta: dict[str, str]) -> Meta:
+        servers = {"": ANY_SERVER, self._run_id: THIS_SERVER, EARLIER_RUN_ID: EARLIER_SERVER}
+        return Meta(
+            epoch=int(meta["epoch"]),
+            config=SaleConfig(
+                int(meta["stock_total"]),
+                int(meta["opens_ms"]),
+                int(meta["closes_ms"]),
+                meta["status"],
+                int(meta["line_limit"]),
+            ),
+            ended_ms=int(meta["ended_ms"]),
+            sold_out_ms=int(meta["sold_out_ms"]),
+            rejoin_until_ms=int(meta["rejoin_until_ms"]),
+            server=servers[meta["server"]],
+        )
+
+    def books(self) -> Books:
+        sale = Sale.objects.get()
+        return Books(
+            config=reconciliation.config_of(sale),
+            sold=sale.sold,
+            epoch=sale.epoch,
+            ended_ms=milliseconds(sale.ended_at) if sale.ended_at else None,
+            orders={
+                order.place: Entry(
+                    order.buyer,
+                    order.place,
+                    order.status,
+                    milliseconds(order.pay_before),
+                    order.released_at is not None,
+                )
+                for order in Order.objects.all()
+            },
+        )
+
+    def look(self) -> Snapshot | None:
+        return self._line.run(verbs.snapshot(SALE_ID, lease_seconds=settings.CLAIM_LEASE_SECONDS))
+
+    def close(self) -> None:
+        self._wait(self._gate.close())
+        self._loop.close()
+        self._server.close()
+        self._patches.undo()
+        logging.disable(logging.NOTSET)
+
+
+def _row(config: SaleConfig) -> dict[str, Any]:
+    """The fields of a sale's row."""
+    return {
+        "stock": config.stock_total,
+        "opens_at": from_milliseconds(config.opens_ms),
+        "closes_at": from_milliseconds(config.closes_ms),
+        "status": config.status,
+        "line_limit": config.line_limit,
+    }
+
+
+def _by_place(outcome: Outcome) -> Outcome:
+    """With the place for the order's number, which is random."""
+    if isinstance(outcome, Confirmed):
+        return Confirmed(f"#{Order.objects.get(number=outcome.order).place}", outcome.pay_before_ms)
+    return outcome
+
+
+def _by_number(outcome: Outcome) -> Outcome:
+    """The other way round."""
+    if isinstance(outcome, Confirmed):
+        number = Order.objects.get(place=int(outcome.order.removeprefix("#"))).number
+        return Confirmed(number, outcome.pay_before_ms)
+    return outcome

@@ -1,0 +1,101 @@
+"""Negative control: with a guard taken off the model, the machine sees what it guarded against."""
+
+from collections.abc import Iterable
+
+import pytest
+
+from seckill.line.outcome import Outcome
+from seckill.line.snapshot import Snapshot
+from seckill.line.tickets import Ticket
+from seckill.line.verbs import Claim
+from tests.simulation.machine import walk
+from tests.simulation.model_ledger import ModelLedger
+from tests.simulation.model_line import Kept, ModelLine
+from tests.simulation.model_world import ModelWorld
+from tests.simulation.world import Answer
+
+SEED = 1
+WALKS = 600
+STEPS_A_WALK = 50
+
+
+class GreedyLine(ModelLine):
+    """Confirming gives no unit back."""
+
+    def confirm(self, claim_id: str, outcomes: Iterable[tuple[str, Outcome]]) -> int:
+        before = self.kept.stock or 0
+        self.kept.stock = min(before, super().confirm(claim_id, outcomes))
+        return self.kept.stock
+
+
+class ForgetfulLine(ModelLine):
+    """Who clicks twice gets two places."""
+
+    def _place_of(self, buyer: str) -> int | None:  # noqa: ARG002 (that is the point)
+        return None
+
+
+class PatientLine(ModelLine):
+    """Nobody takes over the claim of a worker who fell silent."""
+
+    def reserve(self, claim_id: str, *, upto: int, chunk: int, lease_ms: int) -> Claim | None:
+        return super().reserve(claim_id, upto=upto, chunk=chunk, lease_ms=lease_ms + 10**12)
+
+
+class SecretiveLine(ModelLine):
+    """Nobody notices that the server has restarted."""
+
+    def restart(self, kept: Kept) -> None:
+        self.kept = kept.copy()
+
+
+class TrustingLedger(ModelLedger):
+    """Sells whatever the line promises."""
+
+    def may_sell(self) -> bool:
+        return True
+
+
+class Greedy(ModelWorld):
+    line_type = GreedyLine
+
+
+class Forgetful(ModelWorld):
+    line_type = ForgetfulLine
+
+
+class Patient(ModelWorld):
+    line_type = PatientLine
+
+
+class Secretive(ModelWorld):
+    line_type = SecretiveLine
+
+
+class Trusting(ModelWorld):
+    ledger_type = TrustingLedger
+
+
+class Lazy(ModelWorld):
+    """The gate looks up nobody who stands behind the pointer."""
+
+    def _looked_up(self, ticket: Ticket, seen: Snapshot) -> Answer:
+        return super()._looked_up(ticket, seen) if ticket.place <= seen.pointer else self._waiting(seen, ticket.place)
+
+
+@pytest.mark.parametrize(
+    ("world", "broken"),
+    [
+        (Greedy, "every_unit_is_in_exactly_one_place"),
+        (Forgetful, "everybody_stands_where_their_place_says"),
+        (Patient, "check_the_end"),
+        (Secretive, "nobody_with_a_ticket_is_forgotten"),
+        (Trusting, "never_oversold"),
+        (Lazy, "check_the_end"),
+    ],
+)
+def test_a_missing_guard_is_found(world: type[ModelWorld], broken: str) -> None:
+    with pytest.raises(AssertionError) as found:
+        walk(world, walks=WALKS, steps=STEPS_A_WALK, seed_number=SEED, shorten=False)
+
+    assert found.traceback[-1].name == broken
