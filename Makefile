@@ -13,8 +13,8 @@ demo: .venv/demo ## run the shop on this machine: PORT=8000 DEMO_STOCK=100
 	@PORT=$(PORT) DEMO_STOCK=$(DEMO_STOCK) exec $(BIN)/python -m seckill.demo
 
 test: .venv/development ## run every test, on real servers
-	@echo "The ledger on SQLite …"
-	@DATABASE_URL=sqlite:///ledger.sqlite3 $(BIN)/python -m pytest -q tests/orders
+	@echo "The ledger and the simulation on SQLite …"
+	@DATABASE_URL=sqlite:///ledger.sqlite3 $(BIN)/python -m pytest -q tests/orders tests/simulation/test_simulation.py
 	@echo "Everything on PostgreSQL …"
 	@$(BIN)/python -m pytest
 

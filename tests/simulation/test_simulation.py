@@ -23,7 +23,7 @@ SEED = int(os.environ.get("SEED", "1"))
 STEPS = int(os.environ.get("STEPS", "20000"))
 REAL_STEPS = int(os.environ.get("REAL_STEPS", "1200"))
 STEPS_A_WALK = 50
-SPARE = 1.5  # some walks end before they have taken all their steps
+SPARE = 1.8  # some walks end before they have taken all their steps
 
 
 def walks(steps: int) -> int:
