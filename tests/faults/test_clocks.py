@@ -11,7 +11,13 @@ from tests.faults.shop import PARTS
 OFF_SECONDS = 60
 
 
-@pytest.mark.parametrize("off", [OFF_SECONDS, pytest.param(-OFF_SECONDS, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize(
+    "off",
+    [
+        pytest.param(OFF_SECONDS, id="a minute ahead"),
+        pytest.param(-OFF_SECONDS, id="a minute behind", marks=pytest.mark.thorough),
+    ],
+)
 @pytest.mark.parametrize(
     "part", ["worker", *(pytest.param(part, marks=pytest.mark.thorough) for part in ("web", "beat"))]
 )
