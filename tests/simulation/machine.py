@@ -197,6 +197,8 @@ class Machine(RuleBasedStateMachine):
     @happens(4, unpaid)
     def pay(self, data: st.DataObject) -> None:
         place = data.draw(st.sampled_from(self.unpaid()), label="place")
+        if data.draw(st.sampled_from([False] * 7 + [True]), label="late"):
+            self.world.advance(PAY_WITHIN_MS)
         on_time = self.world.clock.now_ms < self.books.orders[place].pay_before_ms
         assert self.world.pay(place) == (Order.Status.PAID if on_time else Order.Status.PENDING)
 

@@ -21,7 +21,7 @@ from tests.simulation.real_world import THE_TIME, RealWorld
 
 SEED = int(os.environ.get("SEED", "1"))
 STEPS = int(os.environ.get("STEPS", "20000"))
-REAL_STEPS = int(os.environ.get("REAL_STEPS", "1200"))
+REAL_STEPS = int(os.environ.get("REAL_STEPS", "600"))
 STEPS_A_WALK = 50
 SPARE = 1.8  # some walks end before they have taken all their steps
 
