@@ -32,7 +32,7 @@ class Watch:
 
     def __init__(self, shop: FaultyShop) -> None:
         self.seconds: list[float] = []
-        self.memory: dict[str, list[float]] = defaultdict(list)  #: MiB of each process' own, by name
+        self.memory: dict[str, list[float]] = defaultdict(list)  #: resident MiB of each process, by name
         self.connections: dict[str, list[int]] = defaultdict(list)  #: to each server
         self._shop = shop
         self._processes = {
@@ -57,7 +57,8 @@ class Watch:
             while not self._over.wait(SAMPLE_SECONDS):
                 self.seconds.append(time.monotonic() - began)
                 for name, process in self._processes.items():
-                    self.memory[name].append(process.memory_full_info().uss / MIB)
+                    # Resident, not unique: a page that forked processes stop sharing has not been leaked by either.
+                    self.memory[name].append(process.memory_info().rss / MIB)
                     self.connections[f"{name} files"].append(process.num_fds())
                 self.connections["valkey"].append(int(line.info("clients")["connected_clients"]))
                 ((backends,),) = self._shop.sql(
