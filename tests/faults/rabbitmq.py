@@ -58,6 +58,7 @@ class Rabbit:
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
         self._programs = find_programs()
+        self._mapper: subprocess.Popen[bytes] | None = None
         distribution = free_port()
         self.environment = {
             **os.environ,
@@ -85,6 +86,9 @@ class Rabbit:
         self.directory.mkdir(parents=True, exist_ok=True)
         (self.directory / "enabled_plugins").write_text("[].\n")
         (self.directory / "rabbitmq.conf").write_text("log.console = false\n")
+        mapper = shutil.which("epmd")
+        if mapper and self._mapper is None:  # else the server starts one, which would outlive it
+            self._mapper = subprocess.Popen([mapper], env=self.environment, stdin=subprocess.DEVNULL)
         with (self.directory / "output").open("ab") as output:
             self.process = subprocess.Popen(
                 [self._programs / "rabbitmq-server"], env=self.environment, stdin=subprocess.DEVNULL,
@@ -113,7 +117,6 @@ class Rabbit:
     def stop(self) -> None:
         """End it and its port mapper."""
         self.kill()
-        mapper = shutil.which("epmd")
-        if mapper:
-            port = self.environment["ERL_EPMD_PORT"]
-            subprocess.run([mapper, "-port", port, "-kill"], check=False, capture_output=True)
+        if self._mapper is not None:
+            self._mapper.kill()
+            self._mapper.wait(timeout=20)
