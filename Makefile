@@ -15,7 +15,9 @@ demo: .venv/demo ## run the shop on this machine: PORT=8000 DEMO_STOCK=100
 test: .venv/development ## run every test, on real servers
 	@echo "The ledger and the simulation on SQLite …"
 	@DATABASE_URL=sqlite:///ledger.sqlite3 $(BIN)/python -m pytest -q tests/orders tests/simulation/test_simulation.py
-	@echo "Everything on PostgreSQL …"
+	@echo "Tasks and workers on RabbitMQ …"
+	@BROKER=rabbitmq $(BIN)/python -m pytest -q tests/tasks tests/work
+	@echo "Everything on PostgreSQL and Valkey …"
 	@$(BIN)/python -m pytest
 
 faults: .venv/development ## kill, pause, wipe and restart every part, about 25 minutes, into docs/faults.md: SOAK_MINUTES=15 SEED=…

@@ -9,7 +9,7 @@ from celery_task.connections import keep_connections
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "seckill.settings")
 
-app = Celery("seckill")
+app = Celery("seckill", task_cls="celery_task.task:ShopTask")
 app.config_from_object("celery_task.config")
 keep_connections(app)
 

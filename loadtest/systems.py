@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from seckill.embedded.shop import BEAT, WEB, WORKER
+from seckill.embedded.shop import BEAT, CHORES, WEB, WORKER
 
 WEB_PROCESSES = 2
 THREADS = 50  #: of each process that serves one request a thread: 100 request slots together
@@ -37,7 +37,12 @@ class System:
 LINE = System(
     name="line",
     sentence="This project: a purchase takes a place in line and is answered; one message settles a group of places.",
-    parts={"web": WEB, "worker": (*WORKER, "--loglevel", "WARNING"), "beat": (*BEAT, "--loglevel", "WARNING")},
+    parts={
+        "web": WEB,
+        "worker": (*WORKER, "--loglevel", "WARNING"),
+        "chores": (*CHORES, "--loglevel", "WARNING"),
+        "beat": (*BEAT, "--loglevel", "WARNING"),
+    },
     slow_parts={"worker": (*WORKER, *_WAITS, "--loglevel", "WARNING")},
 )
 SYNC = System(

@@ -1,7 +1,9 @@
 """Order: one buyer's unit of one sale, from reserved to paid or given back. Audit: the last look at a sale's books."""
 
 import secrets
+from uuid import uuid4
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -116,6 +118,111 @@ class Audit(models.Model):
 
     def __str__(self) -> str:
         return f"sale {self.sale_id}: {self.result}"
+
+
+class Event(models.Model):
+    """Something that happened to orders of a sale, in the transaction that made it so; waiting to be told.
+
+    One row a transaction, with as many orders as it moved: a settled group is one event. Telling is at least once, in
+    steps (`celery_task.notice_task`): buyers first, then other programs. ``id`` grows with time within a sale.
+    """
+
+    class Kind(models.TextChoices):
+        CONFIRMED = "confirmed", _("confirmed")  #: orders to be paid
+        PAID = "paid", _("paid")
+        CANCELLED = "cancelled", _("cancelled")
+        EXPIRED = "expired", _("expired")
+
+    sale = models.ForeignKey(Sale, on_delete=models.PROTECT, related_name="events", verbose_name=_("sale"))
+    kind = models.CharField(_("kind"), max_length=9, choices=Kind.choices)
+    numbers = models.JSONField(_("order numbers"))  #: list of str
+    at = models.DateTimeField(_("at"))
+    told_from = models.DateTimeField(null=True)  #: when somebody began to tell it; after a while another one may
+    notified_at = models.DateTimeField(_("buyers notified at"), null=True)
+    published_at = models.DateTimeField(_("published at"), null=True)
+    remind_at = models.DateTimeField(_("buyers to be reminded at"), null=True)  #: None once they were, or need not be
+
+    class Meta:
+        verbose_name = _("order event")
+        verbose_name_plural = _("order events")
+        default_permissions = ()
+        indexes = [
+            models.Index(fields=["id"], condition=Q(published_at__isnull=True), name="event_untold"),
+            models.Index(fields=["remind_at"], condition=Q(remind_at__isnull=False), name="event_to_remind"),
+            models.Index(fields=["at"], name="event_at"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.pk}"
+
+
+class Export(models.Model):
+    """A file of orders that somebody asked for. Workers write it in parts, one after the other."""
+
+    class Result(models.TextChoices):
+        DONE = "done", _("done")
+        FAILED = "failed", _("failed")
+        CANCELLED = "cancelled", _("cancelled")
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)  #: the id of its Celery task, too
+    asked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="exports", verbose_name=_("asked by")
+    )
+    asked_at = models.DateTimeField(_("asked at"))
+    # Which orders
+    sale = models.ForeignKey(Sale, on_delete=models.PROTECT, null=True, blank=True, verbose_name=_("sale"))
+    statuses = models.JSONField(_("statuses"), default=list, blank=True)  #: list of `Order.Status`; empty for all
+    first_day = models.DateField(_("from"), null=True, blank=True)
+    last_day = models.DateField(_("to"), null=True, blank=True)
+    upto = models.PositiveBigIntegerField(default=0, editable=False)  #: id of the newest order when it was asked for
+    # How far it is
+    total = models.PositiveIntegerField(_("orders"), null=True, editable=False)
+    rows = models.PositiveIntegerField(_("rows"), default=0, editable=False)
+    parts = models.PositiveIntegerField(default=0, editable=False)
+    last_id = models.PositiveBigIntegerField(default=0, editable=False)  #: the last order written
+    # How it ended
+    result = models.CharField(_("result"), max_length=9, choices=Result.choices, blank=True, editable=False)
+    error = models.TextField(_("error"), blank=True, editable=False)
+    ended_at = models.DateTimeField(_("ended at"), null=True, editable=False)
+
+    class Meta:
+        verbose_name = _("export")
+        verbose_name_plural = _("exports")
+        ordering = ["-asked_at"]
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+
+class Alert(models.Model):
+    """Something that needs somebody: raised once, seen again each time it is looked for, ended when it is over."""
+
+    class Kind(models.TextChoices):
+        DRIFT = "drift", _("line and ledger differ")
+        CONTRADICTION = "contradiction", _("the ledger contradicts itself")
+        STALLED = "stalled", _("buyers wait, units are there, and nothing moves")
+        HOST_SILENT = "host_silent", _("a host is silent")
+
+    kind = models.CharField(_("kind"), max_length=13, choices=Kind.choices)
+    subject = models.CharField(_("about"), max_length=253)  #: "sale 7", "host web-2"
+    detail = models.TextField(_("detail"), blank=True)
+    since = models.DateTimeField(_("since"))
+    ended_at = models.DateTimeField(_("ended at"), null=True)
+    told_from = models.DateTimeField(null=True)  #: when somebody began to tell it; after a while another one may
+    told_at = models.DateTimeField(_("told at"), null=True)  #: as it was then: before ``ended_at``, the end is untold
+
+    class Meta:
+        verbose_name = _("alert")
+        verbose_name_plural = _("alerts")
+        ordering = ["-since"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["kind", "subject"], condition=Q(ended_at__isnull=True), name="alert_once_at_a_time"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}: {self.subject}"
 
 
 def on_their_way() -> models.QuerySet[Order]:

@@ -1,7 +1,7 @@
 """``python -m seckill.demo``: the whole shop on this machine, with nothing installed but this project.
 
 An embedded Valkey (unless REDIS_URL names a server), SQLite (unless DATABASE_URL does), gunicorn with gate and Django,
-a Celery worker and beat. One of them ending ends all. Everything it writes is below ``var/``.
+Celery workers and beat. One of them ending ends all. Everything it writes is below ``var/``.
 """
 
 import os
@@ -20,7 +20,7 @@ from honcho.manager import Manager
 from honcho.printer import Message, Printer
 
 from seckill.embedded.ports import free_port, is_taken
-from seckill.embedded.shop import BEAT, PROJECT, WEB, WORKER
+from seckill.embedded.shop import BEAT, CHORES, PROJECT, WEB, WORKER
 from seckill.embedded.valkey import Valkey
 
 READY_SECONDS_MAX = 90
@@ -58,6 +58,7 @@ def main() -> int:
     commands = {
         "web": [sys.executable, *WEB],
         "worker": [sys.executable, *WORKER, "--loglevel", "WARNING"],
+        "chores": [sys.executable, *CHORES, "--loglevel", "WARNING"],
         "beat": [sys.executable, *BEAT, "--loglevel", "WARNING"],
     }
     if valkey is not None:
@@ -106,7 +107,7 @@ def demo_environment(var: Path, port: int) -> dict[str, str]:
         "REDIS_URL": chosen_redis,
         "PUBLIC_BASE_URL": os.environ.get("PUBLIC_BASE_URL", f"http://127.0.0.1:{port}"),
     }
-    for name in ("DATABASE_URL", "CACHE_URL", "CELERY_BROKER_URL"):
+    for name in ("DATABASE_URL", "CACHE_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"):
         if name in os.environ:
             environment[name] = os.environ[name]
     lines = [f"{name}={value}" for name, value in {**environment, "REDIS_PORT": str(redis_port)}.items()]

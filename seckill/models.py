@@ -107,3 +107,17 @@ class Banner(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+
+class Picture(models.Model):
+    """The content of an uploaded picture. Every web host keeps a copy as a file, which is what is served."""
+
+    name = models.CharField(max_length=200, primary_key=True)  #: path below MEDIA_ROOT
+    content = models.BinaryField()
+    stored_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.name

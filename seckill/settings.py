@@ -1,5 +1,6 @@
 """Every setting, read from the environment; `.env.example` lists them with their defaults."""
 
+import socket
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -58,9 +59,11 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "django_prometheus",
     "django_structlog",
+    "django_celery_beat",
     "seckill",
     "seckill.web",
     "orders",
+    "celery_task",
 ]
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
@@ -124,6 +127,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # --- Redis: the line, the cache, the broker ---------------------------------------------------------------------
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default=urlsplit(REDIS_URL)._replace(path="/1").geturl())
+CELERY_RESULT_BACKEND = env.str("CELERY_RESULT_BACKEND", default=urlsplit(REDIS_URL)._replace(path="/3").geturl())
+HOST = env.str("HOST", default=socket.gethostname())  # the name of the queue for what this host has to do itself
 CACHE_URL = env.str("CACHE_URL", default=urlsplit(REDIS_URL)._replace(path="/2").geturl())
 CACHES = {
     "default": {
@@ -189,7 +194,7 @@ LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("zh-hans", _("Simplified Chinese"))]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_TZ = True
-TIME_ZONE = "UTC"
+TIME_ZONE = env.str("TIME_ZONE", default="UTC")  # of the admin, and of schedules that name a time of day
 
 # --- Files ------------------------------------------------------------------------------------------------------
 STATIC_URL = "/static/"
@@ -202,6 +207,13 @@ STORAGES = {
 }
 # Where this site is reached from outside: image addresses built without a request (by beat) start with it.
 PUBLIC_BASE_URL = env.str("PUBLIC_BASE_URL", default="http://127.0.0.1:8000").rstrip("/")
+
+# --- Mail: alerts -----------------------------------------------------------------------------------------------
+ADMINS = [("", address) for address in env.list("ADMINS", default=[])]
+vars().update(env.email_url("EMAIL_URL", default="dummymail://"))
+EMAIL_TIMEOUT = 10  # seconds
+EMAIL_SUBJECT_PREFIX = ""
+SERVER_EMAIL = env.str("SERVER_EMAIL", default="root@localhost")  # who writes
 
 # --- Logs: one line an event ------------------------------------------------------------------------------------
 LOG_FORMAT = env.str("LOG_FORMAT", default="console")  # console | json
@@ -251,6 +263,7 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
     "loggers": {
+        "django": {"handlers": []},  # Django's own would mail each error to ADMINS, from within the request
         "django_structlog": {"level": "ERROR"},  # a line for each request's start and end is too many in a flash
         "django.request": {"level": "ERROR"},
         "django.security.DisallowedHost": {"level": "CRITICAL"},  # strangers could fill the log with tracebacks

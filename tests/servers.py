@@ -1,6 +1,7 @@
 """Real servers for the tests, started before Django reads its settings (loaded by ``-p tests.servers``).
 
-PostgreSQL from its wheel, unless DATABASE_URL names a database; Valkey always our own, since tests empty it.
+PostgreSQL from its wheel, unless DATABASE_URL names a database; Valkey always our own, since tests empty it. It is the
+broker, too, unless BROKER=rabbitmq asks for a RabbitMQ: the tests of tasks run on both.
 """
 
 import atexit
@@ -13,16 +14,18 @@ import pytest
 
 from seckill.embedded.postgres import Postgres
 from seckill.embedded.valkey import Valkey
+from tests.rabbitmq import NoRabbitError, Rabbit
 
 directory: Path | None = None
 valkey: Valkey
 postgres: Postgres | None = None
+rabbit: Rabbit | None = None
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests() -> None:
     """Start the servers and tell the settings where they are."""
-    global directory, valkey, postgres  # noqa: PLW0603 (one set of servers for the process, made once)
+    global directory, valkey, postgres, rabbit  # noqa: PLW0603 (one set of servers for the process, made once)
     directory = Path(tempfile.mkdtemp(prefix="seckill-tests-"))
     directory.chmod(0o755)  # PostgreSQL may run as another user
     valkey = Valkey(directory / "valkey", flags=["--appendfsync", "everysec", "--databases", "32"])
@@ -32,12 +35,14 @@ def pytest_load_initial_conftests() -> None:
         postgres = Postgres(directory / "postgres", settings={"fsync": "off", "max_connections": "200"})
         postgres.start()
         os.environ["DATABASE_URL"] = postgres.url("seckill")
+    if os.environ.get("BROKER") == "rabbitmq":
+        rabbit = _start_rabbit(directory / "rabbitmq")
     os.environ |= {
         "VAR_DIR": str(directory / "var"),
         "SECRET_KEY": "a-secret-for-tests-of-at-least-32-characters",
         "DEBUG": "0",
         "REDIS_URL": valkey.url(0),
-        "CELERY_BROKER_URL": valkey.url(1),
+        "CELERY_BROKER_URL": rabbit.url if rabbit else valkey.url(1),
         "CACHE_URL": valkey.url(2),
         "ALLOWED_HOSTS": "127.0.0.1,localhost,testserver",
         "PUBLIC_BASE_URL": "https://shop.example",
@@ -45,9 +50,21 @@ def pytest_load_initial_conftests() -> None:
     }
 
 
+def _start_rabbit(directory: Path) -> Rabbit:
+    """A running server. Where there is none nothing is tested, loudly; in CI that is a failure."""
+    try:
+        running = Rabbit(directory)
+        running.start()
+    except NoRabbitError as error:
+        pytest.exit(f"NO RABBITMQ, SO NOTHING WAS TESTED ON IT: {error}", 1 if os.environ.get("CI") == "true" else 0)
+    return running
+
+
 def _stop(directory: Path) -> None:
     """Stop them and remove what they wrote, however pytest ended."""
     valkey.stop()
+    if rabbit is not None:
+        rabbit.stop()
     if postgres is not None:
         postgres.stop()
     shutil.rmtree(directory, ignore_errors=True)

@@ -17,7 +17,8 @@ from seckill.line.passes import Pass
 
 POSTGRES_SETTINGS = {"max_connections": "300", "shared_buffers": "256MB"}
 SETTLE_SECONDS_MAX = 300
-QUEUES = ("orders", "home", "celery", "unacked")  # in the broker: messages nobody has fetched, or nobody has finished
+# In the broker: messages nobody has fetched, or nobody has finished.
+QUEUES = ("orders", "banners", "notices", "celery", "unacked")
 LINGER_SECONDS = 0.3  # requests that were under way when the load generator left
 PASS_SECONDS = 86_400
 

@@ -27,9 +27,12 @@ WAIT_SECONDS_MAX = 60
 
 #: What each part of the product is, as arguments of Python.
 WEB = ("-m", "gunicorn", "-c", "deploy/gunicorn.conf.py", "seckill.asgi")
-WORKER = (
-    *("-m", "celery", "-A", "celery_task", "worker", "--queues", "orders,home"),
-    *("--concurrency", "2", "--without-gossip", "--without-mingle"),
+_WORKER = ("-m", "celery", "-A", "celery_task", "worker", "--without-gossip", "--without-mingle")
+WORKER = (*_WORKER, "--hostname", "worker@%h", "--queues", "orders,banners", "--concurrency", "2")
+#: Everything that no buyer waits for.
+CHORES = (
+    *(*_WORKER, "--hostname", "chores@%h", "--queues", "notices,reports,host,hosts"),
+    *("--pool", "threads", "--concurrency", "4"),
 )
 BEAT = ("-m", "celery", "-A", "celery_task", "beat", "--pidfile=")
 

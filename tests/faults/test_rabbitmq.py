@@ -9,7 +9,7 @@ import pytest
 
 from seckill.embedded.shop import await_that
 from tests.faults.conftest import MakeCase, OpenShop
-from tests.faults.rabbitmq import NoRabbitError, Rabbit
+from tests.rabbitmq import NoRabbitError, Rabbit
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def test_killed_and_restarted(open_shop: OpenShop, make_case: MakeCase, rabbit: 
         case.broken()
         case.recovers(within_seconds=15)
     queues = dict(line.split("\t") for line in rabbit.control("list_queues", "name", "type").stdout.splitlines()[1:])
-    assert (queues["orders"], queues["home"]) == ("quorum", "quorum")
+    assert (queues["orders"], queues["banners"]) == ("quorum", "quorum")
 
 
 @pytest.mark.thorough

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from seckill.embedded.shop import BEAT, WEB, WORKER, Seed, Shop
+from seckill.embedded.shop import BEAT, CHORES, WEB, WORKER, Seed, Shop
 from tests import servers
 
 OpenShop = Callable[..., Shop]
@@ -27,7 +27,7 @@ def open_shop() -> Iterator[OpenShop]:
     with tempfile.TemporaryDirectory(prefix="seckill-shop-") as directory:
 
         def open_(*, stock: int = 100) -> Shop:
-            parts = {"web": WEB, "worker": WORKER, "beat": BEAT}
+            parts = {"web": WEB, "worker": WORKER, "chores": CHORES, "beat": BEAT}
             shop = Shop(Path(directory), seed(), parts, {"LOG_LEVEL": "INFO"})
             shops.append(shop)
             shop.open(stock=stock)
@@ -36,5 +36,5 @@ def open_shop() -> Iterator[OpenShop]:
         yield open_
         for shop in shops:
             shop.close()
-            for name in ("web", "worker", "beat"):
+            for name in shop.parts:
                 print(f"--- {name}\n{shop.log(name)[-4000:]}")

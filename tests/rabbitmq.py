@@ -63,7 +63,7 @@ class Rabbit:
         self.environment = {
             **os.environ,
             "HOME": str(directory),  # for the cookie that its tools show
-            "RABBITMQ_NODENAME": f"faults-{self.port}@localhost",
+            "RABBITMQ_NODENAME": f"tests-{self.port}@localhost",
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODE_PORT": str(self.port),
             "RABBITMQ_DIST_PORT": str(distribution),

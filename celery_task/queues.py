@@ -1,0 +1,66 @@
+"""Queues: which there are, what belongs in which, and how a message gets there. Nothing else names one.
+
+A queue is for work of one kind, so that a worker can be made for it and nothing waits behind what is slower:
+
+========== ============================================================ ==========================
+queue      work                                                         worker
+========== ============================================================ ==========================
+orders     settling, expiring, sweeping: what buyers wait for           ``prefork``, few, never busy with anything else
+banners    short upkeep: the banner list, sessions, watching            any
+notices    calls to other systems: mostly waiting (I/O-bound)           ``threads`` or ``gevent``, many
+reports    exports: mostly computing (CPU-bound)                        ``prefork``, one a core, recycled
+host       what one host has to do itself, one queue a host             ``solo`` or ``threads``, on that host
+hosts      what every host has to do: each hears each message           the same as ``host``
+========== ============================================================ ==========================
+
+On RabbitMQ messages go through one topic exchange by routing key, which Celery's delayed delivery needs, and queues are
+quorum queues, which outlive a killed broker. On Redis they are pushed to the queue's list directly: a topic exchange
+would ask Redis for its bindings at each message, and lose them when Redis forgets.
+"""
+
+from typing import Any
+
+from django.conf import settings
+from kombu.common import Broadcast
+from kombu.entity import Exchange, Queue
+
+ON_REDIS = settings.CELERY_BROKER_URL.startswith(("redis://", "rediss://", "unix://"))
+
+QUORUM: dict[str, Any] = {"x-queue-type": "quorum"}
+SHOP = Exchange("shop", type="direct" if ON_REDIS else "topic")
+EVENTS = Exchange("shop.events", type="fanout")  # order events, for programs that are none of ours
+PRIORITY_MAX = 9
+# Redis serves the lowest number first, RabbitMQ the highest.
+FIRST, LAST = (0, PRIORITY_MAX) if ON_REDIS else (PRIORITY_MAX, 0)
+
+HOST_QUEUE_KEPT_SECONDS = 86_400  # RabbitMQ forgets the queue of a host that is gone; it writes what is in it anew
+
+
+def _queue(name: str, arguments: dict[str, Any], *, alias: str | None = None) -> Queue:
+    return Queue(name, SHOP, routing_key=name, alias=alias, queue_arguments=None if ON_REDIS else arguments)
+
+
+def host_queue(host: str) -> Queue:
+    """The queue that only this host's worker hears; ``--queues host`` is the queue of the host it runs on."""
+    arguments = QUORUM | {"x-expires": HOST_QUEUE_KEPT_SECONDS * 1000}
+    return _queue(f"host.{host}", arguments, alias="host" if host == settings.HOST else None)
+
+
+ORDERS = _queue("orders", QUORUM)
+BANNERS = _queue("banners", QUORUM)
+# Quorum queues know no priorities. What is lost here with a broker is told again: it comes from the ledger.
+NOTICES = _queue("notices", {"x-max-priority": PRIORITY_MAX})
+REPORTS = _queue("reports", QUORUM)
+HOSTS = Broadcast("hosts", exchange=Exchange("shop.hosts", type="fanout"))
+
+BY_PURPOSE = (ORDERS, BANNERS, NOTICES, REPORTS)
+QUEUES = (*BY_PURPOSE, host_queue(settings.HOST), HOSTS)
+ROUTES = {
+    "celery_task.order_task.*": {"queue": ORDERS.name},
+    "celery_task.home_task.*": {"queue": BANNERS.name},
+    "celery_task.user_task.*": {"queue": BANNERS.name},
+    "celery_task.watch_task.tell_alert": {"queue": NOTICES.name},
+    "celery_task.watch_task.*": {"queue": BANNERS.name},
+    "celery_task.notice_task.*": {"queue": NOTICES.name},
+    "celery_task.report_task.*": {"queue": REPORTS.name},
+}

@@ -1,0 +1,34 @@
+"""Schedules, as the shop comes with them. Once in the database they belong to the operator, who changes them there."""
+
+from datetime import timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django_celery_beat.tzcrontab import TzAwareCrontab
+
+# A tick not heard by then is dropped: a worker that comes back after hours should not make up for each of them. It
+# decides by its own clock, so the time has to be longer than clocks are apart, or it would drop every tick.
+TICK_EXPIRES_SECONDS = 120
+
+
+def _every(seconds: int, task: str) -> dict[str, Any]:
+    """Run a task every so many seconds."""
+    expires = max(TICK_EXPIRES_SECONDS, seconds)
+    return {"task": task, "schedule": timedelta(seconds=seconds), "options": {"expire_seconds": expires}}
+
+
+def _daily(hour: int, minute: int, task: str) -> dict[str, Any]:
+    """Run a task once a day, at that time by the shop's clocks on the wall (``TIME_ZONE``)."""
+    at = TzAwareCrontab(minute=str(minute), hour=str(hour), tz=ZoneInfo(settings.TIME_ZONE))
+    return {"task": task, "schedule": at, "options": {"expire_seconds": 6 * 3600}}
+
+
+SCHEDULE: dict[str, dict[str, Any]] = {
+    "ring-doorbells": _every(1, "celery_task.order_task.ring_doorbells"),
+    "expire-unpaid-orders": _every(2, "celery_task.order_task.expire_unpaid_orders"),
+    "reconcile-sales": _every(30, "celery_task.order_task.reconcile_sales"),
+    "watch": _every(10, "celery_task.watch_task.watch"),
+    "update-banner-list": _every(5, "celery_task.home_task.update_banner_list"),
+    "clear-sessions": _daily(4, 10, "celery_task.user_task.clear_expired_sessions"),
+}

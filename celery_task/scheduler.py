@@ -1,0 +1,170 @@
+"""Scheduler: schedules in the database, and each due run sent once, although a beat runs on every host.
+
+One beat leads, the others stand by. The leader says so every second (`Leader.renewals`); who has not seen that number
+move for `LEASE_SECONDS` takes over. Each beat measures this by its own monotonic clock, so no two clocks are compared.
+
+A leader that was paused, or cut off, may not know yet that it is none. Therefore each run is *claimed* first, by a
+conditional UPDATE of its row, whose `total_run_count` is the number of the run: only one beat can take run 4,711. What
+could not be sent is given back. What is left: a beat that dies between the two leaves one run out, and one that loses
+the broker in the middle of sending may send a run again.
+"""
+
+import os
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+import structlog
+from celery.beat import SchedulingError
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, close_old_connections
+from django.db.models import F
+from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
+from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
+
+from celery_task.models import Leader
+
+log = structlog.get_logger(__name__)
+
+RENEW_SECONDS = 1
+LEASE_SECONDS = 3  # a leader silent for so long has none any more
+AGAIN_SECONDS = 1  # after something did not work
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A run that is ours to send: of which schedule, which number, and when the one before it was."""
+
+    schedule: int
+    last_run_at: datetime | None
+    number: int
+
+    def take(self) -> datetime | None:
+        """When it became ours; None if it is not, for somebody was faster or the schedule was switched off."""
+        at = timezone.now()
+        free = PeriodicTask.objects.filter(pk=self.schedule, enabled=True, total_run_count=self.number)
+        return at if free.update(last_run_at=at, total_run_count=self.number + 1) else None
+
+    def give_back(self) -> None:
+        """It was not sent: let it be due again."""
+        taken = PeriodicTask.objects.filter(pk=self.schedule, total_run_count=self.number + 1)
+        taken.update(last_run_at=self.last_run_at, total_run_count=self.number)
+
+
+class Scheduler(DatabaseScheduler):
+    """django-celery-beat's scheduler with a leader, and with runs that are claimed before they are sent."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (Celery's own)
+        self.name = f"{settings.HOST}:{os.getpid()}:{uuid4().hex[:8]}"
+        self.leads = False
+        self._seen: tuple[str, int] | None = None
+        self._seen_at = self._renewed_at = 0.0
+        self._claim: Claim | None = None
+        self._trouble = False
+        super().__init__(*args, **kwargs)
+
+    def setup_schedule(self) -> None:
+        """Nothing yet: a beat starts without its database, too, and the leader alone makes schedules."""
+
+    def _make_missing(self) -> None:
+        """Make the schedules that are missing. Those that are there belong to the operator."""
+        known = set(PeriodicTask.objects.values_list("name", flat=True))
+        for name, entry in self.app.conf.beat_schedule.items():
+            if name not in known:
+                self.Entry.from_entry(name, app=self.app, **entry)
+                log.info("schedule_made", schedule=name)
+
+    # --- Leading
+
+    def tick(self, *args: Any, **kwargs: Any) -> float:  # noqa: ANN401 (Celery's own)
+        """Send one run that is due, if we lead; gives the seconds until it should be called again."""
+        try:
+            if not self._lead():
+                return RENEW_SECONDS
+            self._trouble = False
+            wait = float(super().tick(*args, **kwargs))
+        except (DatabaseError, InterfaceError) as error:
+            log.warning("schedule_unreachable", error=str(error))
+            close_old_connections()
+            self._step_down()
+            return AGAIN_SECONDS
+        return AGAIN_SECONDS if self._trouble else min(wait, RENEW_SECONDS)
+
+    def _lead(self) -> bool:
+        """Whether we lead, or do from now on."""
+        now = time.monotonic()
+        if self.leads:
+            if now - self._renewed_at < RENEW_SECONDS:
+                return True
+            if Leader.objects.filter(pk=1, holder=self.name).update(renewals=F("renewals") + 1):
+                self._renewed_at = now
+                return True
+            log.warning("beat_lost_the_lead", beat=self.name)
+            self._step_down()
+            return False
+        leader, _ = Leader.objects.get_or_create(pk=1)
+        seen = (leader.holder, leader.renewals)
+        if seen != self._seen:
+            self._seen, self._seen_at = seen, now
+        if leader.holder not in {"", self.name} and now - self._seen_at < LEASE_SECONDS:
+            return False
+        if not Leader.objects.filter(pk=1, holder=leader.holder, renewals=leader.renewals).update(
+            holder=self.name, renewals=F("renewals") + 1, since=timezone.now()
+        ):
+            return False  # another one was faster
+        self.leads, self._renewed_at = True, now
+        self._make_missing()
+        self._read_anew()
+        log.warning("beat_leads", beat=self.name, before=leader.holder)
+        return True
+
+    def _step_down(self) -> None:
+        self.leads = False
+        self._seen = None
+
+    def close(self) -> None:
+        """Hand the lead to whoever stands by, at once."""
+        if self.leads:
+            self._step_down()
+            try:
+                Leader.objects.filter(pk=1, holder=self.name).update(holder="")
+            except (DatabaseError, InterfaceError) as error:
+                log.warning("schedule_unreachable", error=str(error))
+        super().close()
+
+    # --- Sending
+
+    def _read_anew(self) -> None:
+        """Forget what we know of the schedules: others may have sent since."""
+        self._heap = None
+        self._initial_read = True
+
+    def reserve(self, entry: ModelEntry) -> ModelEntry:
+        """Claim a run that is due."""
+        model: PeriodicTask = entry.model
+        claim = Claim(model.pk, model.last_run_at, model.total_run_count)
+        at = claim.take()
+        if at is None:
+            self._claim = None
+            self._read_anew()
+            return entry
+        self._claim = claim
+        model.last_run_at, model.total_run_count = at, claim.number + 1
+        self._schedule[entry.name] = renewed = self.Entry(model, app=self.app)
+        return renewed
+
+    def apply_entry(self, entry: ModelEntry, producer: Any = None) -> None:  # noqa: ANN401 (kombu's)
+        """Send the run we claimed."""
+        claim, self._claim = self._claim, None
+        if claim is None:
+            return
+        try:
+            self.apply_async(entry, producer=producer, advance=False)
+        except SchedulingError as error:
+            log.warning("run_not_sent", schedule=entry.name, error=str(error.__cause__ or error))
+            claim.give_back()
+            self._read_anew()
+            self._trouble = True

@@ -1,0 +1,204 @@
+"""Beats: one leads, each due run is sent once, and what is changed in the database is followed without a restart."""
+
+import signal
+import time
+from collections import Counter
+from datetime import timedelta
+from functools import partial
+from zoneinfo import ZoneInfo
+
+import pytest
+from celery.beat import SchedulingError
+from django.utils import timezone
+from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
+from django_celery_beat.schedulers import ModelEntry
+
+from celery_task.celery import app
+from celery_task.models import Leader
+from celery_task.queues import BANNERS, ORDERS
+from celery_task.schedule import SCHEDULE
+from celery_task.scheduler import Scheduler
+from seckill.embedded.shop import await_that
+from tests.work.conftest import StartBeat
+from tests.work.messages import tasks
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+FAILOVER_SECONDS_MAX = 10
+TICK = "celery_task.order_task.ring_doorbells"
+
+
+def leader() -> str:
+    """The host whose beat leads; empty if none does."""
+    row = Leader.objects.filter(pk=1).first()
+    return row.holder.split(":")[0] if row else ""
+
+
+def leads(name: str) -> bool:
+    """Whether the beat of this host leads."""
+    return leader() == name
+
+
+def runs(name: str) -> int:
+    """How many runs of a schedule were claimed."""
+    row = PeriodicTask.objects.filter(name=name).first()
+    return row.total_run_count if row else 0
+
+
+def await_runs(name: str, more: int, seconds_max: float = FAILOVER_SECONDS_MAX) -> None:
+    """Return once a schedule has run so many times more."""
+    before = runs(name)
+    await_that(f"{more} runs of {name}", lambda: runs(name) >= before + more, seconds_max)
+
+
+def make_daily(name: str, *, missed: bool) -> None:
+    """A schedule for once a day, whose time was a minute ago; ``missed`` if nobody has run it since yesterday."""
+    now = timezone.now().astimezone(ZoneInfo("Asia/Tokyo"))
+    due = now - timedelta(minutes=1)
+    at = CrontabSchedule.objects.create(minute=due.minute, hour=due.hour, timezone="Asia/Tokyo")
+    PeriodicTask.objects.create(
+        name=name,
+        task="celery_task.home_task.update_banner_list",
+        crontab=at,
+        last_run_at=now - timedelta(hours=24 if missed else 0),
+    )
+
+
+def test_the_first_beat_makes_the_schedules_that_are_missing_and_changes_none(start_beat: StartBeat) -> None:
+    slow, _ = IntervalSchedule.objects.get_or_create(every=7, period=IntervalSchedule.SECONDS)
+    PeriodicTask.objects.create(
+        name="update-banner-list", task="celery_task.home_task.update_banner_list", interval=slow, enabled=False
+    )
+
+    start_beat()
+    await_that("it leads", lambda: PeriodicTask.objects.filter(name="ring-doorbells", total_run_count__gt=0).exists())
+
+    assert set(PeriodicTask.objects.values_list("name", flat=True)) == set(SCHEDULE)
+    kept = PeriodicTask.objects.get(name="update-banner-list")
+    assert (kept.interval, kept.enabled, kept.total_run_count) == (slow, False, 0)
+
+
+def test_of_two_beats_one_sends_and_each_run_is_sent_once(start_beat: StartBeat) -> None:
+    first, second = start_beat(name="one"), start_beat(name="two")
+    await_that("one leads", leader)
+    await_runs("ring-doorbells", 4)
+    for beat in (first, second):
+        assert beat.end() == 0
+
+    sent = tasks(ORDERS)
+    assert sent.count(TICK) == runs("ring-doorbells")
+    assert sent.count("celery_task.order_task.expire_unpaid_orders") == runs("expire-unpaid-orders")
+
+
+def test_when_the_leader_is_killed_another_one_sends_within_ten_seconds(start_beat: StartBeat) -> None:
+    beats = {name: start_beat(name=name) for name in ("one", "two")}
+    await_that("one leads", leader)
+    await_runs("ring-doorbells", 1)
+    lost = leader()
+
+    beats[lost].end(signal.SIGKILL)
+    before, lost_at = runs("ring-doorbells"), time.monotonic()
+    await_that("a run", lambda: runs("ring-doorbells") > before, FAILOVER_SECONDS_MAX)
+    print(f"failover took {time.monotonic() - lost_at:.1f} s")
+
+    assert {lost, leader()} == {"one", "two"}
+    beats[leader()].end()
+    assert tasks(ORDERS).count(TICK) == runs("ring-doorbells")
+
+
+def test_a_leader_that_is_told_to_stop_hands_over_at_once(start_beat: StartBeat) -> None:
+    beats = {name: start_beat(name=name) for name in ("one", "two")}
+    await_that("one leads", leader)
+    await_runs("ring-doorbells", 1)
+    stopped = leader()
+
+    beats[stopped].end()
+
+    await_that("the other one leads", lambda: leader() not in {"", stopped}, 3)
+
+
+def test_a_leader_that_was_frozen_sends_nothing_twice(start_beat: StartBeat) -> None:
+    beats = {name: start_beat(name=name) for name in ("one", "two")}
+    await_that("one leads", leader)
+    await_runs("ring-doorbells", 1)
+    frozen, sent = leader(), Counter[str]()
+
+    def everything_claimed_was_sent() -> bool:
+        sent.update(tasks(ORDERS))
+        return sent[TICK] == runs("ring-doorbells")
+
+    # Frozen in the middle of publishing it could not know whether the broker had heard it, and would say it again.
+    await_that("it sleeps", everything_claimed_was_sent)
+    beats[frozen].send(signal.SIGSTOP)
+    await_that("the other one leads", lambda: leader() != frozen, FAILOVER_SECONDS_MAX)
+    await_runs("ring-doorbells", 1)
+    beats[frozen].send(signal.SIGCONT)
+    beats[frozen].await_log("beat_lost_the_lead")
+    await_runs("ring-doorbells", 3)
+
+    for beat in beats.values():
+        beat.end()
+    assert everything_claimed_was_sent()
+
+
+def test_a_daily_run_is_made_up_for_once_and_not_by_each_leader(start_beat: StartBeat) -> None:
+    make_daily("missed", missed=True)
+    make_daily("done", missed=False)
+    PeriodicTask.objects.create(
+        name="update-banner-list", task="celery_task.home_task.update_banner_list", enabled=False,
+        interval=IntervalSchedule.objects.create(every=7, period=IntervalSchedule.SECONDS),
+    )  # fmt: skip
+    for name in ("one", "two"):
+        beat = start_beat(name=name)
+        await_that("it leads", partial(leads, name))
+        await_runs("ring-doorbells", 2)
+        beat.end(signal.SIGKILL)
+
+    assert (runs("missed"), runs("done")) == (1, 0)
+    assert tasks(BANNERS) == ["celery_task.home_task.update_banner_list"]
+
+
+def test_a_change_in_the_database_is_followed_without_a_restart(start_beat: StartBeat) -> None:
+    start_beat()
+    await_that("it leads", lambda: PeriodicTask.objects.filter(name="reconcile-sales").exists())
+    reconcile = PeriodicTask.objects.get(name="reconcile-sales")
+    assert reconcile.total_run_count == 0
+
+    reconcile.interval = IntervalSchedule.objects.get(every=1, period=IntervalSchedule.SECONDS)
+    reconcile.save()
+
+    await_runs("reconcile-sales", 3, 10)
+    reconcile.refresh_from_db()
+    reconcile.enabled = False
+    reconcile.save()
+    await_that("beat has heard of it", lambda: tasks(ORDERS) is not None)
+    await_runs("ring-doorbells", 2)
+    before = runs("reconcile-sales")
+    await_runs("ring-doorbells", 3)
+    assert runs("reconcile-sales") == before
+
+
+def test_a_run_that_could_not_be_sent_is_still_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    scheduler = Scheduler(app=app, lazy=True)
+    make_daily("missed", missed=True)
+    monkeypatch.setattr(scheduler, "_make_missing", lambda: None)  # one schedule is enough
+    before = PeriodicTask.objects.values("last_run_at", "total_run_count").get(name="missed")
+    sent: list[str] = []
+
+    def refuse(entry: ModelEntry, **_: object) -> None:
+        raise SchedulingError(entry.name)
+
+    monkeypatch.setattr(scheduler, "apply_async", refuse)
+    monkeypatch.setattr(Scheduler, "producer", None)
+    scheduler.tick()
+
+    assert PeriodicTask.objects.values("last_run_at", "total_run_count").get(name="missed") == before
+
+    def send(entry: ModelEntry, **_: object) -> None:
+        sent.append(entry.name)
+
+    monkeypatch.setattr(scheduler, "apply_async", send)
+    scheduler.tick()
+
+    assert sent == ["missed"]
+    assert runs("missed") == before["total_run_count"] + 1

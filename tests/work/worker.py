@@ -1,0 +1,98 @@
+"""A real worker (or beat) as a process of its own, on the servers and the database of the tests."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from django.db import connection
+
+from seckill.embedded.shop import PROJECT, await_that
+from tests import servers
+
+START_SECONDS_MAX = 30
+
+
+def database_url() -> str:
+    """Where this test's rows are; a process of its own sees only what is committed (``transactional_db``)."""
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{connection.settings_dict['NAME']}"
+    assert servers.postgres is not None
+    return servers.postgres.url(str(connection.settings_dict["NAME"]))
+
+
+class Process:
+    """A part of Celery that can be killed, and whose log can be read."""
+
+    def __init__(
+        self, directory: Path, name: str, *arguments: str, environment: Mapping[str, str] | None = None
+    ) -> None:
+        """``arguments`` are those of ``celery -A celery_task``."""
+        self.name = name
+        self._log = directory / f"{name}.log"
+        self._arguments = arguments
+        self._environment = {
+            **os.environ,
+            "DATABASE_URL": database_url(),
+            "HOST": name,
+            "LOG_LEVEL": "INFO",
+            **(environment or {}),
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, without waiting until it works."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "celery", "-A", "celery_task", *self._arguments], cwd=PROJECT,
+                env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )  # fmt: skip
+
+    @property
+    def pid(self) -> int:
+        """Of its main process."""
+        assert self._process is not None
+        return self._process.pid
+
+    def log(self) -> str:
+        """What it has printed so far."""
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+    def await_log(self, text: str, seconds_max: float = START_SECONDS_MAX) -> None:
+        """Return once it has printed this."""
+        await_that(f"{self.name} says {text!r}", lambda: text in self.log() or self.has_ended(), seconds_max)
+        assert text in self.log(), self.log()[-3000:]
+
+    def has_ended(self) -> bool:
+        """Whether its main process is gone."""
+        return self._process is not None and self._process.poll() is not None
+
+    def send(self, sent: signal.Signals) -> None:
+        """Send a signal to its main process."""
+        os.kill(self.pid, sent)
+
+    def end(self, sent: signal.Signals = signal.SIGTERM, seconds_max: float = 30) -> int:
+        """Send a signal and wait until it is gone; its exit status. With SIGKILL its children are killed too."""
+        assert self._process is not None
+        if sent == signal.SIGKILL:
+            os.killpg(self.pid, sent)
+        else:
+            self.send(sent)
+        return self._process.wait(timeout=seconds_max)
+
+    def close(self) -> None:
+        """Make sure nothing of it is left."""
+        if self._process is not None and not self.has_ended():
+            os.killpg(self.pid, signal.SIGCONT)
+            self.end(signal.SIGKILL)
+
+
+def worker(directory: Path, name: str, queues: str, *arguments: str, **more: Mapping[str, str]) -> Process:
+    """A worker named ``name`` that has not been started."""
+    return Process(
+        directory, name, "worker", "--hostname", f"{name}@%h", "--queues", queues, "--without-gossip",
+        "--without-mingle", "--loglevel", "INFO", *arguments, **more,
+    )  # fmt: skip
