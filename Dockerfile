@@ -13,10 +13,10 @@ WORKDIR /app
 COPY . .
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 BIND=0.0.0.0:8000
 # The settings want a key; this one is made up, used by nothing, and ends with its line. Everything belongs to root but
-# the place for uploads: the shop cannot change its own code.
+# the places for uploads and exports: the shop cannot change its own code.
 RUN SECRET_KEY=collecting-static-files-signs-nothing python manage.py collectstatic --noinput --verbosity 0 \
     && python -m compileall -q celery_task deploy orders seckill \
-    && mkdir -p var/media && chown shop:shop var/media
+    && mkdir -p var/media var/exports && chown shop:shop var/media var/exports
 USER 10001:10001
 EXPOSE 8000
 # Alive, not ready: an orchestrator may restart what is unhealthy, and a restart mends no database that is away.

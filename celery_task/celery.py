@@ -1,13 +1,24 @@
 """The Celery application: ``celery -A celery_task worker`` and ``celery -A celery_task beat``."""
 
+import atexit
 import os
+import shutil
+import tempfile
 
+import prometheus_client.values
 from celery import Celery
 from celery.signals import setup_logging
 
 from celery_task.connections import keep_connections
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "seckill.settings")
+
+if os.environ.get("METRICS_PORT"):
+    # Before the first count is made (`celery_task.exposition`). Always a directory of our own: what the web or another
+    # worker counted would be counted twice. The library has decided already how it counts: Flower's command imports it.
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="seckill-metrics-")
+    atexit.register(shutil.rmtree, os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
+    prometheus_client.values.ValueClass = prometheus_client.values.get_value_class()
 
 app = Celery("seckill", task_cls="celery_task.task:ShopTask")
 app.config_from_object("celery_task.config")

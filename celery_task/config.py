@@ -31,6 +31,7 @@ broker_transport_options: dict[str, Any] = (
     # A broker with a memory or disk alarm stops reading: not even closing the connection is ever answered then.
     else {"confirm_publish": True, "read_timeout": 5, "write_timeout": 5}
 )
+broker_heartbeat = 10  # seconds: RabbitMQ gives what a lost host held to others after two of them (Redis: see above)
 # Only what somebody asks for has a result: a buyer polls the ticket, the ledger keeps what happened.
 result_backend = settings.CELERY_RESULT_BACKEND
 result_expires = 86_400
@@ -48,10 +49,14 @@ enable_utc = True
 timezone = settings.TIME_ZONE  # of crontabs that name none
 
 imports = [
+    "celery_task.exposition",
     "celery_task.order_task",
     "celery_task.home_task",
+    "celery_task.notice_task",
+    "celery_task.host_task",
     "celery_task.user_task",
     "celery_task.watch_task",
+    "celery_task.report_task",
 ]
 task_queues = QUEUES
 task_default_queue = BANNERS.name

@@ -1,9 +1,10 @@
 """The Celery application with a sign of life: a file whose age a health check reads.
 
 ``celery -A celery_task.liveness worker`` touches LIVENESS_FILE with each heartbeat it sends to the broker (every 2 s),
-and ``celery -A celery_task.liveness beat`` with each task it publishes (every second). A stale file means that the
-process hangs or has lost the broker. Asking with ``celery inspect ping`` would start Python, Django and a broker
-connection in every container every few seconds, make every worker answer every check, and could not see beat at all.
+and ``celery -A celery_task.liveness beat`` with each look at the schedules (every second), leading or standing by. A
+stale file means that the process hangs, or that the worker has lost the broker. Asking with ``celery inspect ping``
+would start Python, Django and a broker connection in every container every few seconds, make every worker answer every
+check, and could not see beat at all.
 """
 
 import os
@@ -23,10 +24,12 @@ def show_life(**_: object) -> None:
     LIVENESS_FILE.touch()
 
 
-def watch_publishing(**_: object) -> None:
-    """In beat only: workers publish too, from children that outlive a main process that hangs."""
-    signals.after_task_publish.connect(show_life, weak=False)
+def watch_ticks(**_: object) -> None:
+    """In beat only: its scheduler reads models, which exist once Django is set up."""
+    from celery_task.scheduler import beat_ticked  # noqa: PLC0415 (as above)
+
+    beat_ticked.connect(show_life, weak=False)
 
 
 signals.heartbeat_sent.connect(show_life, weak=False)
-signals.beat_init.connect(watch_publishing, weak=False)
+signals.beat_init.connect(watch_ticks, weak=False)

@@ -7,9 +7,11 @@ import structlog
 from celery import shared_task
 from django.db import OperationalError
 
-from celery_task.celery import app
+from celery_task.notice_task import tell_soon
+from celery_task.publishing import PUBLISH
 from orders.expiry import expire_unpaid, release_units
-from orders.models import Audit
+from orders.models import Audit, Order, is_number
+from orders.payment import OrderDecidedError, cancel
 from orders.reconciliation import reconcile
 from orders.settlement import settle
 from orders.sweep import sweep
@@ -21,18 +23,16 @@ log = structlog.get_logger(__name__)
 
 # A server that is away is worth another try soon; after these the sweeper keeps ringing anyway.
 PASSING_FAULTS = (OperationalError, redis.ConnectionError, redis.TimeoutError)
-
-
-# Publishing may meet a connection that the broker has closed long ago: a second try finds out. Then it gives up.
-PUBLISH: dict[str, Any] = {
-    "retry": True,
-    "retry_policy": {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0},
-    "timeout": app.conf.broker_connection_timeout,
-    "confirm_timeout": app.conf.broker_connection_timeout,
+TRIED_AGAIN: dict[str, Any] = {
+    "autoretry_for": PASSING_FAULTS,
+    "retry_backoff": 1,
+    "retry_backoff_max": 8,
+    "retry_jitter": True,
+    "max_retries": 4,
 }
 
 
-@shared_task(autoretry_for=PASSING_FAULTS, retry_backoff=1, retry_backoff_max=8, retry_jitter=True, max_retries=4)
+@shared_task(**TRIED_AGAIN)
 def settle_orders(sale_id: int, upto: int) -> None:
     """The doorbell: settle sale ``sale_id`` up to place ``upto`` at least. Twice, late or in disorder does no harm.
 
@@ -41,9 +41,12 @@ def settle_orders(sale_id: int, upto: int) -> None:
     """
     line = get_line()
     try:
-        settle(line, sale_id, max(upto, line.length(sale_id)))
+        settled = settle(line, sale_id, max(upto, line.length(sale_id)))
     except SaleUnknownError:
         log.warning("sale_unknown", sale=sale_id)  # the sweeper rebuilds it, and rings again
+        return
+    if settled:
+        tell_soon()
 
 
 def ring(sale_id: int, upto: int) -> None:
@@ -64,10 +67,30 @@ def ring_doorbells() -> None:
 @shared_task
 def expire_unpaid_orders() -> None:
     """Every two seconds: end unpaid orders; give the units of ended and cancelled ones to the next in line."""
-    expire_unpaid()
+    expired = expire_unpaid()
     line = get_line()
     for sale_id in release_units(line):
         ring(sale_id, line.length(sale_id))
+    if expired:
+        tell_soon()
+
+
+@shared_task(**TRIED_AGAIN)
+def cancel_order(number: str) -> None:
+    """For other programs, by name: give an order back that is still to be paid; one that is decided stays as it is.
+
+    A number that is none is logged: trying again would not help.
+    """
+    order = Order.objects.filter(number=number).first() if is_number(number) else None
+    if order is None:
+        log.error("order_unknown", number=repr(number)[:50])
+        return
+    try:
+        cancel(order)
+    except OrderDecidedError as error:
+        log.info("order_decided", status=error.order.status)
+        return
+    tell_soon()
 
 
 @shared_task

@@ -20,9 +20,13 @@ would ask Redis for its bindings at each message, and lose them when Redis forge
 
 from typing import Any
 
+import structlog
+from celery import signals
 from django.conf import settings
 from kombu.common import Broadcast
 from kombu.entity import Exchange, Queue
+
+log = structlog.get_logger(__name__)
 
 ON_REDIS = settings.CELERY_BROKER_URL.startswith(("redis://", "rediss://", "unix://"))
 
@@ -51,16 +55,40 @@ BANNERS = _queue("banners", QUORUM)
 # Quorum queues know no priorities. What is lost here with a broker is told again: it comes from the ledger.
 NOTICES = _queue("notices", {"x-max-priority": PRIORITY_MAX})
 REPORTS = _queue("reports", QUORUM)
-HOSTS = Broadcast("hosts", exchange=Exchange("shop.hosts", type="fanout"))
+# Without a routing key of its own it would get the default one, and delayed messages for that would reach every host.
+HOSTS = Broadcast("hosts", exchange=Exchange("shop.hosts", type="fanout"), routing_key="hosts")
 
 BY_PURPOSE = (ORDERS, BANNERS, NOTICES, REPORTS)
 QUEUES = (*BY_PURPOSE, host_queue(settings.HOST), HOSTS)
 ROUTES = {
     "celery_task.order_task.*": {"queue": ORDERS.name},
     "celery_task.home_task.*": {"queue": BANNERS.name},
+    "celery_task.host_task.*": {"queue": BANNERS.name},  # those for hosts are sent to their queues explicitly
     "celery_task.user_task.*": {"queue": BANNERS.name},
     "celery_task.watch_task.tell_alert": {"queue": NOTICES.name},
     "celery_task.watch_task.*": {"queue": BANNERS.name},
     "celery_task.notice_task.*": {"queue": NOTICES.name},
     "celery_task.report_task.*": {"queue": REPORTS.name},
 }
+
+
+@signals.celeryd_after_setup.connect
+def declare(instance: Any, **_: object) -> None:  # noqa: ANN401 (a worker)
+    """Before a worker starts, make the queues of others, too: delayed messages for one that is not there are lost.
+
+    A host's own queues are made by those who listen there: Celery would have each worker delay for them as well.
+    """
+    queues = instance.app.amqp.queues
+    heard = {queue.name for queue in queues.consume_from.values()}
+    for name in [queue.name for queue in queues.values() if queue not in BY_PURPOSE and queue.name not in heard]:
+        del queues[name]
+    if ON_REDIS:
+        return
+    with instance.app.connection_for_write() as connection:
+        connection.ensure_connection(errback=_wait_for_broker)
+        for queue in BY_PURPOSE:
+            queue(connection.default_channel).declare()
+
+
+def _wait_for_broker(error: Exception, seconds: float) -> None:
+    log.warning("no_broker", error=str(error), next_try_seconds=seconds)

@@ -18,8 +18,10 @@ from uuid import uuid4
 
 import structlog
 from celery.beat import SchedulingError
+from celery.schedules import schedstate
+from celery.utils.dispatch import Signal
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, close_old_connections
+from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 from django.db.models import F
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
@@ -32,6 +34,9 @@ log = structlog.get_logger(__name__)
 RENEW_SECONDS = 1
 LEASE_SECONDS = 3  # a leader silent for so long has none any more
 AGAIN_SECONDS = 1  # after something did not work
+NOT_UNDERSTOOD_SECONDS = 300
+
+beat_ticked = Signal(name="beat_ticked", providing_args=set())  # whether it leads or stands by
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +59,27 @@ class Claim:
         taken.update(last_run_at=self.last_run_at, total_run_count=self.number)
 
 
+class Entry(ModelEntry):
+    """A schedule. One that beat can't work out, such as 30 February, keeps the others from nothing."""
+
+    def is_due(self) -> schedstate:
+        """Whether it is due, and the seconds until it should be looked at again."""
+        try:
+            return super().is_due()
+        except (RuntimeError, ValueError) as error:
+            log.error("schedule_not_understood", schedule=self.name, error=str(error))  # noqa: TRY400 (its text says all)
+            return schedstate(is_due=False, next=NOT_UNDERSTOOD_SECONDS)
+
+
 class Scheduler(DatabaseScheduler):
     """django-celery-beat's scheduler with a leader, and with runs that are claimed before they are sent."""
+
+    Entry = Entry
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (Celery's own)
         self.name = f"{settings.HOST}:{os.getpid()}:{uuid4().hex[:8]}"
         self.leads = False
+        self._ticking = False
         self._seen: tuple[str, int] | None = None
         self._seen_at = self._renewed_at = 0.0
         self._claim: Claim | None = None
@@ -81,6 +101,17 @@ class Scheduler(DatabaseScheduler):
 
     def tick(self, *args: Any, **kwargs: Any) -> float:  # noqa: ANN401 (Celery's own)
         """Send one run that is due, if we lead; gives the seconds until it should be called again."""
+        beat_ticked.send(sender=self)
+        self._ticking = True
+        try:
+            return self._tick(*args, **kwargs)
+        except SystemExit:
+            connection.close()  # what it was in the middle of is nobody's any more
+            raise
+        finally:
+            self._ticking = False
+
+    def _tick(self, *args: Any, **kwargs: Any) -> float:  # noqa: ANN401 (Celery's own)
         try:
             if not self._lead():
                 return RENEW_SECONDS
@@ -126,7 +157,13 @@ class Scheduler(DatabaseScheduler):
         self._seen = None
 
     def close(self) -> None:
-        """Hand the lead to whoever stands by, at once."""
+        """Hand the lead to whoever stands by, at once.
+
+        Celery calls this from the handler of SIGTERM, which may interrupt a query: another one would wait for the same
+        connection for ever. It calls it again after that has ended.
+        """
+        if self._ticking:
+            return
         if self.leads:
             self._step_down()
             try:

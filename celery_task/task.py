@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 from billiard.einfo import ExceptionInfo
 from celery import Task
+from celery.signals import task_postrun
 
 from celery_task.metrics import ENDED, RAN, WAITED
 
@@ -24,6 +25,7 @@ class ShopTask(Task):
     """Logs and metrics of every task; what else a task needs it says where it is declared."""
 
     abstract = True
+    Request = "celery_task.request:ShopRequest"
 
     def before_start(self, task_id: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Everything logged from here on says which task it is, and whom it is about."""
@@ -35,25 +37,19 @@ class ShopTask(Task):
 
     def on_success(self, retval: object, task_id: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """It returned."""
-        log.debug("task_succeeded", seconds=self.seconds())
+        log.debug("task_succeeded")
 
     def on_failure(
         self, exc: Exception, task_id: str, args: tuple[Any, ...], kwargs: dict[str, Any], einfo: ExceptionInfo
     ) -> None:
-        """It raised for the last time, or its process was killed: then this is called by the worker's main process."""
-        log.error(
-            "task_failed",
-            error=repr(exc),
-            traceback=str(einfo.traceback) if einfo else None,
-            **{"task": self.name, "task_id": task_id, **self.about(args, kwargs)},
-        )
+        """It raised for the last time."""
+        log.error("task_failed", error=repr(exc), traceback=str(einfo.traceback) if einfo else None)
 
     def on_retry(
         self, exc: Exception, task_id: str, args: tuple[Any, ...], kwargs: dict[str, Any], einfo: ExceptionInfo
     ) -> None:
         """It raised, and is tried again."""
         log.warning("task_retried", error=repr(exc), retries=self.request.retries)
-        ENDED.labels(self.name, "retry").inc()
 
     def after_return(
         self,
@@ -64,10 +60,8 @@ class ShopTask(Task):
         kwargs: dict[str, Any],
         einfo: ExceptionInfo | None,
     ) -> None:
-        """However it ended, but for a retry."""
-        ENDED.labels(self.name, status.lower()).inc()
-        RAN.labels(self.name).observe(self.seconds())
-        structlog.contextvars.clear_contextvars()
+        """However it ended, but for a retry or what it asked to be ignored: of those only `count` hears."""
+        log.debug("task_ended", status=status, seconds=self.seconds())
 
     def seconds(self) -> float:
         """How long it has been running; 0 in a process that did not start it."""
@@ -81,6 +75,15 @@ class ShopTask(Task):
         except TypeError:  # arguments it does not take: it fails, and says so
             return {}
         return {name: given[parameter] for parameter, name in ABOUT.items() if parameter in given}
+
+
+@task_postrun.connect
+def count(task: ShopTask, state: str | None, **_: object) -> None:
+    """However it ended: also with ``Ignore``, ``Reject`` or a retry, of which `Task.after_return` does not hear."""
+    if state:
+        ENDED.labels(task.name, state.lower()).inc()
+        RAN.labels(task.name).observe(task.seconds())
+    structlog.contextvars.clear_contextvars()
 
 
 @cache

@@ -12,6 +12,8 @@ _metrics = Path(
     os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(Path(os.environ.get("VAR_DIR", "var")) / "metrics"))
 )
 
+os.environ.pop("METRICS_PORT", None)  # it is for workers and beats: they would not count in that directory
+
 # A waiting buyer holds a connection, and many systems allow 1024 open files at first: take what this process may have.
 OPEN_FILES_MAX = 65_536
 _soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -5,7 +5,8 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from orders.models import Order, on_their_way
+from orders.events import record
+from orders.models import Event, Order, on_their_way
 from seckill.line import verbs
 from seckill.line.line import Line
 from seckill.line.outcome import Released
@@ -14,20 +15,42 @@ from seckill.models import Sale
 log = structlog.get_logger(__name__)
 
 RELEASE_CHUNK = 500
+EXPIRE_CHUNK = 500  # orders that one transaction ends
 
 
 def expire_unpaid() -> int:
     """End the orders whose time to pay is over; gives how many."""
     expired = 0
     overdue = Order.objects.filter(status=Order.Status.PENDING, pay_before__lte=timezone.now())
-    for sale_id in overdue.order_by().values_list("sale", flat=True).distinct():
-        with transaction.atomic():
-            Sale.objects.select_for_update().get(pk=sale_id)
-            ended = overdue.filter(sale=sale_id).update(status=Order.Status.EXPIRED, decided_at=timezone.now())
-            Sale.objects.filter(pk=sale_id).update(sold=F("sold") - ended)
-        log.info("orders_expired", sale=sale_id, orders=ended)
-        expired += ended
+    for sale_id in list(overdue.order_by().values_list("sale", flat=True).distinct()):
+        while ended := _expire(sale_id):
+            log.info("orders_expired", sale=sale_id, orders=ended)
+            expired += ended
     return expired
+
+
+def _expire(sale_id: int) -> int:
+    """End overdue orders of a sale, 500 at most; gives how many.
+
+    Their rows are locked first, so that exactly what is ended is recorded. One that somebody else has locked is being
+    paid in this moment: it is passed over, and the next sweep sees what became of it.
+    """
+    with transaction.atomic():
+        Sale.objects.select_for_update().get(pk=sale_id)
+        now = timezone.now()
+        orders = list(
+            Order.objects.filter(sale=sale_id, status=Order.Status.PENDING, pay_before__lte=now)
+            .order_by("place")
+            .only("number", "sale")
+            .select_for_update(skip_locked=True)[:EXPIRE_CHUNK]
+        )
+        if orders:
+            Order.objects.filter(pk__in=[order.pk for order in orders]).update(
+                status=Order.Status.EXPIRED, decided_at=now
+            )
+            Sale.objects.filter(pk=sale_id).update(sold=F("sold") - len(orders))
+            record(Event.Kind.EXPIRED, orders)
+    return len(orders)
 
 
 def release_units(line: Line) -> list[int]:

@@ -1,5 +1,6 @@
 """Order: one buyer's unit of one sale, from reserved to paid or given back. Audit: the last look at a sale's books."""
 
+import re
 import secrets
 from uuid import uuid4
 
@@ -19,6 +20,11 @@ def new_number() -> str:
     bits = secrets.randbits(60)
     digits = "".join(NUMBER_ALPHABET[bits >> shift & 31] for shift in range(0, 60, 5))
     return f"{digits[:4]}-{digits[4:8]}-{digits[8:]}"
+
+
+def is_number(value: object) -> bool:
+    """Whether an order may have this number; PostgreSQL chokes on what can't be one (a NUL)."""
+    return isinstance(value, str) and re.fullmatch(f"[{NUMBER_ALPHABET}-]{{14}}", value) is not None
 
 
 class Order(models.Model):
@@ -133,7 +139,11 @@ class Event(models.Model):
         CANCELLED = "cancelled", _("cancelled")
         EXPIRED = "expired", _("expired")
 
-    sale = models.ForeignKey(Sale, on_delete=models.PROTECT, related_name="events", verbose_name=_("sale"))
+    # PostgreSQL would check a foreign key by locking the sale's row: paying would wait for whoever settles, and whoever
+    # expires orders for who pays. The orders hold on to their sale already.
+    sale = models.ForeignKey(
+        Sale, on_delete=models.PROTECT, db_constraint=False, related_name="events", verbose_name=_("sale")
+    )
     kind = models.CharField(_("kind"), max_length=9, choices=Kind.choices)
     numbers = models.JSONField(_("order numbers"))  #: list of str
     at = models.DateTimeField(_("at"))
@@ -178,8 +188,9 @@ class Export(models.Model):
     # How far it is
     total = models.PositiveIntegerField(_("orders"), null=True, editable=False)
     rows = models.PositiveIntegerField(_("rows"), default=0, editable=False)
-    parts = models.PositiveIntegerField(default=0, editable=False)
+    files = models.JSONField(default=list, editable=False)  #: list of str: the names of its parts in the storage
     last_id = models.PositiveBigIntegerField(default=0, editable=False)  #: the last order written
+    moved_at = models.DateTimeField(editable=False)  #: when a part was written, or asked for again
     # How it ended
     result = models.CharField(_("result"), max_length=9, choices=Result.choices, blank=True, editable=False)
     error = models.TextField(_("error"), blank=True, editable=False)
@@ -188,10 +199,24 @@ class Export(models.Model):
     class Meta:
         verbose_name = _("export")
         verbose_name_plural = _("exports")
+        default_permissions = ()  # whoever may see orders may export them
         ordering = ["-asked_at"]
 
     def __str__(self) -> str:
         return str(self.pk)
+
+    @property
+    def parts(self) -> int:
+        """How many are written."""
+        return len(self.files)
+
+    @property
+    def percent(self) -> int:
+        """How far it is: 100 when it is done, 0 while nobody has counted its orders."""
+        if self.result == self.Result.DONE:
+            return 100
+        # Orders that were counted may have left its statuses since.
+        return min(self.rows * 100 // self.total, 99) if self.total else 0
 
 
 class Alert(models.Model):

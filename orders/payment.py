@@ -4,7 +4,8 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from orders.models import Order
+from orders.events import record
+from orders.models import Event, Order
 from seckill.models import Sale
 
 
@@ -22,9 +23,11 @@ def pay(order: Order) -> Order:
     Raises OrderDecidedError when it was cancelled, has expired, or its time to pay is over.
     """
     now = timezone.now()
-    Order.objects.filter(pk=order.pk, status=Order.Status.PENDING, pay_before__gt=now).update(
-        status=Order.Status.PAID, decided_at=now
-    )
+    with transaction.atomic():
+        if Order.objects.filter(pk=order.pk, status=Order.Status.PENDING, pay_before__gt=now).update(
+            status=Order.Status.PAID, decided_at=now
+        ):
+            record(Event.Kind.PAID, [order])
     order.refresh_from_db()
     if order.status != Order.Status.PAID:
         raise OrderDecidedError(order)
@@ -42,7 +45,9 @@ def cancel(order: Order) -> Order:
         cancelled = Order.objects.filter(pk=order.pk, status=Order.Status.PENDING).update(
             status=Order.Status.CANCELLED, decided_at=timezone.now()
         )
-        Sale.objects.filter(pk=order.sale_id).update(sold=F("sold") - cancelled)
+        if cancelled:
+            Sale.objects.filter(pk=order.sale_id).update(sold=F("sold") - 1)
+            record(Event.Kind.CANCELLED, [order])
     order.refresh_from_db()
     if order.status != Order.Status.CANCELLED:
         raise OrderDecidedError(order)

@@ -12,7 +12,8 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from orders.downstream import Slots
-from orders.models import Order
+from orders.events import record
+from orders.models import Event, Order
 from orders.outcomes import outcome_of
 from orders.reconciliation import rebuild_line
 from seckill.line import verbs
@@ -95,9 +96,9 @@ def settle_now(line: Line, sale_id: int, buyer: str, place: int) -> Order | None
 def write_orders(claim: verbs.Claim) -> list[tuple[str, Outcome]]:
     """Write one order for each place of the claim; gives (buyer, outcome) of those that have one now.
 
-    One transaction moves the orders and the sale's ``sold`` together. Buyers who have an order of this sale already
-    keep that one. Where Redis promised more than the ledger has, a place that is somebody else's, or anything in a sale
-    that has ended, the buyer is left out of the answer: Redis is wrong then, and has to be rebuilt.
+    One transaction moves the orders and the sale's ``sold`` together, and records it. Buyers who have an order of this
+    sale already keep that one. Where Redis promised more than the ledger has, a place that is somebody else's, or
+    anything in a sale that has ended, the buyer is left out of the answer: Redis is wrong then, and has to be rebuilt.
     """
     buyers = {buyer: place for place, buyer in claim.places}
     with transaction.atomic():
@@ -126,4 +127,5 @@ def write_orders(claim: verbs.Claim) -> list[tuple[str, Outcome]]:
         if fresh:
             Order.objects.bulk_create(fresh)
             Sale.objects.filter(pk=sale.pk).update(sold=F("sold") + len(fresh))
+            record(Event.Kind.CONFIRMED, fresh)
     return [(order.buyer, outcome_of(order)) for order in [*present, *fresh] if order.buyer in buyers]

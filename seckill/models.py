@@ -4,7 +4,17 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.fields.files import FieldFile
 from django.utils.translation import gettext_lazy as _
+
+PICTURE_MIB_MAX = 2
+
+
+def check_picture_size(picture: FieldFile) -> None:
+    """Raise ValidationError for an upload of more than `PICTURE_MIB_MAX`: it is kept in the database."""
+    is_new = not picture._committed  # type: ignore[attr-defined]  # noqa: SLF001 (Django's: an old one may be elsewhere)
+    if is_new and picture.size > PICTURE_MIB_MAX * 2**20:
+        raise ValidationError(_("A picture may have %(max)d MiB at most.") % {"max": PICTURE_MIB_MAX})
 
 
 class Product(models.Model):
@@ -12,7 +22,7 @@ class Product(models.Model):
 
     name = models.CharField(_("name"), max_length=120)
     description = models.TextField(_("description"), blank=True)
-    image = models.ImageField(_("image"), upload_to="products/", blank=True)
+    image = models.ImageField(_("image"), upload_to="products/", blank=True, validators=[check_picture_size])
 
     class Meta:
         verbose_name = _("product")
@@ -93,7 +103,7 @@ class Banner(models.Model):
 
     title = models.CharField(_("title"), max_length=120)
     subtitle = models.CharField(_("subtitle"), max_length=200, blank=True)
-    image = models.ImageField(_("image"), upload_to="banners/")
+    image = models.ImageField(_("image"), upload_to="banners/", validators=[check_picture_size])
     sale = models.ForeignKey(
         Sale, on_delete=models.SET_NULL, null=True, blank=True, related_name="banners", verbose_name=_("leads to")
     )

@@ -45,8 +45,6 @@ FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 INSTALLED_APPS = [
     "unfold",
     "unfold.contrib.filters",
-    "unfold.contrib.import_export",
-    "import_export",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -121,6 +119,14 @@ else:
             "reconnect_timeout": 2,
         },
         "connect_timeout": 3,
+        # A cut cable ends no connection. Left alone, this side would wait for a quarter of an hour, and the server
+        # hold the locks of a lost host for two hours: both give up after 5 s without a sign of the other.
+        "keepalives_idle": 2,
+        "keepalives_interval": 1,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 5000,  # milliseconds
+        "options": "-c tcp_keepalives_idle=2 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=3"
+        " -c tcp_user_timeout=5000",
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -150,6 +156,15 @@ ORDER_WORK_SECONDS = env.float("ORDER_WORK_SECONDS", default=0)  # load tests: a
 ORDER_WORK_AT_ONCE = env.int("ORDER_WORK_AT_ONCE", default=50)  # such calls that one process makes side by side
 CLAIM_LEASE_SECONDS = 5 + 2 * ORDER_WORK_SECONDS  # a worker silent for so long is dead; its claim goes to the next one
 SETTLE_CHUNK = 500  # orders written in one transaction at most
+
+# --- Events -----------------------------------------------------------------------------------------------------
+NOTICE_URL = env.str("NOTICE_URL", default="")  # who tells buyers about their orders, by mail or message; empty: nobody
+NOTICE_SECRET = env.str("NOTICE_SECRET", default="")
+if NOTICE_URL and len(NOTICE_SECRET) < SECRET_KEY_CHARS_MIN:
+    raise ImproperlyConfigured(
+        f"NOTICE_URL needs a NOTICE_SECRET of at least {SECRET_KEY_CHARS_MIN} characters: notices are signed with it."
+    )
+REMIND_SECONDS = env.int("REMIND_SECONDS", default=120)  # before the time to pay ends; 0: nobody is reminded
 
 # --- Accounts ---------------------------------------------------------------------------------------------------
 AUTH_PASSWORD_VALIDATORS = [
@@ -183,6 +198,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {"StatusEnum": "orders.models.Order.Status"},  # which two calls name
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "seckill.web.gate_schema.add_gate",  # purchase, tickets and progress are no DRF views
@@ -202,8 +218,17 @@ STATIC_ROOT = VAR_DIR / "static"
 MEDIA_URL = "/media/"
 MEDIA_ROOT = VAR_DIR / "media"
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "default": {"BACKEND": "seckill.pictures.PictureStorage"},
     "staticfiles": {"BACKEND": "seckill.web.static_storage.StaticStorage"},
+    # Written by workers, read by the web: hosts share it. No URL leads there, the API asks who wants to know.
+    "exports": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {
+            "location": VAR_DIR / "exports",
+            "file_permissions_mode": 0o600,
+            "directory_permissions_mode": 0o700,
+        },
+    },
 }
 # Where this site is reached from outside: image addresses built without a request (by beat) start with it.
 PUBLIC_BASE_URL = env.str("PUBLIC_BASE_URL", default="http://127.0.0.1:8000").rstrip("/")
@@ -217,6 +242,10 @@ SERVER_EMAIL = env.str("SERVER_EMAIL", default="root@localhost")  # who writes
 
 # --- Logs: one line an event ------------------------------------------------------------------------------------
 LOG_FORMAT = env.str("LOG_FORMAT", default="console")  # console | json
+LOG_DIR = Path(chosen) if (chosen := env.str("LOG_DIR", default="")) else None  # None: to stderr
+LOG_NAME = env.str("LOG_NAME", default="shop")
+if LOG_DIR:
+    LOG_DIR.mkdir(parents=True, exist_ok=True)
 SHARED_PROCESSORS: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -260,8 +289,16 @@ LOGGING = {
             ],
         }
     },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "handlers": {
+        "log": {
+            "class": "logging.handlers.WatchedFileHandler",
+            "filename": LOG_DIR / f"{LOG_NAME}.log",
+            "formatter": "line",
+        }
+        if LOG_DIR
+        else {"class": "logging.StreamHandler", "formatter": "line"}
+    },
+    "root": {"handlers": ["log"], "level": env.str("LOG_LEVEL", default="INFO")},
     "loggers": {
         "django": {"handlers": []},  # Django's own would mail each error to ADMINS, from within the request
         "django_structlog": {"level": "ERROR"},  # a line for each request's start and end is too many in a flash
@@ -269,6 +306,7 @@ LOGGING = {
         "django.security.DisallowedHost": {"level": "CRITICAL"},  # strangers could fill the log with tracebacks
         # Received and succeeded, for every task: the tasks log what they did, and failures are logged as errors.
         "celery.beat": {"level": "WARNING"},
+        "httpx": {"level": "WARNING"},  # each request, with its address
         "celery.worker.strategy": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},
     },
@@ -301,8 +339,23 @@ UNFOLD = {
                 "items": [
                     _admin_link(_("Sales"), "bolt", "seckill_sale", "seckill.view_sale"),
                     _admin_link(_("Orders"), "receipt_long", "orders_order", "orders.view_order"),
+                    _admin_link(_("Exports"), "download", "orders_export", "orders.view_order"),
                     _admin_link(_("Products"), "inventory_2", "seckill_product", "seckill.view_product"),
                     _admin_link(_("Banners"), "image", "seckill_banner", "seckill.view_banner"),
+                ],
+            },
+            {
+                "title": _("Work"),
+                "separator": True,
+                "items": [
+                    _admin_link(_("Alerts"), "notifications_active", "orders_alert", "orders.view_alert"),
+                    _admin_link(
+                        _("Schedules"),
+                        "schedule",
+                        "django_celery_beat_periodictask",
+                        "django_celery_beat.view_periodictask",
+                    ),
+                    _admin_link(_("Hosts"), "dns", "celery_task_host", "celery_task.view_host"),
                 ],
             },
             {

@@ -45,8 +45,9 @@ class Migration(migrations.Migration):
                 ('upto', models.PositiveBigIntegerField(default=0, editable=False)),
                 ('total', models.PositiveIntegerField(editable=False, null=True, verbose_name='orders')),
                 ('rows', models.PositiveIntegerField(default=0, editable=False, verbose_name='rows')),
-                ('parts', models.PositiveIntegerField(default=0, editable=False)),
+                ('files', models.JSONField(default=list, editable=False)),
                 ('last_id', models.PositiveBigIntegerField(default=0, editable=False)),
+                ('moved_at', models.DateTimeField(editable=False)),
                 ('result', models.CharField(blank=True, choices=[('done', 'done'), ('failed', 'failed'), ('cancelled', 'cancelled')], editable=False, max_length=9, verbose_name='result')),
                 ('error', models.TextField(blank=True, editable=False, verbose_name='error')),
                 ('ended_at', models.DateTimeField(editable=False, null=True, verbose_name='ended at')),
@@ -57,6 +58,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'export',
                 'verbose_name_plural': 'exports',
                 'ordering': ['-asked_at'],
+                'default_permissions': (),
             },
         ),
         migrations.CreateModel(
@@ -70,7 +72,7 @@ class Migration(migrations.Migration):
                 ('notified_at', models.DateTimeField(null=True, verbose_name='buyers notified at')),
                 ('published_at', models.DateTimeField(null=True, verbose_name='published at')),
                 ('remind_at', models.DateTimeField(null=True, verbose_name='buyers to be reminded at')),
-                ('sale', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='events', to='seckill.sale', verbose_name='sale')),
+                ('sale', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.PROTECT, related_name='events', to='seckill.sale', verbose_name='sale')),
             ],
             options={
                 'verbose_name': 'order event',

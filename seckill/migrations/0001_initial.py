@@ -2,6 +2,7 @@
 
 import django.core.validators
 import django.db.models.deletion
+import seckill.models
 from django.db import migrations, models
 
 
@@ -19,7 +20,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('name', models.CharField(max_length=120, verbose_name='name')),
                 ('description', models.TextField(blank=True, verbose_name='description')),
-                ('image', models.ImageField(blank=True, upload_to='products/', verbose_name='image')),
+                ('image', models.ImageField(blank=True, upload_to='products/', validators=[seckill.models.check_picture_size], verbose_name='image')),
             ],
             options={
                 'verbose_name': 'product',
@@ -56,7 +57,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('title', models.CharField(max_length=120, verbose_name='title')),
                 ('subtitle', models.CharField(blank=True, max_length=200, verbose_name='subtitle')),
-                ('image', models.ImageField(upload_to='banners/', verbose_name='image')),
+                ('image', models.ImageField(upload_to='banners/', validators=[seckill.models.check_picture_size], verbose_name='image')),
                 ('position', models.PositiveSmallIntegerField(default=0, verbose_name='position')),
                 ('active', models.BooleanField(default=True, verbose_name='active')),
                 ('sale', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='banners', to='seckill.sale', verbose_name='leads to')),

@@ -5,8 +5,10 @@ from django.urls import path, re_path
 from seckill.web import gate_schema  # noqa: F401 (DRF-spectacular learns session and pass by importing it)
 from seckill.web.account_api import LoginApi, LogoutApi, MeApi, RegisterApi
 from seckill.web.banner_api import BannersApi
+from seckill.web.export_api import ExportApi, ExportFileApi, ExportsApi
 from seckill.web.order_api import CancelApi, OrderApi, OrdersApi, PayApi
 from seckill.web.sale_api import PassApi, SaleApi, SalesApi, SyncPurchaseApi
+from seckill.web.schedule_api import ScheduleApi, SchedulesApi
 from seckill.web.unknown_api import UnknownApi
 
 urlpatterns = [
@@ -23,5 +25,10 @@ urlpatterns = [
     path("orders/<str:number>/", OrderApi.as_view()),
     path("orders/<str:number>/pay", PayApi.as_view()),
     path("orders/<str:number>/cancel", CancelApi.as_view()),
+    path("exports/", ExportsApi.as_view()),
+    path("exports/<uuid:export_id>/", ExportApi.as_view()),
+    path("exports/<uuid:export_id>/file", ExportFileApi.as_view()),
+    path("schedules/", SchedulesApi.as_view()),
+    path("schedules/<int:schedule_id>/", ScheduleApi.as_view()),
     re_path("", UnknownApi.as_view()),
 ]

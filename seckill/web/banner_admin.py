@@ -15,7 +15,7 @@ from unfold.admin import ModelAdmin
 
 from seckill.banners import refresh_banners
 from seckill.models import Banner
-from seckill.web.product_admin import thumbnail
+from seckill.web.product_admin import send_image, thumbnail
 
 if TYPE_CHECKING:
     from django.forms import ModelForm
@@ -42,6 +42,8 @@ class BannerAdmin(ModelAdmin):
     def save_model(self, request: HttpRequest, obj: Banner, form: "ModelForm[Banner]", change: bool) -> None:  # noqa: FBT001 (Django's signature)
         """Save, and show it."""
         super().save_model(request, obj, form, change)
+        if "image" in form.changed_data:
+            send_image(obj.image)
         transaction.on_commit(partial(self._refresh, request))
 
     def delete_model(self, request: HttpRequest, obj: Banner) -> None:

@@ -151,6 +151,8 @@ def component_schemas() -> Schema:
                     "additionalProperties": {"type": "array", "items": STRING},
                 },
                 "order_status": {**STRING, "description": "for `order_decided`"},
+                "state": {**STRING, "description": "for `export_not_done`"},
+                "unfinished_max": {"type": "integer", "description": "for `too_many_exports`"},
                 "place": {"type": "integer", "description": "for `sold_out` after a synchronous purchase"},
             },
         },

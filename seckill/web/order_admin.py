@@ -1,39 +1,36 @@
 """Orders in the admin: find them, export them, cancel those that are to be paid. Nothing else may change the ledger."""
 
-import csv
 import re
-from collections.abc import Iterable, Iterator
-from datetime import date, datetime, time, timedelta
-from io import StringIO
+from collections.abc import Iterable
+from datetime import date
 from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.views.main import SEARCH_VAR
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Length
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
 from django.utils.dateparse import parse_date
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.timezone import make_aware
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
-from import_export.admin import ExportMixin
-from import_export.fields import Field
-from import_export.formats.base_formats import CSV, Format
-from import_export.resources import ModelResource
+from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesCheckboxFilter, RangeDateFilter
-from unfold.contrib.import_export.forms import ExportForm
 from unfold.decorators import display
 from unfold.views import ChangeList
 
+from orders.export import UNFINISHED_MAX, TooManyExportsError, of_days
 from orders.models import NUMBER_ALPHABET, Order
 from orders.payment import OrderDecidedError, cancel
+from seckill.web.export_api import ExportRequestSerializer, begin
 
 User = get_user_model()
 
@@ -41,12 +38,11 @@ COUNT_MAX = 10_000  #: orders counted, and so pages shown, at most: counting a m
 CANCEL_MAX = 1_000  #: orders cancelled in one action
 USERS_MAX = 1_000  #: users whose orders one search term finds
 NUMBER_PREFIX_MIN = 4  #: characters of an order number that are enough to search by
-EXPORT_CHUNK = 2_000  #: orders read, and written, at a time
 
 USER_BUYER = re.compile(r"u([1-9][0-9]{0,17})")  # `seckill.web.authentication.buyer_of_user`
 MISREAD = str.maketrans("OIL", "011")  # what people make of 0 and 1 when a number is read out to them
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # OWASP, "CSV injection"
 
+SEARCH_LEFT_OUT = _("The export follows the filters, not the search.")
 NOWRAP = '<span class="whitespace-nowrap">{}</span>'
 STATUS_COLOURS = {
     Order.Status.PENDING.value: "warning",
@@ -54,10 +50,6 @@ STATUS_COLOURS = {
     Order.Status.CANCELLED.value: "default",
     Order.Status.EXPIRED.value: "default",
 }
-COLUMNS = (
-    *("number", "sale", "product", "buyer", "place", "price", "currency", "status"),
-    *("created_at", "pay_before", "decided_at", "released_at"),
-)
 
 
 class CappedPaginator(Paginator):  # type: ignore[type-arg]  # generic in the stubs only
@@ -107,12 +99,7 @@ class DayRangeFilter(RangeDateFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:  # noqa: ARG002 (Django's signature)
         """The orders of those days; a date that is none is left out."""
-        first, last = (self._day(end) for end in ("from", "to"))
-        if first:
-            queryset = queryset.filter(created_at__gte=_midnight(first))
-        if last and last < date.max:
-            queryset = queryset.filter(created_at__lt=_midnight(last + timedelta(days=1)))
-        return queryset
+        return of_days(queryset, self._day("from"), self._day("to"))
 
     def _day(self, end: str) -> date | None:
         try:
@@ -121,57 +108,8 @@ class DayRangeFilter(RangeDateFilter):
             return None
 
 
-def _midnight(day: date) -> datetime:
-    return make_aware(datetime.combine(day, time.min))
-
-
-class OrderResource(ModelResource):
-    """An order as a row of the export."""
-
-    sale = Field(attribute="sale_id", column_name="sale")
-    product = Field(attribute="sale__product__name", column_name="product")
-    place = Field(
-        attribute="place", column_name="place"
-    )  # plain: import-export would write numbers as the language does
-    price = Field(attribute="price", column_name="price")
-
-    class Meta:
-        model = Order
-        fields = COLUMNS
-        export_order = COLUMNS
-        widgets = {
-            name: {"format": "%Y-%m-%dT%H:%M:%S%z"}
-            for name in ("created_at", "pay_before", "decided_at", "released_at")
-        }
-
-    def rows(self, orders: QuerySet[Order]) -> Iterator[list[str]]:
-        """The header, then a row for each order; no cell is one that a spreadsheet would take for a formula."""
-        fields = self.get_export_fields()
-        yield [str(field.column_name) for field in fields]
-        for order in orders.iterator(chunk_size=EXPORT_CHUNK):
-            yield [_harmless(field.export(order)) for field in fields]
-
-
-def _harmless(cell: object) -> str:
-    text = "" if cell is None else str(cell)
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
-
-
-def _csv(rows: Iterable[list[str]]) -> Iterator[str]:
-    """CSV (RFC 4180) in pieces."""
-    buffer = StringIO()
-    writer = csv.writer(buffer)
-    for number, row in enumerate(rows, start=1):
-        writer.writerow(row)
-        if number % EXPORT_CHUNK == 0:
-            yield buffer.getvalue()
-            buffer.seek(0)
-            buffer.truncate()
-    yield buffer.getvalue()
-
-
 @admin.register(Order)
-class OrderAdmin(ExportMixin, ModelAdmin):
+class OrderAdmin(ModelAdmin):
     """Orders, read-only but for the action that cancels."""
 
     list_display = (
@@ -198,6 +136,7 @@ class OrderAdmin(ExportMixin, ModelAdmin):
     show_facets = admin.ShowFacets.NEVER  # each facet would count a million orders
     show_full_result_count = False
     paginator = CappedPaginator
+    list_before_template = "admin/orders/order/export.html"
     sortable_by = ()  # by age, newest first, which is what the primary key's index gives
     search_fields = ("number", "buyer")  # makes the search box appear; `get_search_results` searches
     search_help_text = _("number, buyer or username")
@@ -211,10 +150,6 @@ class OrderAdmin(ExportMixin, ModelAdmin):
         ("decided_at", "released_at"),
     )
     readonly_fields = ("user",)
-
-    resource_classes = (OrderResource,)
-    export_form_class = ExportForm
-    export_formats = (CSV,)
 
     # --- What may be done
 
@@ -233,10 +168,6 @@ class OrderAdmin(ExportMixin, ModelAdmin):
     def has_cancel_permission(self, request: HttpRequest) -> bool:
         """Who has Django's permission to change orders."""
         return bool(super().has_change_permission(request))
-
-    def has_export_permission(self, request: HttpRequest) -> bool:
-        """Who may see orders."""
-        return bool(self.has_view_permission(request))
 
     @admin.action(description=_("Cancel selected orders that are to be paid"), permissions=["cancel"])
     def cancel_orders(self, request: HttpRequest, queryset: QuerySet[Order]) -> None:
@@ -311,18 +242,36 @@ class OrderAdmin(ExportMixin, ModelAdmin):
 
     # --- Export
 
-    def get_export_data(
-        self,
-        file_format: Format,
-        request: HttpRequest,
-        queryset: QuerySet[Order],
-        **kwargs: Any,  # noqa: ANN401 (import-export's signature)
-    ) -> Iterator[str]:
-        """The file in pieces: a million rows held as objects would take a gigabyte."""
-        del file_format, kwargs  # there is one format, and one resource
-        if not self.has_export_permission(request):
+    def get_urls(self) -> list[URLPattern]:
+        """With the address that the button above the list posts to."""
+        view = self.admin_site.admin_view(require_POST(self.export_view))
+        return [path("export/", view, name="orders_order_export"), *super().get_urls()]
+
+    def export_view(self, request: HttpRequest) -> HttpResponse:
+        """Have the orders of the list's filters exported, and show how far it is."""
+        if not self.has_view_permission(request):
             raise PermissionDenied
-        return _csv(OrderResource().rows(queryset))
+        the_list = reverse("admin:orders_order_changelist", query=request.GET)
+        fields = ExportRequestSerializer(
+            data={
+                "sale": request.GET.get("sale__id__exact") or None,
+                "statuses": request.GET.getlist("status__exact"),
+                "from": request.GET.get("created_at_from") or None,
+                "to": request.GET.get("created_at_to") or None,
+            }
+        )
+        if not fields.is_valid():
+            self.message_user(request, _("Nothing was exported: these filters are not valid."), messages.ERROR)
+            return HttpResponseRedirect(the_list)
+        try:
+            export = begin(request.user, fields.validated_data)
+        except TooManyExportsError:
+            text = _("Nothing was exported: %(count)d of your exports are not finished.") % {"count": UNFINISHED_MAX}
+            self.message_user(request, text, messages.ERROR)
+            return HttpResponseRedirect(the_list)
+        if request.GET.get(SEARCH_VAR):
+            self.message_user(request, SEARCH_LEFT_OUT, messages.WARNING)
+        return HttpResponseRedirect(reverse("admin:orders_export_change", args=[export.pk]))
 
 
 def _number_prefix(word: str) -> str | None:

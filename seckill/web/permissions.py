@@ -1,4 +1,4 @@
-"""Who may: buyers, and those who hold a pass."""
+"""Who may: buyers, those who hold a pass, and staff."""
 
 from rest_framework import permissions
 from rest_framework.request import Request
@@ -24,3 +24,11 @@ class HasPass(permissions.BasePermission):
         if not isinstance(request.auth, Pass):
             raise BadPassError("Send it as 'Authorization: Bearer PASS'.")
         return True
+
+
+class SeesOrders(permissions.BasePermission):
+    """Staff who may see orders."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:  # noqa: ARG002 (the base class' signature)
+        """Whether the caller is one of them; who is not logged in is answered 401."""
+        return bool(request.user.is_staff and request.user.has_perm("orders.view_order"))

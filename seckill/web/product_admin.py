@@ -1,8 +1,10 @@
 """Products in the admin, and the small pictures that products and banners show in lists."""
 
-from typing import cast
+from functools import partial
+from typing import TYPE_CHECKING, cast
 
 from django.contrib import admin
+from django.db import transaction
 from django.db.models import Count, QuerySet
 from django.db.models.fields.files import FieldFile
 from django.http import HttpRequest
@@ -11,7 +13,11 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
+from celery_task.host_task import store_everywhere
 from seckill.models import Product
+
+if TYPE_CHECKING:
+    from django.forms import ModelForm
 
 
 def thumbnail(image: FieldFile, alt: str) -> SafeString:
@@ -23,6 +29,12 @@ def thumbnail(image: FieldFile, alt: str) -> SafeString:
         image.url,
         alt,
     )
+
+
+def send_image(image: FieldFile) -> None:
+    """Once it is committed, have every web host write its copy of a new image."""
+    if image.name:
+        transaction.on_commit(partial(store_everywhere, image.name))
 
 
 @admin.register(Product)
@@ -48,3 +60,9 @@ class ProductAdmin(ModelAdmin):
     def sale_count(self, product: Product) -> int:
         """How many sales there are of it."""
         return cast("int", vars(product)["sale_count"])
+
+    def save_model(self, request: HttpRequest, obj: Product, form: "ModelForm[Product]", change: bool) -> None:  # noqa: FBT001 (Django's signature)
+        """Save, and send a new image to the hosts."""
+        super().save_model(request, obj, form, change)
+        if "image" in form.changed_data:
+            send_image(obj.image)

@@ -30,6 +30,7 @@ from orders.reconciliation import publish_sale
 from seckill.line.line import get_line
 from seckill.line.state import State
 from seckill.models import Sale
+from seckill.web.alert_admin import open_alerts
 from seckill.web.last_audit import LastAudit
 from seckill.web.live_sale import REACH_LABELS, STATE_LABELS, LiveSale, Reach, look_at
 
@@ -213,6 +214,7 @@ class SaleAdmin(ModelAdmin):
             sale = Sale.objects.select_related("audit").get(pk=pk)
             response.context_data["live"] = look_at(get_line(), [sale])[sale.pk].figures()
             response.context_data["last_audit"] = LastAudit.of(sale)
+            response.context_data["alerts"] = open_alerts(sale)
         return response
 
     def save_model(self, request: HttpRequest, obj: Sale, form: "ModelForm[Sale]", change: bool) -> None:  # noqa: FBT001 (Django's signature)

@@ -14,7 +14,7 @@ from pytest_django import Settings
 
 from seckill.models import Banner, Product, Sale
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)  # the files of pictures are written on commit
 
 
 @pytest.fixture(autouse=True)

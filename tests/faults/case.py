@@ -88,6 +88,7 @@ class Case:
         orders = self.shop.orders(self.sale)
         by_buyer = {buyer: place for place, buyer, _ in orders}
         assert len(by_buyer) == len(orders) == sold  # one order for each buyer, and nobody twice
+        assert self.shop.confirmations(self.sale) == self.shop.numbers(self.sale)  # each order was recorded once
         silent = [buyer.name for buyer in self.crowd.accepted if not buyer.outcome]
         assert silent == [], f"accepted, and never told: {self.crowd.answers}"
         assert len(self.crowd.accepted) == len(self.buyers), self.crowd.answers

@@ -131,6 +131,15 @@ class FaultyShop(Shop):
         rows = self.sql(f"SELECT place, buyer, status FROM orders_order WHERE sale_id = {sale:d} ORDER BY place")
         return [(place, buyer, status) for place, buyer, status in rows]
 
+    def confirmations(self, sale: int) -> list[str]:
+        """The numbers of the orders that the events of a sale say were confirmed."""
+        rows = self.sql(f"SELECT numbers FROM orders_event WHERE sale_id = {sale:d} AND kind = 'confirmed'")
+        return sorted(number for (numbers,) in rows for number in numbers)
+
+    def numbers(self, sale: int) -> list[str]:
+        """The numbers of a sale's orders."""
+        return sorted(number for (number,) in self.sql(f"SELECT number FROM orders_order WHERE sale_id = {sale:d}"))
+
     def books(self, sale: int) -> dict[str, Any]:
         """What ledger and line say about a sale: equal numbers when all is well."""
         ((stock, sold),) = self.sql(f"SELECT stock, sold FROM seckill_sale WHERE id = {sale:d}")

@@ -1,10 +1,11 @@
 """Payment: an unpaid order becomes exactly one of paid, cancelled and expired."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Event, Thread
+from types import SimpleNamespace
 
 import pytest
-from django.db import connection, connections
+from django.db import connections
 from django.utils import timezone
 
 from orders.expiry import expire_unpaid
@@ -142,7 +143,9 @@ def test_an_order_whose_time_is_over_may_still_be_cancelled(make_sale: MakeSale,
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_payment_begun_in_time_loses_when_the_sweep_comes_first(make_sale: MakeSale, line: Line) -> None:
+def test_a_payment_begun_in_time_loses_when_the_sweep_comes_first(
+    make_sale: MakeSale, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The payment has read the clock; before its UPDATE arrives the deadline passes and the sweep ends the order."""
     sale = make_sale(stock=1)
     order = sell(line, sale, "ann")["ann"]
@@ -157,14 +160,15 @@ def test_a_payment_begun_in_time_loses_when_the_sweep_comes_first(make_sale: Mak
         expired.append(expire_unpaid())
         connections.close_all()
 
-    def let_the_sweep_pass(execute, sql, params, many, context):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 (Django's wrapper)
-        if sql.startswith('UPDATE "orders_order"'):
-            sweeper = Thread(target=sweep_meanwhile)
-            sweeper.start()
-            sweeper.join(timeout=30)
-        return execute(sql, params, many, context)
+    def read_the_clock_and_let_the_sweep_pass() -> datetime:
+        read = timezone.now()
+        sweeper = Thread(target=sweep_meanwhile)
+        sweeper.start()
+        sweeper.join(timeout=30)
+        return read
 
-    with connection.execute_wrapper(let_the_sweep_pass), pytest.raises(OrderDecidedError, match="is expired"):
+    monkeypatch.setattr("orders.payment.timezone", SimpleNamespace(now=read_the_clock_and_let_the_sweep_pass))
+    with pytest.raises(OrderDecidedError, match="is expired"):
         pay(order)
 
     assert expired == [1]

@@ -23,7 +23,7 @@ from django.utils import timezone
 
 from celery_task import order_task
 from orders import payment, reconciliation, settlement
-from orders.models import Order
+from orders.models import Event, Order
 from seckill.gate import gate, snapshots
 from seckill.gate.answer import Answer as Response
 from seckill.gate.doorbell import Doorbell
@@ -142,11 +142,13 @@ class RealWorld(World):
         self._patches.setattr(settlement, "uuid4", lambda: SimpleNamespace(hex=f"settling {next(names)}"))
         self._patches.setattr(order_task, "get_line", lambda: self._line)
         self._patches.setattr(order_task, "ring", lambda _, upto: self._rung.append(upto))
+        self._patches.setattr(order_task, "tell_soon", lambda: None)
         logging.disable(logging.ERROR)  # what breaks here is meant to
 
     @staticmethod
     def _make_sale(config: SaleConfig) -> None:
         Order.objects.all().delete()
+        Event.objects.all().delete()
         Sale.objects.all().delete()
         product, _ = Product.objects.get_or_create(name="Copper kettle")
         Sale.objects.create(

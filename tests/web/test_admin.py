@@ -1,6 +1,5 @@
 """The shop's staff in the admin: sales and their lines, banners and the cached list, orders and the ledger."""
 
-import csv
 import re
 import threading
 from collections.abc import Iterator
@@ -814,75 +813,6 @@ def test_a_long_ledger_is_counted_no_further_than_it_is_shown(
     counts = [query["sql"] for query in captured if "COUNT(" in query["sql"]]
     assert len(counts) == 1
     assert "LIMIT 101" in counts[0]
-
-
-def exported(client: Client, query: dict[str, Any]) -> list[dict[str, str]]:
-    """The rows of the export."""
-    url = reverse("admin:orders_order_export", query=query)
-    assert client.get(url).status_code == 200
-    answer = client.post(url, {"format": "0", "resource": ""})
-    assert answer["Content-Type"] == "text/csv"
-    return list(csv.DictReader(answer.content.decode().splitlines()))
-
-
-def test_the_export_holds_what_the_filters_leave(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(order_admin, "EXPORT_CHUNK", 2)
-    created_at = datetime(2026, 11, 11, 20, 15, tzinfo=timezone.get_default_timezone())
-    sale = new_sale()
-    orders = new_orders(sale, ["b1", "b2", "b3", "b4", "b5"], created_at=created_at, pay_before=created_at)
-    new_orders(new_sale(), ["b6"])
-    rows = exported(admin_client, {"sale__id__exact": sale.pk})
-    assert [cells["buyer"] for cells in rows] == ["b5", "b4", "b3", "b2", "b1"]
-    assert rows[4] == {
-        "number": orders[0].number,
-        "sale": str(sale.pk),
-        "product": "Kettle",
-        "buyer": "b1",
-        "place": "1",
-        "price": "19.90",
-        "currency": "USD",
-        "status": "pending",
-        "created_at": "2026-11-11T20:15:00+0000",
-        "pay_before": "2026-11-11T20:15:00+0000",
-        "decided_at": "",
-        "released_at": "",
-    }
-
-
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t"])
-def test_no_cell_of_the_export_is_a_formula(admin_client: Client, start: str) -> None:
-    product = Product.objects.create(name=f'{start}HYPERLINK("//evil")')
-    new_orders(new_sale(product=product), [f"{start}1+1"])
-    (cells,) = exported(admin_client, {})
-    assert (cells["buyer"], cells["product"]) == (f"'{start}1+1", f'\'{start}HYPERLINK("//evil")')
-
-
-def test_the_export_is_the_same_in_every_language(admin_client: Client, settings: Settings) -> None:
-    settings.LANGUAGE_CODE = "de"
-    settings.USE_THOUSAND_SEPARATOR = True
-    new_orders(new_sale(price="1900.50"), ["b1"], first_place=12_345)
-    (cells,) = exported(admin_client, {})
-    assert (cells["place"], cells["price"], cells["status"]) == ("12345", "1900.50", "pending")
-
-
-def test_the_export_costs_the_same_queries_however_long_it_is(admin_client: Client) -> None:
-    def queries() -> int:
-        with CaptureQueriesContext(connection) as captured:
-            exported(admin_client, {})
-        return len(captured)
-
-    new_orders(new_sale(product=Product.objects.create(name="Pot")), ["b1"])
-    few = queries()
-    new_orders(new_sale(stock=20), [f"b{number}" for number in range(20)])
-    assert queries() == few
-
-
-def test_staff_who_may_not_see_orders_export_none() -> None:
-    new_orders(new_sale(), ["b1"])
-    clerk = staff("view_sale")
-    url = reverse("admin:orders_order_export")
-    assert clerk.get(url).status_code == 403
-    assert clerk.post(url, {"format": "0", "resource": ""}).status_code == 403
 
 
 # --- Users and groups

@@ -46,6 +46,7 @@ def test_health_is_read_not_posted(client: Client, path: str) -> None:
     assert client.post(path).status_code == 405
 
 
+@pytest.mark.django_db
 def test_metrics_count_requests_by_view(client: Client) -> None:
     client.get("/healthz")
 

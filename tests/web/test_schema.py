@@ -64,6 +64,15 @@ def test_every_call_is_described(document: dict[str, Any]) -> None:
         "order": "GET /api/orders/{number}/",
         "pay": "POST /api/orders/{number}/pay",
         "cancel": "POST /api/orders/{number}/cancel",
+        "export_orders": "POST /api/exports/",
+        "export": "GET /api/exports/{export_id}/",
+        "cancel_export": "DELETE /api/exports/{export_id}/",
+        "export_file": "GET /api/exports/{export_id}/file",
+        "schedules": "GET /api/schedules/",
+        "make_schedule": "POST /api/schedules/",
+        "schedule": "GET /api/schedules/{schedule_id}/",
+        "change_schedule": "PATCH /api/schedules/{schedule_id}/",
+        "delete_schedule": "DELETE /api/schedules/{schedule_id}/",
     }
 
 
@@ -88,7 +97,10 @@ def test_who_may_call_what(document: dict[str, Any]) -> None:
         "register", "login", "banners", "sales", "sale", "progress", "ticket",
     }  # fmt: skip
     assert {name for name, ways in security.items() if ways == ["pass"]} == {"purchase", "purchase_sync"}
-    assert {name for name, ways in security.items() if ways == ["session"]} == {"me", "logout", "issue_pass"}
+    assert {name for name, ways in security.items() if ways == ["session"]} == {
+        "me", "logout", "issue_pass", "export_orders", "export", "cancel_export", "export_file",
+        "schedules", "make_schedule", "schedule", "change_schedule", "delete_schedule",
+    }  # fmt: skip
     assert {name for name, ways in security.items() if ways == ["pass", "session"]} == {
         "orders", "order", "pay", "cancel",
     }  # fmt: skip

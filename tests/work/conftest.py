@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 from kombu.exceptions import ChannelError
-from kombu.pools import reset
 
 from celery_task.celery import app
 from celery_task.queues import BY_PURPOSE, ON_REDIS
@@ -16,7 +15,7 @@ StartBeat = Callable[..., Process]
 
 
 @pytest.fixture(autouse=True)
-def _empty_broker() -> Iterator[None]:
+def _empty_broker() -> None:
     """Every test begins with empty queues (on Valkey they are emptied with everything else)."""
     if not ON_REDIS:
         with app.connection_for_write() as connection:
@@ -26,8 +25,6 @@ def _empty_broker() -> Iterator[None]:
                 except ChannelError:  # nobody has declared it yet
                     connection.default_channel.close()
                     connection._default_channel = None
-    yield
-    reset()
 
 
 @pytest.fixture

@@ -46,10 +46,13 @@ class Process:
         """Start it, without waiting until it works."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "celery", "-A", "celery_task", *self._arguments], cwd=PROJECT,
-                env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                start_new_session=True,
+                self.command(), cwd=PROJECT, env=self._environment, stdin=subprocess.DEVNULL,
+                stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
+
+    def command(self) -> list[str]:
+        """What is run."""
+        return [sys.executable, "-m", "celery", "-A", "celery_task", *self._arguments]
 
     @property
     def pid(self) -> int:

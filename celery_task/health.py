@@ -1,0 +1,32 @@
+"""Health of the host this process runs on: how busy it is, and how much room is left."""
+
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+
+MEMORY = Path("/proc/meminfo")  # Linux
+MIB = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """As a row of `celery_task.models.Host` has it; None where the system does not say."""
+
+    load: float | None  #: processes that want to run, over a minute, per core
+    memory_free_mib: int | None
+    disk_free_mib: int
+
+
+def read_health() -> Health:
+    """How this host is now."""
+    load = os.getloadavg()[0] / (os.cpu_count() or 1) if hasattr(os, "getloadavg") else None
+    free = re.search(r"^MemAvailable:\s+(\d+) kB$", MEMORY.read_text(), re.MULTILINE) if MEMORY.exists() else None
+    return Health(
+        load=None if load is None else round(load, 2),
+        memory_free_mib=int(free[1]) // 1024 if free else None,
+        disk_free_mib=shutil.disk_usage(settings.VAR_DIR).free // MIB,
+    )

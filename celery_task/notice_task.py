@@ -1,0 +1,127 @@
+"""Notice tasks: tell buyers and other programs what happened to orders (`orders.events`)."""
+
+import json
+from typing import Any
+
+import httpx
+import structlog
+from celery import Task, shared_task
+from django.db import OperationalError
+from kombu.exceptions import OperationalError as BrokerError
+
+from celery_task import notice
+from celery_task.celery import app
+from celery_task.delay import is_due, send_at
+from celery_task.publishing import PUBLISH
+from celery_task.queues import EVENTS, FIRST, LAST
+from orders import events
+from orders.models import Event
+
+log = structlog.get_logger(__name__)
+
+COMPRESS_BYTES = 10_000  # about sixty orders
+BROKER_AWAY = (BrokerError, OSError)
+
+# From one try to the next it takes less than the lease of an event (`orders.events.LEASE_SECONDS`), which each renews,
+# and less than Redis lets a worker hold a message. After the last one, half a minute later, the event itself says that
+# its buyers were not notified.
+NOTICE: dict[str, Any] = {
+    "autoretry_for": (httpx.HTTPError, OperationalError),
+    "retry_backoff": 1,
+    "retry_backoff_max": 8,
+    "retry_jitter": True,
+    "max_retries": 5,
+    "rate_limit": "50/s",  # of one worker: the service on the other side should survive a flash, too
+    "soft_time_limit": 15,
+    "time_limit": 20,
+}
+
+
+def tell_soon() -> None:
+    """Have what happened told now. Where the broker is away, beat's next tick does it: nobody's work depends on it."""
+    try:
+        tell_events.apply_async(**PUBLISH)
+    except BROKER_AWAY as error:
+        log.warning("telling_not_rung", error=str(error))
+
+
+@shared_task(priority=FIRST)
+def tell_events() -> None:
+    """When something happened, and every two seconds: send what nobody tells yet on its way."""
+    while claimed := events.claim_untold():
+        for event in claimed:
+            _tell(event)
+        for sale_id in {event.sale_id for event in claimed if event.kind != Event.Kind.CONFIRMED}:
+            if called_off := events.call_off_reminders(sale_id):
+                app.control.revoke([_reminder_id(event_id) for event_id in called_off])
+    for event in events.claim_overdue_reminders():
+        remind_buyers.apply_async((event.pk,), task_id=_reminder_id(event.pk), **PUBLISH)
+
+
+def _tell(event: Event) -> None:
+    """First the buyers, then other programs; these also if the buyers can't be told."""
+    published = publish_event.si(event.pk)
+    (notify_buyers.si(event.pk).on_error(published) | published).apply_async(**PUBLISH)
+    if event.remind_at and event.told_from is None:  # told again, it has its reminder under way already
+        send_at(event.remind_at, remind_buyers, event.pk, task_id=_reminder_id(event.pk))
+
+
+def _reminder_id(event_id: int) -> str:
+    return f"reminder-{event_id}"
+
+
+@shared_task(priority=FIRST, **NOTICE)
+def notify_buyers(event_id: int) -> None:
+    """Tell the buyers of an event, unless they were told."""
+    event = events.pick_up(event_id)
+    if event and not event.notified_at:
+        notice.send(events.document_of(event))
+        events.mark_notified(event)
+
+
+@shared_task(priority=FIRST)
+def publish_event(event_id: int) -> None:
+    """Tell other programs, unless they were told: JSON, to the exchange ``shop.events``, by the event's name.
+
+    On RabbitMQ each queue that is bound there gets a copy and keeps it. On Redis an exchange of this kind is PUB/SUB:
+    who does not listen in this moment misses it.
+    """
+    event = events.pick_up(event_id)
+    if event is None or event.published_at:
+        return
+    document = events.document_of(event)
+    body = json.dumps(document).encode()
+    with app.producer_pool.acquire(block=True, timeout=PUBLISH["timeout"]) as producer:
+        producer.publish(
+            body,
+            exchange=EVENTS,
+            routing_key=document["event"],
+            content_type="application/json",
+            content_encoding="utf-8",
+            compression="gzip" if len(body) > COMPRESS_BYTES else None,
+            delivery_mode="persistent",
+            declare=[EVENTS],
+            **PUBLISH,
+        )
+    events.mark_published(event)
+
+
+@shared_task(bind=True, priority=LAST, **NOTICE)
+def remind_buyers(self: Task, event_id: int) -> None:
+    """Before the time to pay ends, remind those who have not paid; early, it sends itself on."""
+    event = Event.objects.filter(pk=event_id).first()
+    if event is None or event.remind_at is None:
+        return
+    if not is_due(event.remind_at):
+        send_at(event.remind_at, self, event_id, task_id=self.request.id)
+        return
+    events.pick_up(event_id)
+    if document := events.reminder_of(event):
+        notice.send(document)
+    events.mark_reminded(event)
+
+
+@shared_task
+def forget_events() -> None:
+    """Every night: delete old events."""
+    events.forget_old_events()

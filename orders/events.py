@@ -1,0 +1,190 @@
+"""Events: what happened to orders, told to their buyers and to other programs.
+
+An event is written in the transaction that makes it true, one row for all orders of that transaction: both are there,
+or neither. It is told afterwards, by whoever claims it. A claim is a lease, not a lock: who fell silent is replaced.
+Thus everything is told at least once, and with an id by which a listener knows what it has heard already.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TypedDict
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from orders.models import Event, Order
+from seckill.moment import iso, milliseconds
+
+log = structlog.get_logger(__name__)
+
+LEASE_SECONDS = 20  # who claimed an event and has not been heard of for so long will not tell it
+CLAIMED_MAX = 100  # events in one claim
+OVERDUE_SECONDS = 5  # a reminder so late got lost
+KEPT_DAYS = 7
+FORGET_CHUNK = 1_000
+
+#: What an order was when the event happened; by the time it is told the order may have moved on.
+STATUS: dict[str, Order.Status] = {
+    Event.Kind.CONFIRMED: Order.Status.PENDING,
+    Event.Kind.PAID: Order.Status.PAID,
+    Event.Kind.CANCELLED: Order.Status.CANCELLED,
+    Event.Kind.EXPIRED: Order.Status.EXPIRED,
+}
+
+
+class OrderDocument(TypedDict):
+    """An order in a `Document`."""
+
+    number: str
+    buyer: str
+    place: int
+    price: str  #: such as "19.90"
+    currency: str  #: ISO 4217
+    status: str  #: `Order.Status`
+    pay_before: str  #: ISO 8601, UTC
+
+
+class Document(TypedDict):
+    """An event as the outside hears it; JSON as it is, and the same however often it is told."""
+
+    id: int
+    event: str  #: "orders.confirmed", "orders.paid", "orders.cancelled", "orders.expired" or "orders.reminder"
+    sale: int
+    at: str  #: ISO 8601, UTC
+    orders: list[OrderDocument]  #: by place
+
+
+def record(kind: Event.Kind, orders: Sequence[Order]) -> None:
+    """Write down what has just happened to these orders of one sale, 500 at most; inside the transaction it happens in.
+
+    Confirmed orders came into being together, and are to be paid by the same moment.
+    """
+    first = orders[0]
+    Event.objects.create(
+        sale_id=first.sale_id,
+        kind=kind,
+        numbers=[order.number for order in orders],
+        at=timezone.now(),
+        remind_at=_remind_at(first) if kind == Event.Kind.CONFIRMED else None,
+    )
+
+
+def _remind_at(order: Order) -> datetime | None:
+    """When its buyer should be reminded; None if there is nobody to tell, or if the time to pay is short anyway."""
+    before = timedelta(seconds=settings.REMIND_SECONDS)
+    worth_it = before and order.pay_before - order.created_at >= 2 * before
+    return order.pay_before - before if settings.NOTICE_URL and worth_it else None
+
+
+# --- Claims
+
+
+def claim_untold() -> list[Event]:
+    """Claim events that nobody tells, oldest first, 100 at most. A new one has no ``told_from`` yet."""
+    return _claim(Event.objects.filter(published_at__isnull=True))
+
+
+def claim_overdue_reminders() -> list[Event]:
+    """Claim events whose reminder should have gone out by now, 100 at most."""
+    return _claim(Event.objects.filter(remind_at__lt=timezone.now() - timedelta(seconds=OVERDUE_SECONDS)))
+
+
+def _claim(events: QuerySet[Event]) -> list[Event]:
+    """Take the lease of those that are free; gives them as they were before.
+
+    Rows are locked for these two statements only. Several may claim at once: each passes over what another one has.
+    """
+    now = timezone.now()
+    free = Q(told_from__isnull=True) | Q(told_from__lt=now - timedelta(seconds=LEASE_SECONDS))
+    with transaction.atomic():
+        claimed = list(events.filter(free).order_by("id").select_for_update(skip_locked=True)[:CLAIMED_MAX])
+        if claimed:
+            Event.objects.filter(pk__in=[event.pk for event in claimed]).update(told_from=now)
+    return claimed
+
+
+def pick_up(event_id: int) -> Event | None:
+    """An event to tell, its lease renewed; None if it does not exist (any more)."""
+    Event.objects.filter(pk=event_id).update(told_from=timezone.now())
+    return Event.objects.filter(pk=event_id).first()
+
+
+# --- What is said
+
+
+def document_of(event: Event) -> Document:
+    """The event."""
+    orders = Order.objects.filter(number__in=event.numbers)
+    return _document(event, f"orders.{event.kind}", orders, STATUS[event.kind])
+
+
+def reminder_of(event: Event) -> Document | None:
+    """A reminder for those who have to pay still; None if there are none."""
+    unpaid = Order.objects.filter(number__in=event.numbers, status=Order.Status.PENDING, pay_before__gt=timezone.now())
+    document = _document(event, "orders.reminder", unpaid, Order.Status.PENDING)
+    return document if document["orders"] else None
+
+
+def _document(event: Event, name: str, orders: QuerySet[Order], status: Order.Status) -> Document:
+    return {
+        "id": event.pk,
+        "event": name,
+        "sale": event.sale_id,
+        "at": iso(milliseconds(event.at)),
+        "orders": [
+            {
+                "number": order.number,
+                "buyer": order.buyer,
+                "place": order.place,
+                "price": str(order.price),
+                "currency": order.currency,
+                "status": status.value,
+                "pay_before": iso(milliseconds(order.pay_before)),
+            }
+            for order in orders.order_by("place")
+        ],
+    }
+
+
+# --- What was said
+
+
+def mark_notified(event: Event) -> None:
+    """Its buyers know."""
+    Event.objects.filter(pk=event.pk, notified_at__isnull=True).update(notified_at=timezone.now())
+
+
+def mark_published(event: Event) -> None:
+    """Other programs know: it is told."""
+    Event.objects.filter(pk=event.pk, published_at__isnull=True).update(published_at=timezone.now())
+
+
+def mark_reminded(event: Event) -> None:
+    """Its buyers were reminded, or need not be."""
+    Event.objects.filter(pk=event.pk).update(remind_at=None)
+
+
+def call_off_reminders(sale_id: int) -> list[int]:
+    """If nobody in a sale has to pay any more, nobody will be reminded; gives the events whose reminder is off."""
+    # In this order: an order confirmed meanwhile belongs to an event that is not among these.
+    to_come = list(Event.objects.filter(sale=sale_id, remind_at__isnull=False).values_list("pk", flat=True))
+    if not to_come or Order.objects.filter(sale=sale_id, status=Order.Status.PENDING).exists():
+        return []
+    Event.objects.filter(pk__in=to_come).update(remind_at=None)
+    return to_come
+
+
+def forget_old_events() -> int:
+    """Delete what was published and is older than a week, in small transactions; gives how many. The orders stay."""
+    old = Event.objects.filter(
+        at__lt=timezone.now() - timedelta(days=KEPT_DAYS), published_at__isnull=False, remind_at__isnull=True
+    )
+    forgotten = 0
+    while some := list(old.order_by("at").values_list("pk", flat=True)[:FORGET_CHUNK]):
+        forgotten += Event.objects.filter(pk__in=some).delete()[0]
+    if forgotten:
+        log.info("events_forgotten", events=forgotten)
+    return forgotten

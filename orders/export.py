@@ -1,0 +1,231 @@
+"""Export: orders as a CSV file, written a part at a time.
+
+A part is written to the storage "exports" first and added to the export's row after it. The row alone says which files
+count and where the next part begins, so a worker may be lost at any moment: its part is written again, under another
+name, and what it left behind is deleted with the export. The row is moved on by a conditional UPDATE: of two workers
+that write the same part one wins, and neither has touched the other's file.
+"""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from io import StringIO
+
+from django.contrib.auth import get_user_model
+from django.core.files.base import ContentFile
+from django.core.files.storage import Storage, storages
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+from django.utils.translation import gettext_noop
+
+from orders.models import Export, Order
+
+PART_ROWS = 10_000
+UNFINISHED_MAX = 5  #: of one person
+STALLED_AFTER = timedelta(seconds=60)  # longer than a part and all tries of it may take
+GIVEN_UP_AFTER = timedelta(days=1)
+KEPT = timedelta(days=7)
+
+GIVEN_UP = gettext_noop("It was not finished within a day.")
+COLUMNS = {
+    "number": "number",
+    "sale": "sale_id",
+    "product": "sale__product__name",
+    "buyer": "buyer",
+    "place": "place",
+    "price": "price",
+    "currency": "currency",
+    "status": "status",
+    "created_at": "created_at",
+    "pay_before": "pay_before",
+    "decided_at": "decided_at",
+    "released_at": "released_at",
+}
+MOMENT = "%Y-%m-%dT%H:%M:%S%z"
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # OWASP, "CSV injection"
+
+
+class TooManyExportsError(Exception):
+    """Somebody has `UNFINISHED_MAX` exports that are not finished."""
+
+
+class TooManyOrdersError(Exception):
+    """More orders than fit into one part."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some rows of an export."""
+
+    content: bytes  #: CSV (RFC 4180) in UTF-8, the first part with the header
+    rows: int
+    last_id: int  #: of its last order
+    is_last: bool
+
+
+# --- Which orders
+
+
+def of_days(orders: QuerySet[Order], first: date | None, last: date | None) -> QuerySet[Order]:
+    """Those from one day to another, both whole, in the site's time zone; None is no end."""
+    if first and first > date.min:
+        orders = orders.filter(created_at__gte=_midnight(first))
+    if last and last < date.max:
+        orders = orders.filter(created_at__lt=_midnight(last + timedelta(days=1)))
+    return orders
+
+
+def _midnight(day: date) -> datetime:
+    return timezone.make_aware(datetime.combine(day, time.min))
+
+
+def covered(export: Export) -> QuerySet[Order]:
+    """The orders that an export is of, oldest first; none that came after it was asked for."""
+    orders = Order.objects.filter(pk__lte=export.upto).order_by("pk")
+    if export.sale_id:
+        orders = orders.filter(sale=export.sale_id)
+    if export.statuses:
+        orders = orders.filter(status__in=export.statuses)
+    return of_days(orders, export.first_day, export.last_day)
+
+
+def _newest_id() -> int:
+    return Order.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+
+
+# --- Asking for one
+
+
+def ask(export: Export) -> None:
+    """Save a new export, to be written by workers. Raises TooManyExportsError."""
+    with transaction.atomic():
+        # Whoever asks twice at once is counted once after the other.
+        get_user_model().objects.select_for_update().get(pk=export.asked_by_id)
+        if Export.objects.filter(asked_by=export.asked_by_id, result="").count() >= UNFINISHED_MAX:
+            raise TooManyExportsError
+        export.asked_at = export.moved_at = timezone.now()
+        export.upto = _newest_id()
+        export.save(force_insert=True)
+
+
+def write_at_once(export: Export) -> bytes:
+    """The whole CSV of an export that nobody has saved. Raises TooManyOrdersError when one part can't hold it."""
+    export.upto = _newest_id()
+    part = read_part(export)
+    if not part.is_last:
+        raise TooManyOrdersError
+    return part.content
+
+
+# --- Writing it
+
+
+def read_part(export: Export) -> Part:
+    """The next part: `PART_ROWS` orders after the last one written, or as many as there are."""
+    orders = covered(export).filter(pk__gt=export.last_id)
+    found = list(orders.values_list("pk", *COLUMNS.values())[: PART_ROWS + 1])
+    buffer = StringIO()
+    writer = csv.writer(buffer)
+    if not export.files:
+        writer.writerow(COLUMNS)
+    rows = found[:PART_ROWS]
+    writer.writerows([_cell(value) for value in row] for _, *row in rows)
+    last_id = rows[-1][0] if rows else export.last_id
+    return Part(buffer.getvalue().encode(), len(rows), last_id, is_last=len(found) <= PART_ROWS)
+
+
+def _cell(value: object) -> str:
+    """The text of a cell, the same in every language, and none that a spreadsheet takes for a formula."""
+    if value is None:
+        return ""
+    text = timezone.localtime(value).strftime(MOMENT) if isinstance(value, datetime) else str(value)
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+
+
+def write_next_part(export: Export) -> bool:
+    """Write one part and move the export on; False when somebody else did, or it was cancelled meanwhile."""
+    total = covered(export).count() if export.total is None else export.total
+    part = read_part(export)
+    name = _storage().save(f"{export.pk}/{export.parts + 1:04}.csv", ContentFile(part.content))
+    now = timezone.now()
+    moved = {
+        "total": total,
+        "rows": export.rows + part.rows,
+        "files": [*export.files, name],
+        "last_id": part.last_id,
+        "moved_at": now,
+    }
+    if part.is_last:
+        moved |= {"result": Export.Result.DONE, "ended_at": now}
+    if not Export.objects.filter(pk=export.pk, result="", last_id=export.last_id).update(**moved):
+        _storage().delete(name)
+        return False
+    for field, value in moved.items():
+        setattr(export, field, value)
+    return True
+
+
+def cancel(export: Export) -> bool:
+    """Have it never finished; False when it has ended already."""
+    return _end(export, Export.Result.CANCELLED)
+
+
+def fail(export: Export, error: str) -> bool:
+    """End it with an error; False when it has ended already."""
+    return _end(export, Export.Result.FAILED, error)
+
+
+def _end(export: Export, result: Export.Result, error: str = "") -> bool:
+    unfinished = Export.objects.filter(pk=export.pk, result="")
+    ended = unfinished.update(result=result, error=error, ended_at=timezone.now()) == 1
+    export.refresh_from_db()
+    return ended
+
+
+def stalled() -> Iterator[Export]:
+    """The exports that nobody has moved for a while: each is given out once, and then not for as long again.
+
+    What was not finished within a day fails first.
+    """
+    now = timezone.now()
+    unfinished = Export.objects.filter(result="")
+    unfinished.filter(asked_at__lt=now - GIVEN_UP_AFTER).update(
+        result=Export.Result.FAILED, error=GIVEN_UP, ended_at=now
+    )
+    for export in unfinished.filter(moved_at__lt=now - STALLED_AFTER).order_by("asked_at"):
+        if unfinished.filter(pk=export.pk, moved_at=export.moved_at).update(moved_at=now):
+            yield export
+
+
+# --- Its file
+
+
+def _storage() -> Storage:
+    return storages["exports"]
+
+
+def is_there(export: Export) -> bool:
+    """Whether this host can read every part."""
+    return all(_storage().exists(name) for name in export.files)
+
+
+def pieces(export: Export) -> Iterator[bytes]:
+    """The file, its parts one after the other, in pieces of at most 64 KiB."""
+    for name in export.files:
+        with _storage().open(name) as file:
+            yield from file.chunks()
+
+
+def forget_old() -> None:
+    """Delete exports older than a week, then every file whose export is gone, for whatever reason."""
+    Export.objects.filter(asked_at__lt=timezone.now() - KEPT).delete()
+    try:
+        directories, _ = _storage().listdir("")
+    except FileNotFoundError:  # nobody has written any yet
+        return
+    for directory in set(directories) - {str(pk) for pk in Export.objects.values_list("pk", flat=True)}:
+        for name in _storage().listdir(directory)[1]:
+            _storage().delete(f"{directory}/{name}")
+        _storage().delete(directory)

@@ -1,0 +1,216 @@
+"""A cluster: three web hosts that share a Valkey and a PostgreSQL, and everything of the shop on each of them."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import redis
+
+from seckill.embedded.postgres import Postgres
+from seckill.embedded.shop import BEAT, PROJECT, WEB, Seed, ask, await_that
+from seckill.embedded.valkey import Valkey
+from seckill.line.keys import sale_keys
+from seckill.line.passes import Pass
+from tests.cluster.network import Network
+from tests.faults.crowd import Buyer
+from tests.faults.fail_points import FailPoints
+from tests.faults.shop import with_faults
+
+HOSTS = ("web-1", "web-2", "web-3")
+_WORKER = ("-m", "celery", "-A", "celery_task", "worker", "--without-gossip", "--without-mingle")
+PARTS = {
+    "web": WEB,
+    "worker": (*_WORKER, "--queues", "orders,banners", "--concurrency", "1"),
+    "chores": (*_WORKER, "--queues", "host,hosts", "--pool", "threads", "--concurrency", "1"),
+    "beat": BEAT,
+}
+PORT = 8000
+DAY_MS = 86_400_000
+
+
+class Host:
+    """One host: its files, its address, its processes."""
+
+    def __init__(self, name: str, network: Network, directory: Path, environment: dict[str, str]) -> None:
+        self.name = name
+        self.address = f"http://{network.address_of(name)}:{PORT}"
+        self.media = directory / "var" / "media"
+        self.fail_points = FailPoints(directory / "fail-points")
+        self._directory = directory
+        self._inside = network.inside(name)
+        self._environment = environment | {
+            "HOST": name,
+            "VAR_DIR": str(directory / "var"),
+            "FAIL_POINTS": str(self.fail_points.directory),
+        }
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, part: str) -> None:
+        """Start a part."""
+        with (self._directory / f"{part}.log").open("ab") as log:
+            self._processes[part] = subprocess.Popen(
+                [*self._inside, sys.executable, *with_faults(PARTS[part], self._directory)], cwd=PROJECT,
+                env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )  # fmt: skip
+
+    def end(self, part: str, sent: signal.Signals = signal.SIGKILL) -> None:
+        """End a part with its children."""
+        process = self._processes.pop(part)
+        os.killpg(process.pid, sent)
+        process.wait(timeout=60)
+
+    def close(self) -> None:
+        """End whatever runs."""
+        for part in list(self._processes):
+            self.end(part)
+
+    def ended(self) -> list[str]:
+        """The parts that have ended by themselves."""
+        return [part for part, process in self._processes.items() if process.poll() is not None]
+
+    def log(self, part: str) -> str:
+        """What a part has printed so far."""
+        file = self._directory / f"{part}.log"
+        return file.read_text(errors="replace") if file.exists() else ""
+
+    def is_ready(self) -> bool:
+        """Whether its web answers, with ledger and line."""
+        try:
+            return httpx.get(f"{self.address}/readyz", timeout=2).status_code == httpx.codes.OK
+        except httpx.HTTPError:
+            return False
+
+
+class Cluster:
+    """Three hosts, and the servers they share, which stand where the tests run."""
+
+    def __init__(self, network: Network, directory: Path) -> None:
+        self.network = network
+        self._directory = directory
+        bridge = network.address
+        self.valkey = Valkey(directory / "valkey", flags=["--bind", "127.0.0.1", bridge, "--protected-mode", "no"])
+        allowed = directory / "pg_hba.conf"
+        allowed.write_text(f"host all all 127.0.0.1/32 trust\nhost all all {network.range} trust\n")
+        listening = {"listen_addresses": f"127.0.0.1,{bridge}", "hba_file": str(allowed)}
+        self.postgres = Postgres(
+            directory / "postgres", settings={"fsync": "off", "max_connections": "200", **listening}
+        )
+        self.hosts: dict[str, Host] = {}
+        self.ledger = ""
+
+    def open(self) -> None:
+        """Everything up, sale 1 known to the line, and every host known."""
+        self.valkey.start()
+        self.postgres.start()
+        seed = Seed(self._directory / "seed", self.postgres)
+        shutil.rmtree(self._directory / "seed" / "media")  # the hosts have only what they write themselves
+        bridge = self.network.address
+        environment = {
+            **os.environ,
+            "ALLOWED_HOSTS": ",".join(self.network.address_of(name) for name in HOSTS),
+            "BIND": f"0.0.0.0:{PORT}",
+            "CSRF_TRUSTED_ORIGINS": "",
+            "DATABASE_POOL_SIZE": "4",
+            "LOG_LEVEL": "INFO",
+            "WEB_CONCURRENCY": "1",
+        }
+        for number, name in enumerate(("REDIS_URL", "CELERY_BROKER_URL", "CACHE_URL", "CELERY_RESULT_BACKEND")):
+            environment[name] = self.valkey.url(number).replace("127.0.0.1", bridge)
+        for name in HOSTS:
+            directory = self._directory / name
+            if self.ledger:
+                shutil.copytree(self._directory / "seed", directory / "var")
+            else:
+                self.ledger = seed.copy_to(directory / "var")
+            environment["DATABASE_URL"] = self.ledger.replace("127.0.0.1", bridge)
+            self.hosts[name] = Host(name, self.network, directory, environment)
+        for part in PARTS:
+            for host in self.hosts.values():
+                host.start(part)
+        for host in self.hosts.values():
+            await_that(f"{host.name} is ready", host.is_ready, 120)
+        await_that("every host is known", lambda: self.sql("SELECT count(*) FROM celery_task_host") == [(3,)], 120)
+        await_that("sale 1 is in the line", lambda: self.sql("SELECT epoch FROM seckill_sale WHERE id = 1")[0][0])
+
+    def close(self) -> None:
+        """End whatever runs."""
+        for host in self.hosts.values():
+            host.close()
+        self.valkey.stop()
+        self.postgres.stop()
+
+    def sql(self, statement: str) -> list[tuple[Any, ...]]:
+        """Ask the ledger; the rows of a SELECT."""
+        return ask(self.ledger, statement)
+
+    def line(self) -> redis.Redis:
+        """A client of the server that holds the line."""
+        return redis.Redis.from_url(self.valkey.url(0), decode_responses=True)
+
+    def waiting(self, queue: str) -> int:
+        """How many messages nobody has fetched."""
+        with redis.Redis.from_url(self.valkey.url(1)) as broker:
+            return sum(int(broker.llen(key)) for key in broker.scan_iter(f"{queue}*") if broker.type(key) == b"list")
+
+    def others(self, name: str) -> list[Host]:
+        """The hosts but one."""
+        return [host for host in self.hosts.values() if host.name != name]
+
+    # --- schedules ------------------------------------------------------------------------------------------------
+
+    def leader(self) -> str:
+        """The host whose beat leads."""
+        return str(self.sql("SELECT holder FROM celery_task_leader WHERE id = 1")[0][0]).split(":")[0]
+
+    def every_second(self, schedule: str) -> None:
+        """Have a schedule run every second from now on."""
+        self.sql(
+            "UPDATE django_celery_beat_periodictask SET interval_id = (SELECT interval_id FROM"  # noqa: S608 (a name of ours)
+            f" django_celery_beat_periodictask WHERE name = 'ring-doorbells') WHERE name = '{schedule}'"
+        )
+        self.sql("UPDATE django_celery_beat_periodictasks SET last_update = now()")
+
+    def runs(self, schedule: str) -> int:
+        """How many of its runs were claimed."""
+        rows = self.sql(f"SELECT total_run_count FROM django_celery_beat_periodictask WHERE name = '{schedule}'")  # noqa: S608 (as above)
+        return int(rows[0][0])
+
+    # --- sales ----------------------------------------------------------------------------------------------------
+
+    def new_sale(self, *, stock: int) -> int:
+        """An open sale that nobody has joined, known to the line; gives its number."""
+        like = "product_id, price, currency, opens_at, closes_at, status, pay_within_seconds, line_limit"
+        values = f"SELECT {like}, {stock:d}, 0, 0 FROM seckill_sale WHERE id = 1"  # noqa: S608 (a number)
+        self.sql(f"INSERT INTO seckill_sale ({like}, stock, sold, epoch) {values}")
+        ((sale,),) = self.sql("SELECT max(id) FROM seckill_sale")
+        with self.line() as line:
+            await_that("the line knows the sale", lambda: line.get(sale_keys(sale).stock) == str(stock))
+        return int(sale)
+
+    def orders(self, sale: int) -> list[tuple[int, str]]:
+        """(place, buyer) of a sale's orders, by place."""
+        rows = self.sql(f"SELECT place, buyer FROM orders_order WHERE sale_id = {sale:d} ORDER BY place")  # noqa: S608 (a number)
+        return [(place, buyer) for place, buyer in rows]
+
+    def books(self, sale: int) -> tuple[int, int, int]:
+        """Sold by the ledger, units left in the line, claims that nobody has confirmed."""
+        ((sold,),) = self.sql(f"SELECT sold FROM seckill_sale WHERE id = {sale:d}")  # noqa: S608 (a number)
+        keys = sale_keys(sale)
+        with self.line() as line:
+            return int(sold), int(line.get(keys.stock) or -1), line.hlen(keys.pending)
+
+
+def buyers(sale: int, prefix: str, count: int) -> list[Buyer]:
+    """So many buyers with passes."""
+    now_ms = int(time.time() * 1000)
+    return [
+        Buyer(name, Pass(sale, name, now_ms - DAY_MS, now_ms + DAY_MS).sign())
+        for name in (f"{prefix}-{number}" for number in range(1, count + 1))
+    ]

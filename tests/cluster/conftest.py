@@ -1,0 +1,37 @@
+"""The cluster, started once for its tests."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.cluster import HOSTS, PARTS, Cluster
+from tests.cluster.network import Network, NoNetworkError
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """Three hosts at work. Where there can be no hosts nothing is tested, loudly; in CI that is a failure."""
+    with ExitStack() as stack:
+        try:
+            network = stack.enter_context(Network(HOSTS))
+        except NoNetworkError as error:
+            if os.environ.get("CI") == "true":
+                raise
+            pytest.skip(f"NO HOSTS, SO NOTHING WAS TESTED ON SEVERAL: {error}")
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="seckill-cluster-")))
+        directory.chmod(0o755)  # PostgreSQL runs as another user
+        cluster = Cluster(network, directory)
+        stack.callback(cluster.close)
+        stack.callback(_show, cluster)
+        cluster.open()
+        yield cluster
+
+
+def _show(cluster: Cluster) -> None:
+    for host in cluster.hosts.values():
+        for part in PARTS:
+            print(f"--- {host.name} {part}\n{host.log(part)[-3000:]}")

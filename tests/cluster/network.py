@@ -1,0 +1,113 @@
+"""Hosts on one machine: network namespaces, each with an interface of its own and a cable to a bridge.
+
+A cable that is pulled drops what is sent, in both directions: no connection is ended, and nobody is told.
+"""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Self
+
+NAME = re.compile(r"seckill-(?P<pid>\d+)(?P<host>-.+)?")
+
+
+class NoNetworkError(Exception):
+    """Namespaces can't be made here; says why."""
+
+
+def _ip(*arguments: str, check: bool = True) -> str:
+    command = ["ip", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if check and done.returncode:
+        raise NoNetworkError(f"ip {' '.join(arguments)}: {done.stderr.strip()}")
+    return done.stdout
+
+
+class Network:
+    """A bridge that has an address on this machine, and a host for each name: ``with Network([…]) as network:``."""
+
+    def __init__(self, hosts: Sequence[str]) -> None:
+        self._pid = os.getpid()
+        self._bridge = f"sk{self._pid}"
+        self._subnet = f"10.{200 + self._pid // 256 % 50}.{self._pid % 256}"
+        self._hosts = {name: number for number, name in enumerate(hosts, start=2)}
+        self.range = f"{self._subnet}.0/24"
+        self.address = f"{self._subnet}.1"  #: of the bridge: servers listen here
+
+    def __enter__(self) -> Self:
+        if shutil.which("ip") is None or os.geteuid() != 0:
+            raise NoNetworkError("needs root and iproute2")
+        _remove_what_is_left()
+        try:
+            _ip("link", "add", self._bridge, "type", "bridge")
+            _ip("address", "add", f"{self.address}/24", "dev", self._bridge)
+            _ip("link", "set", self._bridge, "up")
+            for host in self._hosts:
+                self._add(host)
+        except NoNetworkError:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _remove(self._pid)
+
+    def address_of(self, host: str) -> str:
+        """Where it is reached."""
+        return f"{self._subnet}.{self._hosts[host]}"
+
+    def inside(self, host: str) -> list[str]:
+        """What to put in front of a command that is to run there."""
+        return ["ip", "netns", "exec", self._namespace(host)]
+
+    def pull_cable(self, host: str) -> None:
+        """From now on nothing gets through."""
+        _ip("link", "set", self._cable(host), "down")
+
+    def plug_cable(self, host: str) -> None:
+        """Everything gets through again."""
+        _ip("link", "set", self._cable(host), "up")
+
+    def _add(self, host: str) -> None:
+        namespace, cable = self._namespace(host), self._cable(host)
+        _ip("netns", "add", namespace)
+        _ip("link", "add", cable, "type", "veth", "peer", "name", "eth0", "netns", namespace)
+        _ip("link", "set", cable, "master", self._bridge, "up")
+        _ip("-n", namespace, "address", "add", f"{self.address_of(host)}/24", "dev", "eth0")
+        _ip("-n", namespace, "link", "set", "eth0", "up")
+        _ip("-n", namespace, "link", "set", "lo", "up")
+
+    def _namespace(self, host: str) -> str:
+        return f"seckill-{self._pid}-{host}"
+
+    def _cable(self, host: str) -> str:
+        return f"{self._bridge}h{self._hosts[host]}"
+
+
+def _remove(pid: int) -> None:
+    """Remove the network that a process has made, and whatever still runs on its hosts."""
+    for namespace in _namespaces():
+        if namespace.startswith(f"seckill-{pid}-"):
+            for inhabitant in _ip("netns", "pids", namespace, check=False).split():
+                with suppress(ProcessLookupError):
+                    os.kill(int(inhabitant), signal.SIGKILL)
+            _ip("netns", "delete", namespace, check=False)
+    for interface in re.findall(rf"\d+: (sk{pid}(?:h\d+)?)[@:]", _ip("-oneline", "link", check=False)):
+        _ip("link", "delete", interface, check=False)
+
+
+def _remove_what_is_left() -> None:
+    """Remove the networks of test runs that were killed."""
+    for pid in {int(match["pid"]) for match in map(NAME.fullmatch, _namespaces()) if match}:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            _remove(pid)
+
+
+def _namespaces() -> list[str]:
+    return [line.split()[0] for line in _ip("netns", "list", check=False).splitlines()]

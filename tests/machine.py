@@ -1,0 +1,36 @@
+"""What a machine may lack for the tests: install it, or say loudly that something was not tested."""
+
+import os
+import subprocess
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+SECONDS_MAX = 600
+
+
+def install(*packages: str) -> str:
+    """As root on Debian, install packages; why it did not work, empty if it did."""
+    if os.geteuid() != 0 or not Path("/etc/debian_version").exists():
+        return f"this is not root on Debian; there it would be: apt install {' '.join(packages)}"
+    return run("apt-get", "update") or run("apt-get", "install", "--yes", "--no-install-recommends", *packages)
+
+
+def run(*command: str, seconds_max: float = SECONDS_MAX) -> str:
+    """Run a program; why it did not work, empty if it did."""
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}  # RUNLEVEL: no service is started
+    try:
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False, timeout=seconds_max
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    return f"{' '.join(command[:3])} ended with {done.returncode}:\n{done.stderr[-500:]}" if done.returncode else ""
+
+
+def lacks(reason: str) -> NoReturn:
+    """Something was not tested: skipped for a reader of the report, a failure in CI."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)

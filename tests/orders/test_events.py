@@ -1,0 +1,432 @@
+"""Events: what happened to orders is written with them or not at all, claimed by one at a time, and told in full."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from typing import TypeVar
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
+from pytest_django import Settings
+
+from orders import events, expiry
+from orders.expiry import expire_unpaid
+from orders.models import Event, Order
+from orders.payment import OrderDecidedError, cancel, pay
+from orders.settlement import write_orders
+from seckill.line import verbs
+from seckill.line.line import Line
+from seckill.models import Sale
+from seckill.moment import iso, milliseconds
+from tests.conftest import MakeSale
+from tests.orders.crowd import at_once, claim_and_die, join, sell
+
+pytestmark = pytest.mark.django_db
+
+T = TypeVar("T")
+
+
+def happened(sale: Sale) -> list[tuple[str, list[str]]]:
+    """(kind, buyers) of the events of a sale, in order."""
+    buyers = dict(Order.objects.values_list("number", "buyer"))
+    return [
+        (event.kind, [buyers[number] for number in event.numbers])
+        for event in Event.objects.filter(sale=sale).order_by("id")
+    ]
+
+
+def let_time_pass(*orders: Order) -> None:
+    """The time to pay of these orders is over."""
+    Order.objects.filter(pk__in=[order.pk for order in orders]).update(pay_before=timezone.now())
+
+
+@pytest.fixture
+def _somebody_to_tell(settings: Settings) -> None:
+    settings.NOTICE_URL = "https://notices.example/orders"
+    settings.REMIND_SECONDS = 120
+
+
+# --- Written with what happened
+
+
+def test_a_group_that_was_settled_is_one_event(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=3)
+    sell(line, sale, "ann", "ben", "cleo", "dan")
+
+    assert happened(sale) == [("confirmed", ["ann", "ben", "cleo"])]
+
+
+def test_paying_cancelling_and_expiring_is_an_event_each(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=4)
+    orders = sell(line, sale, "ann", "ben", "cleo", "dan")
+    for _ in range(2):  # again what is done already
+        pay(orders["ann"])
+        cancel(orders["ben"])
+    let_time_pass(orders["cleo"], orders["dan"])
+    for _ in range(2):
+        expire_unpaid()
+
+    assert happened(sale) == [
+        ("confirmed", ["ann", "ben", "cleo", "dan"]),
+        ("paid", ["ann"]),
+        ("cancelled", ["ben"]),
+        ("expired", ["cleo", "dan"]),
+    ]
+
+
+def test_what_did_not_happen_is_no_event(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=2)
+    orders = sell(line, sale, "ann", "ben")
+    pay(orders["ann"])
+    cancel(orders["ben"])
+    with pytest.raises(OrderDecidedError):
+        cancel(orders["ann"])
+    with pytest.raises(OrderDecidedError):
+        pay(orders["ben"])
+    claim = verbs.Claim("again", sale.pk, 1, [(1, "ann"), (2, "ben")])
+    write_orders(claim)  # the worker died before it could confirm, and another one took over
+    expire_unpaid()
+
+    assert happened(sale) == [("confirmed", ["ann", "ben"]), ("paid", ["ann"]), ("cancelled", ["ben"])]
+
+
+def test_many_that_expire_at_once_are_several_events(
+    make_sale: MakeSale, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(expiry, "EXPIRE_CHUNK", 2)
+    sale = make_sale(stock=5)
+    let_time_pass(*sell(line, sale, "ann", "ben", "cleo", "dan", "eve").values())
+
+    assert expire_unpaid() == 5
+
+    assert happened(sale)[1:] == [("expired", ["ann", "ben"]), ("expired", ["cleo", "dan"]), ("expired", ["eve"])]
+    assert Sale.objects.get(pk=sale.pk).sold == 0
+
+
+def fail_to_record(execute, sql, params, many, context):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201 (Django's wrapper)
+    """The database refuses events."""
+    if sql.startswith('INSERT INTO "orders_event"'):
+        raise IntegrityError("no event today")
+    return execute(sql, params, many, context)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_without_its_event_nothing_happens(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=4)
+    orders = sell(line, sale, "ann", "ben", "cleo")
+    let_time_pass(orders["cleo"])
+    join(line, sale, "dan")
+    claim = claim_and_die(line, sale, upto=4)
+    before = (list(Order.objects.order_by("place").values()), Sale.objects.values().get())
+    changes: list[Callable[[], object]] = [
+        partial(write_orders, claim),
+        partial(pay, orders["ann"]),
+        partial(cancel, orders["ben"]),
+        expire_unpaid,
+    ]
+
+    for change in changes:
+        with connection.execute_wrapper(fail_to_record), pytest.raises(IntegrityError, match="no event today"):
+            change()
+
+    assert (list(Order.objects.order_by("place").values()), Sale.objects.values().get()) == before
+    for change in changes:
+        change()
+    assert [kind for kind, _ in happened(sale)] == ["confirmed", "confirmed", "paid", "cancelled", "expired"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_orders_that_were_not_written_are_no_event(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=1)
+    join(line, sale, "ann")
+    claim = claim_and_die(line, sale, upto=1)
+
+    with transaction.atomic():
+        assert len(write_orders(claim)) == 1
+        transaction.set_rollback(True)  # the worker's machine burns down before the commit
+
+    assert (Order.objects.count(), Event.objects.count()) == (0, 0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_pay_cancel_and_expire_each_event_names_the_orders_that_moved(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=400)
+    orders = list(sell(line, sale, *(f"fan-{number}" for number in range(1, 401))).values())
+    begin = timezone.now()
+    for index, order in enumerate(orders):  # the deadlines pass while everybody runs
+        order.pay_before = begin + timedelta(milliseconds=300 + 4 * index)
+    Order.objects.bulk_update(orders, ["pay_before"])
+
+    def each(change: Callable[[Order], Order], some: list[Order]) -> None:
+        for order in some:
+            try:
+                change(order)
+            except OrderDecidedError:
+                continue
+
+    def sweep() -> None:
+        while timezone.now() <= begin + timedelta(seconds=2):
+            expire_unpaid()
+        expire_unpaid()
+
+    calls: list[Callable[[], None]] = [partial(each, pay, orders), partial(each, cancel, orders[::-1]), sweep, sweep]
+    at_once(calls)
+
+    moved: dict[str, set[str]] = {kind: set() for kind in Event.Kind.values}
+    told = 0
+    for event in Event.objects.all():
+        told += len(event.numbers)
+        moved[event.kind] |= set(event.numbers)
+    assert told == 800  # each order twice: confirmed, and one more
+    for kind in ("paid", "cancelled", "expired"):
+        assert set(Order.objects.filter(status=kind).values_list("number", flat=True)) == moved[kind]
+
+
+ONE_WRITER = pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite knows one writer at a time")
+
+
+def meanwhile(call: Callable[[], T]) -> T:
+    """What another process gets, which must not wait for a row that this one has locked."""
+
+    def run() -> T:
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '3s'")
+            try:
+                return call()
+            finally:
+                cursor.execute("RESET lock_timeout")
+
+    return at_once([run])[0]
+
+
+@ONE_WRITER
+@pytest.mark.django_db(transaction=True)
+def test_an_order_somebody_is_paying_keeps_nobody_from_expiring(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=2)
+    orders = sell(line, sale, "ann", "ben")
+    let_time_pass(orders["ann"], orders["ben"])
+
+    with transaction.atomic():  # a payment that began in time; its host is slow, or gone
+        Order.objects.filter(buyer="ann").update(status="paid")
+        assert meanwhile(expire_unpaid) == 1
+
+    assert expire_unpaid() == 0
+    assert happened(sale)[1:] == [("expired", ["ben"])]
+
+
+@ONE_WRITER
+@pytest.mark.django_db(transaction=True)
+def test_who_pays_does_not_wait_for_who_settles(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=2)
+    orders = sell(line, sale, "ann", "ben")
+
+    with transaction.atomic():
+        Sale.objects.select_for_update().get(pk=sale.pk)  # as settling, cancelling and expiring do
+        meanwhile(partial(pay, orders["ann"]))
+
+    assert happened(sale)[1:] == [("paid", ["ann"])]
+
+
+# --- Claimed
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_event_is_claimed_by_one_at_a_time(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=30)
+    for order in sell(line, sale, *(f"fan-{number}" for number in range(30))).values():
+        pay(order)
+
+    claimed = at_once([events.claim_untold] * 6)
+
+    told = [event.pk for some in claimed for event in some]
+    assert sorted(told) == list(Event.objects.order_by("pk").values_list("pk", flat=True))
+    assert len(told) == 31
+    assert {event.told_from for some in claimed for event in some} == {None}
+    assert events.claim_untold() == []
+
+
+@ONE_WRITER
+@pytest.mark.django_db(transaction=True)
+def test_what_somebody_is_claiming_in_this_moment_is_passed_over(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=2)
+    sell(line, sale, "ann")
+
+    with transaction.atomic():  # of the claim, which is not committed yet
+        [first] = events.claim_untold()
+        meanwhile(partial(sell, line, sale, "ben"))
+        [second] = meanwhile(events.claim_untold)
+
+    assert [first.numbers, second.numbers] == [
+        [Order.objects.get(buyer="ann").number],
+        [Order.objects.get(buyer="ben").number],
+    ]
+
+
+def test_who_claimed_an_event_and_fell_silent_is_replaced_after_the_lease(make_sale: MakeSale, line: Line) -> None:
+    sell(line, make_sale(stock=1), "ann")
+    [event] = events.claim_untold()
+    lease = timedelta(seconds=events.LEASE_SECONDS)
+
+    Event.objects.update(told_from=timezone.now() - lease + timedelta(seconds=5))
+    assert events.claim_untold() == []
+    Event.objects.update(told_from=timezone.now() - lease - timedelta(seconds=1))
+    [again] = events.claim_untold()
+
+    assert again == event
+    assert again.told_from is not None
+    Event.objects.update(told_from=timezone.now() - lease - timedelta(seconds=1))
+    assert events.pick_up(event.pk) == event  # it is being told after all
+    assert events.claim_untold() == []
+    assert events.pick_up(event.pk + 1) is None
+
+
+def test_what_was_published_is_told_whether_or_not_anybody_was_notified(make_sale: MakeSale, line: Line) -> None:
+    sell(line, make_sale(stock=1), "ann")
+    event = Event.objects.get()
+
+    events.mark_notified(event)
+    assert len(events.claim_untold()) == 1
+    Event.objects.update(told_from=None, notified_at=None)
+    events.mark_published(event)
+
+    assert events.claim_untold() == []
+    assert Event.objects.get().notified_at is None
+
+
+def test_a_great_many_events_are_claimed_in_portions_oldest_first(
+    make_sale: MakeSale, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "CLAIMED_MAX", 2)
+    sale = make_sale(stock=2)
+    orders = sell(line, sale, "ann", "ben")
+    pay(orders["ben"])
+    pay(orders["ann"])
+
+    assert [[event.kind for event in events.claim_untold()] for _ in range(3)] == [["confirmed", "paid"], ["paid"], []]
+
+
+# --- Said
+
+
+def test_the_document_of_an_event_says_what_the_orders_became_then(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=2)
+    orders = sell(line, sale, "ann", "ben")
+    pay(orders["ben"])
+    confirmed, paid = Event.objects.order_by("id")
+
+    assert events.document_of(confirmed) == {
+        "id": confirmed.pk,
+        "event": "orders.confirmed",
+        "sale": sale.pk,
+        "at": iso(milliseconds(confirmed.at)),
+        "orders": [
+            {
+                "number": orders[buyer].number,
+                "buyer": buyer,
+                "place": place,
+                "price": "19.90",
+                "currency": "USD",
+                "status": "pending",
+                "pay_before": iso(milliseconds(orders[buyer].pay_before)),
+            }
+            for place, buyer in ((1, "ann"), (2, "ben"))
+        ],
+    }
+    assert [(order["buyer"], order["status"]) for order in events.document_of(paid)["orders"]] == [("ben", "paid")]
+
+
+@pytest.mark.usefixtures("_somebody_to_tell")
+@pytest.mark.parametrize(("pay_within_seconds", "reminded_after"), [(900, 780), (240, 120), (239, None)])
+def test_buyers_with_time_enough_are_to_be_reminded(
+    make_sale: MakeSale, line: Line, pay_within_seconds: int, reminded_after: int | None
+) -> None:
+    order = sell(line, make_sale(stock=1, pay_within_seconds=pay_within_seconds), "ann")["ann"]
+
+    remind_at = Event.objects.get().remind_at
+
+    after = None if remind_at is None else (remind_at - order.created_at).total_seconds()
+    assert after == reminded_after
+
+
+@pytest.mark.parametrize(("url", "seconds"), [("", 120), ("https://notices.example/orders", 0)])
+def test_nobody_is_reminded_where_nobody_would_tell_them(
+    make_sale: MakeSale, line: Line, settings: Settings, url: str, seconds: int
+) -> None:
+    settings.NOTICE_URL, settings.REMIND_SECONDS = url, seconds
+    pay(sell(line, make_sale(stock=1), "ann")["ann"])
+
+    assert list(Event.objects.order_by("id").values_list("kind", "remind_at")) == [("confirmed", None), ("paid", None)]
+
+
+@pytest.mark.usefixtures("_somebody_to_tell")
+def test_a_reminder_goes_to_those_who_can_still_pay(make_sale: MakeSale, line: Line) -> None:
+    orders = sell(line, make_sale(stock=4), "ann", "ben", "cleo", "dan")
+    event = Event.objects.get()
+    pay(orders["ann"])
+    cancel(orders["ben"])
+    let_time_pass(orders["dan"])
+
+    document = events.reminder_of(event)
+
+    assert document is not None
+    assert (document["id"], document["event"]) == (event.pk, "orders.reminder")
+    assert [(order["buyer"], order["status"]) for order in document["orders"]] == [("cleo", "pending")]
+    pay(orders["cleo"])
+    assert events.reminder_of(event) is None
+
+
+@pytest.mark.usefixtures("_somebody_to_tell")
+def test_a_reminder_that_got_lost_is_found_and_claimed_once(make_sale: MakeSale, line: Line) -> None:
+    sell(line, make_sale(stock=1), "ann")
+    event = Event.objects.get()
+    assert events.claim_overdue_reminders() == []
+
+    Event.objects.update(remind_at=timezone.now() - timedelta(seconds=events.OVERDUE_SECONDS + 1))
+    assert events.claim_overdue_reminders() == [event]
+    assert events.claim_overdue_reminders() == []
+    Event.objects.update(told_from=None)
+    events.mark_reminded(event)
+
+    assert events.claim_overdue_reminders() == []
+
+
+@pytest.mark.usefixtures("_somebody_to_tell")
+def test_reminders_are_called_off_once_nobody_in_the_sale_has_to_pay(make_sale: MakeSale, line: Line) -> None:
+    sale, other = make_sale(stock=2), make_sale(stock=1)
+    ann = sell(line, sale, "ann")["ann"]
+    ben = sell(line, sale, "ben")["ben"]
+    sell(line, other, "cleo")
+    of_ann, of_ben, of_cleo = Event.objects.order_by("id").values_list("pk", flat=True)
+
+    pay(ann)
+    assert events.call_off_reminders(sale.pk) == []
+    cancel(ben)
+    assert sorted(events.call_off_reminders(sale.pk)) == [of_ann, of_ben]
+
+    assert events.call_off_reminders(sale.pk) == []
+    assert [event.pk for event in Event.objects.filter(remind_at__isnull=False)] == [of_cleo]
+
+
+# --- Forgotten
+
+
+def test_events_are_forgotten_a_week_after_they_were_told(
+    make_sale: MakeSale, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "FORGET_CHUNK", 2)
+    orders = sell(line, make_sale(stock=6), "ann", "ben", "cleo", "dan", "eve", "finn")
+    for order in orders.values():
+        pay(order)
+    now = timezone.now()
+    Event.objects.update(published_at=now, at=now - timedelta(days=7, seconds=1))
+    confirmed, first, second, *_ = Event.objects.order_by("id")
+    Event.objects.filter(pk=confirmed.pk).update(remind_at=now)
+    Event.objects.filter(pk=first.pk).update(published_at=None)
+    Event.objects.filter(pk=second.pk).update(at=now - timedelta(days=6, hours=23))
+
+    assert events.forget_old_events() == 4
+    assert events.forget_old_events() == 0
+
+    assert list(Event.objects.order_by("id")) == [confirmed, first, second]
+    assert Order.objects.count() == 6

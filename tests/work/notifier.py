@@ -1,0 +1,82 @@
+"""The service that writes to buyers: hears notices, and answers as the test says."""
+
+import threading
+from collections import deque
+from dataclasses import dataclass
+from datetime import datetime
+from email.message import Message
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Self
+
+from django.utils import timezone
+
+SECRET = "a-secret-for-notices-of-at-least-32-characters"
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A request."""
+
+    path: str
+    headers: Message
+    body: bytes
+    at: datetime
+
+    @property
+    def key(self) -> str:
+        """What it tells, the same when it tells it again."""
+        return str(self.headers["Idempotency-Key"])
+
+
+class Notifier:
+    """A real server; ``with Notifier() as notifier``."""
+
+    def __init__(self) -> None:
+        self.heard: list[Heard] = []
+        self.answers: deque[int] = deque()  # statuses; 204 once there are no more
+        self.answer_always = 0  # a status; 0: as above
+        self.may_answer = threading.Event()  # cleared, it keeps everybody waiting
+        self.may_answer.set()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+
+    @property
+    def address(self) -> str:
+        """Its own part of every URL."""
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What makes a worker tell it."""
+        return {"NOTICE_URL": f"{self.address}/orders", "NOTICE_SECRET": SECRET}
+
+    def told(self) -> list[str]:
+        """What was heard, in order."""
+        return [heard.key for heard in self.heard]
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        notifier = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                notifier.heard.append(Heard(self.path, self.headers, body, timezone.now()))
+                notifier.may_answer.wait(timeout=30)
+                status = notifier.answer_always or (notifier.answers.popleft() if notifier.answers else 204)
+                self.send_response(status)
+                self.send_header("Location", f"{notifier.address}/elsewhere")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        return Handler
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.may_answer.set()
+        self._server.shutdown()
+        self._server.server_close()

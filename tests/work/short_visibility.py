@@ -1,0 +1,25 @@
+"""For workers of tests (``--include tests.work.short_visibility``): Redis takes for lost what is held for over 4 s.
+
+``HOP_SECONDS`` says how long a delayed task may be held. Each run of a task is printed: ``run ID at SECONDS``.
+"""
+
+import os
+import sys
+import time
+from typing import Any
+
+from celery.signals import task_prerun
+
+from celery_task import delay
+from celery_task.celery import app
+from celery_task.queues import ON_REDIS
+
+if ON_REDIS:
+    app.conf.broker_transport_options["visibility_timeout"] = 4
+delay.HOP_SECONDS = float(os.environ["HOP_SECONDS"])
+
+
+@task_prerun.connect
+def print_run(task_id: str, **_: Any) -> None:
+    """Say which task runs, and when (seconds since 1970)."""
+    print(f"run {task_id} at {time.time()}", file=sys.stderr, flush=True)

@@ -1,0 +1,204 @@
+"""How much waits in each queue and for how long, on both brokers, and what Prometheus is told of it."""
+
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+from django.core.cache import cache
+from django.db import connection
+from django.test import Client
+from prometheus_client.parser import text_string_to_metric_families
+
+from celery_task import backlog
+from celery_task.home_task import update_banner_list
+from celery_task.models import Leader
+from celery_task.queues import FIRST, LAST, NOTICES, ON_REDIS, ORDERS
+from celery_task.watch_task import hear, sound_queues, tell_alert
+from orders.models import Alert
+from seckill.embedded.ports import free_port
+from seckill.embedded.shop import PROJECT, await_that
+from tests.work.conftest import StartWorker
+from tests.work.messages import tasks
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+HEAR = "celery_task.watch_task.hear"
+
+
+def shown() -> dict[str, float]:
+    """``name{label}`` → value, of what is looked at once a scrape."""
+    page = Client().get("/metrics")
+    assert page.status_code == 200
+    return {
+        sample.name + "".join(f"{{{value}}}" for value in sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(page.content.decode())
+        for sample in family.samples
+        if sample.name.startswith(("seckill_queue", "seckill_broker", "seckill_beat", "seckill_alerts_open"))
+    }
+
+
+def ages() -> dict[str, float]:
+    """Queue → whole seconds."""
+    return {queue: int(seconds) for queue, seconds in backlog.ages().items()}
+
+
+def sent_earlier(queue: str, seconds: float) -> None:
+    """As if the sounding of a queue had been sent so long ago."""
+    backlog.note_sent(queue, time.time() - seconds)
+
+
+@pytest.fixture
+def _deaf_broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A broker that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        scheme = "redis" if ON_REDIS else "amqp"
+        monkeypatch.setenv("CELERY_BROKER_URL", f"{scheme}://guest:guest@127.0.0.1:{deaf.getsockname()[1]}/1")
+        yield
+
+
+# --- How much waits
+
+
+def test_messages_of_every_priority_are_counted() -> None:
+    assert backlog.depths() == {"orders": 0, "banners": 0, "notices": 0, "reports": 0}
+
+    for priority in (FIRST, 5, LAST):
+        tell_alert.apply_async((1,), priority=priority)
+    update_banner_list.delay()
+
+    assert backlog.depths() == {"orders": 0, "banners": 1, "notices": 3, "reports": 0}
+    assert len(tasks(NOTICES)) == 3
+
+
+# --- How long it waits
+
+
+def test_a_queue_that_is_served_is_young_and_one_that_nobody_serves_grows_older(start_worker: StartWorker) -> None:
+    served = {"notices", "reports"}
+    start_worker("banners,notices,reports")
+    sound_queues.delay()
+    await_that("two were heard", lambda: {name for name, one in backlog.soundings().items() if one.heard_at} == served)
+    assert backlog.ages() | {"orders": 0, "banners": 0} == {"orders": 0, "banners": 0, "notices": 0, "reports": 0}
+    assert backlog.ages()["orders"] > 0
+
+    sent_earlier("orders", 40)
+
+    assert ages() == {"orders": 40, "banners": 0, "notices": 0, "reports": 0}
+
+
+def test_a_queue_that_nobody_serves_gets_one_sounding_and_not_one_each_time() -> None:
+    for _ in range(3):
+        sound_queues.run()
+
+    assert tasks(ORDERS) == [HEAR]
+    sound_queues.run()  # the queue is empty, and it was not heard: it is lost
+    assert tasks(ORDERS) == [HEAR]
+
+
+def test_a_sounding_lost_in_a_queue_that_is_never_empty_is_sent_again_after_ten_minutes() -> None:
+    sound_queues.run()
+    sent_earlier("orders", 590)
+    sound_queues.run()
+    assert ages()["orders"] == 590
+    sent_earlier("orders", 601)
+    sound_queues.run()
+
+    assert ages()["orders"] == 0
+    assert tasks(ORDERS) == [HEAR, HEAR]
+
+
+def test_an_old_sounding_that_is_heard_late_changes_nothing() -> None:
+    now = time.time()
+    backlog.note_sent("orders", now)
+    hear.run("orders", now)
+    hear.run("orders", now - 60)
+
+    assert backlog.soundings()["orders"].heard_at == now
+
+
+def test_the_queue_of_the_sounder_grows_old_when_it_does_not_run() -> None:
+    assert ages() == {}
+    backlog.note_heard("banners", time.time() - 3)
+    assert ages() == {"banners": 0}
+    cache.clear()
+    backlog.note_heard("banners", time.time() - 45)
+    assert ages() == {"banners": 40}
+
+
+# --- What Prometheus is told
+
+
+def test_metrics_tell_how_the_work_stands() -> None:
+    sound_queues.run()
+    sent_earlier("reports", 30)
+    Leader.objects.create(pk=1, holder="web-1:7:x", renewals=4_711)
+    Alert.objects.create(kind="drift", subject="sale 7", since="2026-11-21T12:00:00Z")
+    Alert.objects.create(kind="drift", subject="sale 8", since="2026-11-21T12:00:00Z", ended_at="2026-11-21T12:01:00Z")
+
+    found = shown()
+
+    oldest = found.pop("seckill_queue_oldest_seconds{reports}")
+    assert 30 <= oldest < 60
+    assert {name: value for name, value in found.items() if "oldest" not in name} == {
+        "seckill_broker_up": 1,
+        "seckill_queue_messages{orders}": 1,
+        "seckill_queue_messages{banners}": 0,
+        "seckill_queue_messages{notices}": 1,
+        "seckill_queue_messages{reports}": 1,
+        "seckill_beat_renewals_total": 4_711,
+        "seckill_alerts_open{drift}": 1,
+        "seckill_alerts_open{contradiction}": 0,
+        "seckill_alerts_open{stalled}": 0,
+        "seckill_alerts_open{host_silent}": 0,
+    }
+    assert sorted(name for name in found if "oldest" in name) == [
+        f"seckill_queue_oldest_seconds{{{queue}}}" for queue in ("banners", "notices", "orders")
+    ]
+
+
+@pytest.mark.usefixtures("_deaf_broker")
+def test_a_broker_that_says_nothing_leaves_the_others_be() -> None:
+    found = shown()  # which would hang
+
+    assert found["seckill_broker_up"] == 0
+    assert found["seckill_beat_renewals_total"] == 0
+    assert not [name for name in found if name.startswith("seckill_queue_messages")]
+
+
+def test_without_cache_and_ledger_metrics_tell_what_is_left(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = settings.CACHES["default"]
+    settings.CACHES = {"default": {**there, "LOCATION": f"redis://127.0.0.1:{free_port()}/2"}}
+    connection.close()
+    with monkeypatch.context() as patch:
+        if connection.vendor == "postgresql":
+            patch.setitem(connection.settings_dict, "PORT", free_port())
+            patch.setitem(connection.settings_dict["OPTIONS"], "pool", False)  # which would try for 5 s
+        else:
+            patch.setitem(connection.settings_dict, "NAME", "/nowhere/at/all.sqlite3")
+        found = shown()
+        connection.close()
+
+    assert found == {"seckill_broker_up": 1, **{f"seckill_queue_messages{{{q.name}}}": 0 for q in backlog.BY_PURPOSE}}
+
+
+def test_the_rules_for_prometheus_know_only_metrics_that_there_are() -> None:
+    rules = [
+        rule
+        for group in yaml.safe_load((PROJECT / "deploy/alerts.yml").read_text())["groups"]
+        for rule in group["rules"]
+    ]
+    sources = "".join((PROJECT / path).read_text() for path in ("seckill/web/metrics.py", "celery_task/metrics.py"))
+
+    named = {word for rule in rules for word in _words(rule["expr"]) if word.startswith("seckill_")}
+
+    assert len(rules) == 6
+    assert {name for name in named if f'"{name.removesuffix("_total")}"' not in sources} == set()
+    scraping = yaml.safe_load((PROJECT / "deploy/prometheus.yml").read_text())
+    assert scraping["rule_files"] == ["alerts.yml"]
+
+
+def _words(text: str) -> list[str]:
+    return "".join(letter if letter.isalnum() or letter == "_" else " " for letter in text).split()

@@ -1,0 +1,296 @@
+"""Exports by real workers: progress, turns, and whatever may happen on the way."""
+
+import json
+import signal
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.files.storage import storages
+from django.db import connection, transaction
+from django.utils import timezone
+
+from celery_task.celery import app
+from celery_task.queues import REPORTS
+from celery_task.report_task import export_orders, resume_exports, send, stop
+from orders.export import ask, pieces
+from orders.models import Export
+from seckill.embedded.ports import free_port
+from seckill.embedded.shop import await_that
+from seckill.web.live_export import state_of
+from tests.conftest import MakeSale
+from tests.orders.bulk import buyers, new_export, write_orders
+from tests.work.conftest import StartWorker
+from tests.work.messages import take
+from tests.work.worker import Process
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+REDELIVERED_SECONDS_MAX = 90  # on Redis, once nobody has heard of a message for 30 s
+SLOW = ("--concurrency", "1", "--include", "tests.work.slow_exports")
+
+
+@pytest.fixture
+def start_slow_worker(start_worker: StartWorker) -> StartWorker:
+    """A worker with one child that writes parts of three orders."""
+
+    def start(*arguments: str, name: str = "worker", **environment: str) -> Process:
+        return start_worker("reports", *SLOW, *arguments, name=name, environment={"PART_SECONDS": "0.1", **environment})
+
+    return start
+
+
+def begun(**wanted: Any) -> Export:
+    """An export that waits for a worker."""
+    export = new_export(**wanted)
+    ask(export)
+    send(export)
+    return export
+
+
+def read(export: Export) -> Export:
+    """As its row says now."""
+    return Export.objects.get(pk=export.pk)
+
+
+def await_parts(export: Export, parts: int) -> None:
+    """Return once so many are written."""
+    await_that(f"{parts} parts", lambda: read(export).parts >= parts)
+
+
+def await_end(export: Export, seconds_max: float = 60) -> Export:
+    """The export once it has ended."""
+    await_that("the export has ended", lambda: read(export).result, seconds_max)
+    return read(export)
+
+
+def backend(export: Export) -> tuple[str, Any]:
+    """State and result or progress, as Celery has it."""
+    meta = app.backend.get_task_meta(str(export.pk))
+    return meta["status"], meta["result"]
+
+
+def everybody(count: int) -> list[str]:
+    """The buyers of that many orders."""
+    return [f"b{number}" for number in range(1, count + 1)]
+
+
+def waiting() -> list[list[Any]]:
+    """What waited for workers, taken: [export, part]."""
+    return [json.loads(message.body)[0] for message in take(REPORTS)]
+
+
+def test_an_export_shows_its_progress_and_then_its_result(make_sale: MakeSale, start_slow_worker: StartWorker) -> None:
+    write_orders(make_sale(publish=False, stock=60), 60)
+    export = begun()
+    seen = [(*backend(export), state_of(read(export)))]
+
+    def look() -> bool:
+        if (now := (*backend(export), state_of(read(export)))) != seen[-1]:
+            seen.append(now)
+        return bool(read(export).result) and seen[-1][0] == "SUCCESS"
+
+    start_slow_worker()
+    await_that("the export is done", look)
+
+    states = [state for state, _, _ in seen]
+    assert sorted(set(states), key=states.index) == ["PENDING", "STARTED", "PROGRESS", "SUCCESS"]
+    assert states == sorted(states, key=["PENDING", "STARTED", "PROGRESS", "SUCCESS"].index)  # never back
+    assert sorted({state for *_, state in seen}) == ["done", "progress", "queued", "started"]
+    progress = [(meta["rows"], meta["total"]) for state, meta, _ in seen if state == "PROGRESS"]
+    assert len(set(progress)) > 3
+    assert progress == sorted(progress)
+    assert {total for _, total in progress} == {60}
+    assert seen[-1][:2] == ("SUCCESS", {"rows": 60, "parts": 20})
+    assert buyers(pieces(read(export))) == everybody(60)
+    assert waiting() == []
+
+
+def test_a_killed_worker_costs_one_part(make_sale: MakeSale, start_slow_worker: StartWorker) -> None:
+    write_orders(make_sale(publish=False, stock=60), 60)
+    export = begun()
+    first = start_slow_worker(name="first")
+    await_parts(export, 3)
+
+    first.end(signal.SIGKILL)
+    parts = read(export).parts
+    start_slow_worker(name="second")
+    export = await_end(export, REDELIVERED_SECONDS_MAX)
+
+    assert 3 <= parts < 20
+    assert (export.rows, export.parts, export.result) == (60, 20, "done")
+    assert buyers(pieces(export)) == everybody(60)
+
+
+def test_a_worker_that_is_told_to_stop_leaves_the_rest_to_others(
+    make_sale: MakeSale, start_slow_worker: StartWorker
+) -> None:
+    write_orders(make_sale(publish=False, stock=60), 60)
+    export = begun()
+    first = start_slow_worker(name="first")
+    await_parts(export, 3)
+
+    assert first.end() == 0
+    parts = read(export).parts
+    second = start_slow_worker(name="second")
+    export = await_end(export, REDELIVERED_SECONDS_MAX)
+
+    assert 3 <= parts < 20
+    assert buyers(pieces(export)) == everybody(60)
+    assert "task_failed" not in first.log() + second.log()
+
+
+def test_an_export_that_is_cancelled_stops_before_its_next_part(
+    make_sale: MakeSale, start_slow_worker: StartWorker
+) -> None:
+    write_orders(make_sale(publish=False, stock=60), 60)
+    export = begun()
+    worker = start_slow_worker()
+    await_parts(export, 3)
+
+    assert stop(export)
+    cancelled = read(export)
+    worker.await_log(f"Tasks flagged as revoked: {export.pk}")
+    another = await_end(begun())
+
+    assert (cancelled.result, 3 <= cancelled.parts < 20) == ("cancelled", True)
+    assert read(export).files == cancelled.files
+    assert len(storages["exports"].listdir(str(export.pk))[1]) == cancelled.parts
+    assert another.rows == 60
+
+
+def test_an_export_that_is_cancelled_while_it_waits_never_starts(
+    make_sale: MakeSale, start_slow_worker: StartWorker
+) -> None:
+    write_orders(make_sale(publish=False), 3)
+    waits = begun()
+    assert stop(waits)  # nobody is there to hear that it was revoked
+
+    start_slow_worker()
+    await_end(begun())
+
+    assert (read(waits).result, read(waits).parts, backend(waits)[0]) == ("cancelled", 0, "PENDING")
+    assert not storages["exports"].exists(str(waits.pk))
+
+
+def in_turn(*exports: Export) -> list[str]:
+    """Whose part was written, of each part of these exports, oldest first."""
+    parts = sorted((name for export in exports for name in export.files), key=storages["exports"].get_modified_time)
+    return [name.split("/")[0] for name in parts]
+
+
+def test_exports_take_turns(make_sale: MakeSale, start_slow_worker: StartWorker) -> None:
+    write_orders(make_sale(publish=False, stock=30), 15)
+    one, two = begun(), begun()
+
+    start_slow_worker()
+
+    assert in_turn(await_end(one), await_end(two)) == [str(one.pk), str(two.pk)] * 5
+
+
+def test_a_message_that_comes_twice_or_late_writes_nothing_twice_and_gains_no_turn(
+    make_sale: MakeSale, start_slow_worker: StartWorker
+) -> None:
+    write_orders(make_sale(publish=False, stock=30), 15)
+    one = begun()
+    for _ in range(4):
+        send(one)
+    two = begun()
+
+    start_slow_worker()
+    ended = [await_end(one), await_end(two)]
+    send(one)  # its first part, again
+    await_end(begun())
+
+    assert in_turn(*ended) == [str(one.pk), str(two.pk)] * 5
+    for export in ended:
+        assert len(storages["exports"].listdir(str(export.pk))[1]) == 5
+        assert buyers(pieces(read(export))) == everybody(15)
+    assert waiting() == []
+
+
+def test_a_result_backend_that_forgets_everything_is_no_matter(
+    make_sale: MakeSale, start_slow_worker: StartWorker
+) -> None:
+    write_orders(make_sale(publish=False, stock=60), 60)
+    export = begun()
+    start_slow_worker()
+    await_parts(export, 3)
+
+    app.backend.client.flushdb()
+
+    assert state_of(read(export)) == "progress"
+    export = await_end(export)
+    app.backend.client.flushdb()
+    assert (state_of(export), backend(export)[0]) == ("done", "PENDING")
+    assert buyers(pieces(export)) == everybody(60)
+
+
+def test_a_result_backend_that_is_away_is_no_matter_either(make_sale: MakeSale, start_slow_worker: StartWorker) -> None:
+    write_orders(make_sale(publish=False), 9)
+    export = begun()
+
+    worker = start_slow_worker(CELERY_RESULT_BACKEND=f"redis://127.0.0.1:{free_port()}/3")
+    export = await_end(export)
+
+    assert buyers(pieces(export)) == everybody(9)
+    assert "progress_not_reported" in worker.log()
+
+
+def test_a_message_that_got_lost_is_sent_again(make_sale: MakeSale, start_slow_worker: StartWorker) -> None:
+    write_orders(make_sale(publish=False, stock=30), 30)
+    export = begun()
+    assert waiting() == [[str(export.pk), 0]]  # and now it is lost
+
+    resume_exports.run()
+    assert waiting() == []
+    Export.objects.update(moved_at=timezone.now() - timedelta(seconds=61))
+    resume_exports.run()
+    start_slow_worker()
+
+    assert buyers(pieces(await_end(export))) == everybody(30)
+
+
+def test_a_fault_that_passes_is_waited_for(make_sale: MakeSale, start_slow_worker: StartWorker) -> None:
+    write_orders(make_sale(publish=False), 9)
+    export = begun()
+
+    worker = start_slow_worker(PART_FAULTS="2")
+    export = await_end(export)
+
+    assert buyers(pieces(export)) == everybody(9)
+    assert worker.log().count("task_retried") == 2
+
+
+def test_a_part_that_takes_too_long_fails_the_export(
+    make_sale: MakeSale, start_slow_worker: StartWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export_orders, "soft_time_limit", 1)
+    monkeypatch.setattr(export_orders, "_exec_options", None)  # which a message takes it from
+    write_orders(make_sale(publish=False), 9)
+    export = begun()
+
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE orders_order IN ACCESS EXCLUSIVE MODE")
+        start_slow_worker()
+        export = await_end(export)
+
+    assert (export.result, export.error) == ("failed", "A part of it took too long to write.")
+    await_that("Celery knows", lambda: backend(export)[0] == "FAILURE")
+    assert (await_end(begun()).result, waiting()) == ("done", [])
+
+
+def test_an_export_that_cannot_be_written_says_why(
+    make_sale: MakeSale, start_slow_worker: StartWorker, tmp_path: Path
+) -> None:
+    write_orders(make_sale(publish=False), 9)
+    export = begun()
+    (tmp_path / "exports").write_text("a file where a directory should be")
+
+    start_slow_worker(VAR_DIR=str(tmp_path))
+    export = await_end(export)
+
+    assert export.result == "failed"
+    assert export.error.startswith(("FileExistsError: ", "NotADirectoryError: "))
+    await_that("Celery knows", lambda: backend(export)[0] == "FAILURE")

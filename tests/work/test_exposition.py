@@ -1,0 +1,141 @@
+"""What workers count: by every process of theirs, alive or gone, and served at a port of their own."""
+
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from seckill.embedded.ports import free_port
+from seckill.embedded.shop import PROJECT, await_that
+from tests.work import odd_tasks
+from tests.work.conftest import StartBeat, StartWorker
+from tests.work.worker import Process
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def counted(port: int) -> dict[tuple[str, str], float]:
+    """(task, outcome) → how many; empty while nobody answers."""
+    return {
+        (labels["task"].removeprefix("tests.work.odd_tasks."), labels["outcome"]): value
+        for name, labels, value in samples(port)
+        if name == "seckill_tasks_total"
+    }
+
+
+def served(port: int) -> str | None:
+    """What is served; None while nobody answers."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            return str(answer.read().decode())
+    except OSError:
+        return None
+
+
+def samples(port: int) -> Iterator[tuple[str, dict[str, str], float]]:
+    """Everything that is served."""
+    for family in text_string_to_metric_families(served(port) or ""):
+        yield from ((sample.name, sample.labels, sample.value) for sample in family.samples)
+
+
+def started(port: int) -> dict[str, float]:
+    """Task → how often it began."""
+    waits = [sample for sample in samples(port) if sample[0] == "seckill_task_wait_seconds_count"]
+    return {labels["task"].rsplit(".", 1)[1]: times for _, labels, times in waits}
+
+
+def children(process: Process) -> list[int]:
+    """The processes of a worker's pool."""
+    return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+
+
+@pytest.fixture
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture
+def counting(start_worker: StartWorker, port: int, tmp_path: Path) -> Process:
+    """A worker with two children that counts, and knows the odd tasks."""
+    environment = {"METRICS_PORT": str(port), "TMPDIR": str(tmp_path)}
+    return start_worker("banners", "--concurrency", "2", "--include", "tests.work.odd_tasks", environment=environment)
+
+
+def test_every_end_of_a_task_is_counted_once(counting: Process, port: int) -> None:
+    for task in (odd_tasks.succeed, odd_tasks.fail, odd_tasks.retry, odd_tasks.ignore, odd_tasks.reject):
+        task.delay()
+    odd_tasks.overrun.delay()
+    odd_tasks.die_once.delay()
+
+    expected = {
+        ("succeed", "success"): 1,
+        ("fail", "failure"): 1,
+        ("retry", "retry"): 2,
+        ("retry", "failure"): 1,
+        ("ignore", "ignored"): 1,
+        ("reject", "rejected"): 1,
+        ("overrun", "overrun"): 1,
+        ("die_once", "lost"): 1,
+        ("die_once", "success"): 1,
+    }
+    try:
+        await_that("all are counted", lambda: counted(port) == expected, 30)
+    except TimeoutError:
+        assert counted(port) == expected
+    assert started(port) == {
+        "succeed": 1, "fail": 1, "retry": 3, "ignore": 1, "reject": 1, "overrun": 1, "die_once": 2,
+    }  # fmt: skip
+    log = counting.log()
+    assert log.count("task_failed") == 2
+    assert (log.count("outcome=lost"), log.count("outcome=overrun")) == (1, 1)
+
+
+def test_what_children_counted_stays_counted_when_they_are_gone(counting: Process, port: int, tmp_path: Path) -> None:
+    for _ in range(6):
+        odd_tasks.succeed.delay()
+    await_that("six", lambda: counted(port) == {("succeed", "success"): 6})
+    [directory] = tmp_path.glob("seckill-metrics-*")
+    before = children(counting)
+
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    await_that("two new ones", lambda: len(children(counting)) == 2 and not set(children(counting)) & set(before))
+    assert counted(port) == {("succeed", "success"): 6}
+    for _ in range(4):
+        odd_tasks.succeed.delay()
+    await_that("ten", lambda: counted(port) == {("succeed", "success"): 10})
+
+    owners = {int(file.stem.rsplit("_", 1)[1]) for file in directory.glob("*.db")}
+    assert 0 in owners
+    assert not owners & set(before)
+    assert counting.end() == 0
+    assert not directory.exists()
+
+
+def test_a_beat_serves_too(start_beat: StartBeat, port: int) -> None:
+    start_beat(environment={"METRICS_PORT": str(port)})
+
+    await_that("it serves", lambda: served(port) is not None)
+
+
+def test_a_web_process_keeps_its_own_directory_whatever_its_environment_says(tmp_path: Path) -> None:
+    """One environment for all containers of a host has a METRICS_PORT for the web, too."""
+    program = """
+import os, runpy
+runpy.run_path("deploy/gunicorn.conf.py")
+import seckill.asgi
+print(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"METRICS_PORT": "9101", "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)},
+        cwd=PROJECT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+    assert done.stdout.strip() == str(tmp_path)

@@ -1,0 +1,321 @@
+"""Notices: real workers tell buyers first and other programs then, whatever fails on the way."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from kombu.exceptions import OperationalError
+from pytest_django import Settings
+
+from celery_task import notice_task
+from celery_task.notice_task import notify_buyers, publish_event, remind_buyers, tell_events, tell_soon
+from celery_task.order_task import cancel_order, ring, settle_orders
+from celery_task.queues import FIRST, LAST, NOTICES
+from orders import events
+from orders.models import Event, Order
+from orders.payment import pay
+from seckill.embedded.shop import await_that
+from seckill.line.line import Line
+from seckill.models import Sale
+from tests.conftest import MakeSale
+from tests.orders.crowd import entries, join, sell
+from tests.work.conftest import StartBeat, StartWorker
+from tests.work.listener import Listener
+from tests.work.messages import take, tasks
+from tests.work.notifier import SECRET, Notifier
+from tests.work.worker import Process
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+TRIES = 6  # one, and five more
+GIVE_UP_SECONDS_MAX = 60
+
+
+@pytest.fixture
+def notifier() -> Iterator[Notifier]:
+    with Notifier() as running:
+        yield running
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    with Listener() as running:
+        yield running
+
+
+def start(start_worker: StartWorker, notifier: Notifier | None = None, *, queues: str = "notices") -> Process:
+    """A worker that does one thing after the other."""
+    one_by_one = ("--pool", "solo", "--concurrency", "1")  # or it would fetch as many messages as there are cores
+    return start_worker(queues, *one_by_one, environment=notifier.environment if notifier else {})
+
+
+def await_told(number: int = 1) -> None:
+    """Return once so many events were told."""
+    told = Event.objects.filter(published_at__isnull=False)
+    await_that(f"{number} events are told", lambda: told.count() == number, GIVE_UP_SECONDS_MAX)
+
+
+def test_a_sale_that_is_settled_is_told_to_its_buyers_and_then_to_other_programs(
+    make_sale: MakeSale, line: Line, start_worker: StartWorker, notifier: Notifier, listener: Listener
+) -> None:
+    sale = make_sale(stock=2)
+    join(line, sale, "ann", "ben", "cleo")
+    start(start_worker, notifier, queues="orders,notices")
+
+    ring(sale.pk, 3)
+
+    await_told()
+    event = Event.objects.get()
+    document = events.document_of(event)
+    assert [order["buyer"] for order in document["orders"]] == ["ann", "ben"]
+    [heard] = notifier.heard
+    assert (heard.path, json.loads(heard.body)) == ("/orders", document)
+    assert heard.headers["Content-Type"] == "application/json"
+    assert heard.key == f"orders.confirmed-{event.pk}"
+    assert heard.headers["X-Signature"] == "sha256=" + hmac.digest(SECRET.encode(), heard.body, hashlib.sha256).hex()
+    await_that("it is published", listener.listen)
+    assert listener.heard == [document]
+    assert event.notified_at is not None
+    assert event.published_at is not None
+    assert event.notified_at < event.published_at
+
+
+def test_a_notice_that_is_not_taken_is_tried_again_and_a_redirect_is_not_followed(
+    make_sale: MakeSale, line: Line, start_worker: StartWorker, notifier: Notifier, listener: Listener
+) -> None:
+    notifier.answers.extend([503, 307, 429])
+    worker = start(start_worker, notifier)
+    sell(line, make_sale(stock=1), "ann")
+
+    tell_events.apply_async()
+    await_told()
+
+    event = Event.objects.get()
+    assert notifier.told() == [f"orders.confirmed-{event.pk}"] * 4
+    assert {heard.path for heard in notifier.heard} == {"/orders"}
+    assert len({heard.body for heard in notifier.heard}) == 1
+    assert worker.log().count("task_retried") == 3
+    await_that("it is published", listener.listen)
+    assert [document["id"] for document in listener.heard] == [event.pk]
+    assert event.notified_at is not None
+    assert event.published_at is not None
+    assert event.notified_at < event.published_at  # not before the last try
+
+
+def test_an_event_whose_buyers_can_not_be_told_is_published_all_the_same(
+    make_sale: MakeSale, line: Line, start_worker: StartWorker, notifier: Notifier, listener: Listener
+) -> None:
+    notifier.answer_always = 500
+    worker = start(start_worker, notifier)
+    sell(line, make_sale(stock=1), "ann")
+
+    tell_events.apply_async()
+    await_told()
+
+    assert len(notifier.heard) == TRIES
+    await_that("it is published", listener.listen)
+    assert [document["event"] for document in listener.heard] == ["orders.confirmed"]
+    assert Event.objects.get().notified_at is None  # which the ledger says
+    worker.await_log("task_failed")
+    assert worker.log().count("task_failed") == 1
+
+
+def test_a_chain_that_comes_three_times_tells_once(
+    make_sale: MakeSale, line: Line, start_worker: StartWorker, notifier: Notifier, listener: Listener
+) -> None:
+    sell(line, make_sale(stock=1), "ann")
+    [event] = events.claim_untold()
+    for _ in range(3):
+        notice_task._tell(event)
+    for _ in range(2):
+        publish_event.delay(event.pk)
+    start(start_worker, notifier)
+    await_told()
+    pay(Order.objects.get())
+    tell_events.apply_async()
+    await_told(2)
+
+    paid = Event.objects.get(kind=Event.Kind.PAID)
+    assert notifier.told() == [f"orders.confirmed-{event.pk}", f"orders.paid-{paid.pk}"]
+    await_that("both are published", lambda: listener.listen() >= 2)
+    assert [document["id"] for document in listener.heard] == [event.pk, paid.pk]
+
+
+def test_a_chain_that_got_lost_is_sent_again_after_the_lease(
+    make_sale: MakeSale, line: Line, start_worker: StartWorker, notifier: Notifier
+) -> None:
+    sale = make_sale(stock=2)
+    sell(line, sale, "ann")
+    [lost] = events.claim_untold()  # and there was no more heard of it
+    sell(line, sale, "ben")
+    [under_way] = events.claim_untold()
+    Event.objects.filter(pk=lost.pk).update(told_from=timezone.now() - timedelta(seconds=events.LEASE_SECONDS + 1))
+    start(start_worker, notifier)
+
+    tell_events.apply_async()
+    await_told()
+
+    assert notifier.told() == [f"orders.confirmed-{lost.pk}"]
+    assert Event.objects.get(pk=under_way.pk).notified_at is None
+
+
+def test_what_nobody_rang_for_is_told_by_the_clock(
+    make_sale: MakeSale, line: Line, start_worker: StartWorker, start_beat: StartBeat, notifier: Notifier
+) -> None:
+    order = sell(line, make_sale(stock=1), "ann")["ann"]
+    start(start_worker, notifier)
+    start_beat()
+    await_told()
+
+    pay(order)  # in a request, which never waits for the broker
+    await_told(2)
+
+    assert [key.split("-")[0] for key in notifier.told()] == ["orders.confirmed", "orders.paid"]
+
+
+def test_without_anybody_to_notify_events_are_published(
+    make_sale: MakeSale, line: Line, start_worker: StartWorker, notifier: Notifier, listener: Listener
+) -> None:
+    sell(line, make_sale(stock=1), "ann")
+    start(start_worker)
+
+    tell_events.apply_async()
+    await_told()
+
+    assert notifier.heard == []
+    assert Event.objects.get().notified_at is not None
+    await_that("it is published", listener.listen)
+
+
+@pytest.mark.parametrize(("buyers", "compression"), [(20, None), (500, "application/x-gzip")])
+def test_events_are_json_that_is_kept_and_large_ones_are_compressed(
+    make_sale: MakeSale, line: Line, listener: Listener, buyers: int, compression: str | None
+) -> None:
+    sell(line, make_sale(stock=buyers), *(f"fan-{number}" for number in range(buyers)))
+
+    publish_event.run(Event.objects.get().pk)
+
+    await_that("it is published", listener.listen)
+    [message], [document] = listener.messages, listener.heard
+    assert len(document["orders"]) == buyers
+    assert (message.content_type, message.headers.get("compression")) == ("application/json", compression)
+    assert message.properties["delivery_mode"] == 2
+    assert message.delivery_info["routing_key"] == "orders.confirmed"
+
+
+def test_what_is_wrong_with_an_event_s_id_harms_nobody() -> None:
+    for task in (notify_buyers, publish_event, remind_buyers):
+        task.run(4_711)  # forgotten long ago
+
+    assert take(NOTICES) == []
+
+
+# --- Rung, and in which order
+
+
+def test_a_doorbell_that_settled_somebody_has_it_told_and_another_one_does_not(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=1)
+    join(line, sale, "ann", "ben")
+
+    settle_orders.run(sale.pk, 2)
+    assert tasks(NOTICES) == ["celery_task.notice_task.tell_events"]
+    settle_orders.run(sale.pk, 2)
+
+    assert tasks(NOTICES) == []
+
+
+def test_a_broker_that_is_away_keeps_nobody_from_settling(
+    make_sale: MakeSale, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sale = make_sale(stock=1)
+    join(line, sale, "ann")
+
+    def refuse(**_: object) -> None:
+        raise OperationalError
+
+    monkeypatch.setattr(tell_events, "apply_async", refuse)
+    settle_orders.run(sale.pk, 1)
+
+    assert entries(sale) == [(1, "ann", "pending")]
+
+
+def test_telling_comes_before_reminding() -> None:
+    remind_buyers.delay(1)
+    tell_soon()
+
+    assert tasks(NOTICES) == ["celery_task.notice_task.tell_events", "celery_task.notice_task.remind_buyers"]
+    assert (remind_buyers.priority, tell_events.priority) == (LAST, FIRST)
+
+
+def test_a_chain_is_told_to_its_end_before_anybody_is_reminded(
+    make_sale: MakeSale, line: Line, start_worker: StartWorker, notifier: Notifier, settings: Settings
+) -> None:
+    settings.NOTICE_URL, settings.REMIND_SECONDS = "https://notices.example", 60
+    sale = make_sale(stock=2)
+    sell(line, sale, "ann")
+    sell(line, sale, "ben")
+    of_ann, of_ben = Event.objects.order_by("id")
+    Event.objects.filter(pk=of_ben.pk).update(told_from=timezone.now(), remind_at=timezone.now())
+    notifier.may_answer.clear()
+    start(start_worker, notifier)
+    notify_chain = notify_buyers.si(of_ann.pk) | publish_event.si(of_ann.pk)
+    notify_chain.apply_async()
+    await_that("it is telling", lambda: notifier.heard)
+
+    remind_buyers.delay(of_ben.pk)  # waits in the queue; the chain's second task comes after it
+    notifier.may_answer.set()
+    await_that("ben was reminded", lambda: len(notifier.heard) == 2)
+
+    of_ann.refresh_from_db()
+    assert notifier.told() == [f"orders.confirmed-{of_ann.pk}", f"orders.reminder-{of_ben.pk}"]
+    assert of_ann.published_at is not None
+    assert of_ann.published_at < notifier.heard[1].at
+
+
+def test_an_event_that_is_told_again_has_its_reminder_under_way_already(
+    make_sale: MakeSale, line: Line, settings: Settings
+) -> None:
+    settings.NOTICE_URL, settings.REMIND_SECONDS = "https://notices.example", 60
+    sell(line, make_sale(stock=1), "ann")
+    Event.objects.update(told_from=timezone.now() - timedelta(seconds=events.LEASE_SECONDS + 1))
+
+    tell_events.run()
+
+    assert tasks(NOTICES) == ["celery_task.notice_task.notify_buyers"]
+
+
+# --- Asked for by other programs
+
+
+def cancelled(sale: Sale) -> list[str]:
+    """Whose orders were given back."""
+    return [buyer for _, buyer, status in entries(sale) if status == "cancelled"]
+
+
+def test_an_order_is_cancelled_for_another_program_and_told(make_sale: MakeSale, line: Line) -> None:
+    sale = make_sale(stock=2)
+    orders = sell(line, sale, "ann", "ben")
+    pay(orders["ben"])
+
+    for order in orders.values():
+        cancel_order.run(order.number)
+
+    assert cancelled(sale) == ["ann"]  # ben's is decided
+    assert tasks(NOTICES) == ["celery_task.notice_task.tell_events"]
+
+
+@pytest.mark.parametrize("number", ["7K2Q-M9XD-4TPA", "\0" * 14, "", 4_711, None], ids=repr)
+def test_a_number_that_is_none_is_logged_and_cancels_nothing(
+    make_sale: MakeSale, line: Line, caplog: pytest.LogCaptureFixture, number: str
+) -> None:
+    sale = make_sale(stock=1)
+    sell(line, sale, "ann")
+
+    cancel_order.run(number)
+
+    assert "order_unknown" in caplog.text
+    assert (cancelled(sale), take(NOTICES)) == ([], [])

@@ -1,0 +1,164 @@
+"""Reminders: tasks that run much later than the broker leaves a message with a worker, and once."""
+
+import json
+import re
+import signal
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+import redis
+from django.utils import timezone
+from pytest_django import Settings
+
+from celery_task.celery import app
+from celery_task.delay import EARLY_SECONDS
+from celery_task.notice_task import remind_buyers, tell_events
+from celery_task.queues import NOTICES, ON_REDIS
+from orders.events import OVERDUE_SECONDS
+from orders.models import Event, Order
+from orders.payment import pay
+from seckill.embedded.shop import await_that
+from seckill.line.line import Line
+from tests.conftest import MakeSale
+from tests.orders.crowd import sell
+from tests.work.conftest import StartWorker
+from tests.work.messages import tasks
+from tests.work.notifier import Notifier
+from tests.work.worker import Process
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+NEVER = "1000000"
+REMIND_SECONDS = 10  # after the order, and before the time to pay ends: two and a half times the visibility timeout
+
+
+@pytest.fixture
+def notifier(settings: Settings) -> Iterator[Notifier]:
+    with Notifier() as running:
+        settings.NOTICE_URL, settings.REMIND_SECONDS = running.environment["NOTICE_URL"], REMIND_SECONDS
+        yield running
+
+
+def start(start_worker: StartWorker, notifier: Notifier, *, hop_seconds: str = "2", name: str = "worker") -> Process:
+    """A worker that does one thing after the other, and whose Redis believes it dead after 4 s."""
+    return start_worker(
+        "notices", "--pool", "solo", "--include", "tests.work.short_visibility", name=name,
+        environment=notifier.environment | {"HOP_SECONDS": hop_seconds},
+    )  # fmt: skip
+
+
+def sell_and_tell(make_sale: MakeSale, line: Line, worker: Process, *buyers: str) -> Event:
+    """Their orders, of which the worker has told; the reminder is under way."""
+    sell(line, make_sale(stock=len(buyers), pay_within_seconds=2 * REMIND_SECONDS), *buyers)
+    tell_events.apply_async()
+    await_that("they are told", lambda: Event.objects.filter(published_at__isnull=False).exists())
+    await_quiet(worker)
+    event = Event.objects.get()
+    assert event.remind_at is not None
+    return event
+
+
+def await_quiet(worker: Process) -> None:
+    """Return once the worker has done what it had to do by now."""
+    last = tell_events.apply_async()
+    worker.await_log(f"run {last.id}")
+
+
+def reminded(notifier: Notifier) -> list[str]:
+    """The reminders that were heard."""
+    return [key for key in notifier.told() if key.startswith("orders.reminder")]
+
+
+def runs_when_due(worker: Process, event: Event) -> int:
+    """How often the reminder ran when it was due; a run before sends it on."""
+    assert event.remind_at is not None
+    due = event.remind_at.timestamp() - EARLY_SECONDS
+    runs = re.findall(rf"run reminder-{event.pk} at ([0-9.]+)", worker.log())
+    return sum(float(at) >= due for at in runs)
+
+
+def test_a_reminder_longer_than_the_visibility_timeout_runs_once(
+    make_sale: MakeSale, line: Line, start_worker: StartWorker, notifier: Notifier
+) -> None:
+    worker = start(start_worker, notifier)
+    event = sell_and_tell(make_sale, line, worker, "ann", "ben")
+    pay(Order.objects.get(buyer="ben"))
+
+    await_that("she is reminded", lambda: reminded(notifier), 30)
+    await_that("it is written down", lambda: Event.objects.filter(pk=event.pk, remind_at=None).exists())
+    await_quiet(worker)
+
+    assert runs_when_due(worker, event) == 1
+    assert reminded(notifier) == [f"orders.reminder-{event.pk}"]
+    [document] = [json.loads(heard.body) for heard in notifier.heard if heard.key in reminded(notifier)]
+    assert [order["buyer"] for order in document["orders"]] == ["ann"]
+
+
+@pytest.mark.skipif(not ON_REDIS, reason="RabbitMQ holds back what is not due, and needs no hops")
+def test_without_its_hops_it_would_run_several_times(
+    make_sale: MakeSale, line: Line, start_worker: StartWorker, notifier: Notifier
+) -> None:
+    """A negative control: held for longer than the visibility timeout a message comes again, and again."""
+    worker = start(start_worker, notifier, hop_seconds=NEVER)
+    event = sell_and_tell(make_sale, line, worker, "ann")
+
+    await_that("she is reminded", lambda: reminded(notifier), 30)
+    await_that("and again", lambda: runs_when_due(worker, event) > 1)
+
+
+def test_a_reminder_survives_the_worker_that_holds_it(
+    make_sale: MakeSale, line: Line, start_worker: StartWorker, notifier: Notifier
+) -> None:
+    first = start(start_worker, notifier, name="first")
+    event = sell_and_tell(make_sale, line, first, "ann")
+    if ON_REDIS:
+        first.await_log(f"run reminder-{event.pk}")  # it has sent it on, and fetches it
+        await_that("it holds it", held)
+    first.end(signal.SIGKILL)
+    if not ON_REDIS:
+        assert remind_buyers.name not in tasks(NOTICES)  # RabbitMQ holds it back: no worker had it
+
+    second = start(start_worker, notifier, name="second")
+    await_that("she is reminded", lambda: reminded(notifier), 40)
+    await_quiet(second)
+
+    assert runs_when_due(first, event) + runs_when_due(second, event) == 1
+    assert reminded(notifier) == [f"orders.reminder-{event.pk}"]
+
+
+def held() -> int:
+    """How many messages workers on Redis hold."""
+    with redis.Redis.from_url(app.conf.broker_url) as client:
+        return int(client.hlen("unacked"))
+
+
+def test_once_everybody_has_paid_the_reminder_is_revoked(
+    make_sale: MakeSale, line: Line, start_worker: StartWorker, notifier: Notifier
+) -> None:
+    worker = start(start_worker, notifier)
+    event = sell_and_tell(make_sale, line, worker, "ann")
+
+    pay(Order.objects.get())
+    tell_events.apply_async()
+
+    worker.await_log(f"Discarding revoked task: celery_task.notice_task.remind_buyers[reminder-{event.pk}]")
+    assert (runs_when_due(worker, event), reminded(notifier)) == (0, [])
+    event.refresh_from_db()
+    assert event.remind_at is None
+
+
+def test_a_reminder_that_got_lost_is_found_by_the_sweep(
+    make_sale: MakeSale, line: Line, start_worker: StartWorker, notifier: Notifier
+) -> None:
+    sell(line, make_sale(stock=1, pay_within_seconds=2 * REMIND_SECONDS), "ann")
+    now = timezone.now()
+    Event.objects.update(notified_at=now, published_at=now, remind_at=now - timedelta(seconds=OVERDUE_SECONDS + 1))
+    event = Event.objects.get()
+    start(start_worker, notifier)
+
+    tell_events.apply_async()
+    await_that("she is reminded", lambda: reminded(notifier))
+
+    await_that("it is written down", lambda: Event.objects.filter(pk=event.pk, remind_at=None).exists())
+    assert notifier.told() == [f"orders.reminder-{event.pk}"]

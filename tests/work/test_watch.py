@@ -1,0 +1,68 @@
+"""Watching with real workers: one of them raises an alert, and somebody is told, although the mail server is away."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from celery_task.models import Host
+from celery_task.watch_task import watch
+from orders.models import Alert
+from seckill.embedded.ports import free_port
+from seckill.embedded.shop import await_that
+from tests.work.conftest import StartBeat, StartWorker
+from tests.work.mail_server import mail_server
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def standing() -> list[tuple[str, str]]:
+    """(kind, subject) of the alerts that have not ended."""
+    return list(Alert.objects.filter(ended_at__isnull=True).values_list("kind", "subject"))
+
+
+def test_a_silent_host_is_an_alert_until_it_reports_or_is_forgotten() -> None:
+    now = timezone.now()
+    Host.objects.create(name="web-1", seen_at=now - timedelta(seconds=61))
+    Host.objects.create(name="web-2", seen_at=now - timedelta(seconds=61))
+    Host.objects.create(name="web-3", seen_at=now - timedelta(seconds=30))
+    watch.run()
+    assert standing() == [("host_silent", "host web-1"), ("host_silent", "host web-2")]
+
+    Host.objects.filter(name="web-1").update(seen_at=now)
+    watch.run()
+    assert standing() == [("host_silent", "host web-2")]
+    Host.objects.filter(name="web-2").delete()
+    watch.run()
+    assert standing() == []
+
+
+def test_an_alert_is_mailed_once_when_the_mail_server_is_back(start_worker: StartWorker, start_beat: StartBeat) -> None:
+    port = free_port()
+    environment = {
+        "ADMINS": "ops@shop.example,boss@shop.example",
+        "EMAIL_URL": f"smtp://127.0.0.1:{port}",
+        "SERVER_EMAIL": "shop@shop.example",
+    }
+    workers = [start_worker("banners,notices", name=name, environment=environment) for name in ("a", "b")]
+    Host.objects.create(name="web-1", seen_at=timezone.now() - timedelta(seconds=61))
+    start_beat()
+    await_that("it was tried again", lambda: any("task_retried" in worker.log() for worker in workers))
+    assert Alert.objects.get().told_at is None
+
+    with mail_server(port) as mails:
+        await_that("it is mailed", lambda: mails)
+        await_that("it is told", lambda: Alert.objects.get().told_at)
+        Host.objects.update(seen_at=timezone.now() + timedelta(hours=1))
+        await_that("its end is mailed", lambda: len(mails) == 2)
+        await_that("its end is told", lambda: Alert.objects.filter(told_at__gt=Alert.objects.get().ended_at).exists())
+
+    assert [mail["Subject"] for mail in mails] == [
+        "Alert: a host is silent: host web-1",
+        "Over: a host is silent: host web-1",
+    ]
+    assert [(mail["From"], mail["To"]) for mail in mails] == [
+        ("shop@shop.example", "ops@shop.example, boss@shop.example")
+    ] * 2
+    said = "".join(worker.log() for worker in workers)
+    assert (said.count("alert_raised"), said.count("alert_ended")) == (1, 1)
