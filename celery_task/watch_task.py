@@ -13,7 +13,7 @@ from django_redis.exceptions import ConnectionInterrupted
 from celery_task import backlog
 from celery_task.metrics import ALERTS
 from celery_task.models import Host
-from celery_task.order_task import PUBLISH
+from celery_task.publishing import PUBLISH
 from orders.alerts import Change, Finding, claim_untold, gone, judge, look_at_audits, look_at_lines, tell
 from orders.models import Alert
 from seckill.line.line import get_line
