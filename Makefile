@@ -4,7 +4,7 @@ PORT ?= 8000
 DEMO_STOCK ?= 100
 BIN := .venv/bin
 
-.PHONY: demo test faults loadtest bench lint format env clean help
+.PHONY: demo test test-on-rabbitmq test-on-valkey faults loadtest bench lint format env clean help
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -13,10 +13,17 @@ demo: .venv/demo ## run the shop on this machine: PORT=8000 DEMO_STOCK=100
 	@PORT=$(PORT) DEMO_STOCK=$(DEMO_STOCK) exec $(BIN)/python -m seckill.demo
 
 test: .venv/development ## run every test, on real servers
+	@$(MAKE) --no-print-directory --jobs=2 test-on-rabbitmq test-on-valkey
+
+test-on-rabbitmq: .venv/development
+	@mkdir -p var
+	@echo "Tasks and workers on RabbitMQ meanwhile, into var/test-on-rabbitmq.log …"
+	@BROKER=rabbitmq $(BIN)/python -m pytest -q tests/tasks tests/work >var/test-on-rabbitmq.log 2>&1 || { cat var/test-on-rabbitmq.log; false; }
+	@echo "On RabbitMQ: `tail -n 1 var/test-on-rabbitmq.log`"
+
+test-on-valkey: .venv/development
 	@echo "The ledger and the simulation on SQLite …"
 	@DATABASE_URL=sqlite:///ledger.sqlite3 $(BIN)/python -m pytest -q tests/orders tests/simulation/test_simulation.py
-	@echo "Tasks and workers on RabbitMQ …"
-	@BROKER=rabbitmq $(BIN)/python -m pytest -q tests/tasks tests/work
 	@echo "Everything on PostgreSQL and Valkey …"
 	@$(BIN)/python -m pytest
 

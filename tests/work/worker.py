@@ -77,8 +77,11 @@ class Process:
         """Send a signal to its main process."""
         os.kill(self.pid, sent)
 
-    def end(self, sent: signal.Signals = signal.SIGTERM, seconds_max: float = 30) -> int:
-        """Send a signal and wait until it is gone; its exit status. With SIGKILL its children are killed too."""
+    def end(self, sent: signal.Signals = signal.SIGTERM, seconds_max: float = 60) -> int:
+        """Send a signal and wait until it is gone; its exit status. With SIGKILL its children are killed too.
+
+        It may take half a minute: for so long a child waits that its last result is taken from it.
+        """
         assert self._process is not None
         if sent == signal.SIGKILL:
             os.killpg(self.pid, sent)
