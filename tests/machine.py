@@ -1,8 +1,10 @@
 """What a machine may lack for the tests: install it, or say loudly that something was not tested."""
 
+import fcntl
 import os
 import subprocess
 from pathlib import Path
+from tempfile import gettempdir
 from typing import NoReturn
 
 import pytest
@@ -14,7 +16,9 @@ def install(*packages: str) -> str:
     """As root on Debian, install packages; why it did not work, empty if it did."""
     if os.geteuid() != 0 or not Path("/etc/debian_version").exists():
         return f"this is not root on Debian; there it would be: apt install {' '.join(packages)}"
-    return run("apt-get", "update") or run("apt-get", "install", "--yes", "--no-install-recommends", *packages)
+    with (Path(gettempdir()) / "seckill-tests-apt.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # `make test` runs tests side by side, and apt does not wait for another apt
+        return run("apt-get", "update") or run("apt-get", "install", "--yes", "--no-install-recommends", *packages)
 
 
 def run(*command: str, seconds_max: float = SECONDS_MAX) -> str:

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Self
 
+from tests.machine import install
+
 NAME = re.compile(r"seckill-(?P<pid>\d+)(?P<host>-.+)?")
 
 
@@ -39,8 +41,10 @@ class Network:
         self.address = f"{self._subnet}.1"  #: of the bridge: servers listen here
 
     def __enter__(self) -> Self:
-        if shutil.which("ip") is None or os.geteuid() != 0:
-            raise NoNetworkError("needs root and iproute2")
+        if os.geteuid() != 0:
+            raise NoNetworkError("only root can make namespaces")
+        if shutil.which("ip") is None and (reason := install("iproute2")):
+            raise NoNetworkError(reason)
         _remove_what_is_left()
         try:
             _ip("link", "add", self._bridge, "type", "bridge")
