@@ -10,7 +10,10 @@ the broker in the middle of sending may send a run again.
 """
 
 import os
+import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,7 +24,7 @@ from celery.beat import SchedulingError
 from celery.schedules import schedstate
 from celery.utils.dispatch import Signal
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, close_old_connections, connection
+from django.db import DatabaseError, InterfaceError, close_old_connections
 from django.db.models import F
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
@@ -35,6 +38,7 @@ RENEW_SECONDS = 1
 LEASE_SECONDS = 3  # a leader silent for so long has none any more
 AGAIN_SECONDS = 1  # after something did not work
 NOT_UNDERSTOOD_SECONDS = 300
+TO_STOP = (signal.SIGTERM, signal.SIGINT)
 
 beat_ticked = Signal(name="beat_ticked", providing_args=set())  # whether it leads or stands by
 
@@ -59,6 +63,24 @@ class Claim:
         taken.update(last_run_at=self.last_run_at, total_run_count=self.number)
 
 
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let signals to stop wait.
+
+    Celery's handler saves the schedule: if it interrupted a query, its own would wait for the same connection for ever.
+    And a run that is claimed should be sent.
+    """
+    asked: list[int] = []
+    before = {number: signal.signal(number, lambda got, _: asked.append(got)) for number in TO_STOP}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for wanted in asked:
+        signal.raise_signal(wanted)
+
+
 class Entry(ModelEntry):
     """A schedule. One that beat can't work out, such as 30 February, keeps the others from nothing."""
 
@@ -79,7 +101,6 @@ class Scheduler(DatabaseScheduler):
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (Celery's own)
         self.name = f"{settings.HOST}:{os.getpid()}:{uuid4().hex[:8]}"
         self.leads = False
-        self._ticking = False
         self._seen: tuple[str, int] | None = None
         self._seen_at = self._renewed_at = 0.0
         self._claim: Claim | None = None
@@ -102,14 +123,8 @@ class Scheduler(DatabaseScheduler):
     def tick(self, *args: Any, **kwargs: Any) -> float:  # noqa: ANN401 (Celery's own)
         """Send one run that is due, if we lead; gives the seconds until it should be called again."""
         beat_ticked.send(sender=self)
-        self._ticking = True
-        try:
+        with _undisturbed():
             return self._tick(*args, **kwargs)
-        except SystemExit:
-            connection.close()  # what it was in the middle of is nobody's any more
-            raise
-        finally:
-            self._ticking = False
 
     def _tick(self, *args: Any, **kwargs: Any) -> float:  # noqa: ANN401 (Celery's own)
         try:
@@ -157,13 +172,7 @@ class Scheduler(DatabaseScheduler):
         self._seen = None
 
     def close(self) -> None:
-        """Hand the lead to whoever stands by, at once.
-
-        Celery calls this from the handler of SIGTERM, which may interrupt a query: another one would wait for the same
-        connection for ever. It calls it again after that has ended.
-        """
-        if self._ticking:
-            return
+        """Hand the lead to whoever stands by, at once."""
         if self.leads:
             self._step_down()
             try:

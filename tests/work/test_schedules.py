@@ -1,9 +1,11 @@
 """Beats: one leads, each due run is sent once, and what is changed in the database is followed without a restart."""
 
+import os
 import signal
 import time
 from datetime import timedelta
 from functools import partial
+from threading import Timer
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -130,12 +132,14 @@ def test_a_leader_that_is_told_to_stop_hands_over_at_once(start_beat: StartBeat)
     await_that("the other one leads", lambda: leader() not in {"", stopped}, 3)
 
 
-def test_a_leader_that_is_told_to_stop_in_the_middle_of_a_query_hands_over_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_leader_that_is_told_to_stop_in_the_middle_of_a_query_ends_it_and_hands_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     scheduler = Scheduler(app=app, lazy=True)
     assert scheduler._lead()
+    ended = []
 
-    def handler(*_: object) -> None:  # as Celery's
-        signal.signal(signal.SIGALRM, give_up)
+    def stop(*_: object) -> None:  # as Celery does
         scheduler.close()
         raise SystemExit
 
@@ -144,22 +148,24 @@ def test_a_leader_that_is_told_to_stop_in_the_middle_of_a_query_hands_over_too(m
 
     def ask_for_long() -> bool:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_sleep(20)")
-        return True
+            cursor.execute("SELECT pg_sleep(1)")
+        ended.append("the query")
+        return False
 
     monkeypatch.setattr(scheduler, "_lead", ask_for_long)
-    before = signal.signal(signal.SIGALRM, handler)
-    signal.setitimer(signal.ITIMER_REAL, 0.5, 5)
+    handlers = {signal.SIGTERM: stop, signal.SIGALRM: give_up}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    signal.alarm(10)
+    Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
     try:
         with pytest.raises(SystemExit):
             scheduler.tick()
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-    assert scheduler.leads
-    scheduler.close()
+        signal.alarm(0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
-    assert leader() == ""
+    assert (ended, leader()) == (["the query"], "")
 
 
 def test_a_leader_that_was_frozen_sends_nothing_twice(start_beat: StartBeat) -> None:
