@@ -1,6 +1,7 @@
 """A million purchases by a million buyers, each with an order in the ledger, and an audit that finds it if not."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -120,7 +121,8 @@ def watch(console: Console, shop: MeasuredShop, sale: int, crowd: subprocess.Pop
 
     Raises TimeoutError when the crowd gets no answers any more, RuntimeError when it broke off.
     """
-    moved_at = sampled_at = told_at = time.monotonic()
+    moved_at = told_at = time.monotonic()
+    sampled_at = -math.inf
     before = (-1, -1)
     while True:
         seen = (shop.purchases(sale), shop.decided(sale))

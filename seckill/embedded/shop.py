@@ -145,7 +145,7 @@ class Shop:
             self.start(name)
         await_that("the shop is ready", lambda: self.get("/readyz"))
         if "beat" in self.parts:
-            await_that("sale 1 is in the line", lambda: self.sql("SELECT epoch FROM seckill_sale WHERE id = 1")[0][0])
+            await_that("sale 1 is in the line", self.progress)
 
     def start(self, name: str) -> None:
         """Start one part."""

@@ -33,7 +33,7 @@ from seckill.line.line import Line
 from seckill.models import Banner, Sale
 from tests.conftest import MakeSale
 from tests.orders.crowd import add_units_behind_its_back, entries, join, look, sell, sold
-from tests.work.messages import take
+from tests.workers.messages import take
 
 pytestmark = pytest.mark.django_db
 

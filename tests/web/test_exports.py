@@ -28,7 +28,7 @@ from seckill.embedded.ports import free_port
 from tests.conftest import MakeSale
 from tests.orders.bulk import buyers, clerk, empty_storage, new_export, rows, write_orders
 from tests.web.answers import problem, written
-from tests.work.messages import take
+from tests.workers.messages import take
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

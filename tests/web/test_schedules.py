@@ -145,7 +145,7 @@ def test_times_are_shared_and_never_changed_under_another_schedule(ops: Client) 
     [
         ({"task": "os.system"}, "task"),
         ({"task": "celery.backend_cleanup"}, "task"),
-        ({"task": "tests.work.odd_tasks.fail"}, "task"),
+        ({"task": "tests.workers.odd_tasks.fail"}, "task"),
         ({"args": {"a": 1}}, "args"),
         ({"args": [1]}, "args"),
         ({"task": SETTLE, "args": [1]}, "args"),

@@ -21,15 +21,15 @@ from seckill.embedded.shop import await_that
 from seckill.web.live_export import state_of
 from tests.conftest import MakeSale
 from tests.orders.bulk import buyers, new_export, write_orders
-from tests.work.conftest import StartWorker
-from tests.work.messages import take
-from tests.work.worker import Process
+from tests.workers.conftest import StartWorker
+from tests.workers.messages import take
+from tests.workers.worker import Process
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 REDELIVERED_SECONDS_MAX = 90  # on Redis, once nobody has heard of a message for 30 s
 RESUMED_SECONDS_MAX = 120  # nobody has moved it for 60 s
-SLOW = ("--concurrency", "1", "--include", "tests.work.slow_exports")
+SLOW = ("--concurrency", "1", "--include", "tests.workers.slow_exports")
 
 
 @pytest.fixture

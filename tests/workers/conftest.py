@@ -8,7 +8,7 @@ from kombu.exceptions import ChannelError
 
 from celery_task.celery import app
 from celery_task.queues import BY_PURPOSE, ON_REDIS
-from tests.work.worker import Process, worker
+from tests.workers.worker import Process, worker
 
 StartWorker = Callable[..., Process]
 StartBeat = Callable[..., Process]

@@ -20,7 +20,7 @@ from seckill.embedded.shop import PROJECT, await_that
 from seckill.line.line import Line
 from tests.conftest import MakeSale
 from tests.orders.crowd import entries, sell
-from tests.work.conftest import StartWorker
+from tests.workers.conftest import StartWorker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

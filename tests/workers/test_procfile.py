@@ -14,7 +14,7 @@ from celery_task.models import Leader
 from celery_task.queues import BY_PURPOSE
 from seckill.embedded.ports import free_port
 from seckill.embedded.shop import PROJECT, await_that
-from tests.work.worker import Process
+from tests.workers.worker import Process
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

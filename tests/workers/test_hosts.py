@@ -21,8 +21,8 @@ from celery_task.queues import ON_REDIS, host_queue
 from seckill.embedded.shop import await_that
 from tests import servers
 from tests.rabbitmq import VHOST
-from tests.work.messages import tasks
-from tests.work.worker import Process, worker
+from tests.workers.messages import tasks
+from tests.workers.worker import Process, worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

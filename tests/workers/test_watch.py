@@ -10,8 +10,8 @@ from celery_task.watch_task import watch
 from orders.models import Alert
 from seckill.embedded.ports import free_port
 from seckill.embedded.shop import await_that
-from tests.work.conftest import StartBeat, StartWorker
-from tests.work.mail_server import mail_server
+from tests.workers.conftest import StartBeat, StartWorker
+from tests.workers.mail_server import mail_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

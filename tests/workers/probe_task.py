@@ -1,4 +1,4 @@
-"""Tasks that only tests need: ``celery -A celery_task worker --include tests.work.probe_task``."""
+"""Tasks that only tests need: ``celery -A celery_task worker --include tests.workers.probe_task``."""
 
 import os
 import time

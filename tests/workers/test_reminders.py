@@ -22,10 +22,10 @@ from seckill.embedded.shop import await_that
 from seckill.line.line import Line
 from tests.conftest import MakeSale
 from tests.orders.crowd import sell
-from tests.work.conftest import StartWorker
-from tests.work.messages import tasks
-from tests.work.notifier import Notifier
-from tests.work.worker import Process
+from tests.workers.conftest import StartWorker
+from tests.workers.messages import tasks
+from tests.workers.notifier import Notifier
+from tests.workers.worker import Process
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -43,7 +43,7 @@ def notifier(settings: Settings) -> Iterator[Notifier]:
 def start(start_worker: StartWorker, notifier: Notifier, *, hop_seconds: str = "2", name: str = "worker") -> Process:
     """A worker that does one thing after the other, and whose Redis believes it dead after 4 s."""
     return start_worker(
-        "notices", "--pool", "solo", "--include", "tests.work.short_visibility", name=name,
+        "notices", "--pool", "solo", "--include", "tests.workers.short_visibility", name=name,
         environment=notifier.environment | {"HOP_SECONDS": hop_seconds},
     )  # fmt: skip
 

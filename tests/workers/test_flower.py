@@ -18,8 +18,8 @@ from celery_task.celery import app
 from celery_task.order_task import settle_orders
 from seckill.embedded.ports import free_port
 from seckill.embedded.shop import PROJECT, await_that
-from tests.work import odd_tasks
-from tests.work.conftest import StartWorker
+from tests.workers import odd_tasks
+from tests.workers.conftest import StartWorker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -80,7 +80,7 @@ def flower(tmp_path: Path) -> Iterator[Flower]:
 def test_flower_shows_workers_and_what_became_of_tasks_to_those_who_know_the_password(
     flower: Flower, start_worker: StartWorker
 ) -> None:
-    start_worker("orders,banners", "--include", "tests.work.odd_tasks", name="web-1")
+    start_worker("orders,banners", "--include", "tests.workers.odd_tasks", name="web-1")
     for path in ("/api/workers", "/api/tasks", "/", "/workers", "/tasks"):
         assert flower.ask(path, None)[0] == 401
         assert flower.ask(path, "ops:guess")[0] == 401
@@ -92,7 +92,7 @@ def test_flower_shows_workers_and_what_became_of_tasks_to_those_who_know_the_pas
 
     expected = {
         ran: ("celery_task.order_task.settle_orders", "SUCCESS"),
-        failed: ("tests.work.odd_tasks.fail", "FAILURE"),
+        failed: ("tests.workers.odd_tasks.fail", "FAILURE"),
     }
     await_that("it has heard of both", lambda: known() == expected)
     [settled] = [task for task in flower.tasks() if task["uuid"] == ran]

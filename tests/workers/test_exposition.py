@@ -13,9 +13,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from seckill.embedded.ports import free_port
 from seckill.embedded.shop import PROJECT, await_that
-from tests.work import odd_tasks
-from tests.work.conftest import StartBeat, StartWorker
-from tests.work.worker import Process
+from tests.workers import odd_tasks
+from tests.workers.conftest import StartBeat, StartWorker
+from tests.workers.worker import Process
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def counted(port: int) -> dict[tuple[str, str], float]:
     """(task, outcome) → how many; empty while nobody answers."""
     return {
-        (labels["task"].removeprefix("tests.work.odd_tasks."), labels["outcome"]): value
+        (labels["task"].removeprefix("tests.workers.odd_tasks."), labels["outcome"]): value
         for name, labels, value in samples(port)
         if name == "seckill_tasks_total"
     }
@@ -64,7 +64,9 @@ def port() -> int:
 def counting(start_worker: StartWorker, port: int, tmp_path: Path) -> Process:
     """A worker with two children that counts, and knows the odd tasks."""
     environment = {"METRICS_PORT": str(port), "TMPDIR": str(tmp_path)}
-    return start_worker("banners", "--concurrency", "2", "--include", "tests.work.odd_tasks", environment=environment)
+    return start_worker(
+        "banners", "--concurrency", "2", "--include", "tests.workers.odd_tasks", environment=environment
+    )
 
 
 def test_every_end_of_a_task_is_counted_once(counting: Process, port: int) -> None:

@@ -21,8 +21,8 @@ from celery_task.queues import BANNERS, ORDERS
 from celery_task.schedule import SCHEDULE
 from celery_task.scheduler import Scheduler
 from seckill.embedded.shop import await_that
-from tests.work.conftest import StartBeat
-from tests.work.messages import tasks
+from tests.workers.conftest import StartBeat
+from tests.workers.messages import tasks
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

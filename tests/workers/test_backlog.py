@@ -20,8 +20,8 @@ from celery_task.watch_task import hear, sound_queues, tell_alert
 from orders.models import Alert
 from seckill.embedded.ports import free_port
 from seckill.embedded.shop import PROJECT, await_that
-from tests.work.conftest import StartWorker
-from tests.work.messages import tasks
+from tests.workers.conftest import StartWorker
+from tests.workers.messages import tasks
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

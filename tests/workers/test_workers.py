@@ -18,14 +18,14 @@ from django.utils import timezone
 
 from celery_task.queues import BANNERS, FIRST, LAST, NOTICES, ON_REDIS
 from seckill.embedded.shop import PROJECT, await_that
-from tests.work import probe_task
-from tests.work.conftest import StartWorker
-from tests.work.messages import take
-from tests.work.worker import Process
+from tests.workers import probe_task
+from tests.workers.conftest import StartWorker
+from tests.workers.messages import take
+from tests.workers.worker import Process
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-PROBES = ("--include", "tests.work.probe_task")
+PROBES = ("--include", "tests.workers.probe_task")
 QUICK = {"PROBE_VISIBILITY_SECONDS": "2"}
 Notes = Callable[[], list[str]]
 
@@ -137,7 +137,7 @@ def test_a_failing_task_is_tried_again_and_says_each_time_whose_it_is(start_work
     assert [re.findall(r"retries=(\d)", line) for line in retried] == [["0"], ["1"]]
     assert len(failed) == 1
     for line in [*retried, *failed]:
-        assert {"sale=7", "place=4821", f"task_id={task_id}", "task=tests.work.probe_task.fail"} <= set(line.split())
+        assert {"sale=7", "place=4821", f"task_id={task_id}", "task=tests.workers.probe_task.fail"} <= set(line.split())
 
 
 def test_a_message_nobody_heard_in_time_lapses(start_worker: StartWorker, notes: Notes) -> None:

@@ -1,4 +1,4 @@
-"""For workers of tests (``--include tests.work.short_visibility``): Redis takes for lost what is held for over 4 s.
+"""For workers of tests (``--include tests.workers.short_visibility``): Redis takes for lost what is held for over 4 s.
 
 ``HOP_SECONDS`` says how long a delayed task may be held. Each run of a task is printed: ``run ID at SECONDS``.
 """

@@ -23,11 +23,11 @@ from seckill.line.line import Line
 from seckill.models import Sale
 from tests.conftest import MakeSale
 from tests.orders.crowd import entries, join, sell
-from tests.work.conftest import StartBeat, StartWorker
-from tests.work.listener import Listener
-from tests.work.messages import take, tasks
-from tests.work.notifier import SECRET, Notifier
-from tests.work.worker import Process
+from tests.workers.conftest import StartBeat, StartWorker
+from tests.workers.listener import Listener
+from tests.workers.messages import take, tasks
+from tests.workers.notifier import SECRET, Notifier
+from tests.workers.worker import Process
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

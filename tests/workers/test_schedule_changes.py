@@ -12,9 +12,9 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTa
 
 from celery_task.queues import REPORTS
 from seckill.embedded.shop import await_that
-from tests.work.conftest import StartBeat
-from tests.work.messages import tasks
-from tests.work.test_schedules import await_runs, leader, runs
+from tests.workers.conftest import StartBeat
+from tests.workers.messages import tasks
+from tests.workers.test_schedules import await_runs, leader, runs
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
