@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import redis
 
 from seckill.embedded.ports import free_port
 from seckill.embedded.postgres import Postgres
 from seckill.embedded.valkey import Valkey
+from seckill.line.keys import sale_keys
 
 PROJECT = Path(__file__).resolve().parents[2]
 WAIT_SECONDS_MAX = 60
@@ -145,7 +147,8 @@ class Shop:
             self.start(name)
         await_that("the shop is ready", lambda: self.get("/readyz"))
         if "beat" in self.parts:
-            await_that("sale 1 is in the line", self.progress)
+            with redis.Redis.from_url(self.environment["REDIS_URL"]) as line:
+                await_that("sale 1 is in the line", lambda: line.exists(sale_keys(1).meta))
 
     def start(self, name: str) -> None:
         """Start one part."""
