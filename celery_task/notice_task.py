@@ -4,10 +4,10 @@ import json
 from typing import Any
 
 import httpx
-import structlog
 from celery import Task, shared_task
+from django.conf import settings
 from django.db import OperationalError
-from kombu.exceptions import OperationalError as BrokerError
+from kombu import Producer
 
 from celery_task import notice
 from celery_task.celery import app
@@ -17,10 +17,7 @@ from celery_task.queues import EVENTS, FIRST, LAST
 from orders import events
 from orders.models import Event
 
-log = structlog.get_logger(__name__)
-
 COMPRESS_BYTES = 10_000  # about sixty orders
-BROKER_AWAY = (BrokerError, OSError)
 
 # From one try to the next it takes less than the lease of an event (`orders.events.LEASE_SECONDS`), which each renews,
 # and less than Redis lets a worker hold a message. After the last one, half a minute later, the event itself says that
@@ -37,30 +34,27 @@ NOTICE: dict[str, Any] = {
 }
 
 
-def tell_soon() -> None:
-    """Have what happened told now. Where the broker is away, beat's next tick does it: nobody's work depends on it."""
-    try:
-        tell_events.apply_async(**PUBLISH)
-    except BROKER_AWAY as error:
-        log.warning("telling_not_rung", error=str(error))
-
-
 @shared_task(priority=FIRST)
 def tell_events() -> None:
-    """When something happened, and every two seconds: send what nobody tells yet on its way."""
+    """Every two seconds: send what nobody tells yet on its way."""
     while claimed := events.claim_untold():
-        for event in claimed:
-            _tell(event)
+        if settings.NOTICE_URL:
+            for event in claimed:
+                _tell(event)
+        else:
+            publish_events.apply_async(([event.pk for event in claimed],), **PUBLISH)
         for sale_id in {event.sale_id for event in claimed if event.kind != Event.Kind.CONFIRMED}:
             if called_off := events.call_off_reminders(sale_id):
                 app.control.revoke([_reminder_id(event_id) for event_id in called_off])
+        if settings.NOTICE_URL:
+            break  # no more than may be notified until the next tick: others would wait for longer than their lease
     for event in events.claim_overdue_reminders():
         remind_buyers.apply_async((event.pk,), task_id=_reminder_id(event.pk), **PUBLISH)
 
 
 def _tell(event: Event) -> None:
     """First the buyers, then other programs; these also if the buyers can't be told."""
-    published = publish_event.si(event.pk)
+    published = publish_events.si([event.pk])
     (notify_buyers.si(event.pk).on_error(published) | published).apply_async(**PUBLISH)
     if event.remind_at and event.told_from is None:  # told again, it has its reminder under way already
         send_at(event.remind_at, remind_buyers, event.pk, task_id=_reminder_id(event.pk))
@@ -73,37 +67,43 @@ def _reminder_id(event_id: int) -> str:
 @shared_task(priority=FIRST, **NOTICE)
 def notify_buyers(event_id: int) -> None:
     """Tell the buyers of an event, unless they were told."""
-    event = events.pick_up(event_id)
-    if event and not event.notified_at:
-        notice.send(events.document_of(event))
-        events.mark_notified(event)
+    for event in events.pick_up([event_id]):
+        if not event.notified_at:
+            notice.send(events.document_of(event))
+            events.mark_notified(event)
 
 
 @shared_task(priority=FIRST)
-def publish_event(event_id: int) -> None:
-    """Tell other programs, unless they were told: JSON, to the exchange ``shop.events``, by the event's name.
+def publish_events(event_ids: list[int]) -> None:
+    """Tell other programs, unless they were told: JSON, to the exchange ``shop.events``, by each event's name.
 
     On RabbitMQ each queue that is bound there gets a copy and keeps it. On Redis an exchange of this kind is PUB/SUB:
     who does not listen in this moment misses it.
     """
-    event = events.pick_up(event_id)
-    if event is None or event.published_at:
-        return
-    document = events.document_of(event)
+    published: list[Event] = []
+    try:
+        with app.producer_pool.acquire(block=True, timeout=PUBLISH["timeout"]) as producer:
+            for event in events.pick_up(event_ids):
+                if not event.published_at:
+                    _publish(events.document_of(event), producer)
+                    published.append(event)
+    finally:
+        events.mark_published(published)
+
+
+def _publish(document: events.Document, producer: Producer) -> None:
     body = json.dumps(document).encode()
-    with app.producer_pool.acquire(block=True, timeout=PUBLISH["timeout"]) as producer:
-        producer.publish(
-            body,
-            exchange=EVENTS,
-            routing_key=document["event"],
-            content_type="application/json",
-            content_encoding="utf-8",
-            compression="gzip" if len(body) > COMPRESS_BYTES else None,
-            delivery_mode="persistent",
-            declare=[EVENTS],
-            **PUBLISH,
-        )
-    events.mark_published(event)
+    producer.publish(
+        body,
+        exchange=EVENTS,
+        routing_key=document["event"],
+        content_type="application/json",
+        content_encoding="utf-8",
+        compression="gzip" if len(body) > COMPRESS_BYTES else None,
+        delivery_mode="persistent",
+        declare=[EVENTS],
+        **PUBLISH,
+    )
 
 
 @shared_task(bind=True, priority=LAST, **NOTICE)
@@ -115,7 +115,7 @@ def remind_buyers(self: Task, event_id: int) -> None:
     if not is_due(event.remind_at):
         send_at(event.remind_at, self, event_id, task_id=self.request.id)
         return
-    events.pick_up(event_id)
+    events.pick_up([event_id])
     if document := events.reminder_of(event):
         notice.send(document)
     events.mark_reminded(event)

@@ -7,7 +7,6 @@ import structlog
 from celery import shared_task
 from django.db import OperationalError
 
-from celery_task.notice_task import tell_soon
 from celery_task.publishing import PUBLISH
 from orders.expiry import expire_unpaid, release_units
 from orders.models import Audit, Order, is_number
@@ -41,12 +40,9 @@ def settle_orders(sale_id: int, upto: int) -> None:
     """
     line = get_line()
     try:
-        settled = settle(line, sale_id, max(upto, line.length(sale_id)))
+        settle(line, sale_id, max(upto, line.length(sale_id)))
     except SaleUnknownError:
         log.warning("sale_unknown", sale=sale_id)  # the sweeper rebuilds it, and rings again
-        return
-    if settled:
-        tell_soon()
 
 
 def ring(sale_id: int, upto: int) -> None:
@@ -67,12 +63,10 @@ def ring_doorbells() -> None:
 @shared_task
 def expire_unpaid_orders() -> None:
     """Every two seconds: end unpaid orders; give the units of ended and cancelled ones to the next in line."""
-    expired = expire_unpaid()
+    expire_unpaid()
     line = get_line()
     for sale_id in release_units(line):
         ring(sale_id, line.length(sale_id))
-    if expired:
-        tell_soon()
 
 
 @shared_task(**TRIED_AGAIN)
@@ -89,8 +83,6 @@ def cancel_order(number: str) -> None:
         cancel(order)
     except OrderDecidedError as error:
         log.info("order_decided", status=error.order.status)
-        return
-    tell_soon()
 
 
 @shared_task

@@ -11,6 +11,8 @@ import pytest
 from seckill.embedded.shop import Seed
 from tests.faults.case import Case, new_seed
 from tests.faults.shop import FaultyShop
+from tests.machine import lacks
+from tests.rabbitmq import NoRabbitError, Rabbit
 from tests.shop.conftest import seed as common_seed
 
 OpenShop = Callable[..., FaultyShop]
@@ -37,6 +39,18 @@ def open_shop() -> Iterator[OpenShop]:
             return shop
 
         yield open_
+
+
+@pytest.fixture(scope="module")
+def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rabbit]:
+    """A running server. Without one the cases are reported as not run; in CI that is a failure."""
+    try:
+        running = Rabbit(tmp_path_factory.mktemp("rabbitmq"))
+        running.start()
+    except NoRabbitError as error:
+        lacks(f"NO RABBITMQ, SO THE SHOP WAS NOT TESTED ON IT: {error}")
+    yield running
+    running.stop()
 
 
 @pytest.fixture(scope="module")

@@ -1,27 +1,13 @@
 """RabbitMQ as the broker: killed, and out of memory"""
 
 import time
-from collections.abc import Iterator
 
 import httpx
 import pytest
 
 from seckill.embedded.shop import await_that
 from tests.faults.conftest import MakeCase, OpenShop
-from tests.machine import lacks
-from tests.rabbitmq import VHOST, NoRabbitError, Rabbit
-
-
-@pytest.fixture(scope="module")
-def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rabbit]:
-    """A running server. Without one the cases are reported as not run; in CI that is a failure."""
-    try:
-        running = Rabbit(tmp_path_factory.mktemp("rabbitmq"))
-        running.start()
-    except NoRabbitError as error:
-        lacks(f"NO RABBITMQ, SO THE SHOP WAS NOT TESTED ON IT: {error}")
-    yield running
-    running.stop()
+from tests.rabbitmq import VHOST, Rabbit
 
 
 def test_killed_and_restarted(open_shop: OpenShop, make_case: MakeCase, rabbit: Rabbit) -> None:

@@ -1,4 +1,4 @@
-"""Soak: a quarter of an hour at half of the maximum rate (SOAK_MINUTES)"""
+"""Soak: a quarter of an hour at half of the maximum rate (SOAK_MINUTES) on each broker"""
 
 import itertools
 import os
@@ -11,15 +11,16 @@ from typing import Self
 import psutil
 import pytest
 
-from seckill.embedded.shop import await_that
+from seckill.embedded.shop import CHORES, await_that
 from seckill.line.passes import Pass
 from tests.faults.conftest import OpenShop
 from tests.faults.load import Load
-from tests.faults.shop import DAY_MS, FaultyShop
+from tests.faults.shop import DAY_MS, PARTS, FaultyShop
+from tests.rabbitmq import Rabbit
 
 MINUTES = float(os.environ.get("SOAK_MINUTES", "15"))
 MEASURE_SECONDS = 10
-SAMPLE_SECONDS = 5
+SAMPLE_SECONDS = 10
 WARM_UP = 1 / 3  # of the samples: caches fill, pools open
 MIB = 2**20
 GROWTH_MIB_MAX = 8  # of a process, once it is warm; a leak of 100 bytes a purchase is far more
@@ -28,13 +29,14 @@ UNITS = 10_000_000
 
 
 class Watch:
-    """Samples memory and connections of a running shop, on a thread of its own."""
+    """Samples memory, connections and channels of a running shop, on a thread of its own."""
 
-    def __init__(self, shop: FaultyShop) -> None:
+    def __init__(self, shop: FaultyShop, rabbit: Rabbit | None) -> None:
         self.seconds: list[float] = []
         self.memory: dict[str, list[float]] = defaultdict(list)  #: resident MiB of each process, by name
-        self.connections: dict[str, list[int]] = defaultdict(list)  #: to each server
+        self.connections: dict[str, list[int]] = defaultdict(list)  #: to each server, and RabbitMQ's channels
         self._shop = shop
+        self._rabbit = rabbit
         self._processes = {
             f"{name} {number}": psutil.Process(pid)
             for name in shop.parts
@@ -65,6 +67,10 @@ class Watch:
                     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
                 )
                 self.connections["postgres"].append(backends)
+                if self._rabbit is not None:
+                    channels = channels_of_connections(self._rabbit)
+                    self.connections["rabbitmq"].append(len(channels))
+                    self.connections["rabbitmq channels"].append(sum(channels))
 
     def growth_mib(self) -> dict[str, float]:
         """By how much each process has grown since it is warm, along the line that fits its samples best."""
@@ -85,9 +91,18 @@ class Watch:
         }
 
 
+def channels_of_connections(rabbit: Rabbit) -> list[int]:
+    """How many channels each connection has open."""
+    return [int(line) for line in rabbit.control("list_connections", "channels").stdout.splitlines()[1:]]
+
+
 @pytest.mark.thorough
-def test_memory_and_connections_stay_flat(open_shop: OpenShop, request: pytest.FixtureRequest) -> None:
-    shop = open_shop()
+@pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
+def test_memory_connections_and_channels_stay_flat(
+    broker: str, open_shop: OpenShop, request: pytest.FixtureRequest
+) -> None:
+    rabbit: Rabbit | None = request.getfixturevalue("rabbit") if broker == "rabbitmq" else None
+    shop = open_shop(parts={**PARTS, "chores": CHORES}, environment={"CELERY_BROKER_URL": rabbit.url} if rabbit else {})
     sale = shop.new_sale(stock=UNITS)
     shop.sql(f"UPDATE seckill_sale SET line_limit = {UNITS} WHERE id = {sale}")
     now_ms = int(time.time() * 1000)
@@ -96,7 +111,7 @@ def test_memory_and_connections_stay_flat(open_shop: OpenShop, request: pytest.F
     maximum = load.run(MEASURE_SECONDS)
     with shop.line() as line:
         used_before, accepted_before = line.info("memory")["used_memory"], load.statuses[202]
-        with Watch(shop) as watch:
+        with Watch(shop, rabbit) as watch:
             rate = load.run(MINUTES * 60, per_second=maximum / 2)
         used = line.info("memory")["used_memory"] - used_before
     accepted = load.statuses[202]
@@ -112,6 +127,8 @@ def test_memory_and_connections_stay_flat(open_shop: OpenShop, request: pytest.F
     assert used / (accepted - accepted_before) < BYTES_PER_PURCHASE_MAX
     assert [name for name, (first, last) in connections.items() if last > first + 2] == []
     await_that("every order is written", lambda: shop.books(sale)["sold"] == accepted)
+    untold = f"SELECT count(*) FROM orders_event WHERE sale_id = {sale} AND published_at IS NULL"
+    await_that("every order is told", lambda: shop.sql(untold) == [(0,)])
     assert shop.books(sale) == {
         "stock": UNITS, "sold": accepted, "holding": accepted, "left": UNITS - accepted, "claims": 0,
     }  # fmt: skip

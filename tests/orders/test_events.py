@@ -276,9 +276,9 @@ def test_who_claimed_an_event_and_fell_silent_is_replaced_after_the_lease(make_s
     assert again == event
     assert again.told_from is not None
     Event.objects.update(told_from=timezone.now() - lease - timedelta(seconds=1))
-    assert events.pick_up(event.pk) == event  # it is being told after all
+    assert events.pick_up([event.pk]) == [event]  # it is being told after all
     assert events.claim_untold() == []
-    assert events.pick_up(event.pk + 1) is None
+    assert events.pick_up([event.pk + 1]) == []
 
 
 def test_what_was_published_is_told_whether_or_not_anybody_was_notified(make_sale: MakeSale, line: Line) -> None:
@@ -288,7 +288,7 @@ def test_what_was_published_is_told_whether_or_not_anybody_was_notified(make_sal
     events.mark_notified(event)
     assert len(events.claim_untold()) == 1
     Event.objects.update(told_from=None, notified_at=None)
-    events.mark_published(event)
+    events.mark_published([event])
 
     assert events.claim_untold() == []
     assert Event.objects.get().notified_at is None

@@ -142,7 +142,6 @@ class RealWorld(World):
         self._patches.setattr(settlement, "uuid4", lambda: SimpleNamespace(hex=f"settling {next(names)}"))
         self._patches.setattr(order_task, "get_line", lambda: self._line)
         self._patches.setattr(order_task, "ring", lambda _, upto: self._rung.append(upto))
-        self._patches.setattr(order_task, "tell_soon", lambda: None)
         logging.disable(logging.ERROR)  # what breaks here is meant to
 
     @staticmethod

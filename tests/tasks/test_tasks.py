@@ -13,7 +13,7 @@ from django_celery_beat.tzcrontab import TzAwareCrontab
 from celery_task.celery import app
 from celery_task.home_task import update_banner_list
 from celery_task.host_task import send_rotation, tend_hosts
-from celery_task.notice_task import forget_events, notify_buyers, publish_event, remind_buyers, tell_events
+from celery_task.notice_task import forget_events, notify_buyers, publish_events, remind_buyers, tell_events
 from celery_task.order_task import (
     cancel_order,
     expire_unpaid_orders,
@@ -230,7 +230,7 @@ def test_messages_are_json_and_outlive_the_worker_that_fetched_them() -> None:
         (cancel_order, "orders"),
         (tell_events, "notices"),
         (notify_buyers, "notices"),
-        (publish_event, "notices"),
+        (publish_events, "notices"),
         (remind_buyers, "notices"),
         (forget_events, "notices"),
     ],

@@ -75,6 +75,7 @@ def test_other_programs_hear_of_orders_and_cancel_one(
         assert re.fullmatch(r"sent [0-9a-f-]{36}", cancelling.lines()[0])
 
     await_that("ann's order is cancelled", lambda: Order.objects.filter(buyer="ann", status="cancelled").exists())
+    tell_events.apply_async()
     await_that("it was heard of", lambda: len(listening.lines()) >= 4)
     ann, ben = orders["ann"].number, orders["ben"].number
     assert [re.sub(r" \d+ sale \d+", "", told) for told in listening.lines()] == [

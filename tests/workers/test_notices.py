@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
-from kombu.exceptions import OperationalError
 from pytest_django import Settings
 
 from celery_task import notice_task
-from celery_task.notice_task import notify_buyers, publish_event, remind_buyers, tell_events, tell_soon
-from celery_task.order_task import cancel_order, ring, settle_orders
+from celery_task.notice_task import notify_buyers, publish_events, remind_buyers, tell_events
+from celery_task.order_task import cancel_order, ring
 from celery_task.queues import FIRST, LAST, NOTICES
 from orders import events
 from orders.models import Event, Order
@@ -67,6 +67,8 @@ def test_a_sale_that_is_settled_is_told_to_its_buyers_and_then_to_other_programs
     start(start_worker, notifier, queues="orders,notices")
 
     ring(sale.pk, 3)
+    await_that("it is settled", Event.objects.exists)
+    tell_events.apply_async()
 
     await_told()
     event = Event.objects.get()
@@ -125,14 +127,20 @@ def test_an_event_whose_buyers_can_not_be_told_is_published_all_the_same(
 
 
 def test_a_chain_that_comes_three_times_tells_once(
-    make_sale: MakeSale, line: Line, start_worker: StartWorker, notifier: Notifier, listener: Listener
+    make_sale: MakeSale,
+    line: Line,
+    start_worker: StartWorker,
+    notifier: Notifier,
+    listener: Listener,
+    settings: Settings,
 ) -> None:
+    settings.NOTICE_URL = notifier.environment["NOTICE_URL"]
     sell(line, make_sale(stock=1), "ann")
     [event] = events.claim_untold()
     for _ in range(3):
         notice_task._tell(event)
     for _ in range(2):
-        publish_event.delay(event.pk)
+        publish_events.delay([event.pk])
     start(start_worker, notifier)
     await_told()
     pay(Order.objects.get())
@@ -187,7 +195,7 @@ def test_without_anybody_to_notify_events_are_published(
     await_told()
 
     assert notifier.heard == []
-    assert Event.objects.get().notified_at is not None
+    assert Event.objects.get().notified_at is None
     await_that("it is published", listener.listen)
 
 
@@ -197,7 +205,7 @@ def test_events_are_json_that_is_kept_and_large_ones_are_compressed(
 ) -> None:
     sell(line, make_sale(stock=buyers), *(f"fan-{number}" for number in range(buyers)))
 
-    publish_event.run(Event.objects.get().pk)
+    publish_events.run([Event.objects.get().pk])
 
     await_that("it is published", listener.listen)
     [message], [document] = listener.messages, listener.heard
@@ -208,44 +216,72 @@ def test_events_are_json_that_is_kept_and_large_ones_are_compressed(
 
 
 def test_what_is_wrong_with_an_event_s_id_harms_nobody() -> None:
-    for task in (notify_buyers, publish_event, remind_buyers):
+    for task in (notify_buyers, remind_buyers):
         task.run(4_711)  # forgotten long ago
+    publish_events.run([4_711])
 
     assert take(NOTICES) == []
 
 
-# --- Rung, and in which order
+# --- How much at a time, and in which order
 
 
-def test_a_doorbell_that_settled_somebody_has_it_told_and_another_one_does_not(make_sale: MakeSale, line: Line) -> None:
-    sale = make_sale(stock=1)
-    join(line, sale, "ann", "ben")
+def test_no_more_are_sent_on_their_way_than_may_be_notified_until_the_next_tick(
+    make_sale: MakeSale, line: Line, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "CLAIMED_MAX", 2)
+    settings.NOTICE_URL, settings.REMIND_SECONDS = "https://notices.example", 0
+    sale = make_sale(stock=3)
+    for buyer in ("ann", "ben", "cleo"):
+        sell(line, sale, buyer)
 
-    settle_orders.run(sale.pk, 2)
-    assert tasks(NOTICES) == ["celery_task.notice_task.tell_events"]
-    settle_orders.run(sale.pk, 2)
+    tell_events.run()
+    assert tasks(NOTICES) == ["celery_task.notice_task.notify_buyers"] * 2
+    tell_events.run()
 
-    assert tasks(NOTICES) == []
+    assert tasks(NOTICES) == ["celery_task.notice_task.notify_buyers"]
 
 
-def test_a_broker_that_is_away_keeps_nobody_from_settling(
+def test_all_that_need_only_be_published_are_sent_on_their_way_together(
     make_sale: MakeSale, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sale = make_sale(stock=1)
-    join(line, sale, "ann")
+    monkeypatch.setattr(events, "CLAIMED_MAX", 2)
+    sale = make_sale(stock=3)
+    for buyer in ("ann", "ben", "cleo"):
+        sell(line, sale, buyer)
 
-    def refuse(**_: object) -> None:
-        raise OperationalError
+    tell_events.run()
 
-    monkeypatch.setattr(tell_events, "apply_async", refuse)
-    settle_orders.run(sale.pk, 1)
+    assert tasks(NOTICES) == ["celery_task.notice_task.publish_events"] * 2
 
-    assert entries(sale) == [(1, "ann", "pending")]
+
+def test_what_was_published_before_it_broke_is_not_published_again(
+    make_sale: MakeSale, line: Line, listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sale = make_sale(stock=2)
+    sell(line, sale, "ann")
+    sell(line, sale, "ben")
+    of_ann, of_ben = Event.objects.order_by("id")
+    document_of = events.document_of
+
+    def only_of_ann(event: Event) -> events.Document:
+        if event == of_ben:
+            raise OperationalError
+        return document_of(event)
+
+    monkeypatch.setattr(events, "document_of", only_of_ann)
+    with pytest.raises(OperationalError):
+        publish_events.run([of_ann.pk, of_ben.pk])
+    monkeypatch.undo()
+    publish_events.run([of_ann.pk, of_ben.pk])
+
+    await_that("both are published", lambda: listener.listen() >= 2)
+    assert [document["id"] for document in listener.heard] == [of_ann.pk, of_ben.pk]
 
 
 def test_telling_comes_before_reminding() -> None:
     remind_buyers.delay(1)
-    tell_soon()
+    tell_events.delay()
 
     assert tasks(NOTICES) == ["celery_task.notice_task.tell_events", "celery_task.notice_task.remind_buyers"]
     assert (remind_buyers.priority, tell_events.priority) == (LAST, FIRST)
@@ -262,7 +298,7 @@ def test_a_chain_is_told_to_its_end_before_anybody_is_reminded(
     Event.objects.filter(pk=of_ben.pk).update(told_from=timezone.now(), remind_at=timezone.now())
     notifier.may_answer.clear()
     start(start_worker, notifier)
-    notify_chain = notify_buyers.si(of_ann.pk) | publish_event.si(of_ann.pk)
+    notify_chain = notify_buyers.si(of_ann.pk) | publish_events.si([of_ann.pk])
     notify_chain.apply_async()
     await_that("it is telling", lambda: notifier.heard)
 
@@ -305,7 +341,9 @@ def test_an_order_is_cancelled_for_another_program_and_told(make_sale: MakeSale,
         cancel_order.run(order.number)
 
     assert cancelled(sale) == ["ann"]  # ben's is decided
-    assert tasks(NOTICES) == ["celery_task.notice_task.tell_events"]
+    assert [(event.kind, event.numbers) for event in events.claim_untold()[2:]] == [
+        ("cancelled", [orders["ann"].number])
+    ]
 
 
 @pytest.mark.parametrize("number", ["7K2Q-M9XD-4TPA", "\0" * 14, "", 4_711, None], ids=repr)
