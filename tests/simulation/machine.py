@@ -429,6 +429,8 @@ class Machine(RuleBasedStateMachine):
         assert kept.outcomes == {order.buyer: order.outcome for order in books.by_place()}
         assert kept.meta.ended_ms == (books.ended_ms or 0)
         waiting = kept.undecided(1, len(kept.line))
+        if not self.stock_taken_away:
+            self.first_come_first_served(books, waiting)
         if waiting and not books.ended_ms:
             assert books.sold == books.config.stock_total  # nobody waits while there is a unit
         if not books.ended_ms:
@@ -438,8 +440,6 @@ class Machine(RuleBasedStateMachine):
             if (order := books.of(buyer)) is not None:
                 expected = "confirmed" if order.status in HOLDING else "released"
             assert {self.ask(ticket)["status"] for ticket in [*held]} == {expected}
-        if not self.stock_taken_away:
-            self.first_come_first_served(books, waiting)
 
     def first_come_first_served(self, books: Books, waiting: list[tuple[int, str]]) -> None:
         """Among those whom the line never lost."""

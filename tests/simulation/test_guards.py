@@ -1,6 +1,7 @@
 """Negative control: with a guard taken off the model, the machine sees what it guarded against."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
@@ -49,11 +50,34 @@ class SecretiveLine(ModelLine):
         self.kept = kept.copy()
 
 
+class UnfairLine(ModelLine):
+    """The last unit goes to whoever stands behind the next one."""
+
+    def reserve(self, claim_id: str, *, upto: int, chunk: int, lease_ms: int) -> Claim | None:
+        pointer = self.kept.pointer or 0
+        unfair = self.kept.stock == 1 and len(self.kept.undecided(pointer + 1, pointer + 2)) == 2
+        self.kept.pointer = pointer + unfair
+        claim = super().reserve(claim_id, upto=upto, chunk=chunk, lease_ms=lease_ms)
+        if unfair:
+            self.kept.pointer = pointer
+        return claim
+
+
 class TrustingLedger(ModelLedger):
     """Sells whatever the line promises."""
 
     def may_sell(self) -> bool:
         return True
+
+
+class GenerousLedger(ModelLedger):
+    """All that a group claimed goes to its first buyer."""
+
+    def write(self, claim: Claim, now_ms: int) -> dict[str, Outcome]:
+        decided = super().write(claim, now_ms)
+        first, orders = claim.places[0][1], self.books.orders
+        orders |= {place: replace(orders[place], buyer=first) for place, _ in claim.places if place in orders}
+        return decided
 
 
 class Greedy(ModelWorld):
@@ -76,6 +100,14 @@ class Trusting(ModelWorld):
     ledger_type = TrustingLedger
 
 
+class Generous(ModelWorld):
+    ledger_type = GenerousLedger
+
+
+class Unfair(ModelWorld):
+    line_type = UnfairLine
+
+
 class Lazy(ModelWorld):
     """The gate looks up nobody who stands behind the pointer."""
 
@@ -91,6 +123,8 @@ class Lazy(ModelWorld):
         (Patient, "check_the_end"),
         (Secretive, "nobody_with_a_ticket_is_forgotten"),
         (Trusting, "never_oversold"),
+        (Generous, "one_order_for_a_buyer_and_a_place"),
+        (Unfair, "first_come_first_served"),
         (Lazy, "check_the_end"),
     ],
 )
