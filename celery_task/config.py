@@ -31,7 +31,9 @@ broker_transport_options: dict[str, Any] = (
     # A broker with a memory or disk alarm stops reading: not even closing the connection is ever answered then.
     else {"confirm_publish": True, "read_timeout": 5, "write_timeout": 5}
 )
-broker_heartbeat = 10  # seconds: RabbitMQ gives what a lost host held to others after two of them (Redis: see above)
+# Seconds. RabbitMQ gives what a lost host held to others when it has heard nothing for two of them: half a minute at
+# most. Without, it would be when TCP gives up. Redis has `VISIBILITY_SECONDS`.
+broker_heartbeat = 10
 # Only what somebody asks for has a result: a buyer polls the ticket, the ledger keeps what happened.
 result_backend = settings.CELERY_RESULT_BACKEND
 result_expires = 86_400

@@ -1,4 +1,4 @@
-"""A RabbitMQ server of our own: one node, loopback only, its data in a directory of its own."""
+"""A RabbitMQ server of our own: one node, its data in a directory of its own."""
 
 import os
 import shutil
@@ -41,8 +41,10 @@ def _found() -> Path | None:
 class Rabbit:
     """One server process and its data."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, address: str = "127.0.0.1") -> None:
+        """It listens at this address only."""
         self.directory = directory
+        self.address = address
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
         self._programs = find_programs()
@@ -52,9 +54,11 @@ class Rabbit:
             **os.environ,
             "HOME": str(directory),  # for the cookie that its tools show
             "RABBITMQ_NODENAME": f"tests-{self.port}@localhost",
-            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_IP_ADDRESS": address,
             "RABBITMQ_NODE_PORT": str(self.port),
             "RABBITMQ_DIST_PORT": str(distribution),
+            # By which its tools talk to it: left to itself it listens everywhere.
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
             "RABBITMQ_MNESIA_BASE": str(directory / "data"),
             "RABBITMQ_LOG_BASE": str(directory / "log"),
             "RABBITMQ_CONFIG_FILE": str(directory / "rabbitmq"),
@@ -67,7 +71,7 @@ class Rabbit:
     @property
     def url(self) -> str:
         """Its address, for Celery: a user of our own, who may do nothing outside the virtual host of our own."""
-        return f"amqp://{USER}:{PASSWORD}@127.0.0.1:{self.port}/{VHOST}"
+        return f"amqp://{USER}:{PASSWORD}@{self.address}:{self.port}/{VHOST}"
 
     def start(self) -> None:
         """Start it and wait until it takes connections. Raises NoRabbitError with what it said."""

@@ -1,4 +1,7 @@
-"""A cluster: three web hosts that share a Valkey and a PostgreSQL, and everything of the shop on each of them."""
+"""A cluster: three web hosts, and everything of the shop on each of them.
+
+They share a Valkey and a PostgreSQL, and a RabbitMQ when that is the broker.
+"""
 
 import os
 import shutil
@@ -6,12 +9,17 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import httpx
 import redis
+from kombu.entity import Queue
+from kombu.exceptions import ChannelError
 
+from celery_task.celery import app
+from celery_task.queues import ON_REDIS
 from seckill.embedded.postgres import Postgres
 from seckill.embedded.shop import BEAT, PROJECT, WEB, Seed, ask, await_that
 from seckill.embedded.valkey import Valkey
@@ -21,6 +29,7 @@ from tests.cluster.network import Network
 from tests.faults.crowd import Buyer
 from tests.faults.fail_points import FailPoints
 from tests.faults.shop import with_faults
+from tests.rabbitmq import Rabbit
 
 HOSTS = ("web-1", "web-2", "web-3")
 _WORKER = ("-m", "celery", "-A", "celery_task", "worker", "--without-gossip", "--without-mingle")
@@ -102,13 +111,19 @@ class Cluster:
         self.postgres = Postgres(
             directory / "postgres", settings={"fsync": "off", "max_connections": "200", **listening}
         )
+        self.rabbit = None if ON_REDIS else Rabbit(directory / "rabbitmq", address=bridge)
+        self._redis = [self.valkey.url(number).replace("127.0.0.1", bridge) for number in range(4)]
+        self._broker = self.rabbit.url if self.rabbit else self._redis[1]
         self.hosts: dict[str, Host] = {}
         self.ledger = ""
+        self._sent: Counter[str] = Counter()
 
     def open(self) -> None:
         """Everything up, sale 1 known to the line, and every host known."""
         self.valkey.start()
         self.postgres.start()
+        if self.rabbit:
+            self.rabbit.start()
         seed = Seed(self._directory / "seed", self.postgres)
         shutil.rmtree(self._directory / "seed" / "media")  # the hosts have only what they write themselves
         bridge = self.network.address
@@ -116,13 +131,15 @@ class Cluster:
             **os.environ,
             "ALLOWED_HOSTS": ",".join(self.network.address_of(name) for name in HOSTS),
             "BIND": f"0.0.0.0:{PORT}",
+            "CACHE_URL": self._redis[2],
+            "CELERY_BROKER_URL": self._broker,
+            "CELERY_RESULT_BACKEND": self._redis[3],
             "CSRF_TRUSTED_ORIGINS": "",
             "DATABASE_POOL_SIZE": "4",
-            "LOG_LEVEL": "INFO",
+            "LOG_LEVEL": "DEBUG",
+            "REDIS_URL": self._redis[0],
             "WEB_CONCURRENCY": "1",
         }
-        for number, name in enumerate(("REDIS_URL", "CELERY_BROKER_URL", "CACHE_URL", "CELERY_RESULT_BACKEND")):
-            environment[name] = self.valkey.url(number).replace("127.0.0.1", bridge)
         for name in HOSTS:
             directory = self._directory / name
             if self.ledger:
@@ -143,6 +160,8 @@ class Cluster:
         """End whatever runs."""
         for host in self.hosts.values():
             host.close()
+        if self.rabbit:
+            self.rabbit.stop()
         self.valkey.stop()
         self.postgres.stop()
 
@@ -156,8 +175,11 @@ class Cluster:
 
     def waiting(self, queue: str) -> int:
         """How many messages nobody has fetched."""
-        with redis.Redis.from_url(self.valkey.url(1)) as broker:
-            return sum(int(broker.llen(key)) for key in broker.scan_iter(f"{queue}*") if broker.type(key) == b"list")
+        with app.connection_for_read(self._broker) as broker:
+            try:
+                return int(broker.default_channel.queue_declare(queue, passive=True).message_count)
+            except ChannelError:  # Redis knows no queue that is empty
+                return 0
 
     def others(self, name: str) -> list[Host]:
         """The hosts but one."""
@@ -181,6 +203,14 @@ class Cluster:
         """How many of its runs were claimed."""
         rows = self.sql(f"SELECT total_run_count FROM django_celery_beat_periodictask WHERE name = '{schedule}'")  # noqa: S608 (as above)
         return int(rows[0][0])
+
+    def sent(self, schedule: str, queue: Queue) -> int:
+        """How many of its runs have come into this queue; takes what is there, so no worker should hear it."""
+        with app.connection_for_read(self._broker) as broker:
+            waiting: Any = queue(broker.default_channel)
+            while message := waiting.get(no_ack=True):
+                self._sent[message.headers.get("periodic_task_name", "")] += 1
+        return self._sent[schedule]
 
     # --- sales ----------------------------------------------------------------------------------------------------
 

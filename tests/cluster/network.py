@@ -1,5 +1,8 @@
 """Hosts on one machine: network namespaces, each with an interface of its own and a cable to a bridge.
 
+There may be several networks at once. Each has a number, which its process holds by an abstract socket of that name:
+the kernel lets go of it when the process ends, however that happens.
+
 A cable that is pulled drops what is sent, in both directions: no connection is ended, and nobody is told.
 """
 
@@ -7,6 +10,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,7 +18,7 @@ from typing import Self
 
 from tests.machine import install
 
-NAME = re.compile(r"seckill-(?P<pid>\d+)(?P<host>-.+)?")
+AT_ONCE_MAX = 20
 
 
 class NoNetworkError(Exception):
@@ -33,19 +37,18 @@ class Network:
     """A bridge that has an address on this machine, and a host for each name: ``with Network([…]) as network:``."""
 
     def __init__(self, hosts: Sequence[str]) -> None:
-        self._pid = os.getpid()
-        self._bridge = f"sk{self._pid}"
-        self._subnet = f"10.{200 + self._pid // 256 % 50}.{self._pid % 256}"
         self._hosts = {name: number for number, name in enumerate(hosts, start=2)}
-        self.range = f"{self._subnet}.0/24"
-        self.address = f"{self._subnet}.1"  #: of the bridge: servers listen here
 
     def __enter__(self) -> Self:
         if os.geteuid() != 0:
             raise NoNetworkError("only root can make namespaces")
         if shutil.which("ip") is None and (reason := install("iproute2")):
             raise NoNetworkError(reason)
-        _remove_what_is_left()
+        self._number, self._hold = _take_number()
+        self._bridge = f"sk{self._number}"
+        self._subnet = f"10.200.{self._number}"
+        self.range = f"{self._subnet}.0/24"
+        self.address = f"{self._subnet}.1"  #: of the bridge: servers listen here
         try:
             _ip("link", "add", self._bridge, "type", "bridge")
             _ip("address", "add", f"{self.address}/24", "dev", self._bridge)
@@ -58,7 +61,8 @@ class Network:
         return self
 
     def __exit__(self, *_: object) -> None:
-        _remove(self._pid)
+        _remove(self._number)
+        self._hold.close()
 
     def address_of(self, host: str) -> str:
         """Where it is reached."""
@@ -86,31 +90,42 @@ class Network:
         _ip("-n", namespace, "link", "set", "lo", "up")
 
     def _namespace(self, host: str) -> str:
-        return f"seckill-{self._pid}-{host}"
+        return f"seckill-{self._number}-{host}"
 
     def _cable(self, host: str) -> str:
         return f"{self._bridge}h{self._hosts[host]}"
 
 
-def _remove(pid: int) -> None:
-    """Remove the network that a process has made, and whatever still runs on its hosts."""
+def _take_number() -> tuple[int, socket.socket]:
+    """The first number that nobody has, and what holds it; nothing is left of what killed test runs have made."""
+    taken = None
+    for number in range(AT_ONCE_MAX):
+        hold = socket.socket(socket.AF_UNIX)
+        try:
+            hold.bind(f"\0seckill-network-{number}")
+        except OSError:
+            hold.close()
+            continue
+        _remove(number)
+        if taken is None:
+            taken = number, hold
+        else:
+            hold.close()
+    if taken is None:
+        raise NoNetworkError(f"there are {AT_ONCE_MAX} networks already")
+    return taken
+
+
+def _remove(number: int) -> None:
+    """Remove the network of this number, and whatever still runs on its hosts."""
     for namespace in _namespaces():
-        if namespace.startswith(f"seckill-{pid}-"):
+        if namespace.startswith(f"seckill-{number}-"):
             for inhabitant in _ip("netns", "pids", namespace, check=False).split():
                 with suppress(ProcessLookupError):
                     os.kill(int(inhabitant), signal.SIGKILL)
             _ip("netns", "delete", namespace, check=False)
-    for interface in re.findall(rf"\d+: (sk{pid}(?:h\d+)?)[@:]", _ip("-oneline", "link", check=False)):
+    for interface in re.findall(rf"\d+: (sk{number}(?:h\d+)?)[@:]", _ip("-oneline", "link", check=False)):
         _ip("link", "delete", interface, check=False)
-
-
-def _remove_what_is_left() -> None:
-    """Remove the networks of test runs that were killed."""
-    for pid in {int(match["pid"]) for match in map(NAME.fullmatch, _namespaces()) if match}:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            _remove(pid)
 
 
 def _namespaces() -> list[str]:
