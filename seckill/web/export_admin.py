@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
+from django.forms import Script
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
@@ -50,7 +51,7 @@ class ExportAdmin(ReadOnlyAdmin):
     change_form_outer_before_template = "admin/orders/export/panel.html"
 
     class Media:
-        js = ("admin/export_progress.js",)
+        js = (Script("admin/export_progress.js", type="module"),)
 
     # --- What may be done
 
