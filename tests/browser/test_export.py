@@ -15,6 +15,7 @@ __all__ = ["open_shop"]
 
 ORDERS = 6
 PATIENCE_MS = 60_000
+WORKER_SECONDS_MAX = 180  # to start and to write
 
 
 def sell(shop: Shop) -> None:
@@ -57,6 +58,7 @@ def test_an_admin_exports_all_orders_watches_the_bar_and_downloads_the_file(
     # The first half is written, the other one waits.
     (tmp_path / "1").touch()
     shop.start("chores")
+    await_that("a part is written", lambda: shop.sql("SELECT rows FROM orders_export") == [(3,)], WORKER_SECONDS_MAX)
     expect(bar).to_have_attribute("aria-valuenow", "50", timeout=PATIENCE_MS)
     expect(panel.locator("[data-rows]")).to_have_text("3 / 6")
     expect(state).to_have_text("being written")
