@@ -1,4 +1,4 @@
-"""What tests share: an empty Valkey, a line on it, and sales made to measure."""
+"""What tests share: an empty Valkey, a line on it, sales made to measure, and servers that are away."""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 import redis
 from django.core.cache import cache
+from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
 from orders.reconciliation import publish_sale
+from seckill.embedded.ports import free_port
 from seckill.line.line import Line, get_line
 from seckill.models import Product, Sale
 from tests import servers
@@ -70,3 +72,37 @@ def make_sale(db: None, line: Line) -> MakeSale:  # noqa: ARG001 (sales need the
         return sale
 
     return make
+
+
+@pytest.fixture
+def _redis_is_away(settings: Settings) -> Iterator[None]:
+    """Nobody listens where the line should be."""
+    settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
+    get_line.cache_clear()
+    yield
+    get_line().client.close()
+    get_line.cache_clear()
+
+
+@pytest.fixture
+def _cache_is_away(settings: Settings) -> Iterator[None]:
+    """Nobody listens where the cache should be."""
+    cache.close()
+    there: dict[str, Any] = settings.CACHES["default"]
+    settings.CACHES = {"default": there | {"LOCATION": f"redis://127.0.0.1:{free_port()}/2"}}
+    yield
+    cache.close()
+
+
+@pytest.fixture
+def _database_is_away(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:  # noqa: ARG001 (it must be there first)
+    """Nobody listens where the ledger should be."""
+    connection.close()
+    with monkeypatch.context() as patch:
+        if connection.vendor == "postgresql":
+            patch.setitem(connection.settings_dict, "PORT", free_port())
+            patch.setitem(connection.settings_dict["OPTIONS"], "pool", False)  # which would try for 5 s
+        else:
+            patch.setitem(connection.settings_dict, "NAME", "/nowhere/at/all.sqlite3")
+        yield
+        connection.close()

@@ -4,16 +4,15 @@ from datetime import timedelta
 
 from django.contrib import admin
 from django.db.models import F, QuerySet
-from django.http import HttpRequest
 from django.utils.functional import Promise
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
-from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from orders.alerts import about
 from orders.models import Alert
 from seckill.models import Sale
+from seckill.web.read_only_admin import ReadOnlyAdmin
 
 
 def open_alerts(sale: Sale) -> QuerySet[Alert]:
@@ -22,8 +21,8 @@ def open_alerts(sale: Sale) -> QuerySet[Alert]:
 
 
 @admin.register(Alert)
-class AlertAdmin(ModelAdmin):
-    """Alerts, read-only, those that last first."""
+class AlertAdmin(ReadOnlyAdmin):
+    """Alerts, those that last first. They end when what they are about is over."""
 
     list_display = ("state", "kind", "subject", "detail", "since", "lasted")
     list_display_links = ("kind",)
@@ -33,18 +32,6 @@ class AlertAdmin(ModelAdmin):
     ordering = (F("ended_at").desc(nulls_first=True), "-since")
     search_fields = ("subject",)
     fields = ("kind", "subject", "detail", "since", "ended_at", "told_at")
-
-    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 (Django's signature)
-        """Nobody may."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Alert | None = None) -> bool:  # noqa: ARG002 (Django's signature)
-        """Nobody may: an alert ends when it is over."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Alert | None = None) -> bool:  # noqa: ARG002 (Django's signature)
-        """Nobody may."""
-        return False
 
     @display(description=_("state"), label={"ongoing": "danger", "over": "default"}, ordering="ended_at")
     def state(self, alert: Alert) -> tuple[str, Promise]:

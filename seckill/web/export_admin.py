@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
+from django.forms import Script
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
@@ -16,13 +17,13 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
-from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from celery_task.report_task import stop
 from orders.models import Export, Order
 from seckill.web.export_api import exports_of
 from seckill.web.live_export import STATE_LABELS, State, recorded_state, state_of
+from seckill.web.read_only_admin import ReadOnlyAdmin
 
 STATE_COLOURS = {
     State.QUEUED.value: "default",
@@ -35,8 +36,8 @@ STATE_COLOURS = {
 
 
 @admin.register(Export)
-class ExportAdmin(ModelAdmin):
-    """One's own exports, read-only but for the action that cancels; superusers see all."""
+class ExportAdmin(ReadOnlyAdmin):
+    """One's own exports; superusers see all. They begin with a button above the orders; old ones are forgotten."""
 
     list_display = ("asked_at", "asked_by", "orders", "progress", "state", "file")
     list_per_page = 25
@@ -50,7 +51,7 @@ class ExportAdmin(ModelAdmin):
     change_form_outer_before_template = "admin/orders/export/panel.html"
 
     class Media:
-        js = ("admin/export_progress.js",)
+        js = (Script("admin/export_progress.js", type="module"),)
 
     # --- What may be done
 
@@ -61,18 +62,6 @@ class ExportAdmin(ModelAdmin):
     def has_view_permission(self, request: HttpRequest, obj: Export | None = None) -> bool:  # noqa: ARG002 (Django's signature)
         """Who may see orders; which exports is up to `get_queryset`."""
         return request.user.has_perm("orders.view_order")
-
-    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 (Django's signature)
-        """Nobody may: the list of orders has a button."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Export | None = None) -> bool:  # noqa: ARG002 (Django's signature)
-        """Nobody may."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Export | None = None) -> bool:  # noqa: ARG002 (Django's signature)
-        """Nobody may: they are forgotten by themselves."""
-        return False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Export]:
         """Those that this person may see."""

@@ -10,18 +10,18 @@ from django.http import HttpRequest
 from django.utils.formats import number_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
-from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from celery_task.models import Host
 from celery_task.watch_task import HOST_SILENT_SECONDS
+from seckill.web.read_only_admin import ReadOnlyAdmin
 
 COLOURS = {"reports": "success", "silent": "danger"}
 
 
 @admin.register(Host)
-class HostAdmin(ModelAdmin):
-    """Hosts, read-only: they register by themselves, and are forgotten when they have been silent for a week."""
+class HostAdmin(ReadOnlyAdmin):
+    """Hosts: a worker registers its own; they are forgotten when they have been silent for a week."""
 
     list_display = ("name", "state", "seen_at", "load_per_core", "free_memory", "free_disk")
     list_display_links = None  # the list says everything
@@ -33,18 +33,6 @@ class HostAdmin(ModelAdmin):
         hosts: QuerySet[Host] = super().get_queryset(request)
         is_silent = When(seen_at__lt=Now() - timedelta(seconds=HOST_SILENT_SECONDS), then=Value(value=True))
         return hosts.annotate(is_silent=Case(is_silent, default=Value(value=False), output_field=BooleanField()))
-
-    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 (Django's signature)
-        """Nobody may: a worker registers its host."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Host | None = None) -> bool:  # noqa: ARG002 (Django's signature)
-        """Nobody may."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Host | None = None) -> bool:  # noqa: ARG002 (Django's signature)
-        """Nobody may."""
-        return False
 
     @display(description=_("state"), label=COLOURS)
     def state(self, host: Host) -> tuple[str, Promise]:

@@ -22,7 +22,6 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
-from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesCheckboxFilter, RangeDateFilter
 from unfold.decorators import display
 from unfold.views import ChangeList
@@ -31,6 +30,7 @@ from orders.export import UNFINISHED_MAX, TooManyExportsError, of_days
 from orders.models import NUMBER_ALPHABET, Order
 from orders.payment import OrderDecidedError, cancel
 from seckill.web.export_api import ExportRequestSerializer, begin
+from seckill.web.read_only_admin import ReadOnlyAdmin
 
 User = get_user_model()
 
@@ -109,8 +109,8 @@ class DayRangeFilter(RangeDateFilter):
 
 
 @admin.register(Order)
-class OrderAdmin(ModelAdmin):
-    """Orders, read-only but for the action that cancels."""
+class OrderAdmin(ReadOnlyAdmin):
+    """Orders, which come from the line; an action cancels them."""
 
     list_display = (
         "number_label",
@@ -153,21 +153,9 @@ class OrderAdmin(ModelAdmin):
 
     # --- What may be done
 
-    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 (Django's signature)
-        """Nobody may: orders come from the line."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Order | None = None) -> bool:  # noqa: ARG002 (Django's signature)
-        """Nobody may."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Order | None = None) -> bool:  # noqa: ARG002 (Django's signature)
-        """Nobody may."""
-        return False
-
     def has_cancel_permission(self, request: HttpRequest) -> bool:
         """Who has Django's permission to change orders."""
-        return bool(super().has_change_permission(request))
+        return request.user.has_perm("orders.change_order")
 
     @admin.action(description=_("Cancel selected orders that are to be paid"), permissions=["cancel"])
     def cancel_orders(self, request: HttpRequest, queryset: QuerySet[Order]) -> None:

@@ -9,6 +9,7 @@ from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import QuerySet
+from django.forms import Script
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
@@ -108,7 +109,7 @@ class SaleAdmin(ModelAdmin):
     change_form_outer_before_template = "admin/seckill/sale/panels.html"
 
     class Media:
-        js = ("admin/sale_live.js",)
+        js = (Script("admin/sale_live.js", type="module"),)
 
     # --- What is shown
 

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from seckill.embedded.shop import Shop, await_that
+from tests.browser.admin import enter_admin
 from tests.shop.conftest import OpenShop, open_shop
 
 __all__ = ["open_shop"]
@@ -67,11 +68,7 @@ def test_a_buyer_registers_buys_waits_reloads_pays_and_the_admin_sees_it(
     expect(page.get_by_text(number)).to_be_visible()
     assert failures == []
 
-    admin = browser.new_context().new_page()
-    admin.goto(f"{shop.address}/admin/orders/order/")
-    admin.locator("input[name=username]").fill("admin")
-    admin.locator("input[name=password]").fill("admin")
-    admin.locator("button[type=submit]").click()
+    admin = enter_admin(browser, shop, "orders/order/")
     row = admin.locator("tr", has_text=number)
     expect(row).to_be_visible()
     expect(row).to_contain_text("zoe")

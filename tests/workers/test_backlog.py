@@ -3,12 +3,10 @@
 import socket
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import yaml
 from django.core.cache import cache
-from django.db import connection
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -18,7 +16,6 @@ from celery_task.models import Leader
 from celery_task.queues import FIRST, LAST, NOTICES, ON_REDIS, ORDERS
 from celery_task.watch_task import hear, sound_queues, tell_alert
 from orders.models import Alert
-from seckill.embedded.ports import free_port
 from seckill.embedded.shop import PROJECT, await_that
 from tests.workers.conftest import StartWorker
 from tests.workers.messages import tasks
@@ -168,18 +165,9 @@ def test_a_broker_that_says_nothing_leaves_the_others_be() -> None:
     assert not [name for name in found if name.startswith("seckill_queue_messages")]
 
 
-def test_without_cache_and_ledger_metrics_tell_what_is_left(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    there = settings.CACHES["default"]
-    settings.CACHES = {"default": {**there, "LOCATION": f"redis://127.0.0.1:{free_port()}/2"}}
-    connection.close()
-    with monkeypatch.context() as patch:
-        if connection.vendor == "postgresql":
-            patch.setitem(connection.settings_dict, "PORT", free_port())
-            patch.setitem(connection.settings_dict["OPTIONS"], "pool", False)  # which would try for 5 s
-        else:
-            patch.setitem(connection.settings_dict, "NAME", "/nowhere/at/all.sqlite3")
-        found = shown()
-        connection.close()
+@pytest.mark.usefixtures("_cache_is_away", "_database_is_away")
+def test_without_cache_and_ledger_metrics_tell_what_is_left() -> None:
+    found = shown()
 
     assert found == {"seckill_broker_up": 1, **{f"seckill_queue_messages{{{q.name}}}": 0 for q in backlog.BY_PURPOSE}}
 

@@ -1,0 +1,81 @@
+"""Order: one buyer's unit of one sale, from reserved to paid or given back."""
+
+import re
+import secrets
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from seckill.models import Sale
+
+# Crockford's base 32 without vowels' look-alikes: can be read out over a telephone.
+NUMBER_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def new_number() -> str:
+    """A fresh order number such as ``7K2Q-M9XD-4TPA``: 60 random bits, so it can't be guessed or counted."""
+    bits = secrets.randbits(60)
+    digits = "".join(NUMBER_ALPHABET[bits >> shift & 31] for shift in range(0, 60, 5))
+    return f"{digits[:4]}-{digits[4:8]}-{digits[8:]}"
+
+
+def is_number(value: object) -> bool:
+    """Whether an order may have this number; PostgreSQL chokes on what can't be one (a NUL)."""
+    return isinstance(value, str) and re.fullmatch(f"[{NUMBER_ALPHABET}-]{{14}}", value) is not None
+
+
+class Order(models.Model):
+    """A unit of a sale that one buyer holds, held, or has paid for.
+
+    PENDING becomes exactly one of PAID, CANCELLED and EXPIRED, by a conditional UPDATE. A buyer has at most one order
+    in a sale, and a place in line leads to at most one order: the database enforces both.
+    """
+
+    class Status(models.TextChoices):
+        PENDING = "pending", _("to be paid")  #: holds a unit until ``pay_before``
+        PAID = "paid", _("paid")  #: holds a unit for good
+        CANCELLED = "cancelled", _("cancelled")  #: given back by the buyer or the shop
+        EXPIRED = "expired", _("expired")  #: given back because nobody paid in time
+
+    number = models.CharField(_("number"), max_length=14, unique=True, default=new_number)
+    sale = models.ForeignKey(Sale, on_delete=models.PROTECT, related_name="orders", verbose_name=_("sale"))
+    buyer = models.CharField(_("buyer"), max_length=64)
+    place = models.PositiveBigIntegerField(_("place in line"))
+    price = models.DecimalField(_("price"), max_digits=10, decimal_places=2)
+    currency = models.CharField(_("currency"), max_length=3)
+    status = models.CharField(_("status"), max_length=9, choices=Status.choices, default=Status.PENDING)
+    created_at = models.DateTimeField(_("ordered at"))
+    pay_before = models.DateTimeField(_("to be paid before"))
+    decided_at = models.DateTimeField(_("paid or given back at"), null=True)
+    released_at = models.DateTimeField(_("unit back in the line at"), null=True)
+
+    class Meta:
+        verbose_name = _("order")
+        verbose_name_plural = _("orders")
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["sale", "buyer"], name="order_one_per_buyer_and_sale"),
+            models.UniqueConstraint(fields=["sale", "place"], name="order_one_per_place"),
+        ]
+        indexes = [
+            models.Index(fields=["pay_before"], condition=Q(status="pending"), name="order_unpaid"),
+            models.Index(
+                fields=["sale"],
+                condition=Q(status__in=("cancelled", "expired"), released_at__isnull=True),
+                name="order_to_release",
+            ),
+            models.Index(fields=["buyer"], name="order_buyer"),
+        ]
+
+    def __str__(self) -> str:
+        return self.number
+
+
+HOLDS_A_UNIT = (Order.Status.PENDING, Order.Status.PAID)
+
+
+def on_their_way() -> models.QuerySet[Order]:
+    """The orders that were cancelled or expired, and whose units are not back in the line yet."""
+    given_back = (Order.Status.CANCELLED, Order.Status.EXPIRED)
+    return Order.objects.filter(status__in=given_back, released_at__isnull=True)

@@ -1,0 +1,15 @@
+"""The shop's admin at a desk."""
+
+from playwright.sync_api import Browser, Page
+
+from seckill.embedded.shop import Shop
+
+
+def enter_admin(browser: Browser, shop: Shop, path: str) -> Page:
+    """A page of the admin, opened by its superuser, who has to log in first."""
+    page = browser.new_context().new_page()
+    page.goto(f"{shop.address}/admin/{path}")
+    page.locator("input[name=username]").fill("admin")
+    page.locator("input[name=password]").fill("admin")
+    page.locator("button[type=submit]").click()
+    return page
