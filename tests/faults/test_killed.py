@@ -13,7 +13,6 @@ from tests.faults.shop import FaultyShop
 VICTIMS = ("worker child", "worker", "gate process", "beat")
 IN_EVERY_TEST_RUN = {
     ("gate process", FailPoint.ADMITTED),
-    ("worker", FailPoint.RESERVED),
     ("worker child", FailPoint.INSERTED),
     ("worker", FailPoint.COMMITTED),
 }
