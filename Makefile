@@ -18,7 +18,7 @@ test: .venv/development ## run every test, on real servers
 test-on-rabbitmq: .venv/development
 	@mkdir -p var
 	@echo "Tasks, workers and several hosts on RabbitMQ meanwhile, into var/test-on-rabbitmq.log …"
-	@BROKER=rabbitmq $(BIN)/python -m pytest -q tests/tasks tests/workers tests/cluster >var/test-on-rabbitmq.log 2>&1 || { cat var/test-on-rabbitmq.log; false; }
+	@BROKER=rabbitmq $(BIN)/python -m pytest -q tests/cluster tests/tasks tests/workers >var/test-on-rabbitmq.log 2>&1 || { cat var/test-on-rabbitmq.log; false; }
 	@echo "On RabbitMQ: `tail -n 1 var/test-on-rabbitmq.log`"
 
 test-on-valkey: .venv/development
