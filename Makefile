@@ -27,7 +27,7 @@ test-on-valkey: .venv/development
 	@echo "Everything on PostgreSQL and Valkey …"
 	@$(BIN)/python -m pytest
 
-faults: .venv/development ## kill, pause, wipe and restart every part, about 25 minutes, into docs/faults.md: SOAK_MINUTES=15 SEED=…
+faults: .venv/development ## kill, pause, wipe and restart every part, about 40 minutes, into docs/faults.md: SOAK_MINUTES=15 SEED=…
 	@FAULTS_TABLE=docs/faults.md exec $(BIN)/python -m pytest -m "" -p tests.faults.report -q tests/faults tests/simulation tests/orders/test_at_once.py
 
 loadtest: .venv/loadtest ## compare sync, naive and line, about 8 minutes: SCENARIOS=A,B,C SYSTEMS=sync,naive,line LEDGER=postgres

