@@ -10,10 +10,11 @@ from django.db import OperationalError
 from kombu import Producer
 
 from celery_task import notice
+from celery_task.backlog import depths
 from celery_task.celery import app
 from celery_task.delay import is_due, send_at
 from celery_task.publishing import PUBLISH
-from celery_task.queues import EVENTS, FIRST, LAST
+from celery_task.queues import EVENTS, FIRST, LAST, NOTICES
 from orders import events
 from orders.models import Event
 
@@ -36,7 +37,9 @@ NOTICE: dict[str, Any] = {
 
 @shared_task(priority=FIRST)
 def tell_events() -> None:
-    """Every two seconds: send what nobody tells yet on its way."""
+    """Every two seconds: send what nobody tells yet on its way, unless workers have enough to tell."""
+    if settings.NOTICE_URL and depths()[NOTICES.name] >= events.CLAIMED_MAX:
+        return  # who is notified answers slowly: whatever outwaits its lease would be sent again and again
     while claimed := events.claim_untold():
         if settings.NOTICE_URL:
             for event in claimed:

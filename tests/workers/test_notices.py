@@ -127,14 +127,8 @@ def test_an_event_whose_buyers_can_not_be_told_is_published_all_the_same(
 
 
 def test_a_chain_that_comes_three_times_tells_once(
-    make_sale: MakeSale,
-    line: Line,
-    start_worker: StartWorker,
-    notifier: Notifier,
-    listener: Listener,
-    settings: Settings,
+    make_sale: MakeSale, line: Line, start_worker: StartWorker, notifier: Notifier, listener: Listener
 ) -> None:
-    settings.NOTICE_URL = notifier.environment["NOTICE_URL"]
     sell(line, make_sale(stock=1), "ann")
     [event] = events.claim_untold()
     for _ in range(3):
@@ -240,6 +234,21 @@ def test_no_more_are_sent_on_their_way_than_may_be_notified_until_the_next_tick(
     tell_events.run()
 
     assert tasks(NOTICES) == ["celery_task.notice_task.notify_buyers"]
+
+
+def test_nothing_is_sent_on_its_way_while_workers_have_enough_to_tell(
+    make_sale: MakeSale, line: Line, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "CLAIMED_MAX", 2)
+    settings.NOTICE_URL = "https://notices.example"
+    sell(line, make_sale(stock=1), "ann")
+    for _ in range(2):
+        notify_buyers.delay(4_711)
+
+    tell_events.run()
+
+    assert Event.objects.get().told_from is None
+    assert tasks(NOTICES) == ["celery_task.notice_task.notify_buyers"] * 2
 
 
 def test_all_that_need_only_be_published_are_sent_on_their_way_together(
