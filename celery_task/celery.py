@@ -7,7 +7,7 @@ import tempfile
 
 import prometheus_client.values
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import setup_logging, worker_init
 
 from celery_task.connections import keep_connections
 
@@ -19,6 +19,8 @@ if os.environ.get("METRICS_PORT"):
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="seckill-metrics-")
     atexit.register(shutil.rmtree, os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
     prometheus_client.values.ValueClass = prometheus_client.values.get_value_class()
+
+UNREAD_SECONDS_MAX = 2
 
 app = Celery("seckill", task_cls="celery_task.task:ShopTask")
 app.config_from_object("celery_task.config")
@@ -33,3 +35,17 @@ def configure_logging(**_: object) -> None:
     from django.conf import settings  # noqa: PLC0415 (as above)
 
     logging.config.dictConfig(settings.LOGGING)
+
+
+@worker_init.connect
+def end_soon(**_: object) -> None:
+    """A child that is told to stop waits until the main process has read its last result, half a minute by default.
+
+    The main process may have stopped reading by then, and meanwhile nobody settles. A result that is not read is a
+    message that is not acknowledged: it is delivered again, and finds its work done.
+    """
+    from billiard import pool  # noqa: PLC0415 (only workers need it)
+
+    pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = int(
+        UNREAD_SECONDS_MAX / pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_INTERVAL
+    )

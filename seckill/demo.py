@@ -68,7 +68,8 @@ def main() -> int:
         manager.add_process(name, f"exec {join(command)}", env=dict(os.environ), cwd=str(PROJECT))
     threading.Thread(target=announce, args=(port, manager), daemon=True).start()
     manager.loop()
-    print("The demo has stopped. Its data is kept: the next start continues with it (make clean forgets it).")
+    kept = "Its data is kept: the next start continues with it (make clean forgets it)."
+    print("The demo has stopped.", kept, flush=True)  # before what comes on stderr, also in a file
     if manager.returncode in ASKED_TO_STOP:
         return 0
     print(f"It stopped because {printer.name} ended by itself.", file=sys.stderr)

@@ -16,6 +16,7 @@ from celery.exceptions import QueueNotFound
 from django.conf import settings
 from django.utils import timezone
 
+from celery_task.celery import UNREAD_SECONDS_MAX
 from celery_task.queues import BANNERS, FIRST, LAST, NOTICES, ON_REDIS
 from seckill.embedded.shop import PROJECT, await_that
 from tests.workers import probe_task
@@ -94,6 +95,15 @@ def test_a_worker_told_to_stop_ends_its_task_and_takes_no_other(start_worker: St
     assert notes() == ["a begins", "a ends"]
     start_worker("banners", *PROBES, "--pool", "solo", name="next", environment=QUICK)
     await_notes(notes, "a begins", "a ends", "b begins", "b ends")
+
+
+def test_a_worker_told_to_stop_waits_for_no_result_that_nobody_reads(start_worker: StartWorker, notes: Notes) -> None:
+    both = "tests.workers.probe_task,tests.workers.unread_results"
+    worker = start_worker("banners", "--include", both, "--concurrency", "1")
+    probe_task.work.delay("notes", "a", 0)
+    await_notes(notes, "a begins", "a ends")
+
+    assert worker.end(signal.SIGTERM, UNREAD_SECONDS_MAX + 20) == 0  # left to itself it would take 30
 
 
 def test_a_worker_told_to_stop_at_once_leaves_its_task_to_the_next(start_worker: StartWorker, notes: Notes) -> None:

@@ -78,10 +78,7 @@ class Process:
         os.kill(self.pid, sent)
 
     def end(self, sent: signal.Signals = signal.SIGTERM, seconds_max: float = 60) -> int:
-        """Send a signal and wait until it is gone; its exit status. With SIGKILL its children are killed too.
-
-        It may take half a minute: for so long a child waits that its last result is taken from it.
-        """
+        """Send a signal and wait until it is gone; its exit status. With SIGKILL its children are killed too."""
         assert self._process is not None
         if sent == signal.SIGKILL:
             os.killpg(self.pid, sent)
