@@ -4,7 +4,6 @@ import os
 import resource
 import shutil
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 # Every process writes its counts to files here, and /metrics adds them up. Old ones would be counted again.
@@ -24,14 +23,10 @@ if _soft != resource.RLIM_INFINITY and _soft < _wanted:
 
 bind = os.environ.get("BIND", "127.0.0.1:8000")
 workers = int(os.environ.get("WEB_CONCURRENCY", str(min(4, os.cpu_count() or 2))))
-worker_class = "asgi"
-asgi_loop = "uvloop"
-worker_connections = 10_000
+worker_class = "seckill.gate.worker.GateWorker"
 backlog = 4096  # a crowd arrives in one second
-keepalive = 75  # seconds: who waits for the opening keeps the connection, and needs no new one in the rush
 timeout = 30
 graceful_timeout = 20
-accesslog = None  # a line a request would cost more than the request
 errorlog = "-"
 control_socket_disable = True  # it would be a file in the home directory, shared by every gunicorn of this user
 
@@ -40,16 +35,6 @@ def on_starting(server: object) -> None:  # noqa: ARG001 (gunicorn's hook)
     """Begin with no counts."""
     shutil.rmtree(_metrics, ignore_errors=True)
     _metrics.mkdir(parents=True)
-
-
-def post_worker_init(worker: object) -> None:
-    """Keep the backlog: gunicorn 27's asgi worker has asyncio listen again, whose own backlog of 100 then holds.
-
-    Whoever does not fit in is not refused: the kernel drops the attempt, and it is made again after 1, 3, 7 … seconds.
-    """
-    loop = getattr(worker, "loop", None)
-    if loop is not None:
-        loop.create_server = partial(loop.create_server, backlog=backlog)
 
 
 def child_exit(server: object, worker: object) -> None:  # noqa: ARG001 (gunicorn's hook)

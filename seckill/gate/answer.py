@@ -1,49 +1,47 @@
-"""Answers: a status, a JSON body and headers, sent the ASGI way."""
+"""Answers: one HTTP response each, as bytes that a connection can write."""
 
-import json
-from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from http import HTTPStatus
+
+import msgspec
+from django.conf import settings
 
 from seckill.problems import MEDIA_TYPE, Problem
 
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[Mapping[str, Any]]]
-Send = Callable[[Mapping[str, Any]], Awaitable[None]]
-
 NO_STORE = (b"cache-control", b"no-store")
+RETRY_AFTER = (b"retry-after", b"%d" % settings.POLL_AFTER_SECONDS)
+Header = tuple[bytes, bytes]
+
+encode = msgspec.json.Encoder().encode
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
-    """One HTTP response."""
+    """One HTTP response. The connection adds Date, Content-Length and Connection."""
 
     status: int
+    head: bytes  #: status line and headers, each with its line end
     body: bytes
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-    media_type: bytes = b"application/json"
-
-    async def send(self, send: Send, *, with_body: bool = True) -> None:
-        """Send it; without its body for a HEAD request."""
-        await send(
-            {
-                "type": "http.response.start",
-                "status": self.status,
-                "headers": [
-                    (b"content-type", self.media_type),
-                    (b"content-length", b"%d" % len(self.body)),
-                    *self.headers,
-                ],
-            }
-        )
-        await send({"type": "http.response.body", "body": self.body if with_body else b""})
 
 
-def json_answer(status: int, document: Mapping[str, object], *headers: tuple[bytes, bytes]) -> Answer:
-    """A JSON answer that nobody may store, unless ``headers`` say otherwise."""
-    return Answer(status, json.dumps(document, separators=(",", ":")).encode(), headers or (NO_STORE,))
+def head(status: int, *headers: Header) -> bytes:
+    """The first lines of a response, for `Answer.head`."""
+    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode()]
+    lines += [b"%s: %s\r\n" % header for header in headers]
+    return b"".join(lines)
 
 
-def problem_answer(problem: Problem, detail: str = "", *headers: tuple[bytes, bytes]) -> Answer:
-    """An RFC 9457 answer."""
-    return Answer(problem.value.status, problem.body(detail), (NO_STORE, *headers), MEDIA_TYPE.encode())
+def json_head(status: int, *headers: Header) -> bytes:
+    """The first lines of a JSON response that no cache may store, unless ``headers`` say otherwise."""
+    return head(status, (b"content-type", b"application/json"), *(headers or (NO_STORE,)))
+
+
+@lru_cache(maxsize=256)  # kinds of problems with their constant texts
+def problem_answer(problem: Problem, detail: str = "", *headers: Header) -> Answer:
+    """An RFC 9457 response; a 503 says when to come back."""
+    status = problem.value.status
+    if status == HTTPStatus.SERVICE_UNAVAILABLE and RETRY_AFTER not in headers:
+        headers = (RETRY_AFTER, *headers)
+    lines = head(status, (b"content-type", MEDIA_TYPE.encode()), NO_STORE, *headers)
+    return Answer(status, lines, problem.body(detail))

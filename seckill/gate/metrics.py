@@ -1,5 +1,7 @@
 """What the gate counts for Prometheus (``/metrics``), summed over the processes of one gunicorn."""
 
+from collections import Counter as Counts
+
 from prometheus_client import Counter, Histogram
 
 ANSWERS = Counter("seckill_gate_answers", "Answers of the gate", ["call", "status"])
@@ -12,3 +14,24 @@ DOORBELLS = Counter("seckill_doorbells", "Doorbells rung, or not rung because th
 PUBLIC_ANSWERS = Counter(
     "seckill_public_answers", "Requests that passed the gate: a shared answer, or Django asked", ["result"]
 )
+CONNECTIONS_REFUSED = Counter("seckill_connections_refused", "Connections answered 503 because too many were open")
+
+
+class AnswerTally:
+    """Counts answers in memory; `flush` adds them to `ANSWERS`. A Prometheus counter costs more than a poll."""
+
+    def __init__(self) -> None:
+        self._counts: Counts[tuple[str, int]] = Counts()
+
+    def add(self, call: str, status: int) -> None:
+        """Count one answer."""
+        self._counts[call, status] += 1
+
+    def flush(self) -> None:
+        """Publish what was counted since the last time."""
+        counts, self._counts = self._counts, Counts()
+        for (call, status), count in counts.items():
+            if call == "shared":
+                PUBLIC_ANSWERS.labels("shared").inc(count)
+            else:
+                ANSWERS.labels(call, status).inc(count)

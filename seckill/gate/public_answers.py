@@ -7,23 +7,30 @@ language and each other form that ``Vary`` names, however many people want it. W
 
 import asyncio
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from hashlib import blake2b
 from http import HTTPStatus
 from time import monotonic
-from typing import Any, TypeVar
+from typing import TypeVar
 
+import structlog
 from django.http import HttpRequest
 from django.utils.translation import get_language_from_request
 
-from seckill.gate.answer import Receive, Scope, Send
+from seckill.gate.answer import Answer, Header, head
+from seckill.gate.asgi import AsgiApplication, Message, Receive, Scope, Send
 from seckill.gate.metrics import PUBLIC_ANSWERS
-from seckill.gate.routes import Application
+from seckill.gate.request import Request
+
+log = structlog.get_logger(__name__)
 
 FRESH_SECONDS = 0.2  # next to nothing beside the five seconds that the banners may lag behind the database
 # A first visit loads thirty modules at once. Their names change with their content, so an old answer is a right one.
 IMMUTABLE_FRESH_SECONDS = 60.0
+# Then one asks Django again, and whoever comes meanwhile gets what is there: no answer is older than a second.
+STALE_SECONDS = 0.75
 BODY_BYTES_MAX = 256 * 1024
 ANSWERS_MAX = 256  # the one used longest ago goes; with the line above, 64 MiB at the very worst
 PATHS_MAX = 1024
@@ -33,15 +40,15 @@ VARY_ON = (b"accept", b"accept-encoding", b"accept-language", b"origin")  # what
 NOT_PLAIN = frozenset(
     (
         *(b"authorization", b"range", b"if-range", b"content-length", b"transfer-encoding"),
-        *(b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since"),
+        *(b"if-match", b"if-modified-since", b"if-unmodified-since"),
     )
 )
+OF_UNCHANGED = (b"cache-control", b"content-location", b"etag", b"expires", b"vary")  # RFC 9110, 15.4.5
 NOT_PUBLIC = frozenset((b"private", b"no-store", b"no-cache"))
 
 SHARED = PUBLIC_ANSWERS.labels("shared")
 ASKED = PUBLIC_ANSWERS.labels("asked")
 
-Message = Mapping[str, Any]
 Headers = Mapping[bytes, bytes]  # of a request: names in small letters, as ASGI has them
 Key = tuple[object, ...]
 Name = TypeVar("Name")
@@ -83,33 +90,39 @@ class Terms:
 class PublicAnswer:
     """An answer that Django gave to one, to be given to others."""
 
-    def __init__(self, start: Message, body: bytes, terms: Terms) -> None:
+    def __init__(self, scope: Scope, start: Message, body: bytes, terms: Terms) -> None:
+        self.scope = scope  #: of the request that it answered, to ask again with
         self.vary = terms.vary
         self._fresh_seconds = terms.fresh_seconds
         self._came_at = monotonic()
         self._body = body
-        self._headers: list[tuple[bytes, bytes]] = []
         self._age_before: int | None = None  #: seconds, if Django told them
-        for name, value in start["headers"]:
-            if name.lower() == b"age" and value.isdigit():
+        headers: list[Header] = []
+        for name, value in ((name.lower(), value) for name, value in start["headers"]):
+            if name == b"age" and value.isdigit():
                 self._age_before = int(value)
-            elif name.lower() == b"x-cache":
-                self._headers.append((name, b"hit"))  # who gets it from here did not cause it to be built
-            else:
-                self._headers.append((name, value))
+            elif name == b"x-cache":
+                headers.append((name, b"hit"))  # who gets it from here did not cause it to be built
+            elif name != b"content-length":  # the connection says it
+                headers.append((name, value))
+        self.etag = dict(headers).get(b"etag", b"")
+        if not self.etag:
+            self.etag = b'"%s"' % blake2b(body, digest_size=12).hexdigest().encode()
+            headers.append((b"etag", self.etag))
+        self._head = head(HTTPStatus.OK, *headers)
+        self._unchanged_head = head(HTTPStatus.NOT_MODIFIED, *(pair for pair in headers if pair[0] in OF_UNCHANGED))
 
-    def is_fresh(self) -> bool:
-        """Whether it may still be given to somebody who asks now."""
-        return monotonic() - self._came_at < self._fresh_seconds
+    def seconds_stale(self) -> float:
+        """For how long it has not been fresh any more; below 0 while it is."""
+        return monotonic() - self._came_at - self._fresh_seconds
 
-    async def send(self, send: Send, *, with_body: bool) -> None:
-        """Send what Django sent, with its present age; without the body for a HEAD request."""
-        headers = self._headers
+    def answer(self, if_none_match: bytes) -> Answer:
+        """What Django sent, with its present age; 304 for who has it already, by the value of If-None-Match."""
         age = (self._age_before or 0) + int(monotonic() - self._came_at)
-        if age or self._age_before is not None:
-            headers = [*headers, (b"Age", b"%d" % age)]
-        await send({"type": "http.response.start", "status": HTTPStatus.OK.value, "headers": headers})
-        await send({"type": "http.response.body", "body": self._body if with_body else b""})
+        line = b"age: %d\r\n" % age if age or self._age_before is not None else b""
+        if if_none_match and _matches(if_none_match, self.etag):
+            return Answer(HTTPStatus.NOT_MODIFIED, self._unchanged_head + line, b"")
+        return Answer(HTTPStatus.OK, self._head + line, self._body)
 
 
 class Copy:
@@ -118,7 +131,8 @@ class Copy:
     A public answer is heard when it is whole and before it is sent: a client that reads slowly holds nobody else up.
     """
 
-    def __init__(self, send: Send, heard: Callable[[PublicAnswer | None], None]) -> None:
+    def __init__(self, scope: Scope, send: Send, heard: Callable[[PublicAnswer | None], None]) -> None:
+        self._scope = scope
         self._send = send
         self._heard = heard
         self._start: Message = {}
@@ -141,58 +155,74 @@ class Copy:
         if message.get("more_body", False):
             return
         whole = len(self._body) == self._terms.length
-        self._heard(PublicAnswer(self._start, self._body, self._terms) if whole else None)
+        self._heard(PublicAnswer(self._scope, self._start, self._body, self._terms) if whole else None)
         await self._send(self._start)
         await self._send({"type": "http.response.body", "body": self._body})
 
 
 class PublicAnswers:
-    """An ASGI application in front of another one: it shares the other's public answers and passes everything else on.
+    """Django's public answers for the connections, and an ASGI application in front of Django that collects them.
 
     While one request is asking, others for the same wait for its answer. If it comes to nothing, each asks for itself.
     """
 
-    def __init__(self, otherwise: Application) -> None:
-        self._otherwise = otherwise
+    def __init__(self, django: AsgiApplication) -> None:
+        self._django = django
         self._answers: OrderedDict[Key, PublicAnswer] = OrderedDict()
         self._asking: dict[Key, asyncio.Future[PublicAnswer | None]] = {}
+        self._renewing: dict[Key, asyncio.Task[None]] = {}
         # By path, what its public answers vary on, in VARY_ON's order; None where there have only been others.
         self._vary: OrderedDict[str, tuple[bytes, ...] | None] = OrderedDict()
 
+    def find(self, request: Request) -> Answer | None:
+        """The answer to a request, if it is here: fresh, or stale for less than `STALE_SECONDS` while Django is asked.
+
+        None when the request has to go to Django.
+        """
+        vary = self._vary.get(request.path)
+        fields = request.fields
+        if vary is None or not is_plain(request.method, request.query, request.headers, fields):
+            return None
+        key = _key(request.path, fields, vary)
+        answer = self._answers.get(key)
+        if answer is None:
+            return None
+        stale = answer.seconds_stale()
+        if stale >= 0:
+            if stale >= STALE_SECONDS:
+                return None
+            if key not in self._renewing:
+                self._renewing[key] = asyncio.create_task(self._renew(key, answer.scope))
+        self._answers.move_to_end(key)
+        return answer.answer(fields.get(b"if-none-match", b""))
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
+        """Ask Django, for one or for all; only for requests that `find` does not know an answer to."""
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        if not _is_plain(scope, headers):
+        if scope["type"] != "http" or not is_plain(scope["method"], scope["query_string"], scope["headers"], headers):
             await self._ask(scope, receive, send)
             return
         vary = self._vary.get(scope["path"], VARY_ON)
         if vary is None:  # personal, as far as is known: nobody waits for anybody
             heard = partial(self._remember, scope, headers)
-            await self._ask(scope, receive, Copy(send, heard) if scope["method"] == "GET" else send)
+            await self._ask(scope, receive, Copy(scope, send, heard) if scope["method"] == "GET" else send)
             return
-        key = _key(scope, headers, vary)
-        answer = self._fresh(key)
-        if answer is None and scope["method"] == "GET":
-            if key not in self._asking:
-                await self._ask_for_all(key, vary, scope, headers, send)
-                return
-            answer = await asyncio.shield(self._asking[key])  # one who gives up leaves the others alone
-        if answer is None:
+        key = _key(scope["path"], headers, vary)
+        if scope["method"] == "HEAD":
             await self._ask(scope, receive, send)
-            return
-        SHARED.inc()
-        await answer.send(send, with_body=scope["method"] == "GET")
-
-    def _fresh(self, key: Key) -> PublicAnswer | None:
-        answer = self._answers.get(key)
-        if answer is None or not answer.is_fresh():
-            return None
-        self._answers.move_to_end(key)
-        return answer
+        elif key not in self._asking:
+            await self._ask_for_all(key, vary, scope, headers, send)
+        else:
+            answer = await asyncio.shield(self._asking[key])  # one who gives up leaves the others alone
+            if answer is None:
+                await self._ask(scope, receive, send)
+            else:
+                SHARED.inc()
+                await _send(answer.answer(headers.get(b"if-none-match", b"")), send)
 
     async def _ask(self, scope: Scope, receive: Receive, send: Send) -> None:
         ASKED.inc()
-        await self._otherwise(scope, receive, send)
+        await self._django(scope, receive, send)
 
     async def _ask_for_all(self, key: Key, vary: tuple[bytes, ...], scope: Scope, headers: Headers, send: Send) -> None:
         asking: asyncio.Future[PublicAnswer | None] = asyncio.get_running_loop().create_future()
@@ -208,10 +238,20 @@ class PublicAnswers:
             # Those who wait are alike in ``vary``. If this answer varies on more it isn't theirs.
             tell(answer if answer is not None and answer.vary.issubset(vary) else None)
 
+        whole = _unconditional(scope)
         try:
-            await self._ask(scope, _patient_client(), Copy(send, heard))
+            await self._ask(whole, _patient_client(), Copy(whole, send, heard))
         finally:
             tell(None)
+
+    async def _renew(self, key: Key, scope: Scope) -> None:
+        """Ask Django again for an answer that is stale; whoever comes meanwhile gets the stale one."""
+        try:
+            await self._ask_for_all(key, self._vary.get(scope["path"]) or VARY_ON, scope, dict(scope["headers"]), _drop)
+        except Exception:
+            log.exception("public_answer_not_renewed", path=scope["path"])  # a second later, everybody asks Django
+        finally:
+            del self._renewing[key]
 
     def _remember(self, scope: Scope, headers: Headers, answer: PublicAnswer | None) -> None:
         known = self._vary.get(scope["path"])
@@ -220,29 +260,28 @@ class PublicAnswers:
             return
         vary = tuple(name for name in VARY_ON if name in answer.vary or name in (known or ()))
         _put(self._vary, scope["path"], vary, PATHS_MAX)
-        _put(self._answers, _key(scope, headers, vary), answer, ANSWERS_MAX)
+        _put(self._answers, _key(scope["path"], headers, vary), answer, ANSWERS_MAX)
 
 
-def _is_plain(scope: Scope, headers: Headers) -> bool:
-    """Whether a request asks for the whole of what everybody gets."""
+def is_plain(method: str, query: bytes, headers: Sequence[Header], fields: Headers) -> bool:
+    """Whether a request asks for the whole of what everybody gets. ``fields`` are its headers by name."""
     return (
-        scope["type"] == "http"
-        and scope["method"] in ("GET", "HEAD")
-        and not scope.get("query_string")
-        and b"host" in headers
-        and len(headers) == len(scope["headers"])  # a header sent twice is read differently by different readers
-        and NOT_PLAIN.isdisjoint(headers)
+        method in ("GET", "HEAD")
+        and not query
+        and b"host" in fields
+        and len(fields) == len(headers)  # a header sent twice is read differently by different readers
+        and NOT_PLAIN.isdisjoint(fields)
     )
 
 
-def _key(scope: Scope, headers: Headers, vary: Iterable[bytes]) -> Key:
+def _key(path: str, fields: Headers, vary: Iterable[bytes]) -> Key:
     """What two requests have in common if one answer is right for both."""
     return (
-        *(scope.get("scheme"), headers.get(b"x-forwarded-proto"), headers[b"host"], scope["path"]),
-        *(
-            (name, _language(headers.get(name, b"")) if name == b"accept-language" else headers.get(name))
-            for name in vary
-        ),
+        path,
+        fields[b"host"],
+        fields.get(b"x-forwarded-proto"),
+        *(_language(fields.get(name, b"")) if name == b"accept-language" else fields.get(name) for name in vary),
+        len(tuple(vary)),
     )
 
 
@@ -252,6 +291,32 @@ def _language(accept_language: bytes) -> str:
     request = HttpRequest()
     request.META["HTTP_ACCEPT_LANGUAGE"] = accept_language.decode("latin-1")
     return get_language_from_request(request)
+
+
+def _matches(if_none_match: bytes, etag: bytes) -> bool:
+    """Whether If-None-Match names this ETag, by the weak comparison of RFC 9110, 13.1.2."""
+    if if_none_match.strip() == b"*":
+        return True
+    return etag.removeprefix(b"W/") in [part.strip().removeprefix(b"W/") for part in if_none_match.split(b",")]
+
+
+def _unconditional(scope: Scope) -> Scope:
+    """The request without If-None-Match: what is shared has to be whole."""
+    return {**scope, "headers": [pair for pair in scope["headers"] if pair[0] != b"if-none-match"]}
+
+
+async def _send(answer: Answer, send: Send) -> None:
+    """Send an answer the ASGI way."""
+    lines = answer.head.split(b"\r\n")[1:-1]
+    headers = [tuple(line.split(b": ", 1)) for line in lines]
+    if answer.status != HTTPStatus.NOT_MODIFIED:
+        headers.append((b"content-length", b"%d" % len(answer.body)))
+    await send({"type": "http.response.start", "status": int(answer.status), "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+async def _drop(message: Message) -> None:
+    """Where no client waits."""
 
 
 def _patient_client() -> Receive:

@@ -6,26 +6,25 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
+from seckill.gate.answer import Answer
 from seckill.line import verbs
 from seckill.line.line import AsyncLine
 from seckill.line.snapshot import Snapshot
 
 FRESH_SECONDS = 0.1
+SEEN_MAX = 1_000  # sales; the one read longest ago goes
 RATE_WINDOW_SECONDS = 1.0  # how much of the past the estimate of a wait looks at
 
 
 @dataclass(slots=True)
 class SeenSale:
-    """The latest snapshot of one sale, None while Redis does not know it, and how fast its pointer moves."""
+    """A snapshot of one sale, and how fast its pointer moves."""
 
-    snapshot: Snapshot | None
+    snapshot: Snapshot
     read_at: float  #: by this process' monotonic clock, seconds
     places_per_second: float = 0.0
     rate_from: tuple[float, int] = (0.0, 0)  #: (read_at, pointer) where measuring the present rate began
-
-    def now_ms(self, snapshot: Snapshot) -> int:
-        """Redis' clock now, as far as this process can tell from the snapshot it holds."""
-        return snapshot.now_ms + int((time.monotonic() - self.read_at) * 1000)
+    progress: Answer | None = None  #: made from this snapshot when it is first asked for
 
     def eta_seconds(self, ahead: int) -> int | None:
         """How long until ``ahead`` places are decided, at the present rate; None while nothing moves."""
@@ -38,42 +37,52 @@ class Snapshots:
     def __init__(self, line: AsyncLine) -> None:
         self._line = line
         self._seen: dict[int, SeenSale] = {}
-        self._reading: dict[int, asyncio.Task[SeenSale]] = {}
+        self._reading: dict[int, asyncio.Task[SeenSale | None]] = {}
 
-    async def get(self, sale_id: int) -> SeenSale:
-        """The sale as it stood at most `FRESH_SECONDS` ago. Raises redis.RedisError."""
+    def fresh(self, sale_id: int) -> SeenSale | None:
+        """The sale as it stood at most `FRESH_SECONDS` ago; None when it has to be read."""
         seen = self._seen.get(sale_id)
-        if seen is not None and time.monotonic() - seen.read_at < FRESH_SECONDS:
+        return seen if seen is not None and time.monotonic() - seen.read_at < FRESH_SECONDS else None
+
+    async def get(self, sale_id: int) -> SeenSale | None:
+        """The sale as it stood at most `FRESH_SECONDS` ago; None while Redis does not know it.
+
+        Raises:
+            redis.RedisError: Redis is away.
+        """
+        seen = self.fresh(sale_id)
+        if seen is not None:
             return seen
         reading = self._reading.get(sale_id)
         if reading is None:
             reading = self._reading[sale_id] = asyncio.create_task(self._read(sale_id))
         return await asyncio.shield(reading)
 
-    async def _read(self, sale_id: int) -> SeenSale:
+    async def _read(self, sale_id: int) -> SeenSale | None:
         try:
             snapshot = await self._line.run(verbs.snapshot(sale_id, lease_seconds=settings.CLAIM_LEASE_SECONDS))
-            before = self._seen.get(sale_id)
-            seen = SeenSale(snapshot, time.monotonic())
+            before = self._seen.pop(sale_id, None)
             if snapshot is None:
-                self._seen.pop(sale_id, None)  # made-up numbers must not fill the memory
-                return seen
-            if before is None or before.snapshot is None or before.snapshot.epoch != snapshot.epoch:
+                return None  # made-up numbers must not fill the memory
+            seen = SeenSale(snapshot, time.monotonic())
+            if before is None or before.snapshot.epoch != snapshot.epoch:
                 seen.rate_from = (seen.read_at, snapshot.pointer)
             else:
-                self._measure_rate(before, seen, snapshot.pointer)
+                self._measure_rate(before, seen)
             self._seen[sale_id] = seen
+            if len(self._seen) > SEEN_MAX:
+                del self._seen[next(iter(self._seen))]
             return seen
         finally:
             self._reading.pop(sale_id, None)
 
     @staticmethod
-    def _measure_rate(before: SeenSale, seen: SeenSale, pointer: int) -> None:
+    def _measure_rate(before: SeenSale, seen: SeenSale) -> None:
         began, pointer_then = before.rate_from
         elapsed = seen.read_at - began
         if elapsed >= RATE_WINDOW_SECONDS:
-            seen.places_per_second = (pointer - pointer_then) / elapsed
-            seen.rate_from = (seen.read_at, pointer)
+            seen.places_per_second = (seen.snapshot.pointer - pointer_then) / elapsed
+            seen.rate_from = (seen.read_at, seen.snapshot.pointer)
         else:
             seen.places_per_second = before.places_per_second
             seen.rate_from = before.rate_from

@@ -1,17 +1,22 @@
-"""The door of the shop: the real gate, called as a web server calls it, in the event loop of the test."""
+"""The door of the shop: the real gate on real connections, served in the event loop of the test."""
 
 import asyncio
 import json
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 import httpx
 import redis
+from uvicorn.config import Config
+from uvicorn.server import Server
 
-from seckill.gate.answer import Receive, Scope, Send
-from seckill.gate.routes import GateRoutes
+from seckill.gate.application import Application
+from seckill.gate.asgi import Receive, Scope, Send
+from seckill.gate.protocol import Connection
 from seckill.line.passes import Pass
 from seckill.line.tickets import Ticket
 
@@ -33,13 +38,14 @@ class Shop:
 
 
 class Door:
-    """A browser at the gate."""
+    """A browser at the gate, and the address for whoever wants a connection of their own."""
 
-    def __init__(self, routes: GateRoutes, shop: Shop) -> None:
-        self.routes = routes
+    def __init__(self, application: Application, shop: Shop, port: int) -> None:
+        self.application = application
         self.shop = shop
-        transport = httpx.ASGITransport(cast("Any", routes))  # it is stricter about what it is sent than ASGI is
-        self.browser = httpx.AsyncClient(transport=transport, base_url="https://shop.example")
+        self.port = port
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+        self.browser = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", limits=limits, timeout=WAIT_SECONDS_MAX)
 
     async def purchase(self, sale_id: int, buyer: str) -> httpx.Response:
         """Buy with a good pass."""
@@ -58,48 +64,70 @@ class Door:
 
 
 @asynccontextmanager
-async def open_door() -> AsyncIterator[Door]:
-    """A fresh gate, started and ended as a web server does it."""
-    door = Door(GateRoutes(shop := Shop()), shop)
-    orders = iter(["lifespan.startup", "lifespan.shutdown"])
-    may_end = asyncio.Event()
-    told: asyncio.Queue[str] = asyncio.Queue()
-
-    async def receive() -> Mapping[str, Any]:
-        order = next(orders)
-        if order == "lifespan.shutdown":
-            await may_end.wait()
-        return {"type": order}
-
-    async def send(message: Mapping[str, Any]) -> None:
-        await told.put(message["type"])
-
-    life = asyncio.create_task(door.routes({"type": "lifespan"}, receive, send))
-    assert await told.get() == "lifespan.startup.complete"
+async def open_server(application: Application) -> AsyncIterator[int]:
+    """Serve an application on connections of the gate, in this event loop; the port. Started and ended as in a worker."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
+    port: int = listener.getsockname()[1]
+    config = Config(
+        cast("Any", application), http=Connection, ws="none", lifespan="on", access_log=False, log_config=None,
+        proxy_headers=False, server_header=False,
+    )  # fmt: skip
+    config.load()
+    server = Server(config)
+    server.lifespan = config.lifespan_class(config)
+    await server.startup(sockets=[listener])
     try:
-        yield door
+        yield port
     finally:
-        await door.browser.aclose()
-        may_end.set()
-        assert await told.get() == "lifespan.shutdown.complete"
-        await life
+        await server.shutdown(sockets=[listener])
+
+
+@asynccontextmanager
+async def open_door() -> AsyncIterator[Door]:
+    """A fresh gate before a shop."""
+    application = Application(shop := Shop())
+    async with open_server(application) as port:
+        door = Door(application, shop, port)
+        try:
+            yield door
+        finally:
+            await door.browser.aclose()
+
+
+@dataclass(frozen=True, slots=True)
+class RawAnswer:
+    """A response as it came over the wire."""
+
+    status: int
+    headers: dict[str, str]  #: names in lower case
+    body: bytes
 
 
 async def raw_request(
-    door: Door, method: str, path: str, headers: Mapping[str, str] | None = None
-) -> list[Mapping[str, Any]]:
-    """Every ASGI message the gate sends for a request without a body (an HTTP client hides some of it)."""
-    sent: list[Mapping[str, Any]] = []
+    door: Door, method: str, path: str, headers: Mapping[str, str] | None = None, *, body: bytes = b""
+) -> RawAnswer:
+    """Send a request as it stands on a connection of its own, and read until the server closes it."""
+    lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", "Connection: close"]
+    lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+    return parse_answer(await exchange(door, "\r\n".join(lines).encode() + b"\r\n\r\n" + body))
 
-    async def receive() -> Mapping[str, Any]:
-        return {"type": "http.request", "body": b"", "more_body": False}
 
-    async def send(message: Mapping[str, Any]) -> None:
-        sent.append(message)
+async def exchange(door: Door, sent: bytes) -> bytes:
+    """Send bytes on a connection of its own; everything that comes back until the server closes it."""
+    async with asyncio.timeout(WAIT_SECONDS_MAX):
+        reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+        writer.write(sent)
+        received = await reader.read()
+        writer.close()
+        return received
 
-    pairs = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
-    await door.routes({"type": "http", "method": method, "path": path, "headers": pairs}, receive, send)
-    return sent
+
+def parse_answer(received: bytes) -> RawAnswer:
+    """The one response in these bytes."""
+    head, _, body = received.partition(b"\r\n\r\n")
+    status, *lines = head.decode("latin-1").split("\r\n")
+    headers = dict(line.split(": ", 1) for line in lines)
+    return RawAnswer(int(status.split(" ")[1]), {name.lower(): value for name, value in headers.items()}, body)
 
 
 def good_pass(sale_id: int, buyer: str) -> str:

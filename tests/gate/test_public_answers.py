@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from seckill.gate.answer import Receive, Scope, Send
+from seckill.gate.asgi import Receive, Scope, Send
 from seckill.gate.metrics import PUBLIC_ANSWERS
 from seckill.gate.public_answers import PublicAnswers
 from tests.gate.clock import Clock

@@ -9,7 +9,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from celery_task.home_task import update_banner_list
-from seckill.gate.answer import Receive, Scope, Send
+from seckill.gate.asgi import Receive, Scope, Send
 from seckill.models import Banner, Sale
 from tests.conftest import MakeSale
 from tests.gate.clock import Clock

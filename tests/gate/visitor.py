@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from seckill.gate.answer import Receive, Scope, Send
+from seckill.gate.asgi import Receive, Scope, Send
 from seckill.gate.public_answers import PublicAnswers
 from seckill.gate.routes import Application
 

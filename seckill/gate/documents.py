@@ -1,0 +1,80 @@
+"""Documents: what the gate answers, each defined once. The same classes are encoded as JSON and described by OpenAPI."""
+
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from seckill.line.state import State
+
+Count = Annotated[int, Meta(ge=0)]
+Place = Annotated[int, Meta(ge=1, description="position in the line, from 1")]
+Moment = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+PollAfter = Annotated[int, Meta(description="ask again after so many seconds")]
+OrderNumber = Annotated[str, Meta(description="number")]
+Renewed = Annotated[str, Meta(description="only after a rebuild: ask with this one from now on")]
+Eta = Annotated[int, Meta(description="seconds, at the present rate; null while nothing moves")]
+
+
+class Queued(Struct, tag_field="status", tag="queued"):
+    """A purchase was accepted: a place in line, and the ticket to ask with."""
+
+    ticket: str
+    place: Place
+    ahead: Count
+    poll_after_s: PollAfter
+
+
+class TicketQueued(Struct, tag_field="status", tag="queued"):
+    """The place waits for its turn, and there are units left."""
+
+    place: Place
+    ahead: Count
+    eta_s: Eta | None
+    poll_after_s: PollAfter
+    ticket: Renewed | UnsetType = UNSET
+
+
+class TicketWaitlisted(Struct, tag_field="status", tag="waitlisted"):
+    """No unit is left; one that comes back goes to the first place on the waitlist."""
+
+    place: Place
+    place_in_waitlist: Place
+    poll_after_s: PollAfter
+    ticket: Renewed | UnsetType = UNSET
+
+
+class TicketConfirmed(Struct, tag_field="status", tag="confirmed"):
+    """The place has an order."""
+
+    order: OrderNumber
+    pay_before: Moment
+
+
+class TicketReleased(Struct, tag_field="status", tag="released"):
+    """The place had an order; its unit went back to the line."""
+
+    reason: Literal["cancelled", "expired"]
+
+
+class TicketSoldOut(Struct, tag_field="status", tag="sold_out"):
+    """It is certain that the place gets no unit."""
+
+    sold_out_at: Moment
+
+
+Ticket = TicketQueued | TicketWaitlisted | TicketConfirmed | TicketReleased | TicketSoldOut
+
+
+class Progress(Struct):
+    """Where the line of a sale stands; the same for everybody."""
+
+    state: State
+    admitted: Annotated[int, Meta(ge=0, description="places given out")]
+    pointer: Annotated[int, Meta(ge=0, description="every place up to it is decided or being settled")]
+    waiting: Count
+    remaining: Annotated[int, Meta(ge=0, description="units neither reserved nor sold")]
+    stock: Count
+    reserved: Annotated[int, Meta(ge=0, description="units of places being settled")]
+    opens_at: Moment
+    closes_at: Moment
+    server_time: Moment

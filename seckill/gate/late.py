@@ -1,0 +1,43 @@
+"""Late answers: what cannot be answered at once without I/O, and what a fault is answered with."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import redis
+import structlog
+from django.db import DatabaseError
+
+from seckill.gate.answer import Answer, problem_answer
+from seckill.gate.request import Asker
+from seckill.problems import Problem
+
+log = structlog.get_logger(__name__)
+
+
+def fault_answer(error: Exception) -> Answer:
+    """The answer for what went wrong: 503 while a server is away, else 500 and a traceback in the log."""
+    if isinstance(error, redis.RedisError | DatabaseError):
+        log.warning("server_unavailable", error=str(error))
+        return problem_answer(Problem.UNAVAILABLE)
+    log.error("gate_failed", exc_info=error)
+    return problem_answer(Problem.INTERNAL)
+
+
+class LateAnswers:
+    """Runs coroutines that answer somebody. There are no more of them than open connections."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, work: Coroutine[Any, Any, None], asker: Asker) -> None:
+        """Run ``work``, which answers ``asker``; what it raises is answered here."""
+        task = asyncio.create_task(self._run(work, asker))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, work: Coroutine[Any, Any, None], asker: Asker) -> None:
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001 (each is answered, and logged)
+            asker.finish(fault_answer(error))

@@ -1,0 +1,382 @@
+"""Protocol: one client connection. Hot requests are answered where they are parsed, all others go on to Django.
+
+A request is taken whole, within its limits, before anything is done about it. A connection answers one request at a
+time; what a client sends meanwhile waits, so answers always come in order. uvicorn keeps the rest: the socket, its
+flow control, and the running of Django's ASGI application.
+"""
+
+import asyncio
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import unquote
+
+import httptools
+import structlog
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from seckill.gate.answer import Answer, problem_answer
+from seckill.gate.request import Call, Request, call_of
+from seckill.problems import Problem
+
+if TYPE_CHECKING:
+    from uvicorn._types import HTTPScope
+
+    from seckill.gate.application import Application
+
+log = structlog.get_logger(__name__)
+
+URL_BYTES_MAX = 8 * 1024
+HEADERS_MAX = 100
+HEADER_BYTES_MAX = 32 * 1024
+HOT_BODY_BYTES_MAX = 4 * 1024  # a purchase needs no body at all
+BODY_BYTES_MAX = 1024 * 1024
+ADMIN_BODY_BYTES_MAX = 10 * 1024 * 1024  # pictures are uploaded there
+PIECES_MAX = 256  # of a body, beside one for each `PIECE_BYTES`: a piece costs more than its bytes
+PIECE_BYTES = 64
+FRAMING_BYTES_MAX = 64 * 1024  # chunk sizes, extensions and trailers of one message
+PIPELINED_MAX = 32
+
+SENT_ONCE = (b"host", b"content-length", b"transfer-encoding")
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class RefusedError(Exception):
+    """Raised inside the parser: the message cannot be taken."""
+
+    def __init__(self, problem: Problem, detail: str = "") -> None:
+        super().__init__(problem.code)
+        self.answer = problem_answer(problem, detail)
+
+
+class Connection(HttpToolsProtocol):
+    """Reads requests, and writes an answer to each in turn."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.shop = cast("Application", config.loaded_app)
+        self.since = self.loop.time()  #: when the client was last answered, or began the message it is sending
+        self.is_reading = False  #: whether a message has begun and is not whole yet
+        self.paused_since: float | None = None  #: since when the client has not read what was written
+        self.is_last = False  #: whether nothing that the client sends from here on is looked at
+        self._request: Request | None = None  #: the one being answered
+        self._waiting: list[
+            Request | Answer
+        ] = []  #: in order; an `Answer` refuses what cannot be taken, and is the last
+        self._is_serving = False  #: whether `_serve_waiting` is at work further down the stack
+        self._received = 0  #: bytes of the message, without those that came together with its first one
+        self.has_headers = False
+        self._fields: dict[bytes, bytes] = {}
+        self._path = ""
+        self._raw_path = self._query = b""
+        self._call: Call | None = None
+        self._body = bytearray()
+        self._body_bytes_max = 0
+        self._pieces = 0
+
+    # --- The connection ---------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Take the client in, unless there are too many."""
+        super().connection_made(transport)
+        if not self.shop.clients.add(self):
+            self._refuse(problem_answer(Problem.UNAVAILABLE))
+            transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget what the client still wanted; what has begun in the line or in Django goes on."""
+        self.shop.clients.discard(self)
+        self._drop_body()
+        self._waiting.clear()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Called when the client does not read what was written: it is not served until it does."""
+        super().pause_writing()
+        self.paused_since = self.loop.time()
+        self.flow.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Called when the client has read most of it."""
+        super().resume_writing()
+        self.paused_since = None
+        self._serve_waiting()
+
+    def shutdown(self) -> None:
+        """Called when the process is to end: finish what is under way, then close."""
+        self.is_last = True
+        if self._request is None:
+            self.transport.close()
+            return
+        self._request.keep_alive = False
+        if self.cycle is not None:
+            self.cycle.keep_alive = False
+
+    def give_up(self, problem: Problem) -> None:
+        """Refuse a client that is too slow, if it may still be told; otherwise close the connection."""
+        if self._request is None and not self.flow.write_paused and not self.is_last:
+            self._refuse(problem_answer(problem))
+        else:
+            self.transport.abort()
+
+    def close(self) -> None:
+        """Close the connection when what was written has been sent."""
+        self.transport.close()
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether a request is under way."""
+        return self._request is not None
+
+    # --- Reading ----------------------------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came; requests are served on the way."""
+        if self.is_last:
+            return
+        self._received += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self.is_last = True  # the request was taken as any other; what follows would be another protocol
+        except httptools.HttpParserCallbackError as error:
+            reason = error.__context__
+            if not isinstance(reason, RefusedError):
+                log.error("request_failed", exc_info=reason)  # noqa: TRY400 (the traceback is that of its context)
+                reason = RefusedError(Problem.INTERNAL)
+            self._refuse(reason.answer)
+        except httptools.HttpParserError:
+            self._refuse(problem_answer(Problem.BAD_REQUEST, "It is not HTTP/1.1."))
+        else:
+            if self.is_reading and self._received > FRAMING_BYTES_MAX + self._body_bytes_max:
+                self._refuse(problem_answer(Problem.TOO_LARGE if self.has_headers else Problem.HEADERS_TOO_LARGE))
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request."""
+        self.since = self.loop.time()
+        self.is_reading = True
+        self.has_headers = False
+        self.url = b""
+        self.headers = []
+        self._received = self._pieces = self._body_bytes_max = 0
+
+    def on_url(self, url: bytes) -> None:
+        """A part of the request target."""
+        self.url += url
+        if len(self.url) > URL_BYTES_MAX:
+            raise RefusedError(Problem.URL_TOO_LONG)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header, or a trailer after a chunked body; trailers are dropped."""
+        if not self.has_headers:
+            self.headers.append((name.lower(), value))
+            if len(self.headers) > HEADERS_MAX:
+                raise RefusedError(Problem.HEADERS_TOO_LARGE)
+
+    def on_headers_complete(self) -> None:
+        """All headers are there: whether the request may go on, and how large its body may be."""
+        self.has_headers = True
+        headers = self.headers
+        fields = self._fields = dict(headers)
+        if sum(map(len, fields.values())) > HEADER_BYTES_MAX:
+            raise RefusedError(Problem.HEADERS_TOO_LARGE)
+        if len(fields) != len(headers):
+            names = [name for name, _ in headers]
+            if any(names.count(name) > 1 for name in SENT_ONCE):
+                raise RefusedError(Problem.BAD_REQUEST, "A header that may be sent once was sent twice.")
+        self._read_target()
+        self._call = call_of(self._path)
+        if self._call is not None:
+            self._body_bytes_max = HOT_BODY_BYTES_MAX
+        else:
+            self._body_bytes_max = ADMIN_BODY_BYTES_MAX if self._path.startswith("/admin/") else BODY_BYTES_MAX
+        coding = fields.get(b"transfer-encoding")
+        if coding is not None and coding.lower() != b"chunked":
+            raise RefusedError(Problem.BAD_REQUEST, "The only transfer coding that is taken is chunked.")
+        length = int(fields.get(b"content-length", b"0"))
+        if length > self._body_bytes_max:
+            raise RefusedError(Problem.TOO_LARGE)
+        if (coding or length) and fields.get(b"expect", b"").lower() == b"100-continue" and self._request is None:
+            self.transport.write(CONTINUE)
+
+    def _read_target(self) -> None:
+        """Take the request target apart (RFC 9112, 3.2)."""
+        url, fields = self.url, self._fields
+        if not url.startswith(b"/"):
+            try:
+                parsed = httptools.parse_url(url)
+            except httptools.HttpParserInvalidURLError as error:
+                raise RefusedError(Problem.BAD_REQUEST, "The address is not valid.") from error
+            if parsed.schema not in (b"http", b"https") or not parsed.host:
+                raise RefusedError(Problem.BAD_REQUEST, "The address is not valid.")
+            host = parsed.host if parsed.port is None else b"%s:%d" % (parsed.host, parsed.port)
+            self.headers = [(name, value) for name, value in self.headers if name != b"host"] + [(b"host", host)]
+            fields[b"host"] = host
+            url = (parsed.path or b"/") + (b"?" + parsed.query if parsed.query else b"")
+        elif b"host" not in fields and self.parser.get_http_version() == "1.1":
+            raise RefusedError(Problem.BAD_REQUEST, "The header Host is missing.")
+        self._raw_path, _, self._query = url.partition(b"?")
+        if not self._raw_path.isascii():
+            raise RefusedError(Problem.BAD_REQUEST, "The address is not valid.")
+        path = self._raw_path.decode("ascii")
+        self._path = unquote(path) if "%" in path else path
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body."""
+        self._pieces += 1
+        size = len(self._body) + len(body)
+        if size > self._body_bytes_max or self._pieces > PIECES_MAX + size // PIECE_BYTES:
+            raise RefusedError(Problem.TOO_LARGE)
+        if not self.shop.clients.take_body_bytes(len(body)):
+            raise RefusedError(Problem.UNAVAILABLE)
+        self._body += body
+
+    def _drop_body(self) -> bytes:
+        body = bytes(self._body)
+        if body:
+            self.shop.clients.take_body_bytes(-len(body))
+            self._body.clear()
+        return body
+
+    def on_message_complete(self) -> None:
+        """The request is whole: serve it, or have it wait for its turn."""
+        self.is_reading = False
+        if self.is_last:
+            return
+        parser = self.parser
+        version = parser.get_http_version()
+        keep_alive = version == "1.1" and parser.should_keep_alive() and not parser.should_upgrade()
+        self.is_last = not keep_alive
+        request = Request(
+            parser.get_method().decode("ascii"), self._path, self._call, self._raw_path, self._query, version,
+            self.headers, self._fields, self._drop_body(), keep_alive,
+        )  # fmt: skip
+        if self._request is None and not self._waiting and not self.flow.write_paused:
+            self._serve(request)
+        elif len(self._waiting) < PIPELINED_MAX:
+            self._waiting.append(request)
+            self.flow.pause_reading()
+        else:
+            raise RefusedError(Problem.UNAVAILABLE, "Too many requests were sent at once on one connection.")
+
+    # --- Answering --------------------------------------------------------------------------------------------------
+
+    def _serve(self, request: Request) -> None:
+        self._request = request
+        if request.call is not None:
+            self.shop.gate.answer(request, self)
+        elif (shared := self.shop.public.find(request)) is not None:
+            self.finish(shared)
+        else:
+            self._pass_on(request)
+
+    def _serve_waiting(self) -> None:
+        """Serve the requests that wait, until one is under way."""
+        if self._is_serving:  # a request of this loop was answered at once
+            return
+        self._is_serving = True
+        while self._waiting and self._request is None and not self.flow.write_paused:
+            first = self._waiting.pop(0)
+            if isinstance(first, Answer):
+                self._refuse(first)
+            else:
+                self._serve(first)
+        self._is_serving = False
+        if not self._waiting and not self.flow.write_paused:
+            self.flow.resume_reading()
+
+    def finish(self, answer: Answer) -> None:
+        """Send the answer to the request under way, and go on to the next one."""
+        request = self._request
+        if request is None or self.transport.is_closing():
+            return
+        self.shop.tally.add("shared" if request.call is None else request.call[0], answer.status)
+        self._write(answer, with_body=request.method != "HEAD", keep_alive=request.keep_alive)
+        if request.keep_alive:
+            self._finished()
+        else:
+            self.transport.close()
+
+    def _finished(self) -> None:
+        self._request = None
+        self.since = self.loop.time()
+        if self._waiting:
+            self._serve_waiting()
+
+    def _write(self, answer: Answer, *, with_body: bool, keep_alive: bool) -> None:
+        length = b"" if answer.status == HTTPStatus.NOT_MODIFIED else b"content-length: %d\r\n" % len(answer.body)
+        self.transport.write(
+            b"%sdate: %s\r\n%s%s\r\n%s"
+            % (
+                answer.head,
+                self.shop.clients.date,
+                length,
+                b"" if keep_alive else b"connection: close\r\n",
+                answer.body if with_body else b"",
+            )
+        )
+
+    def _refuse(self, answer: Answer) -> None:
+        """Answer what cannot be taken, when its turn comes, and look at nothing more from this client.
+
+        The client may still be sending. It gets an end of our side only, and `Clients` closes the connection a little
+        later: closing with unread data resets it, and the answer might never be read.
+        """
+        self.is_last = True
+        self.is_reading = False
+        self._drop_body()
+        if self._request is not None or self._waiting:
+            self._waiting.append(answer)
+        elif not self.transport.is_closing():
+            self.since = self.loop.time()
+            self._write(answer, with_body=True, keep_alive=False)
+            self.transport.write_eof()
+
+    # --- Django -----------------------------------------------------------------------------------------------------
+
+    def _pass_on(self, request: Request) -> None:
+        """Have Django's ASGI application answer, through uvicorn's own cycle of a request and its response."""
+        scope: HTTPScope = {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": request.http_version,
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme or "http",
+            "method": request.method,
+            "root_path": self.root_path,
+            "path": request.path,
+            "raw_path": request.raw_path,
+            "query_string": request.query,
+            "headers": request.headers,
+            "state": self.app_state.copy(),
+        }
+        self.cycle = RequestResponseCycle(
+            scope=scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=[(b"date", self.shop.clients.date)],
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=request.keep_alive,
+            on_response=self.on_response_complete,
+        )
+        self.cycle.body += request.body
+        self.cycle.more_body = False
+        self.cycle.message_event.set()
+        self._start_asgi_task(self.cycle, self.app)
+
+    def on_response_complete(self) -> None:
+        """Called by the cycle when Django's answer is written; it has closed the connection if that was due."""
+        if not self.transport.is_closing():
+            self._finished()

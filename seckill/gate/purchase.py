@@ -1,0 +1,96 @@
+"""Purchase: a valid pass joins the line of its sale."""
+
+import time
+
+import structlog
+from django.conf import settings
+
+from seckill.gate.answer import NO_STORE, RETRY_AFTER, Answer, encode, json_head, problem_answer
+from seckill.gate.documents import Queued
+from seckill.gate.doorbell import Doorbell
+from seckill.gate.groups import Group
+from seckill.gate.late import fault_answer
+from seckill.gate.metrics import ADMITTED_GROUP
+from seckill.gate.request import Asker
+from seckill.gate.unknown_sales import UnknownSales
+from seckill.line import verbs
+from seckill.line.line import AsyncLine
+from seckill.line.passes import Pass
+from seckill.line.signing import BadTokenError
+from seckill.line.tickets import Ticket
+from seckill.line.verbs import Admission, Refusal
+from seckill.problems import Problem
+
+log = structlog.get_logger(__name__)
+
+ACCEPTED = json_head(202, NO_STORE, RETRY_AFTER)
+REFUSED = {refusal: problem_answer(Problem[refusal.name], "", RETRY_AFTER) for refusal in Refusal}
+BEARER = (b"www-authenticate", b"Bearer")
+NO_PASS = problem_answer(Problem.BAD_PASS, "Send it as 'Authorization: Bearer PASS'.", BEARER)
+PASS_OF_ANOTHER_SALE = problem_answer(Problem.BAD_PASS, "It is a pass for another sale.", BEARER)
+PASS_EXPIRED = problem_answer(Problem.BAD_PASS, "It has expired.", BEARER)
+TOO_MANY_WAIT = problem_answer(Problem.UNAVAILABLE)
+
+Buyer = tuple[str, Asker]
+
+
+class Purchases:
+    """Admits buyers, in one group after the other for each sale."""
+
+    def __init__(self, line: AsyncLine, unknown: UnknownSales) -> None:
+        self._line = line
+        self._unknown = unknown
+        self._doorbell = Doorbell()
+        self._groups: dict[int, Group[Buyer]] = {}
+
+    async def close(self) -> None:
+        """Ring the doorbells that are due."""
+        await self._doorbell.close()
+
+    def answer(self, sale_id: int, authorization: bytes, asker: Asker) -> None:
+        """Join the line of a sale: 202 with a ticket once the place is on disk, or why not."""
+        scheme, _, token = authorization.decode("latin-1").partition(" ")
+        try:
+            buyer_pass = Pass.verify(token.strip() if scheme.lower() == "bearer" else "")
+        except BadTokenError:
+            asker.finish(NO_PASS)
+            return
+        if buyer_pass.sale_id != sale_id:
+            asker.finish(PASS_OF_ANOTHER_SALE)
+            return
+        if buyer_pass.expires_ms <= time.time() * 1000:
+            asker.finish(PASS_EXPIRED)
+            return
+        group = self._groups.get(sale_id) or self._new_group(sale_id)
+        if not group.join((buyer_pass.buyer, asker)):
+            asker.finish(TOO_MANY_WAIT)
+
+    def _new_group(self, sale_id: int) -> Group[Buyer]:
+        """The sale's group. Only sales that a pass was signed for have one; idle ones are dropped here."""
+        self._groups = {number: group for number, group in self._groups.items() if not group.is_idle}
+        group = self._groups[sale_id] = Group(
+            lambda buyers: self._admit(sale_id, buyers),
+            lambda buyers, error: self._fail(sale_id, buyers, error),
+            largest=verbs.ADMIT_GROUP_MAX,
+        )
+        return group
+
+    async def _admit(self, sale_id: int, buyers: list[Buyer]) -> None:
+        ADMITTED_GROUP.observe(len(buyers))
+        admission = await self._line.run(verbs.admit(sale_id, [buyer for buyer, _ in buyers]))
+        for (buyer, asker), place in zip(buyers, admission.places, strict=True):
+            asker.finish(REFUSED[place] if isinstance(place, Refusal) else _accepted(sale_id, buyer, place, admission))
+        if admission.stock > 0 and admission.length > admission.pointer:
+            self._doorbell.ring(sale_id, admission.length)
+
+    async def _fail(self, sale_id: int, buyers: list[Buyer], error: Exception) -> None:
+        unknown = isinstance(error, verbs.SaleUnknownError)
+        answer = await self._unknown.answer(sale_id) if unknown else fault_answer(error)
+        for _, asker in buyers:
+            asker.finish(answer)
+
+
+def _accepted(sale_id: int, buyer: str, place: int, admission: Admission) -> Answer:
+    ticket = Ticket(sale_id, place, buyer, admission.epoch).sign()
+    document = Queued(ticket, place, max(0, place - admission.pointer - 1), settings.POLL_AFTER_SECONDS)
+    return Answer(202, b"%slocation: /api/tickets/%s\r\n" % (ACCEPTED, ticket.encode()), encode(document))

@@ -1,0 +1,143 @@
+"""Ticket: what became of a place. While the place waits, the answer costs no I/O."""
+
+import structlog
+from django.conf import settings
+from msgspec import UNSET, UnsetType
+
+from seckill.gate.answer import NO_STORE, RETRY_AFTER, Answer, encode, json_head, problem_answer
+from seckill.gate.documents import TicketConfirmed, TicketQueued, TicketReleased, TicketSoldOut, TicketWaitlisted
+from seckill.gate.groups import Group
+from seckill.gate.late import LateAnswers, fault_answer
+from seckill.gate.request import Asker
+from seckill.gate.snapshots import SeenSale, Snapshots
+from seckill.gate.unknown_sales import UnknownSales
+from seckill.line import verbs
+from seckill.line.line import AsyncLine
+from seckill.line.outcome import Confirmed, Outcome
+from seckill.line.signing import BadTokenError
+from seckill.line.snapshot import Snapshot
+from seckill.line.tickets import Ticket
+from seckill.moment import iso
+from seckill.problems import Problem
+
+log = structlog.get_logger(__name__)
+
+LOOK_UP_GROUP_MAX = 500
+FIRST_EPOCH = 1  # in a rebuilt line there may be orders behind the pointer too: there, every ticket is looked up
+
+DECIDED = json_head(200)
+WAITING = json_head(200, NO_STORE, RETRY_AFTER)
+FORGED = problem_answer(Problem.NOT_FOUND)
+TOO_MANY_WAIT = problem_answer(Problem.UNAVAILABLE)
+
+Holder = tuple[Ticket, SeenSale, Asker]
+
+
+class Tickets:
+    """Answers polls."""
+
+    def __init__(self, line: AsyncLine, snapshots: Snapshots, unknown: UnknownSales, late: LateAnswers) -> None:
+        self._line = line
+        self._snapshots = snapshots
+        self._unknown = unknown
+        self._late = late
+        self._groups: dict[int, Group[Holder]] = {}
+
+    def answer(self, token: str, asker: Asker) -> None:
+        """200 with what became of the place; 404 for a token that is no ticket of this shop."""
+        try:
+            ticket = Ticket.verify(token)
+        except BadTokenError:
+            asker.finish(FORGED)
+            return
+        seen = self._snapshots.fresh(ticket.sale_id)
+        if seen is None:
+            self._late.start(self._answer_late(ticket, asker), asker)
+        else:
+            self._answer_seen(ticket, seen, asker)
+
+    async def _answer_late(self, ticket: Ticket, asker: Asker) -> None:
+        seen = await self._snapshots.get(ticket.sale_id)
+        if seen is None:
+            asker.finish(await self._unknown.answer(ticket.sale_id))
+        else:
+            self._answer_seen(ticket, seen, asker)
+
+    def _answer_seen(self, ticket: Ticket, seen: SeenSale, asker: Asker) -> None:
+        if ticket.epoch == seen.snapshot.epoch == FIRST_EPOCH and ticket.place > seen.snapshot.pointer:
+            asker.finish(_waiting(seen, ticket.place))
+            return
+        # The place is before the pointer, or the line was rebuilt once: look the buyer up.
+        group = self._groups.get(ticket.sale_id) or self._new_group(ticket.sale_id)
+        if not group.join((ticket, seen, asker)):
+            asker.finish(TOO_MANY_WAIT)
+
+    def _new_group(self, sale_id: int) -> Group[Holder]:
+        """The sale's group. Only sales that a ticket was signed for have one; idle ones are dropped here."""
+        self._groups = {number: group for number, group in self._groups.items() if not group.is_idle}
+        group = self._groups[sale_id] = Group(
+            lambda holders: self._look_up(sale_id, holders),
+            lambda holders, error: self._fail(sale_id, holders, error),
+            largest=LOOK_UP_GROUP_MAX,
+        )
+        return group
+
+    async def _look_up(self, sale_id: int, holders: list[Holder]) -> None:
+        found = await self._line.look_up(sale_id, [ticket.buyer for ticket, _, _ in holders])
+        for (ticket, seen, asker), (outcome, place) in zip(holders, found, strict=True):
+            if outcome is not None:
+                asker.finish(_decided(outcome))
+            elif place is None:
+                self._late.start(self._rejoin(ticket, seen, asker), asker)
+            else:
+                asker.finish(_waiting(seen, place, _renewed(ticket, seen, place)))
+
+    async def _rejoin(self, ticket: Ticket, seen: SeenSale, asker: Asker) -> None:
+        """The line does not know the holder of a valid ticket: it was lost, and the holder comes back."""
+        try:
+            _, place = await self._line.run(verbs.rejoin(ticket.sale_id, ticket.buyer, ticket.place))
+        except verbs.SaleUnknownError:
+            asker.finish(await self._unknown.answer(ticket.sale_id))
+            return
+        if place == 0:
+            asker.finish(_sold_out(seen.snapshot))
+            return
+        log.info("rejoined", sale=ticket.sale_id, place_before=ticket.place, place=place)
+        asker.finish(_waiting(seen, place, _renewed(ticket, seen, place)))
+
+    async def _fail(self, sale_id: int, holders: list[Holder], error: Exception) -> None:
+        unknown = isinstance(error, verbs.SaleUnknownError)
+        answer = await self._unknown.answer(sale_id) if unknown else fault_answer(error)
+        for _, _, asker in holders:
+            asker.finish(answer)
+
+
+def _renewed(ticket: Ticket, seen: SeenSale, place: int) -> str | UnsetType:
+    """A new ticket for who has another place now, or a place in a rebuilt line."""
+    epoch = seen.snapshot.epoch
+    if place == ticket.place and epoch == ticket.epoch:
+        return UNSET
+    return Ticket(ticket.sale_id, place, ticket.buyer, epoch).sign()
+
+
+def _waiting(seen: SeenSale, place: int, renewed: str | UnsetType = UNSET) -> Answer:
+    snapshot = seen.snapshot
+    if snapshot.ended_ms:
+        return _sold_out(snapshot)
+    poll_after = settings.POLL_AFTER_SECONDS
+    if snapshot.stock <= 0 and place > snapshot.pointer:
+        waitlisted = TicketWaitlisted(place, place - snapshot.pointer, poll_after, renewed)
+        return Answer(200, WAITING, encode(waitlisted))
+    ahead = max(0, place - snapshot.pointer - 1)
+    return Answer(200, WAITING, encode(TicketQueued(place, ahead, seen.eta_seconds(ahead), poll_after, renewed)))
+
+
+def _decided(outcome: Outcome) -> Answer:
+    if isinstance(outcome, Confirmed):
+        return Answer(200, DECIDED, encode(TicketConfirmed(outcome.order, iso(outcome.pay_before_ms))))
+    return Answer(200, DECIDED, encode(TicketReleased(outcome.reason)))
+
+
+def _sold_out(snapshot: Snapshot) -> Answer:
+    sold_out_ms = snapshot.sold_out_ms or snapshot.ended_ms or snapshot.now_ms
+    return Answer(200, DECIDED, encode(TicketSoldOut(iso(sold_out_ms))))
