@@ -177,15 +177,13 @@ class Connection(HttpToolsProtocol):
         """A header, or a trailer after a chunked body; trailers are dropped."""
         if not self.has_headers:
             self.headers.append((name.lower(), value))
-            if len(self.headers) > HEADERS_MAX:
-                raise RefusedError(Problem.HEADERS_TOO_LARGE)
 
     def on_headers_complete(self) -> None:
         """All headers are there: whether the request may go on, and how large its body may be."""
         self.has_headers = True
         headers = self.headers
         fields = self._fields = dict(headers)
-        if sum(map(len, fields.values())) > HEADER_BYTES_MAX:
+        if len(headers) > HEADERS_MAX or sum(map(len, fields.values())) > HEADER_BYTES_MAX:
             raise RefusedError(Problem.HEADERS_TOO_LARGE)
         if len(fields) != len(headers):
             names = [name for name, _ in headers]
@@ -251,8 +249,11 @@ class Connection(HttpToolsProtocol):
         if self.is_last:
             return
         parser = self.parser
-        version = parser.get_http_version()
-        keep_alive = version == "1.1" and parser.should_keep_alive() and not parser.should_upgrade()
+        keep_alive = parser.should_keep_alive() and not parser.should_upgrade()
+        version = "1.1"
+        if not keep_alive or b"connection" in self._fields:  # where it may be another one
+            version = parser.get_http_version()
+            keep_alive = keep_alive and version == "1.1"
         self.is_last = not keep_alive
         request = Request(
             parser.get_method().decode("ascii"), self._path, self._call, self._raw_path, self._query, version,

@@ -1,8 +1,9 @@
 """Pass: the signed right of one buyer to buy in one sale."""
 
 import re
-from dataclasses import dataclass
 from functools import cache
+
+from msgspec import Struct
 
 from seckill.line.signing import Signer
 
@@ -14,8 +15,7 @@ def _signer() -> Signer:
     return Signer("pass")
 
 
-@dataclass(frozen=True, slots=True)
-class Pass:
+class Pass(Struct, frozen=True):
     """Who may buy what, and when. Times are milliseconds since 1970, UTC.
 
     ``not_before_ms`` is information for the buyer: the sale's own window, by Redis' clock, is what lets anybody in, so
