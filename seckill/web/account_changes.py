@@ -4,15 +4,19 @@ from collections.abc import Collection
 from functools import partial
 from typing import Any
 
+import redis
+import structlog
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractUser
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models.signals import post_delete, post_save
 
 from seckill.line.line import get_line
 from seckill.line.login_verbs import change_account
 from seckill.web.authentication import buyer_of_user
 from seckill.web.login_cookie import MARKED_FIELDS, mark_of
+
+log = structlog.get_logger(__name__)
 
 TRIES = 5  # each needs another change of the same account in between
 
@@ -44,15 +48,24 @@ def _deleted(instance: AbstractUser, **_: Any) -> None:  # noqa: ANN401 (signals
 
 
 def _tell_after_commit(user: AbstractUser) -> None:
-    """``robust``: the change is made; while Redis is away an error is logged, and old cookies end by themselves."""
-    transaction.on_commit(partial(tell_mark, user.pk, buyer_of_user(user)), robust=True)
+    transaction.on_commit(partial(_tell, user.pk, buyer_of_user(user)))
+
+
+def _tell(user_id: int, buyer: str) -> None:
+    """The change is made, whatever becomes of telling it: untold, old cookies end after `LOGIN_COOKIE_SECONDS`."""
+    try:
+        tell_mark(user_id, buyer)
+    except (redis.RedisError, DatabaseError, RestlessAccountError) as error:
+        log.error("account_change_not_told", buyer=buyer, error=str(error))  # noqa: TRY400 (what failed is known)
 
 
 def tell_mark(user_id: int, buyer: str) -> None:
-    """Tell Redis which mark the account has now. Raises redis.RedisError, and RestlessAccountError.
+    """Tell Redis which mark the account has now.
 
     Two changes at a time may be told in either order. Whoever tells looks again afterwards, so the last one to tell
     has told what is there.
+
+    Raises: redis.RedisError, DatabaseError, RestlessAccountError.
     """
     mark = _mark_now(user_id)
     for _ in range(TRIES):

@@ -5,6 +5,7 @@ from base64 import urlsafe_b64encode
 from dataclasses import replace
 
 from django.conf import settings
+from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import AbstractUser
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
@@ -45,7 +46,9 @@ class LoginCookieMiddleware(SessionMiddleware):
             return response  # no view wanted to know who it is
         if isinstance(user, AbstractUser) and session.session_key is not None:
             _renew(request, response, user, session.session_key)
-        elif COOKIE in request.COOKIES:
+        elif (
+            COOKIE in request.COOKIES and SESSION_KEY not in session
+        ):  # a missing CSRF token makes nobody of a user too
             response.delete_cookie(COOKIE, samesite="Lax")
         return response
 
