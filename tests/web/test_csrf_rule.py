@@ -155,7 +155,7 @@ def test_whatever_the_request_says_of_where_it_comes_from(
     for headers, scheme in every_request():
         results[both_say({b"x-csrftoken": SECRET.encode(), **headers}, COOKIE, scheme)] += 1
 
-    assert min(results.values()) > 500, "these requests are all alike"
+    assert min(results.values()) > 300, "these requests are all alike"
 
 
 @pytest.mark.parametrize(
