@@ -276,7 +276,7 @@ class Connection(HttpToolsProtocol):
         elif (shared := self.shop.public.find(request)) is not None:
             self.finish(shared)
         else:
-            self._pass_on(request)
+            self.pass_on()
 
     def _serve_waiting(self) -> None:
         """Serve the requests that wait, until one is under way."""
@@ -342,8 +342,11 @@ class Connection(HttpToolsProtocol):
 
     # --- Django -----------------------------------------------------------------------------------------------------
 
-    def _pass_on(self, request: Request) -> None:
+    def pass_on(self) -> None:
         """Have Django's ASGI application answer, through uvicorn's own cycle of a request and its response."""
+        request = self._request
+        if request is None or self.transport.is_closing():
+            return
         scope: HTTPScope = {
             "type": "http",
             "asgi": {"version": self.asgi_version, "spec_version": "2.3"},

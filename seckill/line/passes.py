@@ -6,7 +6,10 @@ from functools import cache
 from msgspec import Struct
 
 from seckill.line.signing import Signer
+from seckill.moment import iso
 
+# A pass stays good for a day after its sale, so that its holder can still look at the order and pay it.
+PASS_AFTER_CLOSING_MS = 86_400_000
 BUYER = re.compile(r"[A-Za-z0-9_.:@-]{1,64}")
 
 
@@ -38,3 +41,10 @@ class Pass(Struct, frozen=True):
         """The pass in ``token``; whether it has expired is the caller's to ask. Raises BadTokenError."""
         sale_id, buyer, not_before_ms, expires_ms = _signer().verify(token).split(" ")
         return cls(int(sale_id), buyer, int(not_before_ms), int(expires_ms))
+
+
+def pass_document(sale_id: int, buyer: str, *, opens_ms: int, closes_ms: int) -> dict[str, str]:
+    """The answer to a buyer who may have a pass, the pass in it. Raises ValueError for an impossible buyer's name."""
+    expires_ms = closes_ms + PASS_AFTER_CLOSING_MS
+    token = Pass(sale_id, buyer, opens_ms, expires_ms).sign()
+    return {"pass": token, "not_before": iso(opens_ms), "expires_at": iso(expires_ms)}
