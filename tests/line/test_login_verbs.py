@@ -1,9 +1,9 @@
 """What ends logins, and who gets a pass: by the real server, with exact numbers."""
 
-from dataclasses import replace
 from typing import cast
 
 import pytest
+from msgspec.structs import replace
 from pytest_django import Settings
 
 from seckill.line import login_verbs
