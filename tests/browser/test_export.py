@@ -3,13 +3,13 @@
 import csv
 from pathlib import Path
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from seckill.embedded.shop import CHORES, WAIT_SECONDS_MAX, Shop, await_that
+from seckill.embedded.shop import CHORES, Shop, await_that
 from tests.browser.admin import enter_admin
 from tests.shop.conftest import OpenShop, open_shop
+from tests.visitor import post
 
 __all__ = ["open_shop"]
 
@@ -20,10 +20,7 @@ def sell(shop: Shop) -> None:
     """An order each for some buyers."""
     for buyer_pass in shop.manage("issue_passes", "1", "--count", str(ORDERS)).split():
         bearer = {"Authorization": f"Bearer {buyer_pass}"}
-        assert (
-            httpx.post(f"{shop.address}/api/sales/1/purchase", headers=bearer, timeout=WAIT_SECONDS_MAX).status_code
-            == 202
-        )
+        assert post(f"{shop.address}/api/sales/1/purchase", headers=bearer).status_code == 202
     await_that("all have their orders", lambda: shop.sql("SELECT count(*) FROM orders_order") == [(ORDERS,)])
 
 
