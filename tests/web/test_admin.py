@@ -30,11 +30,13 @@ from orders.reconciliation import publish_sale, reconcile
 from orders.settlement import settle
 from seckill.banners import BANNERS_KEY
 from seckill.embedded.ports import free_port
+from seckill.embedded.shop import WAIT_SECONDS_MAX
 from seckill.line import verbs
 from seckill.line.keys import sale_keys
 from seckill.line.line import Line, get_line
 from seckill.models import Banner, Product, Sale
 from seckill.web import order_admin
+from tests.orders.crowd import await_waiter
 
 IN_LINE = ("state", "remaining", "reserved", "admitted", "pointer")  # what only Redis knows
 
@@ -506,14 +508,14 @@ def test_orders_written_while_a_sale_is_saved_are_counted(admin_user: User) -> N
     if connection.vendor == "sqlite":
         pytest.skip("SQLite lets one transaction write at a time: there is no race to be won")
     sale = new_sale()
-    locked, may_commit = threading.Event(), threading.Event()
+    locked = threading.Event()
 
     def write_orders() -> None:
         with transaction.atomic():
             Sale.objects.select_for_update().get(pk=sale.pk)
             Sale.objects.filter(pk=sale.pk).update(sold=3)
             locked.set()
-            may_commit.wait(10)
+            await_waiter()
         connections.close_all()
 
     pages = []
@@ -526,13 +528,10 @@ def test_orders_written_while_a_sale_is_saved_are_counted(admin_user: User) -> N
 
     writer, shop = threading.Thread(target=write_orders), threading.Thread(target=lower_stock)
     writer.start()
-    assert locked.wait(10)
+    assert locked.wait(WAIT_SECONDS_MAX)
     shop.start()
-    shop.join(1)  # it waits for the row
-    assert shop.is_alive()
-    may_commit.set()
-    writer.join(10)
-    shop.join(10)
+    writer.join(WAIT_SECONDS_MAX)
+    shop.join(WAIT_SECONDS_MAX)
     assert pages[0].status_code == 200
     assert "3 are sold already" in pages[0].content.decode()
     sale.refresh_from_db()
