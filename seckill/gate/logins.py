@@ -18,9 +18,8 @@ from seckill.gate.request import Asker, Request
 from seckill.gate.snapshots import SeenSale, Snapshots
 from seckill.line.line import AsyncLine
 from seckill.line.login_verbs import LOGIN_GROUP_MAX, PassAnswer, issue_passes, void_logins
-from seckill.line.logins import COOKIE, Login, account_document
+from seckill.line.logins import Login, account_document, login_in
 from seckill.line.passes import pass_document
-from seckill.line.signing import BadTokenError
 from seckill.line.state import State
 from seckill.problems import Problem
 
@@ -67,27 +66,16 @@ class Logins:
 
     def _login(self, method: str, request: Request, asker: Asker) -> Login | None:
         """Whose cookie came with the request; None: the request is answered, or is Django's now."""
-        if request.method != method:
+        fields = request.fields
+        if request.method != method or len(fields) != len(request.headers):  # a header sent twice is for Django to judge
             asker.pass_on()
             return None
-        fields = request.fields
         cookies = read_cookies(fields.get(b"cookie", b""))
-        session_key = cookies.get(settings.SESSION_COOKIE_NAME)
-        if session_key is None and len(fields) == len(request.headers):
+        if settings.SESSION_COOKIE_NAME not in cookies:
             asker.finish(STRANGER)
             return None
-        try:
-            login = Login.verify(cookies.get(COOKIE, ""))
-        except BadTokenError:
-            asker.pass_on()
-            return None
-        if (
-            len(fields) != len(request.headers)  # a header sent twice is for Django to judge
-            or session_key is None
-            or login.is_expired(_now_ms())
-            or not login.belongs_to(session_key)
-            or (request.method == "POST" and not is_from_our_page(fields, cookies, "http"))
-        ):
+        login = login_in(cookies, _now_ms())
+        if login is None or (method == "POST" and not is_from_our_page(fields, cookies, "http")):
             asker.pass_on()
             return None
         return login

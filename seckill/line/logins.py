@@ -6,12 +6,13 @@ known to Redis (`seckill.line.login_verbs`).
 
 import hashlib
 from base64 import urlsafe_b64encode
+from collections.abc import Mapping
 from functools import cache
 
 from django.conf import settings
 from msgspec import Struct
 
-from seckill.line.signing import Signer
+from seckill.line.signing import BadTokenError, Signer
 
 COOKIE = "buyer"
 ID_BYTES = 12
@@ -70,3 +71,18 @@ class Login(Struct, frozen=True):
     def is_fresh(self, now_ms: int) -> bool:
         """Whether less than half of its time has passed; otherwise the next answer of Django brings a new one."""
         return -CLOCKS_APART_MS <= now_ms - self.issued_ms < settings.LOGIN_COOKIE_SECONDS * 500
+
+
+def login_in(cookies: Mapping[str, str], now_ms: int) -> Login | None:
+    """The login of a request's cookies, unless it is forged, expired or of another session than theirs.
+
+    It may still be void: only Redis knows what has ended since.
+    """
+    session_key = cookies.get(settings.SESSION_COOKIE_NAME)
+    if session_key is None:
+        return None
+    try:
+        login = Login.verify(cookies.get(COOKIE, ""))
+    except BadTokenError:
+        return None
+    return login if login.belongs_to(session_key) and not login.is_expired(now_ms) else None

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from pytest_django import Settings
 
 from seckill.line import logins
-from seckill.line.logins import TOKEN_CHARS_MAX, Login, login_id_of
+from seckill.line.logins import TOKEN_CHARS_MAX, Login, login_id_of, login_in
 from seckill.line.passes import Pass
 from seckill.line.signing import BadTokenError, Signer
 
@@ -144,3 +144,29 @@ def test_the_name_of_a_session_is_short_always_the_same_and_not_its_key() -> Non
     assert set("".join(names)) <= ALPHABET
     assert login_id_of(KEY) == LOGIN.login_id
     assert KEY not in LOGIN.login_id
+
+
+@pytest.mark.parametrize(
+    ("cookies", "found"),
+    [
+        ({}, False),
+        ({"theme": "dark"}, True),
+        ({"sessionid": None}, False),
+        ({"buyer": None}, False),
+        ({"sessionid": ""}, False),
+        ({"sessionid": KEY[::-1]}, False),  # somebody else is logged in by now
+        ({"buyer": ""}, False),
+        ({"buyer": "forged"}, False),
+        ({"buyer": replace(LOGIN, issued_ms=NOW_MS - HOUR_MS).sign()}, False),
+        ({"buyer": replace(LOGIN, issued_ms=NOW_MS - HOUR_MS + 1).sign()}, True),
+        ({"buyer": replace(LOGIN, issued_ms=NOW_MS + 60_001).sign()}, False),
+    ],
+    ids=lambda case: ", ".join(case) if isinstance(case, dict) else "",
+)
+def test_a_request_is_its_login_s_with_both_cookies_in_time(cookies: dict[str, str | None], found: bool) -> None:
+    sent = {"sessionid": KEY, "buyer": LOGIN.sign(), **cookies} if cookies else {}
+
+    login = login_in({name: value for name, value in sent.items() if value is not None}, NOW_MS)
+
+    assert (login is not None) is found
+    assert login is None or login.buyer == "u17"
