@@ -12,6 +12,8 @@ from django.urls import reverse_lazy
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from seckill.rate import Rate
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.Env()
@@ -67,7 +69,7 @@ MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "seckill.web.login_cookie.LoginCookieMiddleware",  # Django's session middleware, and a cookie for the gate
     "seckill.web.language.LanguageMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -156,6 +158,10 @@ ORDER_WORK_SECONDS = env.float("ORDER_WORK_SECONDS", default=0)  # load tests: a
 ORDER_WORK_AT_ONCE = env.int("ORDER_WORK_AT_ONCE", default=50)  # such calls that one process makes side by side
 CLAIM_LEASE_SECONDS = 5 + 2 * ORDER_WORK_SECONDS  # a worker silent for so long is dead; its claim goes to the next one
 SETTLE_CHUNK = 500  # orders written in one transaction at most
+try:
+    PASS_RATE = Rate.parse(env.str("THROTTLE_PASS", default="60/min"))  # passes for one account
+except ValueError as error:
+    raise ImproperlyConfigured(f"THROTTLE_PASS: {error}") from error
 
 # --- Events -----------------------------------------------------------------------------------------------------
 NOTICE_URL = env.str("NOTICE_URL", default="")  # who tells buyers about their orders, by mail or message; empty: nobody
@@ -172,6 +178,9 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+SESSION_ENGINE = "seckill.web.sessions"  # in the database; a session that is deleted ends its login cookies
+# How long a login cookie speaks for its session: what ends it earlier has to be remembered for as long, in Redis.
+LOGIN_COOKIE_SECONDS = 3600
 LOGIN_URL = "/login/"
 LOGIN_REDIRECT_URL = "/"
 
@@ -185,7 +194,6 @@ REST_FRAMEWORK = {
     "DEFAULT_THROTTLE_RATES": {
         "register": env.str("THROTTLE_REGISTER", default="30/min"),
         "login": env.str("THROTTLE_LOGIN", default="30/min"),
-        "pass": env.str("THROTTLE_PASS", default="60/min"),
     },
     "EXCEPTION_HANDLER": "seckill.web.exceptions.problem_handler",
     "NUM_PROXIES": env.int("NUM_PROXIES", default=0),  # how many reverse proxies add to X-Forwarded-For

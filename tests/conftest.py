@@ -15,11 +15,19 @@ from pytest_django import Settings
 
 from orders.reconciliation import publish_sale
 from seckill.embedded.ports import free_port
+from seckill.embedded.shop import WAIT_SECONDS_MAX
 from seckill.line.line import Line, get_line
 from seckill.models import Product, Sale
 from tests import servers
 
 MakeSale = Callable[..., Sale]
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:  # noqa: ARG001 (pytest-django's own)
+    """On a slow machine many threads at once wait longer for a connection than a request of the shop would."""
+    if connection.vendor == "postgresql":
+        connection.settings_dict["OPTIONS"]["pool"]["timeout"] = WAIT_SECONDS_MAX
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,8 @@ from seckill.embedded.ports import free_port
 from tests.machine import install
 
 PROGRAMS = ("/usr/lib/rabbitmq/bin", "/opt/rabbitmq/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
-START_SECONDS_MAX = 90
+START_SECONDS_MAX = 240  # only to end what hangs
+END_SECONDS_MAX = 60
 VHOST, USER, PASSWORD = "seckill", "shop", "of-the-tests"
 
 
@@ -108,7 +109,7 @@ class Rabbit:
         """SIGKILL to all of it."""
         if self.process is not None:
             os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait(timeout=20)
+            self.process.wait(timeout=END_SECONDS_MAX)
         self.process = None
 
     def stop(self) -> None:
@@ -116,4 +117,4 @@ class Rabbit:
         self.kill()
         if self._mapper is not None:
             self._mapper.kill()
-            self._mapper.wait(timeout=20)
+            self._mapper.wait(timeout=END_SECONDS_MAX)

@@ -4,8 +4,6 @@ import redis
 
 from seckill.embedded.shop import Shop
 
-WIPE_AFTER_SECONDS = 1.5
-
 _GUARD_OFF_POSTGRES = """
 ALTER TABLE seckill_sale DROP CONSTRAINT sale_never_oversold;
 CREATE FUNCTION forget_sold() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.sold = 0; RETURN NEW; END $$;
@@ -24,7 +22,7 @@ def switch_guard_off(shop: Shop) -> None:
 
 
 class Sabotage:
-    """Before the opening the ledger stops counting what is sold; in the middle of the sale Redis forgets everything."""
+    """Before the opening the ledger stops counting what is sold; once all is sold Redis forgets everything."""
 
     def __init__(self, shop: Shop) -> None:
         self._shop = shop
@@ -36,7 +34,13 @@ class Sabotage:
         if not self._guard_off:
             switch_guard_off(self._shop)
             self._guard_off = True
-        if seconds >= WIPE_AFTER_SECONDS and not self._wiped:
+        if seconds >= 0 and not self._wiped and self._is_sold_out():
             with redis.Redis.from_url(self._shop.environment["REDIS_URL"]) as client:
                 client.flushall()
             self._wiped = True
+
+    def _is_sold_out(self) -> bool:
+        ((sold_out,),) = self._shop.sql(
+            "SELECT (SELECT count(*) FROM orders_order WHERE sale_id = 1) >= stock FROM seckill_sale WHERE id = 1"
+        )
+        return bool(sold_out)

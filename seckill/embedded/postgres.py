@@ -107,5 +107,5 @@ class Postgres:
         """End it (SIGINT: fast shutdown) and wait until it is gone; fine if it is not running."""
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(sent)
-            self.process.wait(timeout=30)
+            self.process.wait(timeout=START_SECONDS_MAX)
         self.process = None

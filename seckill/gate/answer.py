@@ -10,7 +10,8 @@ from django.conf import settings
 from seckill.problems import MEDIA_TYPE, Problem
 
 NO_STORE = (b"cache-control", b"no-store")
-RETRY_AFTER = (b"retry-after", b"%d" % settings.POLL_AFTER_SECONDS)
+POLL_AFTER_SECONDS: int = settings.POLL_AFTER_SECONDS  # Django's settings take 0.5 µs for each look
+RETRY_AFTER = (b"retry-after", b"%d" % POLL_AFTER_SECONDS)
 Header = tuple[bytes, bytes]
 
 encode = msgspec.json.Encoder().encode

@@ -27,7 +27,7 @@ LINGER_SECONDS = 2  # for reading the answer to a refused request
 
 
 class Client(Protocol):
-    """A connection, as far as its limits are concerned. Times are the event loop's, in seconds."""
+    """A connection, as far as its limits are concerned. Times are `Clients.now`."""
 
     since: float  #: when the client was last answered, or began the message it is sending
     is_reading: bool
@@ -51,6 +51,7 @@ class Clients:
 
     def __init__(self) -> None:
         self.date = b""  #: for the header Date
+        self.now = 0.0  #: seconds, monotonic; moved twice a second, which is enough to see who is too slow
         self._clients: set[Client] = set()
         self._body_bytes = 0
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -81,13 +82,13 @@ class Clients:
             self._tick()
             clients = list(self._clients)
             for start in range(0, len(clients), LOOK_AT_ONCE):
-                now = asyncio.get_running_loop().time()
                 for client in clients[start : start + LOOK_AT_ONCE]:
-                    _look_at(client, now)
+                    _look_at(client, self.now)
                 await asyncio.sleep(0)
 
     def _tick(self) -> None:
         self.date = formatdate(time.time(), usegmt=True).encode()
+        self.now = time.monotonic()
 
 
 def _look_at(client: Client, now: float) -> None:

@@ -1,4 +1,4 @@
-"""Documents: what the gate answers, each defined once. The same classes are encoded as JSON and described by OpenAPI."""
+"""Documents: what the gate answers, each defined once: encoded as JSON, and described in the OpenAPI document."""
 
 from typing import Annotated, Literal
 

@@ -2,6 +2,7 @@
 
 from seckill.gate.answer import problem_answer
 from seckill.gate.late import LateAnswers
+from seckill.gate.logins import Logins
 from seckill.gate.progress import ProgressAnswers
 from seckill.gate.purchase import Purchases
 from seckill.gate.request import Asker, Request
@@ -16,7 +17,7 @@ POST_ONLY = problem_answer(Problem.METHOD_NOT_ALLOWED, "", (b"allow", b"POST"))
 
 
 class Gate:
-    """Answers purchases, polls and progress. Make it inside the event loop that serves it."""
+    """Answers purchases, polls, progress, passes and *who am I*. Make it inside the event loop that serves it."""
 
     def __init__(self) -> None:
         self._line = open_async_line()
@@ -26,6 +27,7 @@ class Gate:
         self._purchases = Purchases(self._line, unknown)
         self._tickets = Tickets(self._line, snapshots, unknown, late)
         self._progress = ProgressAnswers(snapshots, unknown, late)
+        self._logins = Logins(self._line, snapshots, late)
 
     async def close(self) -> None:
         """Ring what has to be rung, then let go of Redis."""
@@ -41,6 +43,10 @@ class Gate:
                 self._purchases.answer(int(key), request.fields.get(b"authorization", b""), asker)
             else:
                 asker.finish(POST_ONLY)
+        elif name == "pass":
+            self._logins.issue_pass(int(key), request, asker)
+        elif name == "me":
+            self._logins.me(request, asker)
         elif request.method not in ("GET", "HEAD"):
             asker.finish(GET_ONLY)
         elif name == "ticket":

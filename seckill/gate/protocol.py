@@ -62,7 +62,7 @@ class Connection(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.shop = cast("Application", config.loaded_app)
-        self.since = self.loop.time()  #: when the client was last answered, or began the message it is sending
+        self.since = self.shop.clients.now  #: when the client was last answered, or began the message it is sending
         self.is_reading = False  #: whether a message has begun and is not whole yet
         self.paused_since: float | None = None  #: since when the client has not read what was written
         self.is_last = False  #: whether nothing that the client sends from here on is looked at
@@ -72,6 +72,7 @@ class Connection(HttpToolsProtocol):
         ] = []  #: in order; an `Answer` refuses what cannot be taken, and is the last
         self._is_serving = False  #: whether `_serve_waiting` is at work further down the stack
         self._received = 0  #: bytes of the message, without those that came together with its first one
+        self._together = 0  #: bytes that came together with the one being parsed
         self.has_headers = False
         self._fields: dict[bytes, bytes] = {}
         self._path = ""
@@ -100,7 +101,7 @@ class Connection(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """Called when the client does not read what was written: it is not served until it does."""
         super().pause_writing()
-        self.paused_since = self.loop.time()
+        self.paused_since = self.shop.clients.now
         self.flow.pause_reading()
 
     def resume_writing(self) -> None:
@@ -142,6 +143,7 @@ class Connection(HttpToolsProtocol):
         if self.is_last:
             return
         self._received += len(data)
+        self._together = len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -160,7 +162,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """The first byte of a request."""
-        self.since = self.loop.time()
+        self.since = self.shop.clients.now
         self.is_reading = True
         self.has_headers = False
         self.url = b""
@@ -177,15 +179,15 @@ class Connection(HttpToolsProtocol):
         """A header, or a trailer after a chunked body; trailers are dropped."""
         if not self.has_headers:
             self.headers.append((name.lower(), value))
-            if len(self.headers) > HEADERS_MAX:
-                raise RefusedError(Problem.HEADERS_TOO_LARGE)
 
     def on_headers_complete(self) -> None:
         """All headers are there: whether the request may go on, and how large its body may be."""
         self.has_headers = True
         headers = self.headers
         fields = self._fields = dict(headers)
-        if sum(map(len, fields.values())) > HEADER_BYTES_MAX:
+        if len(headers) > HEADERS_MAX or (
+            self._received + self._together > HEADER_BYTES_MAX and _size(headers) > HEADER_BYTES_MAX
+        ):
             raise RefusedError(Problem.HEADERS_TOO_LARGE)
         if len(fields) != len(headers):
             names = [name for name, _ in headers]
@@ -197,6 +199,11 @@ class Connection(HttpToolsProtocol):
             self._body_bytes_max = HOT_BODY_BYTES_MAX
         else:
             self._body_bytes_max = ADMIN_BODY_BYTES_MAX if self._path.startswith("/admin/") else BODY_BYTES_MAX
+        if b"transfer-encoding" in fields or b"content-length" in fields:
+            self._expect_body(fields)
+
+    def _expect_body(self, fields: dict[bytes, bytes]) -> None:
+        """Look at how a body is announced, and have a client that waits for leave send it."""
         coding = fields.get(b"transfer-encoding")
         if coding is not None and coding.lower() != b"chunked":
             raise RefusedError(Problem.BAD_REQUEST, "The only transfer coding that is taken is chunked.")
@@ -251,12 +258,15 @@ class Connection(HttpToolsProtocol):
         if self.is_last:
             return
         parser = self.parser
-        version = parser.get_http_version()
-        keep_alive = version == "1.1" and parser.should_keep_alive() and not parser.should_upgrade()
+        keep_alive = parser.should_keep_alive() and not parser.should_upgrade()
+        version = "1.1"
+        if not keep_alive or b"connection" in self._fields:  # where it may be another one
+            version = parser.get_http_version()
+            keep_alive = keep_alive and version == "1.1"
         self.is_last = not keep_alive
         request = Request(
             parser.get_method().decode("ascii"), self._path, self._call, self._raw_path, self._query, version,
-            self.headers, self._fields, self._drop_body(), keep_alive,
+            self.headers, self._fields, self._drop_body() if self._body else b"", keep_alive,
         )  # fmt: skip
         if self._request is None and not self._waiting and not self.flow.write_paused:
             self._serve(request)
@@ -275,7 +285,7 @@ class Connection(HttpToolsProtocol):
         elif (shared := self.shop.public.find(request)) is not None:
             self.finish(shared)
         else:
-            self._pass_on(request)
+            self.pass_on()
 
     def _serve_waiting(self) -> None:
         """Serve the requests that wait, until one is under way."""
@@ -306,7 +316,7 @@ class Connection(HttpToolsProtocol):
 
     def _finished(self) -> None:
         self._request = None
-        self.since = self.loop.time()
+        self.since = self.shop.clients.now
         if self._waiting:
             self._serve_waiting()
 
@@ -335,14 +345,17 @@ class Connection(HttpToolsProtocol):
         if self._request is not None or self._waiting:
             self._waiting.append(answer)
         elif not self.transport.is_closing():
-            self.since = self.loop.time()
+            self.since = self.shop.clients.now
             self._write(answer, with_body=True, keep_alive=False)
             self.transport.write_eof()
 
     # --- Django -----------------------------------------------------------------------------------------------------
 
-    def _pass_on(self, request: Request) -> None:
+    def pass_on(self) -> None:
         """Have Django's ASGI application answer, through uvicorn's own cycle of a request and its response."""
+        request = self._request
+        if request is None or self.transport.is_closing():
+            return
         scope: HTTPScope = {
             "type": "http",
             "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
@@ -380,3 +393,8 @@ class Connection(HttpToolsProtocol):
         """Called by the cycle when Django's answer is written; it has closed the connection if that was due."""
         if not self.transport.is_closing():
             self._finished()
+
+
+def _size(headers: list[tuple[bytes, bytes]]) -> int:
+    """Bytes of all names and values."""
+    return sum(len(name) + len(value) for name, value in headers)

@@ -3,9 +3,8 @@
 import time
 
 import structlog
-from django.conf import settings
 
-from seckill.gate.answer import NO_STORE, RETRY_AFTER, Answer, encode, json_head, problem_answer
+from seckill.gate.answer import NO_STORE, POLL_AFTER_SECONDS, RETRY_AFTER, Answer, encode, json_head, problem_answer
 from seckill.gate.documents import Queued
 from seckill.gate.doorbell import Doorbell
 from seckill.gate.groups import Group
@@ -92,5 +91,5 @@ class Purchases:
 
 def _accepted(sale_id: int, buyer: str, place: int, admission: Admission) -> Answer:
     ticket = Ticket(sale_id, place, buyer, admission.epoch).sign()
-    document = Queued(ticket, place, max(0, place - admission.pointer - 1), settings.POLL_AFTER_SECONDS)
+    document = Queued(ticket, place, max(0, place - admission.pointer - 1), POLL_AFTER_SECONDS)
     return Answer(202, b"%slocation: /api/tickets/%s\r\n" % (ACCEPTED, ticket.encode()), encode(document))

@@ -2,22 +2,26 @@
 
 import re
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 from seckill.gate.answer import Answer
 
-Call = tuple[Literal["purchase", "ticket", "progress"], str]  # name, and the ticket or the sale's number
+CallName = Literal["purchase", "ticket", "progress", "pass", "me"]
+Call = tuple[CallName, str]  # and the ticket, or the sale's number
 
 TICKET = "/api/tickets/"
-SALE = re.compile(r"/api/sales/([0-9]{1,9})/(purchase|progress)")
+ME = "/api/auth/me"
+SALE = re.compile(r"/api/sales/([0-9]{1,9})/(purchase|progress|pass)")
 
 
 def call_of(path: str) -> Call | None:
-    """Which of the gate's calls has this address; None: it is Django's."""
+    """Which of the gate's calls has this address; None: it is for Django."""
     if path.startswith(TICKET):
         return "ticket", path[len(TICKET) :]
+    if path == ME:
+        return "me", ""
     match = SALE.fullmatch(path)
-    return (match[2], match[1]) if match is not None else None  # type: ignore[return-value]  # the pattern names them
+    return (cast("CallName", match[2]), match[1]) if match is not None else None
 
 
 @dataclass(slots=True)
@@ -41,3 +45,6 @@ class Asker(Protocol):
 
     def finish(self, answer: Answer) -> None:
         """Send the answer; nothing happens when the client is gone."""
+
+    def pass_on(self) -> None:
+        """Have Django answer instead."""

@@ -1,10 +1,9 @@
 """Ticket: what became of a place. While the place waits, the answer costs no I/O."""
 
 import structlog
-from django.conf import settings
 from msgspec import UNSET, UnsetType
 
-from seckill.gate.answer import NO_STORE, RETRY_AFTER, Answer, encode, json_head, problem_answer
+from seckill.gate.answer import NO_STORE, POLL_AFTER_SECONDS, RETRY_AFTER, Answer, encode, json_head, problem_answer
 from seckill.gate.documents import TicketConfirmed, TicketQueued, TicketReleased, TicketSoldOut, TicketWaitlisted
 from seckill.gate.groups import Group
 from seckill.gate.late import LateAnswers, fault_answer
@@ -124,12 +123,13 @@ def _waiting(seen: SeenSale, place: int, renewed: str | UnsetType = UNSET) -> An
     snapshot = seen.snapshot
     if snapshot.ended_ms:
         return _sold_out(snapshot)
-    poll_after = settings.POLL_AFTER_SECONDS
     if snapshot.stock <= 0 and place > snapshot.pointer:
-        waitlisted = TicketWaitlisted(place, place - snapshot.pointer, poll_after, renewed)
+        waitlisted = TicketWaitlisted(place, place - snapshot.pointer, POLL_AFTER_SECONDS, renewed)
         return Answer(200, WAITING, encode(waitlisted))
     ahead = max(0, place - snapshot.pointer - 1)
-    return Answer(200, WAITING, encode(TicketQueued(place, ahead, seen.eta_seconds(ahead), poll_after, renewed)))
+    return Answer(
+        200, WAITING, encode(TicketQueued(place, ahead, seen.eta_seconds(ahead), POLL_AFTER_SECONDS, renewed))
+    )
 
 
 def _decided(outcome: Outcome) -> Answer:

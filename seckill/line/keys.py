@@ -1,6 +1,7 @@
-"""Every Redis key of a sale, in one place.
+"""Every Redis key of the line, in one place.
 
-All keys of a sale share the hash tag ``{sale:ID}``, so one Lua script may touch all of them on a cluster too.
+All keys of a sale share the hash tag ``{sale:ID}``, so one Lua script may touch all of them on a cluster too; so do
+those of the logins.
 """
 
 from dataclasses import dataclass
@@ -33,3 +34,15 @@ def sale_keys(sale_id: int) -> SaleKeys:
         outcomes=f"{tag}:outcomes",
         lost=f"{tag}:lost",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class LoginKeys:
+    """The key names of what is known about login cookies."""
+
+    marks: str  #: hash: buyer -> the only mark that is valid, '' = none is; login id -> '' = that login has ended
+    ended: str  #: sorted set: each field of ``marks``, by when it was written (ms), so that it can be forgotten
+    passes: str  #: hash: buyer -> passes issued in this window; '' -> the number of the window
+
+
+LOGIN_KEYS = LoginKeys(marks="{logins}:marks", ended="{logins}:ended", passes="{logins}:passes")

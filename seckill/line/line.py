@@ -29,8 +29,8 @@ CONNECTIONS_MAX = 32
 CONNECTION_WAIT_SECONDS = 2
 
 
-def _source(script: str) -> str:
-    return "".join((LUA_DIR / f"{part}.lua").read_text(encoding="utf-8") for part in ("known", script))
+def _source(verb: Verb[Any]) -> str:
+    return "".join((LUA_DIR / f"{part}.lua").read_text(encoding="utf-8") for part in (verb.prelude, verb.script))
 
 
 class Line:
@@ -44,7 +44,7 @@ class Line:
         """The verb's result. Raises what the verb says, and redis.RedisError when Redis can't be reached."""
         script = self._scripts.get(verb.script)
         if script is None:
-            script = self._scripts[verb.script] = self.client.register_script(_source(verb.script))
+            script = self._scripts[verb.script] = self.client.register_script(_source(verb))
         return verb.read(cast("list[Any]", script(keys=verb.keys, args=verb.args)))
 
     def outcome(self, sale_id: int, buyer: str) -> Outcome | None:
@@ -103,7 +103,7 @@ class AsyncLine:
         """The verb's result. Raises what the verb says, and redis.RedisError when Redis can't be reached."""
         script = self._scripts.get(verb.script)
         if script is None:
-            script = self._scripts[verb.script] = self.client.register_script(_source(verb.script))
+            script = self._scripts[verb.script] = self.client.register_script(_source(verb))
         return verb.read(cast("list[Any]", await script(keys=verb.keys, args=verb.args)))
 
     async def look_up(self, sale_id: int, buyers: Sequence[str]) -> list[tuple[Outcome | None, int | None]]:

@@ -1,11 +1,15 @@
 """Pass: the signed right of one buyer to buy in one sale."""
 
 import re
-from dataclasses import dataclass
 from functools import cache
 
-from seckill.line.signing import Signer
+from msgspec import Struct
 
+from seckill.line.signing import Signer
+from seckill.moment import iso
+
+# A pass stays good for a day after its sale, so that its holder can still look at the order and pay it.
+PASS_AFTER_CLOSING_MS = 86_400_000
 BUYER = re.compile(r"[A-Za-z0-9_.:@-]{1,64}")
 
 
@@ -14,8 +18,7 @@ def _signer() -> Signer:
     return Signer("pass")
 
 
-@dataclass(frozen=True, slots=True)
-class Pass:
+class Pass(Struct, frozen=True):
     """Who may buy what, and when. Times are milliseconds since 1970, UTC.
 
     ``not_before_ms`` is information for the buyer: the sale's own window, by Redis' clock, is what lets anybody in, so
@@ -38,3 +41,10 @@ class Pass:
         """The pass in ``token``; whether it has expired is the caller's to ask. Raises BadTokenError."""
         sale_id, buyer, not_before_ms, expires_ms = _signer().verify(token).split(" ")
         return cls(int(sale_id), buyer, int(not_before_ms), int(expires_ms))
+
+
+def pass_document(sale_id: int, buyer: str, *, opens_ms: int, closes_ms: int) -> dict[str, str]:
+    """The answer to a buyer who may have a pass, the pass in it. Raises ValueError for an impossible buyer's name."""
+    expires_ms = closes_ms + PASS_AFTER_CLOSING_MS
+    token = Pass(sale_id, buyer, opens_ms, expires_ms).sign()
+    return {"pass": token, "not_before": iso(opens_ms), "expires_at": iso(expires_ms)}

@@ -1,7 +1,8 @@
 """Ticket: the signed handle of a place in line; whoever holds it may ask what became of that place, nothing else."""
 
-from dataclasses import dataclass
 from functools import cache
+
+from msgspec import Struct
 
 from seckill.line.signing import Signer
 
@@ -11,8 +12,7 @@ def _signer() -> Signer:
     return Signer("ticket")
 
 
-@dataclass(frozen=True, slots=True)
-class Ticket:
+class Ticket(Struct, frozen=True):
     """A place in the line of one sale. The same place always gives the same token."""
 
     sale_id: int

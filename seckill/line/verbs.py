@@ -84,6 +84,7 @@ class Verb(Generic[T]):
     keys: list[str]
     args: Sequence[int | str]
     read: Callable[[list[Any]], T]
+    prelude: str = "known"  #: the file that stands before the script
 
 
 def _known(sale_id: int, reply: list[Any]) -> list[Any]:

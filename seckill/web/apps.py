@@ -6,3 +6,9 @@ class WebConfig(AppConfig):
 
     name = "seckill.web"
     label = "web"
+
+    def ready(self) -> None:
+        """Listen to accounts, whoever changes them."""
+        from seckill.web.account_changes import watch_accounts  # noqa: PLC0415 (models exist now, and not before)
+
+        watch_accounts()

@@ -31,10 +31,13 @@ PROBLEM_OF_STATUS = {
 class ProblemError(Exception):
     """Raised by a view to answer with a problem."""
 
-    def __init__(self, problem: Problem, detail: str = "", **more: object) -> None:
+    def __init__(
+        self, problem: Problem, detail: str = "", headers: dict[str, str] | None = None, **more: object
+    ) -> None:
         super().__init__(problem.code)
         self.problem = problem
         self.detail = detail
+        self.headers = headers
         self.more = more
 
 
@@ -54,7 +57,7 @@ def problem_handler(error: Exception, context: dict[str, object]) -> Response | 
     set_rollback()
     match error:
         case ProblemError():
-            return problem_response(error.problem, error.detail, None, **error.more)
+            return problem_response(error.problem, error.detail, error.headers, **error.more)
         case SaleUnknownError():
             return problem_response(Problem.RECOVERING)
         case redis.RedisError() | OperationalError():  # the line, the cache, the ledger

@@ -3,11 +3,12 @@
 from playwright.sync_api import Browser, Page
 
 from seckill.embedded.shop import Shop
+from tests.browser.chromium import new_context
 
 
 def enter_admin(browser: Browser, shop: Shop, path: str) -> Page:
     """A page of the admin, opened by its superuser, who has to log in first."""
-    page = browser.new_context().new_page()
+    page = new_context(browser).new_page()
     page.goto(f"{shop.address}/admin/{path}")
     page.locator("input[name=username]").fill("admin")
     page.locator("input[name=password]").fill("admin")

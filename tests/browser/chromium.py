@@ -4,13 +4,15 @@ import os
 import shutil
 import sys
 
-from playwright.sync_api import Browser, Error, Playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Playwright, ViewportSize
 
+from seckill.embedded.shop import WAIT_SECONDS_MAX
 from tests.machine import install, run
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 DOWNLOAD = (sys.executable, "-m", "playwright", "install", "chromium")
 DOWNLOAD_SECONDS_MAX = 180
+PATIENCE_MS = 1000 * WAIT_SECONDS_MAX
 FLAGS = [
     *("--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"),
     "--disable-gpu",
@@ -19,6 +21,13 @@ FLAGS = [
 
 class NoBrowserError(Exception):
     """Nothing of the three worked; says what each said."""
+
+
+def new_context(browser: Browser, viewport: ViewportSize | None = None) -> BrowserContext:
+    """A browser with nothing on it, and with patience."""
+    context = browser.new_context(viewport=viewport)
+    context.set_default_timeout(PATIENCE_MS)
+    return context
 
 
 def launch(playwright: Playwright) -> Browser:

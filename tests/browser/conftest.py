@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
-from tests.browser.chromium import NoBrowserError, launch
+from tests.browser.chromium import PATIENCE_MS, NoBrowserError, launch
 from tests.machine import lacks
 
 
@@ -15,6 +15,7 @@ def browser() -> Iterator[Browser]:
 
     It ends with the module: while Playwright runs, no other test can have an event loop.
     """
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         try:
             running = launch(playwright)

@@ -3,26 +3,24 @@
 import csv
 from pathlib import Path
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
 from seckill.embedded.shop import CHORES, Shop, await_that
 from tests.browser.admin import enter_admin
 from tests.shop.conftest import OpenShop, open_shop
+from tests.visitor import post
 
 __all__ = ["open_shop"]
 
 ORDERS = 6
-PATIENCE_MS = 60_000
-WORKER_SECONDS_MAX = 180  # to start and to write
 
 
 def sell(shop: Shop) -> None:
     """An order each for some buyers."""
     for buyer_pass in shop.manage("issue_passes", "1", "--count", str(ORDERS)).split():
         bearer = {"Authorization": f"Bearer {buyer_pass}"}
-        assert httpx.post(f"{shop.address}/api/sales/1/purchase", headers=bearer, timeout=30).status_code == 202
+        assert post(f"{shop.address}/api/sales/1/purchase", headers=bearer).status_code == 202
     await_that("all have their orders", lambda: shop.sql("SELECT count(*) FROM orders_order") == [(ORDERS,)])
 
 
@@ -37,12 +35,11 @@ def test_an_admin_exports_all_orders_watches_the_bar_and_downloads_the_file(
 ) -> None:
     shop = open_shop(stock=ORDERS)
     shop.end("chores")
-    shop.parts = {**shop.parts, "chores": (*CHORES, "--include", "tests.browser.held_exports")}
+    shop.parts = {**shop.parts, "chores": (*CHORES, "--include", "tests.workers.slow_exports")}
     shop.environment["PARTS_LET_GO"] = str(tmp_path)
     sell(shop)
 
     page = enter_admin(browser, shop, "orders/order/")
-    page.set_default_timeout(PATIENCE_MS)
     failures: list[str] = []
     page.on("pageerror", lambda error: failures.append(str(error)))
     page.get_by_role("button", name="Export these orders").click()
@@ -51,15 +48,15 @@ def test_an_admin_exports_all_orders_watches_the_bar_and_downloads_the_file(
     panel = page.get_by_role("region", name="Progress")
     bar = panel.get_by_role("progressbar")
     state = panel.locator("[data-state]")
-    expect(state).to_have_text("queued", timeout=PATIENCE_MS)
+    expect(state).to_have_text("queued")
     assert (bar.get_attribute("aria-valuenow"), filled(bar)) == ("0", 0)
     page.evaluate("window.isTheSamePage = true")
 
     # The first half is written, the other one waits.
     (tmp_path / "1").touch()
     shop.start("chores")
-    await_that("a part is written", lambda: shop.sql("SELECT rows FROM orders_export") == [(3,)], WORKER_SECONDS_MAX)
-    expect(bar).to_have_attribute("aria-valuenow", "50", timeout=PATIENCE_MS)
+    await_that("a part is written", lambda: shop.sql("SELECT rows FROM orders_export") == [(3,)])
+    expect(bar).to_have_attribute("aria-valuenow", "50")
     expect(panel.locator("[data-rows]")).to_have_text("3 / 6")
     expect(state).to_have_text("being written")
     assert filled(bar) == pytest.approx(0.5, abs=0.01)
@@ -68,7 +65,7 @@ def test_an_admin_exports_all_orders_watches_the_bar_and_downloads_the_file(
     # At the end the page shows by itself where the file is.
     (tmp_path / "2").touch()
     link = panel.get_by_role("link", name="Download")
-    expect(link).to_be_visible(timeout=PATIENCE_MS)
+    expect(link).to_be_visible()
     assert (state.inner_text().lower(), bar.get_attribute("aria-valuenow"), filled(bar)) == ("done", "100", 1)
 
     with page.expect_download() as download:

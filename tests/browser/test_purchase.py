@@ -2,17 +2,18 @@
 
 import re
 
-import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
 
 from seckill.embedded.shop import Shop, await_that
 from tests.browser.admin import enter_admin
+from tests.browser.chromium import new_context
 from tests.shop.conftest import OpenShop, open_shop
+from tests.visitor import get, post
 
 __all__ = ["open_shop"]
 
-PHONE = {"width": 390, "height": 844}
+PHONE = ViewportSize(width=390, height=844)
 
 
 def register(page: Page, shop: Shop, name: str) -> None:
@@ -26,9 +27,7 @@ def register(page: Page, shop: Shop, name: str) -> None:
 @pytest.fixture
 def visitor(browser: Browser) -> BrowserContext:
     """A phone with nothing on it."""
-    context: BrowserContext = browser.new_context(viewport=PHONE)  # type: ignore[arg-type]  # Playwright's own dict
-    context.set_default_timeout(20_000)
-    return context
+    return new_context(browser, PHONE)
 
 
 def test_a_buyer_registers_buys_waits_reloads_pays_and_the_admin_sees_it(
@@ -42,9 +41,9 @@ def test_a_buyer_registers_buys_waits_reloads_pays_and_the_admin_sees_it(
 
     # The only unit is in somebody's hands, so the buyer waits on the waitlist.
     bearer = {"Authorization": f"Bearer {shop.manage('issue_passes', '1').strip()}"}
-    ticket = httpx.post(f"{shop.address}/api/sales/1/purchase", headers=bearer).json()["ticket"]
+    ticket = post(f"{shop.address}/api/sales/1/purchase", headers=bearer).json()["ticket"]
     poll = f"{shop.address}/api/tickets/{ticket}"
-    await_that("the first buyer's order", lambda: httpx.get(poll).json()["status"] == "confirmed")
+    await_that("the first buyer's order", lambda: get(poll).json()["status"] == "confirmed")
 
     register(page, shop, "zoe")
     page.goto(f"{shop.address}/sales/1/")
@@ -56,9 +55,9 @@ def test_a_buyer_registers_buys_waits_reloads_pays_and_the_admin_sees_it(
     expect(page.get_by_role("heading", name="You are on the waitlist")).to_be_visible()
 
     # The other one cancels; two seconds later the unit is ours.
-    cancelled = httpx.post(f"{shop.address}/api/orders/{httpx.get(poll).json()['order']}/cancel", headers=bearer)
+    cancelled = post(f"{shop.address}/api/orders/{get(poll).json()['order']}/cancel", headers=bearer)
     assert cancelled.json()["status"] == "cancelled"
-    expect(page.get_by_role("heading", name="It's yours")).to_be_visible(timeout=20_000)
+    expect(page.get_by_role("heading", name="It's yours")).to_be_visible()
     number = page.locator("[data-view=confirmed] [data-slot=number]").inner_text()
     assert re.fullmatch(r"[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}", number)
     page.locator("[data-view=confirmed]").get_by_role("button", name=re.compile("^Pay")).click()
@@ -91,7 +90,7 @@ def test_a_double_click_buys_once_and_the_line_survives_a_lost_connection(
     shop.start("worker")
     visitor.set_offline(False)
 
-    expect(page.get_by_role("heading", name="It's yours")).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("heading", name="It's yours")).to_be_visible()
     expect(page.locator("dialog [data-trouble]")).to_be_hidden()
     assert shop.progress()["admitted"] == 1
 

@@ -6,6 +6,7 @@ from typing import Self
 import httpx
 from PIL import Image
 
+from seckill.embedded.shop import WAIT_SECONDS_MAX
 from seckill.models import Sale
 
 
@@ -14,7 +15,10 @@ class Admin:
 
     def __init__(self, address: str) -> None:
         self._client = httpx.Client(
-            base_url=address, follow_redirects=True, timeout=20, verify=httpx.create_ssl_context(verify=False)
+            base_url=address,
+            follow_redirects=True,
+            timeout=WAIT_SECONDS_MAX,
+            verify=httpx.create_ssl_context(verify=False),
         )
 
     def __enter__(self) -> Self:

@@ -21,7 +21,7 @@ from kombu.exceptions import ChannelError
 from celery_task.celery import app
 from celery_task.queues import ON_REDIS
 from seckill.embedded.postgres import Postgres
-from seckill.embedded.shop import BEAT, PROJECT, WEB, Seed, ask, await_that
+from seckill.embedded.shop import BEAT, PROJECT, WAIT_SECONDS_MAX, WEB, Seed, ask, await_that
 from seckill.embedded.valkey import Valkey
 from seckill.line.keys import sale_keys
 from seckill.line.passes import Pass
@@ -73,7 +73,7 @@ class Host:
         """End a part with its children."""
         process = self._processes.pop(part)
         os.killpg(process.pid, sent)
-        process.wait(timeout=60)
+        process.wait(timeout=WAIT_SECONDS_MAX)
 
     def close(self) -> None:
         """End whatever runs."""
@@ -92,7 +92,7 @@ class Host:
     def is_ready(self) -> bool:
         """Whether its web answers, with ledger and line."""
         try:
-            return httpx.get(f"{self.address}/readyz", timeout=2).status_code == httpx.codes.OK
+            return httpx.get(f"{self.address}/readyz", timeout=30).status_code == httpx.codes.OK
         except httpx.HTTPError:
             return False
 
@@ -152,8 +152,8 @@ class Cluster:
             for host in self.hosts.values():
                 host.start(part)
         for host in self.hosts.values():
-            await_that(f"{host.name} is ready", host.is_ready, 120)
-        await_that("every host is known", lambda: self.sql("SELECT count(*) FROM celery_task_host") == [(3,)], 120)
+            await_that(f"{host.name} is ready", host.is_ready)
+        await_that("every host is known", lambda: self.sql("SELECT count(*) FROM celery_task_host") == [(3,)])
         await_that("sale 1 is in the line", lambda: self.sql("SELECT epoch FROM seckill_sale WHERE id = 1")[0][0])
 
     def close(self) -> None:

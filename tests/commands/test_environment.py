@@ -1,7 +1,10 @@
 """``.env.example``: the list of variables is complete, explained, and says what holds without them."""
 
 import ast
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -87,3 +90,20 @@ def test_the_file_can_be_read_as_an_environment(monkeypatch: pytest.MonkeyPatch,
     env.read_env(copy, overwrite=True)
 
     assert {name: env.str(name) for name in listed()} == listed()
+
+
+def test_a_rate_that_is_none_is_refused_at_the_start() -> None:
+    told = subprocess.run(
+        [sys.executable, "manage.py", "check"],
+        cwd=PROJECT,
+        env={**os.environ, "THROTTLE_PASS": "sixty a minute"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert told.returncode == 1
+    assert told.stderr.strip().splitlines()[-1] == (
+        "django.core.exceptions.ImproperlyConfigured: THROTTLE_PASS: 'sixty a minute' is not a number, at least 1, "
+        "per s, min, h or d, such as 60/min"
+    )

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from seckill import logs
-from seckill.embedded.shop import PROJECT, await_that
+from seckill.embedded.shop import PROJECT, WAIT_SECONDS_MAX, await_that
 from seckill.logs import rotate
 
 TODAY = date(2026, 11, 11)
@@ -144,7 +144,7 @@ def test_no_line_is_lost_while_processes_keep_writing(
         rotate(directory, day(number))
     (tmp_path / "stop").touch()
 
-    numbers = {name: int(writer.communicate(timeout=30)[0]) for name, writer in writers.items()}
+    numbers = {name: int(writer.communicate(timeout=WAIT_SECONDS_MAX)[0]) for name, writer in writers.items()}
     kept = files(directory)
     assert list(kept) == [
         *([] if "shop.log" not in kept else ["shop.log"]),

@@ -10,6 +10,8 @@ from typing import Any, Self
 
 import httpx
 
+from seckill.embedded.shop import WAIT_SECONDS_MAX
+
 POLL_SECONDS = 0.5
 OUTCOMES = {"confirmed", "waitlisted", "sold_out", "released"}
 
@@ -43,7 +45,9 @@ class Crowd:
         within_seconds: float,
         seed: int,
         poll_seconds: float = POLL_SECONDS,
+        held_back: int = 0,
     ) -> None:
+        """The last so many of them, the ones ``held_back``, come once they are let in."""
         self.buyers = list(buyers)
         self.answers: Counter[str] = Counter()  #: "purchase 202", "poll 200", "poll ConnectError", …
         self.accepted: list[Buyer] = []  #: in the order of the answers
@@ -53,6 +57,8 @@ class Crowd:
         self._poll_seconds = poll_seconds
         self._random = random.Random(seed)
         self._leave = threading.Event()
+        self._held_back = {buyer.name for buyer in self.buyers[len(self.buyers) - held_back :]}
+        self._let_in = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._come()), name="crowd")
 
     def __enter__(self) -> Self:
@@ -61,8 +67,12 @@ class Crowd:
 
     def __exit__(self, *_: object) -> None:
         self._leave.set()
-        self._thread.join(timeout=60)
+        self._thread.join(timeout=WAIT_SECONDS_MAX)
         assert not self._thread.is_alive()
+
+    def let_in(self) -> None:
+        """Those who were held back may come."""
+        self._let_in.set()
 
     @property
     def everybody_knows(self) -> bool:
@@ -76,13 +86,22 @@ class Crowd:
     async def _come(self) -> None:
         limits = httpx.Limits(max_connections=64, max_keepalive_connections=64, keepalive_expiry=1)
         no_tls = httpx.create_ssl_context(verify=False)
-        async with httpx.AsyncClient(base_url=self._address, timeout=10, limits=limits, verify=no_tls) as client:
-            await asyncio.gather(*(self._buy_and_poll(client, buyer) for buyer in self.buyers))
+        async with (
+            httpx.AsyncClient(base_url=self._address, timeout=60, limits=limits, verify=no_tls) as client,
+            asyncio.TaskGroup() as everybody,
+        ):
+            visits = [everybody.create_task(self._buy_and_poll(client, buyer)) for buyer in self.buyers]
+            while not self._leave.is_set():  # noqa: ASYNC110 (another thread sets it)
+                await asyncio.sleep(0.05)
+            for visit in visits:  # nobody waits for an answer that may never come
+                visit.cancel()
 
     async def _buy_and_poll(self, client: httpx.AsyncClient, buyer: Buyer) -> None:
+        while buyer.name in self._held_back and not self._let_in.is_set():  # noqa: ASYNC110 (another thread sets it)
+            await asyncio.sleep(0.05)
         await asyncio.sleep(self._random.uniform(0, self._within_seconds))
         bearer = {"Authorization": f"Bearer {buyer.token}"}
-        while not self._leave.is_set() and not buyer.ticket:
+        while not buyer.ticket:
             answer = await self._ask("purchase", client.post(f"/api/sales/{self._sale}/purchase", headers=bearer))
             if answer is not None and answer.status_code == httpx.codes.ACCEPTED:
                 document = answer.json()
@@ -90,7 +109,7 @@ class Crowd:
                 self.accepted.append(buyer)
             else:
                 await asyncio.sleep(self._poll_seconds)
-        while not self._leave.is_set():
+        while True:
             await asyncio.sleep(self._poll_seconds * self._random.uniform(0.8, 1.2))
             answer = await self._ask("poll", client.get(f"/api/tickets/{buyer.ticket}"))
             if answer is not None and answer.status_code == httpx.codes.OK:

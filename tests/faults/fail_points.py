@@ -25,7 +25,7 @@ class FailPoint(StrEnum):
     CONFIRMED = "after confirm"  #: all is done; only the broker does not know
 
 
-HELD_SECONDS_MAX = 60
+HELD_SECONDS_MAX = 600
 
 
 class FailPoints:

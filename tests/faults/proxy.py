@@ -5,6 +5,8 @@ import contextlib
 import threading
 from typing import Self
 
+from seckill.embedded.shop import WAIT_SECONDS_MAX
+
 BYTES_MAX = 65_536
 SERVER_SECONDS = 0.05  #: so long a server may do what it was told before its end is cut too
 
@@ -28,12 +30,12 @@ class Proxy:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(WAIT_SECONDS_MAX)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(WAIT_SECONDS_MAX)
 
     # --- switches -------------------------------------------------------------------------------------------------
 

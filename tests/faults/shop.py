@@ -16,6 +16,7 @@ import redis
 from seckill.embedded.shop import BEAT, WEB, WORKER, Seed, Shop, ask, await_that
 from seckill.line.keys import sale_keys
 from seckill.line.passes import Pass
+from seckill.moment import iso, milliseconds
 from tests.faults.crowd import Buyer, Crowd
 from tests.faults.fail_points import FailPoints
 
@@ -89,7 +90,7 @@ class FaultyShop(Shop):
         """Move the opening to a moment, in seconds since 1970, and return when the line knows."""
         when = datetime.fromtimestamp(opens_at, UTC)
         self.sql(f"UPDATE seckill_sale SET opens_at = '{when:%Y-%m-%d %H:%M:%S.%f}+00:00' WHERE id = {sale:d}")
-        await_that("the line knows the opening", lambda: self.progress(sale).get("state") == "scheduled")
+        await_that("the line knows the opening", lambda: self.progress(sale).get("opens_at") == iso(milliseconds(when)))
 
     def buyers(self, sale: int, count: int) -> list[Buyer]:
         """So many buyers with passes."""

@@ -1,4 +1,4 @@
-"""All keys of a sale live in one slot of a cluster, and no verb touches another."""
+"""All keys of a sale, and all of the logins, live in one slot of a cluster, and no verb touches another."""
 
 from dataclasses import astuple
 from typing import Any
@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 from redis.crc import key_slot
 
-from seckill.line import verbs
-from seckill.line.keys import sale_keys
+from seckill.line import login_verbs, verbs
+from seckill.line.keys import LOGIN_KEYS, sale_keys
+from seckill.line.logins import Login
 from seckill.line.outcome import Released
 from seckill.line.verbs import Claim, SaleConfig, Verb
+from seckill.rate import Rate
 
 CONFIG = SaleConfig(stock_total=3, opens_ms=1, closes_ms=2, status="open", line_limit=9)
 
@@ -45,3 +47,23 @@ def test_a_verb_touches_keys_of_its_own_sale_only(verb: Verb[Any]) -> None:
     assert len(verb.keys) >= 2
     assert set(verb.keys) <= set(astuple(sale_keys(7)))
     assert len(set(verb.keys)) == len(verb.keys)
+
+
+LOGIN = Login("u17", "login-id", "mark", 1, "zoe")
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        login_verbs.issue_passes([LOGIN], Rate(60, 60)),
+        login_verbs.count_pass("u17", Rate(60, 60)),
+        login_verbs.void_logins([LOGIN]),
+        login_verbs.end_login("login-id"),
+        login_verbs.change_account("u17", "mark"),
+    ],
+    ids=lambda verb: verb.script,
+)
+def test_a_verb_of_logins_touches_their_keys_only_and_these_live_in_one_slot(verb: Verb[Any]) -> None:
+    assert {key_slot(name.encode()) for name in astuple(LOGIN_KEYS)} == {key_slot(b"logins")}
+    assert set(verb.keys) <= set(astuple(LOGIN_KEYS))
+    assert len(set(astuple(LOGIN_KEYS))) == 3

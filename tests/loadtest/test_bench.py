@@ -337,7 +337,7 @@ def test_two_thousand_of_a_million(shop: MeasuredShop, tmp_path: Path) -> None:
 
     assert course.holds, [check for check in course.audit if not check.holds]
     assert course.statuses == {"202": 2_000}
-    assert 0 < course.accepted_seconds < course.committed_seconds + million.LOOK_SECONDS < 60
+    assert 0 < course.accepted_seconds < course.committed_seconds + million.LOOK_SECONDS
     postgres = set() if servers.postgres is None else {"postgres"}
     assert set(course.memory_peak) == {"web", "worker", "chores", "beat", "valkey"} | postgres
     assert course.valkey_memory > 1_000_000

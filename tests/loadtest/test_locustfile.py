@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from loadtest.crowd.purchase import Purchase, read_purchases
-from seckill.embedded.shop import PROJECT, Shop
+from seckill.embedded.shop import PROJECT, WAIT_SECONDS_MAX, Shop
 from tests.shop.conftest import OpenShop, open_shop
 
 __all__ = ["open_shop"]
@@ -20,7 +20,7 @@ def locust(shop: Shop, records: Path, *options: str) -> str:
             *("--host", shop.address, "--records", str(records), *options),
         ],
         cwd=PROJECT, env=shop.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, timeout=90, check=False,
+        text=True, timeout=3 * WAIT_SECONDS_MAX, check=False,
     )  # fmt: skip
     assert done.returncode in (0, 1), done.stdout  # 1: some requests were errors, such as 429 while registering
     return done.stdout
@@ -54,7 +54,9 @@ def test_a_ramp_says_how_far_it_came(open_shop: OpenShop, tmp_path: Path) -> Non
         shop, tmp_path, "--passes", str(passes), "--shape", "ramp", "--users", "40", "--run-time", "18s", "Buyer"
     )
 
-    assert re.search(r"^ramp: [12] purchases/s, p99 \d+ ms, 0.0% errors$", printed, re.MULTILINE)
+    assert re.search(
+        r"^ramp: \d+ purchases/s, p99 \d+ ms, 0.0% errors(: this is where it breaks)?$", printed, re.MULTILINE
+    )
     purchases = read_purchases(tmp_path)
     assert len({purchase.place for purchase in purchases if purchase.place}) == len(
         [purchase for purchase in purchases if purchase.place]
@@ -68,7 +70,7 @@ def test_without_a_shop_nobody_waits_for_ever(tmp_path: Path) -> None:
             *(sys.executable, "-m", "locust", "-f", "loadtest/locustfile.py", "--headless", "--only-summary"),
             *("--host", "http://127.0.0.1:9", "--users", "1", "--run-time", "3s", "--records", str(tmp_path), "Buyer"),
         ],
-        cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False,
+        cwd=PROJECT, capture_output=True, text=True, timeout=WAIT_SECONDS_MAX, check=False,
     )  # fmt: skip
 
     assert done.returncode == 1

@@ -13,7 +13,7 @@ from loadtest.comparison.result import Comparison, Run
 from loadtest.comparison.rush import Rush
 from loadtest.comparison.scenarios import Scenario
 from loadtest.systems import LINE, NAIVE, SYNC, System
-from seckill.embedded.shop import PROJECT
+from seckill.embedded.shop import PROJECT, WAIT_SECONDS_MAX
 from tests.shop.conftest import seed
 
 SMALL = Scenario(
@@ -65,7 +65,7 @@ def test_an_oversell_is_found(tmp_path: Path) -> None:
 
     done = subprocess.run(
         [sys.executable, "-m", "loadtest.compare"],
-        cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=120, check=False,
+        cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=3 * WAIT_SECONDS_MAX, check=False,
     )  # fmt: skip
 
     assert done.returncode == 1, done.stderr
@@ -90,7 +90,7 @@ def test_a_choice_that_is_none(tmp_path: Path, variable: str, value: str, says: 
     done = subprocess.run(
         [sys.executable, "-m", "loadtest.compare"],
         cwd=PROJECT, env={**os.environ, "VAR_DIR": str(tmp_path), variable: value},
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=WAIT_SECONDS_MAX, check=False,
     )  # fmt: skip
 
     assert (done.returncode, done.stderr) == (2, f"{says}\n")

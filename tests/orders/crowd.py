@@ -2,15 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from threading import Barrier, Event
 from typing import TypeVar
 from uuid import uuid4
 
+import pytest
 from django.conf import settings
-from django.db import connections
+from django.db import connection, connections
 
 from orders.models import Order
 from orders.settlement import settle
+from seckill.embedded.shop import WAIT_SECONDS_MAX, await_that
 from seckill.line import verbs
 from seckill.line.keys import sale_keys
 from seckill.line.line import Line
@@ -18,6 +20,8 @@ from seckill.line.snapshot import Snapshot
 from seckill.models import Sale
 
 T = TypeVar("T")
+
+ONE_WRITER = pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite knows one writer at a time")
 
 
 def join(line: Line, sale: Sale, *buyers: str) -> list[int]:
@@ -77,11 +81,25 @@ def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:
 
     def run(call: Callable[[], T]) -> T:
         try:
-            start.wait(timeout=30)
+            start.wait(timeout=WAIT_SECONDS_MAX)
             return call()
         finally:
             connections.close_all()
 
     with ThreadPoolExecutor(len(calls)) as pool:
         running = [pool.submit(run, call) for call in calls]
-        return [done.result(timeout=60) for done in running]
+        return [done.result(timeout=WAIT_SECONDS_MAX) for done in running]
+
+
+def await_waiter() -> None:
+    """Return once somebody waits for what this transaction has locked; SQLite does not tell, and is given a moment."""
+    if connection.vendor == "sqlite":
+        Event().wait(0.5)
+        return
+
+    def somebody_waits() -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid)))")
+            return bool(cursor.fetchone()[0])
+
+    await_that("somebody waits for this transaction", somebody_waits)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from functools import partial
-from threading import Event, Timer
+from threading import Event
 
 import pytest
 import redis
@@ -16,6 +16,7 @@ from orders.payment import cancel, pay
 from orders.reconciliation import reconcile
 from orders.settlement import write_orders
 from seckill.embedded.ports import free_port
+from seckill.embedded.shop import WAIT_SECONDS_MAX
 from seckill.line import verbs
 from seckill.line.keys import sale_keys
 from seckill.line.line import Line
@@ -24,6 +25,7 @@ from tests.conftest import MakeSale
 from tests.orders.crowd import (
     add_units_behind_its_back,
     at_once,
+    await_waiter,
     claim_and_die,
     in_line,
     join,
@@ -349,18 +351,17 @@ def test_an_audit_waits_for_orders_that_are_being_written(make_sale: MakeSale, l
     sale = make_sale(stock=7)
     join(line, sale, "ann")
     claim = claim_and_die(line, sale, upto=1)
-    confirmed, may_commit = Event(), Event()
+    confirmed = Event()
 
     def write() -> str:
         with transaction.atomic():
             line.run(verbs.confirm(claim, write_orders(claim)))
             confirmed.set()
-            may_commit.wait(10)
+            await_waiter()
         return ""
 
     def look_meanwhile() -> str:
-        confirmed.wait(10)
-        Timer(0.5, may_commit.set).start()
+        assert confirmed.wait(WAIT_SECONDS_MAX)
         return audit(line, sale.pk, by=Audit.By.BEAT).result
 
     assert at_once([write, look_meanwhile]) == ["", "agrees"]

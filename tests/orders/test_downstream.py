@@ -11,6 +11,7 @@ from pytest_django import Settings
 from orders import downstream
 from orders.downstream import Slots
 from orders.models import Order
+from seckill.embedded.shop import WAIT_SECONDS_MAX
 from seckill.line.line import Line
 from tests.conftest import MakeSale
 from tests.orders.crowd import entries, join, settle_all
@@ -56,7 +57,7 @@ def test_each_winner_is_called_for_once_before_the_order_is_written(
 
 
 def test_calls_are_made_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
-    all_three = Barrier(3, timeout=10)  # one after the other they would wait for each other in vain
+    all_three = Barrier(3, timeout=WAIT_SECONDS_MAX)  # one after the other they would wait for each other in vain
     monkeypatch.setattr(downstream, "_call", lambda _: all_three.wait())
 
     with closing(Slots(500)) as slots:

@@ -20,7 +20,7 @@ from seckill.line.line import Line
 from seckill.models import Sale
 from seckill.moment import iso, milliseconds
 from tests.conftest import MakeSale
-from tests.orders.crowd import at_once, claim_and_die, join, sell
+from tests.orders.crowd import ONE_WRITER, at_once, claim_and_die, join, sell
 
 pytestmark = pytest.mark.django_db
 
@@ -181,9 +181,6 @@ def test_of_pay_cancel_and_expire_each_event_names_the_orders_that_moved(make_sa
     assert told == 800  # each order twice: confirmed, and one more
     for kind in ("paid", "cancelled", "expired"):
         assert set(Order.objects.filter(status=kind).values_list("number", flat=True)) == moved[kind]
-
-
-ONE_WRITER = pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite knows one writer at a time")
 
 
 def meanwhile(call: Callable[[], T]) -> T:

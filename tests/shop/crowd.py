@@ -8,6 +8,8 @@ from typing import TypeVar
 
 import httpx
 
+from seckill.embedded.shop import WAIT_SECONDS_MAX
+
 T = TypeVar("T")
 OUTCOMES = {"confirmed", "waitlisted", "sold_out", "released"}
 
@@ -32,9 +34,9 @@ class Crowd:
 
         await _share_out(address, passes, buy_one, connections)
 
-    async def poll(self, address: str, *, seconds_max: float, connections: int = 64) -> None:
-        """Everybody polls until told an outcome, or until the time is over."""
-        give_up_at = asyncio.get_running_loop().time() + seconds_max
+    async def poll(self, address: str, *, connections: int = 64) -> None:
+        """Everybody polls until told an outcome, or until nobody would wait any longer."""
+        give_up_at = asyncio.get_running_loop().time() + WAIT_SECONDS_MAX
         undecided = list(self.tickets.values())
 
         async def poll_one(client: httpx.AsyncClient, held: tuple[int, str]) -> None:
@@ -60,7 +62,7 @@ async def _share_out(
     no_tls = httpx.create_ssl_context(verify=False)
 
     async def visitor() -> None:
-        async with httpx.AsyncClient(base_url=address, timeout=30, verify=no_tls) as client:
+        async with httpx.AsyncClient(base_url=address, timeout=WAIT_SECONDS_MAX, verify=no_tls) as client:
             for item in queue:
                 await call(client, item)
 

@@ -1,10 +1,10 @@
 """Workers and their database connections: kept from task to task, and replaced when the server has cut them."""
 
-import httpx
 import psycopg
 
 from seckill.embedded.shop import Shop, await_that
 from tests.shop.conftest import OpenShop
+from tests.visitor import get, post
 
 BUYERS = 12
 
@@ -12,8 +12,8 @@ BUYERS = 12
 def buy(shop: Shop, buyer_pass: str) -> None:
     """One buyer buys, and polls until the order is there: one doorbell, one task."""
     bearer = {"Authorization": f"Bearer {buyer_pass}"}
-    ticket = httpx.post(f"{shop.address}/api/sales/1/purchase", headers=bearer).headers["Location"]
-    await_that("an order", lambda: httpx.get(f"{shop.address}{ticket}").json()["status"] == "confirmed", 15)
+    ticket = post(f"{shop.address}/api/sales/1/purchase", headers=bearer).headers["Location"]
+    await_that("an order", lambda: get(f"{shop.address}{ticket}").json()["status"] == "confirmed")
 
 
 def test_a_task_needs_no_connection_of_its_own(open_shop: OpenShop) -> None:

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import httpx
 import psutil
 import pytest
 
 from seckill.embedded.ports import free_port, is_taken
-from seckill.embedded.shop import PROJECT, await_that
+from seckill.embedded.shop import PROJECT, WAIT_SECONDS_MAX, await_that
+from tests.visitor import get, post
 
 WITHOUT = {"REDIS_URL", "DATABASE_URL", "CELERY_BROKER_URL", "CACHE_URL", "SECRET_KEY", "LOG_LEVEL", "PUBLIC_BASE_URL"}
 
@@ -50,7 +50,7 @@ class Demo:
         return {name: int(pid) for name, pid in re.findall(r"(\w+) started \(pid=(\d+)\)", self.output())}
 
     def await_end(self) -> int:
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=WAIT_SECONDS_MAX)
 
 
 def alive(group: int) -> bool:
@@ -75,19 +75,19 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
 def test_it_serves_then_leaves_nothing_behind_and_continues_with_its_data(demo: Demo, sent: signal.Signals) -> None:
     demo.await_ready()
     address = f"http://127.0.0.1:{demo.port}"
-    sales = httpx.get(f"{address}/api/sales/").json()
+    sales = get(f"{address}/api/sales/").json()
     assert [(sale["id"], sale["stock"]) for sale in sales] == [(1, 7), (2, 7)]
     assert sales[0]["state"] == "open"
-    assert len(httpx.get(f"{address}/api/banners/").json()) == 3
+    assert len(get(f"{address}/api/banners/").json()) == 3
     assert set(demo.pids()) == {"valkey", "web", "worker", "chores", "beat"}
 
     issue = [sys.executable, "manage.py", "issue_passes", "1"]  # finds the running demo by itself
     issued = subprocess.run(issue, cwd=PROJECT, env=demo.environment, check=True, capture_output=True, text=True)
     bearer = {"Authorization": f"Bearer {issued.stdout.strip()}"}
-    bought = httpx.post(f"{address}/api/sales/1/purchase", headers=bearer).json()
+    bought = post(f"{address}/api/sales/1/purchase", headers=bearer).json()
     ticket = f"{address}/api/tickets/{bought['ticket']}"
-    await_that("an order", lambda: httpx.get(ticket).json()["status"] == "confirmed")
-    order = httpx.get(ticket).json()["order"]
+    await_that("an order", lambda: get(ticket).json()["status"] == "confirmed")
+    order = get(ticket).json()["order"]
 
     demo.process.send_signal(sent)
     assert demo.await_end() == 0
@@ -97,9 +97,9 @@ def test_it_serves_then_leaves_nothing_behind_and_continues_with_its_data(demo: 
     second = Demo(Path(demo.environment["VAR_DIR"]), demo.port)
     try:
         second.await_ready()
-        assert httpx.get(ticket).json()["order"] == order
-        assert httpx.post(f"{address}/api/sales/1/purchase", headers=bearer).json()["ticket"] == bought["ticket"]
-        assert len(httpx.get(f"{address}/api/sales/").json()) == 2
+        assert get(ticket).json()["order"] == order
+        assert post(f"{address}/api/sales/1/purchase", headers=bearer).json()["ticket"] == bought["ticket"]
+        assert len(get(f"{address}/api/sales/").json()) == 2
     finally:
         second.process.terminate()
         second.await_end()

@@ -9,11 +9,10 @@ import socket
 from collections import Counter
 from contextlib import ExitStack
 
-import httpx
-
 from seckill.embedded.shop import Shop, await_that
 from tests.shop.conftest import OpenShop
 from tests.shop.crowd import Crowd
+from tests.visitor import get, post
 
 BUYERS = 2000
 STOCK = 100
@@ -48,7 +47,7 @@ def test_two_thousand_buyers_for_a_hundred_units(open_shop: OpenShop) -> None:
 
     async def rush() -> None:
         await crowd.buy(shop.address, passes)
-        await crowd.poll(shop.address, seconds_max=30)
+        await crowd.poll(shop.address)
 
     asyncio.run(rush())
 
@@ -71,7 +70,7 @@ def test_the_worker_is_killed_in_the_middle(open_shop: OpenShop) -> None:
         shop.end("worker", signal.SIGKILL)
         await buying
         shop.start("worker")
-        await crowd.poll(shop.address, seconds_max=40)
+        await crowd.poll(shop.address)
 
     asyncio.run(rush())
 
@@ -91,17 +90,17 @@ def test_purchases_are_accepted_while_no_worker_runs(open_shop: OpenShop) -> Non
     assert shop.progress()["waiting"] == BUYERS
 
     shop.start("worker")
-    asyncio.run(crowd.poll(shop.address, seconds_max=40))
+    asyncio.run(crowd.poll(shop.address))
     assert_sold_to_the_first(shop, crowd)
 
 
 def test_a_banner_changed_in_sql_shows_by_itself(open_shop: OpenShop) -> None:
     shop = open_shop()
     address = f"{shop.address}/api/banners/"
-    await_that("the cache is filled", lambda: httpx.get(address).headers["X-Cache"] == "hit")
+    await_that("the cache is filled", lambda: get(address).headers["X-Cache"] == "hit")
     shop.sql("UPDATE seckill_banner SET title = 'Seventeen left' WHERE id = 1")
-    await_that("the new title", lambda: httpx.get(address).json()[0]["title"] == "Seventeen left", seconds_max=6)
-    assert httpx.get(address).headers["X-Cache"] == "hit"
+    await_that("the new title", lambda: get(address).json()[0]["title"] == "Seventeen left")
+    assert get(address).headers["X-Cache"] == "hit"
 
 
 def test_a_unit_not_paid_for_goes_to_the_next_in_line(open_shop: OpenShop) -> None:
@@ -109,18 +108,18 @@ def test_a_unit_not_paid_for_goes_to_the_next_in_line(open_shop: OpenShop) -> No
     first, second = shop.manage("issue_passes", "1", "--count", "2").split()
     crowd = Crowd()
     asyncio.run(crowd.buy(shop.address, [first, second], connections=1))
-    asyncio.run(crowd.poll(shop.address, seconds_max=20))
+    asyncio.run(crowd.poll(shop.address))
     assert crowd.told("confirmed") == [1]
     assert crowd.told("waitlisted") == [2]
 
     number = crowd.outcomes[1]["order"]
-    answer = httpx.post(f"{shop.address}/api/orders/{number}/cancel", headers={"Authorization": f"Bearer {first}"})
+    answer = post(f"{shop.address}/api/orders/{number}/cancel", headers={"Authorization": f"Bearer {first}"})
     assert answer.json()["status"] == "cancelled"
 
     def status_of(buyer_pass: str) -> object:
-        return httpx.get(f"{shop.address}/api/tickets/{crowd.tickets[buyer_pass][1]}").json()["status"]
+        return get(f"{shop.address}/api/tickets/{crowd.tickets[buyer_pass][1]}").json()["status"]
 
-    await_that("the second buyer is next", lambda: status_of(second) == "confirmed", seconds_max=15)
+    await_that("the second buyer is next", lambda: status_of(second) == "confirmed")
     assert status_of(first) == "released"
     assert [(place, status) for place, _, status in orders_of(shop)] == [(1, "cancelled"), (2, "pending")]
     assert re.search(r"settled.*places=2-2", shop.log("worker"))

@@ -133,7 +133,7 @@ class RealWorld(World):
 
     def _patch(self) -> None:
         source, names = lines._source, count(1)
-        self._patches.setattr(lines, "_source", lambda script: source(script).replace(THE_TIME, THE_CLOCK))
+        self._patches.setattr(lines, "_source", lambda verb: source(verb).replace(THE_TIME, THE_CLOCK))
         self._patches.setattr(timezone, "now", lambda: from_milliseconds(self.clock.now_ms))
         self._patches.setattr(settings, "SETTLE_CHUNK", SETTLE_CHUNK)
         self._patches.setattr(settings, "CLAIM_LEASE_SECONDS", LEASE_MS / 1000)

@@ -3,6 +3,7 @@
 import re
 import threading
 from collections.abc import Iterator
+from dataclasses import astuple
 from datetime import datetime, timedelta
 from html import unescape
 from io import BytesIO
@@ -30,11 +31,13 @@ from orders.reconciliation import publish_sale, reconcile
 from orders.settlement import settle
 from seckill.banners import BANNERS_KEY
 from seckill.embedded.ports import free_port
+from seckill.embedded.shop import WAIT_SECONDS_MAX
 from seckill.line import verbs
 from seckill.line.keys import sale_keys
 from seckill.line.line import Line, get_line
 from seckill.models import Banner, Product, Sale
 from seckill.web import order_admin
+from tests.orders.crowd import await_waiter
 
 IN_LINE = ("state", "remaining", "reserved", "admitted", "pointer")  # what only Redis knows
 
@@ -506,14 +509,14 @@ def test_orders_written_while_a_sale_is_saved_are_counted(admin_user: User) -> N
     if connection.vendor == "sqlite":
         pytest.skip("SQLite lets one transaction write at a time: there is no race to be won")
     sale = new_sale()
-    locked, may_commit = threading.Event(), threading.Event()
+    locked = threading.Event()
 
     def write_orders() -> None:
         with transaction.atomic():
             Sale.objects.select_for_update().get(pk=sale.pk)
             Sale.objects.filter(pk=sale.pk).update(sold=3)
             locked.set()
-            may_commit.wait(10)
+            await_waiter()
         connections.close_all()
 
     pages = []
@@ -526,13 +529,10 @@ def test_orders_written_while_a_sale_is_saved_are_counted(admin_user: User) -> N
 
     writer, shop = threading.Thread(target=write_orders), threading.Thread(target=lower_stock)
     writer.start()
-    assert locked.wait(10)
+    assert locked.wait(WAIT_SECONDS_MAX)
     shop.start()
-    shop.join(1)  # it waits for the row
-    assert shop.is_alive()
-    may_commit.set()
-    writer.join(10)
-    shop.join(10)
+    writer.join(WAIT_SECONDS_MAX)
+    shop.join(WAIT_SECONDS_MAX)
     assert pages[0].status_code == 200
     assert "3 are sold already" in pages[0].content.decode()
     sale.refresh_from_db()
@@ -594,7 +594,7 @@ def test_an_ended_sale_stays_as_it_is(admin_client: Client, line: Line, action: 
     status = sale.status
     sale.refresh_from_db()
     assert (sale.stock, sale.status) == (7, status)
-    assert line.client.dbsize() == 0
+    assert line.client.exists(*astuple(sale_keys(sale.pk))) == 0
     page = admin_client.get(change_url(sale)).content.decode()
     assert "it can't be changed or opened again" in unescape(page)
     assert 'name="_save"' not in page

@@ -20,8 +20,10 @@ from pytest_django import Settings
 
 from celery_task.celery import app
 from seckill.embedded.ports import free_port
+from seckill.embedded.shop import WAIT_SECONDS_MAX
 from seckill.models import PICTURE_MIB_MAX, Banner, Picture, Product
 from seckill.pictures import store, store_missing
+from tests.orders.crowd import await_waiter
 
 pytestmark = pytest.mark.django_db(transaction=True)  # copies are written on commit
 
@@ -103,19 +105,18 @@ def test_a_name_is_given_once_to_whichever_host_it_is_uploaded(go_to_another_hos
 @pytest.mark.skipif(connection.vendor == "sqlite", reason="one writer at a time: there is no such moment")
 def test_a_name_is_given_once_when_two_hosts_get_it_at_the_same_moment() -> None:
     names: list[str] = []
-    here, there = threading.Event(), threading.Event()
+    here = threading.Event()
 
     def at_the_other_host() -> None:
         with transaction.atomic():
             names.append(upload("kettle.png", b"brass"))
             here.set()
-            there.wait(5)
+            await_waiter()
         connection.close()
 
     other = threading.Thread(target=at_the_other_host)
     other.start()
-    here.wait(5)
-    threading.Timer(0.2, there.set).start()
+    assert here.wait(WAIT_SECONDS_MAX)
     names.append(upload("kettle.png", b"copper"))
     other.join()
 

@@ -14,6 +14,7 @@ from orders.payment import cancel
 from orders.reconciliation import publish_sale
 from orders.settlement import write_orders
 from orders.sweep import sweep
+from seckill.embedded.shop import WAIT_SECONDS_MAX
 from seckill.line import verbs
 from seckill.line.line import Line
 from seckill.models import Sale
@@ -88,7 +89,8 @@ def test_a_buyer_whose_place_somebody_else_is_settling_waits_for_the_order(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_forty_who_buy_at_once_for_thirty_units(make_sale: MakeSale, line: Line) -> None:
+def test_forty_who_buy_at_once_for_thirty_units(make_sale: MakeSale, line: Line, settings: Settings) -> None:
+    settings.CLAIM_LEASE_SECONDS = WAIT_SECONDS_MAX  # nobody is taken for dead, and nobody gives up
     sale = make_sale(stock=30)
 
     def buy(buyer: str) -> tuple[int, int]:
@@ -103,12 +105,13 @@ def test_forty_who_buy_at_once_for_thirty_units(make_sale: MakeSale, line: Line)
 
 
 def test_the_place_of_a_dead_worker_is_taken_over_within_the_request(
-    client: Client, make_sale: MakeSale, line: Line, settings: Settings
+    client: Client, make_sale: MakeSale, line: Line, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings.CLAIM_LEASE_SECONDS = 0.2
     sale = make_sale(stock=2)
     join(line, sale, "ann")
     claim_and_die(line, sale, upto=1)
+    # While the request waits the dead worker's lease is over.
+    monkeypatch.setattr("orders.settlement.time.sleep", lambda _: setattr(settings, "CLAIM_LEASE_SECONDS", -1))
 
     answer = client.post(address(sale), headers=bearer(sale, "ann"))
 
@@ -118,10 +121,10 @@ def test_the_place_of_a_dead_worker_is_taken_over_within_the_request(
 def test_a_place_that_nobody_can_settle_is_an_honest_503(
     client: Client, make_sale: MakeSale, line: Line, settings: Settings
 ) -> None:
-    settings.CLAIM_LEASE_SECONDS = 0.1
+    settings.CLAIM_LEASE_SECONDS, settings.REJOIN_SECONDS = 0.1, 7_777
     sale = make_sale(stock=2)
     line.client.flushall()
-    sweep(line)  # for the next five seconds the line waits for its crowd, and settles nobody
+    sweep(line)  # the line waits for its crowd, and settles nobody
     line.run(verbs.rejoin(sale.pk, "ann", 1))
 
     answer = client.post(address(sale), headers=bearer(sale, "ann"))
@@ -238,7 +241,10 @@ def test_a_sale_redis_does_not_know_is_recovering(client: Client, make_sale: Mak
     assert (entries(sale), in_line(line, sale)) == ([], [])
 
 
-def test_a_line_that_waits_for_its_crowd_takes_nobody_new(client: Client, make_sale: MakeSale, line: Line) -> None:
+def test_a_line_that_waits_for_its_crowd_takes_nobody_new(
+    client: Client, make_sale: MakeSale, line: Line, settings: Settings
+) -> None:
+    settings.REJOIN_SECONDS = 7_777
     sale = make_sale()
     line.client.flushall()
     sweep(line)

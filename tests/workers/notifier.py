@@ -10,6 +10,8 @@ from typing import Self
 
 from django.utils import timezone
 
+from seckill.embedded.shop import WAIT_SECONDS_MAX
+
 SECRET = "a-secret-for-notices-of-at-least-32-characters"
 
 
@@ -60,7 +62,7 @@ class Notifier:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 notifier.heard.append(Heard(self.path, self.headers, body, timezone.now()))
-                notifier.may_answer.wait(timeout=30)
+                notifier.may_answer.wait(timeout=WAIT_SECONDS_MAX)
                 status = notifier.answer_always or (notifier.answers.popleft() if notifier.answers else 204)
                 self.send_response(status)
                 self.send_header("Location", f"{notifier.address}/elsewhere")

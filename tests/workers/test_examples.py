@@ -16,7 +16,7 @@ from celery_task.notice_task import tell_events
 from celery_task.queues import ON_REDIS
 from orders.models import Event, Order
 from orders.payment import pay
-from seckill.embedded.shop import PROJECT, await_that
+from seckill.embedded.shop import PROJECT, WAIT_SECONDS_MAX, await_that
 from seckill.line.line import Line
 from tests.conftest import MakeSale
 from tests.orders.crowd import entries, sell
@@ -46,7 +46,7 @@ class Program:
     def interrupt(self) -> int:
         """Ctrl-C; its exit status."""
         self.process.send_signal(signal.SIGINT)
-        return self.process.wait(timeout=20)
+        return self.process.wait(timeout=WAIT_SECONDS_MAX)
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_other_programs_hear_of_orders_and_cancel_one(
 
     for buyer in ("ann", "ben"):  # ben's order is decided, and stays as it is
         cancelling = Program(tmp_path, "cancel_order.py", orders[buyer].number)
-        assert cancelling.process.wait(timeout=30) == 0
+        assert cancelling.process.wait(timeout=WAIT_SECONDS_MAX) == 0
         assert re.fullmatch(r"sent [0-9a-f-]{36}", cancelling.lines()[0])
 
     await_that("ann's order is cancelled", lambda: Order.objects.filter(buyer="ann", status="cancelled").exists())

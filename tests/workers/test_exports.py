@@ -27,8 +27,6 @@ from tests.workers.worker import Process
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-REDELIVERED_SECONDS_MAX = 90  # on Redis, once nobody has heard of a message for 30 s
-RESUMED_SECONDS_MAX = 120  # nobody has moved it for 60 s
 SLOW = ("--concurrency", "1", "--include", "tests.workers.slow_exports")
 
 
@@ -40,6 +38,31 @@ def start_slow_worker(start_worker: StartWorker) -> StartWorker:
         return start_worker("reports", *SLOW, *arguments, name=name, environment={"PART_SECONDS": "0.1", **environment})
 
     return start
+
+
+class Parts:
+    """Where the parts of exports wait until they are let go."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self.environment = {"PARTS_LET_GO": str(directory)}
+
+    def let_go(self, *parts: object) -> None:
+        """These, or ``"all"``."""
+        for part in parts:
+            (self._directory / str(part)).touch()
+
+    def await_held(self, part: int) -> None:
+        """Return once a worker is about to write this one; all before are written."""
+        await_that(f"part {part} is held", (self._directory / f"{part} waits").exists)
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> Parts:
+    """For a worker that gets their environment."""
+    directory = tmp_path / "parts"
+    directory.mkdir()
+    return Parts(directory)
 
 
 def begun(**wanted: Any) -> Export:
@@ -55,14 +78,9 @@ def read(export: Export) -> Export:
     return Export.objects.get(pk=export.pk)
 
 
-def await_parts(export: Export, parts: int) -> None:
-    """Return once so many are written."""
-    await_that(f"{parts} parts", lambda: read(export).parts >= parts)
-
-
-def await_end(export: Export, seconds_max: float = 60) -> Export:
+def await_end(export: Export) -> Export:
     """The export once it has ended."""
-    await_that("the export has ended", lambda: read(export).result, seconds_max)
+    await_that("the export has ended", lambda: read(export).result)
     return read(export)
 
 
@@ -82,84 +100,86 @@ def waiting() -> list[list[Any]]:
     return [json.loads(message.body)[0] for message in take(REPORTS)]
 
 
-def test_an_export_shows_its_progress_and_then_its_result(make_sale: MakeSale, start_slow_worker: StartWorker) -> None:
-    write_orders(make_sale(publish=False, stock=60), 60)
+def test_an_export_shows_its_progress_and_then_its_result(
+    make_sale: MakeSale, start_slow_worker: StartWorker, parts: Parts
+) -> None:
+    write_orders(make_sale(publish=False, stock=15), 15)
     export = begun()
-    seen = [(*backend(export), state_of(read(export)))]
 
-    def look() -> bool:
-        if (now := (*backend(export), state_of(read(export)))) != seen[-1]:
-            seen.append(now)
-        return bool(read(export).result) and seen[-1][0] == "SUCCESS"
+    def shown() -> tuple[str, Any, str]:
+        return (*backend(export), state_of(read(export)))
 
-    start_slow_worker()
-    await_that("the export is done", look)
+    assert shown() == ("PENDING", None, "queued")
+    start_slow_worker(**parts.environment)
+    parts.await_held(1)
+    assert shown() == ("STARTED", {}, "started")
+    for part in range(1, 5):
+        parts.let_go(part)
+        parts.await_held(part + 1)
+        assert shown() == ("PROGRESS", {"rows": 3 * part, "total": 15}, "progress")
+    parts.let_go(5)
+    await_that("Celery knows", lambda: shown() == ("SUCCESS", {"rows": 15, "parts": 5}, "done"))
 
-    states = [state for state, _, _ in seen]
-    assert sorted(set(states), key=states.index) == ["PENDING", "STARTED", "PROGRESS", "SUCCESS"]
-    assert states == sorted(states, key=["PENDING", "STARTED", "PROGRESS", "SUCCESS"].index)  # never back
-    assert sorted({state for *_, state in seen}) == ["done", "progress", "queued", "started"]
-    progress = [(meta["rows"], meta["total"]) for state, meta, _ in seen if state == "PROGRESS"]
-    assert len(set(progress)) > 3
-    assert progress == sorted(progress)
-    assert {total for _, total in progress} == {60}
-    assert seen[-1][:2] == ("SUCCESS", {"rows": 60, "parts": 20})
-    assert buyers(pieces(read(export))) == everybody(60)
+    assert buyers(pieces(read(export))) == everybody(15)
     assert waiting() == []
 
 
-def test_a_killed_worker_costs_one_part(make_sale: MakeSale, start_slow_worker: StartWorker) -> None:
+def test_a_killed_worker_costs_one_part(make_sale: MakeSale, start_slow_worker: StartWorker, parts: Parts) -> None:
     write_orders(make_sale(publish=False, stock=60), 60)
     export = begun()
-    first = start_slow_worker(name="first")
-    await_parts(export, 3)
+    first = start_slow_worker(name="first", **parts.environment)
+    parts.let_go(1, 2, 3)
+    parts.await_held(4)
 
     first.end(signal.SIGKILL)
-    parts = read(export).parts
-    start_slow_worker(name="second")
-    # Killed between writing a part and asking for the next one, it leaves no message: that is what the sweep is for.
-    await_that("the end", lambda: resume_exports.run() or read(export).result, RESUMED_SECONDS_MAX)
-    export = read(export)
+    assert read(export).parts == 3
+    parts.let_go("all")
+    start_slow_worker(name="second", **parts.environment)
+    export = await_end(export)  # on Redis, once nobody has heard of the message for 30 s
 
-    assert 3 <= parts < 20
     assert (export.rows, export.parts, export.result) == (60, 20, "done")
     assert buyers(pieces(export)) == everybody(60)
 
 
 def test_a_worker_that_is_told_to_stop_leaves_the_rest_to_others(
-    make_sale: MakeSale, start_slow_worker: StartWorker
+    make_sale: MakeSale, start_slow_worker: StartWorker, parts: Parts
 ) -> None:
     write_orders(make_sale(publish=False, stock=60), 60)
     export = begun()
-    first = start_slow_worker(name="first")
-    await_parts(export, 3)
+    first = start_slow_worker(name="first", **parts.environment)
+    parts.let_go(1, 2, 3)
+    parts.await_held(4)
 
-    assert first.end() == 0
-    parts = read(export).parts
-    second = start_slow_worker(name="second")
-    export = await_end(export, REDELIVERED_SECONDS_MAX)
+    first.send(signal.SIGTERM)
+    first.await_log("Warm shutdown")
+    parts.let_go("all")
+    assert first.await_end() == 0
+    assert read(export).parts == 4
+    second = start_slow_worker(name="second", **parts.environment)
+    export = await_end(export)
 
-    assert 3 <= parts < 20
     assert buyers(pieces(export)) == everybody(60)
     assert "task_failed" not in first.log() + second.log()
 
 
 def test_an_export_that_is_cancelled_stops_before_its_next_part(
-    make_sale: MakeSale, start_slow_worker: StartWorker
+    make_sale: MakeSale, start_slow_worker: StartWorker, parts: Parts
 ) -> None:
     write_orders(make_sale(publish=False, stock=60), 60)
     export = begun()
-    worker = start_slow_worker()
-    await_parts(export, 3)
+    worker = start_slow_worker(**parts.environment)
+    parts.let_go(1, 2, 3)
+    parts.await_held(4)
 
     assert stop(export)
     cancelled = read(export)
     worker.await_log(f"Tasks flagged as revoked: {export.pk}")
+    parts.let_go("all")
     another = await_end(begun())
 
-    assert (cancelled.result, 3 <= cancelled.parts < 20) == ("cancelled", True)
+    assert (cancelled.result, cancelled.parts) == ("cancelled", 3)
     assert read(export).files == cancelled.files
-    assert len(storages["exports"].listdir(str(export.pk))[1]) == cancelled.parts
+    assert len(storages["exports"].listdir(str(export.pk))[1]) == 3
     assert another.rows == 60
 
 
@@ -214,16 +234,18 @@ def test_a_message_that_comes_twice_or_late_writes_nothing_twice_and_gains_no_tu
 
 
 def test_a_result_backend_that_forgets_everything_is_no_matter(
-    make_sale: MakeSale, start_slow_worker: StartWorker
+    make_sale: MakeSale, start_slow_worker: StartWorker, parts: Parts
 ) -> None:
     write_orders(make_sale(publish=False, stock=60), 60)
     export = begun()
-    start_slow_worker()
-    await_parts(export, 3)
+    start_slow_worker(**parts.environment)
+    parts.let_go(1, 2, 3)
+    parts.await_held(4)
 
     app.backend.client.flushdb()
 
     assert state_of(read(export)) == "progress"
+    parts.let_go("all")
     export = await_end(export)
     app.backend.client.flushdb()
     assert (state_of(export), backend(export)[0]) == ("done", "PENDING")
@@ -269,10 +291,11 @@ def test_a_fault_that_passes_is_waited_for(make_sale: MakeSale, start_slow_worke
 def test_a_part_that_takes_too_long_fails_the_export(
     make_sale: MakeSale, start_slow_worker: StartWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export_orders, "soft_time_limit", 1)
-    monkeypatch.setattr(export_orders, "_exec_options", None)  # which a message takes it from
     write_orders(make_sale(publish=False), 9)
-    export = begun()
+    with monkeypatch.context() as hasty:
+        hasty.setattr(export_orders, "soft_time_limit", 1)
+        hasty.setattr(export_orders, "_exec_options", None)  # which a message takes it from
+        export = begun()
 
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("LOCK TABLE orders_order IN ACCESS EXCLUSIVE MODE")

@@ -12,7 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from seckill.embedded.ports import free_port
-from seckill.embedded.shop import PROJECT, await_that
+from seckill.embedded.shop import PROJECT, WAIT_SECONDS_MAX, await_that
 from tests.workers import odd_tasks
 from tests.workers.conftest import StartBeat, StartWorker
 from tests.workers.worker import Process
@@ -32,7 +32,7 @@ def counted(port: int) -> dict[tuple[str, str], float]:
 def served(port: int) -> str | None:
     """What is served; None while nobody answers."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=WAIT_SECONDS_MAX) as answer:
             return str(answer.read().decode())
     except OSError:
         return None
@@ -87,7 +87,7 @@ def test_every_end_of_a_task_is_counted_once(counting: Process, port: int) -> No
         ("die_once", "success"): 1,
     }
     try:
-        await_that("all are counted", lambda: counted(port) == expected, 30)
+        await_that("all are counted", lambda: counted(port) == expected)
     except TimeoutError:
         assert counted(port) == expected
     assert started(port) == {

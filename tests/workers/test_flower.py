@@ -17,7 +17,7 @@ import yaml
 from celery_task.celery import app
 from celery_task.order_task import settle_orders
 from seckill.embedded.ports import free_port
-from seckill.embedded.shop import PROJECT, await_that
+from seckill.embedded.shop import PROJECT, WAIT_SECONDS_MAX, await_that
 from tests.workers import odd_tasks
 from tests.workers.conftest import StartWorker
 
@@ -51,7 +51,7 @@ class Flower:
         if password:
             request.add_header("Authorization", f"Basic {base64.b64encode(password.encode()).decode()}")
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 (our own address)
+            with urllib.request.urlopen(request, timeout=WAIT_SECONDS_MAX) as answer:  # noqa: S310 (our own address)
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:
@@ -73,7 +73,7 @@ def flower(tmp_path: Path) -> Iterator[Flower]:
         yield started
     finally:
         started.process.terminate()
-        started.process.wait(timeout=20)
+        started.process.wait(timeout=WAIT_SECONDS_MAX)
         print((tmp_path / "flower.log").read_text()[-3000:])
 
 

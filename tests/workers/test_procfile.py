@@ -13,7 +13,7 @@ from honcho.environ import parse_procfile
 from celery_task.models import Leader
 from celery_task.queues import BY_PURPOSE
 from seckill.embedded.ports import free_port
-from seckill.embedded.shop import PROJECT, await_that
+from seckill.embedded.shop import PROJECT, WAIT_SECONDS_MAX, await_that
 from tests.workers.worker import Process
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -71,7 +71,7 @@ def test_the_shop_is_served(start_line: StartLine) -> None:
 
     def served() -> bool:
         with suppress(httpx.TransportError):
-            return httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
+            return httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=WAIT_SECONDS_MAX).status_code == 200
         return False
 
     await_that("it answers", served)

@@ -16,9 +16,8 @@ from celery.exceptions import QueueNotFound
 from django.conf import settings
 from django.utils import timezone
 
-from celery_task.celery import UNREAD_SECONDS_MAX
 from celery_task.queues import BANNERS, FIRST, LAST, NOTICES, ON_REDIS
-from seckill.embedded.shop import PROJECT, await_that
+from seckill.embedded.shop import PROJECT, WAIT_SECONDS_MAX, await_that
 from tests.workers import probe_task
 from tests.workers.conftest import StartWorker
 from tests.workers.messages import take
@@ -27,7 +26,7 @@ from tests.workers.worker import Process
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PROBES = ("--include", "tests.workers.probe_task")
-QUICK = {"PROBE_VISIBILITY_SECONDS": "2"}
+QUICK = {"PROBE_VISIBILITY_SECONDS": "4"}
 Notes = Callable[[], list[str]]
 
 
@@ -48,9 +47,9 @@ def children(worker: Process) -> list[psutil.Process]:
     return psutil.Process(worker.pid).children()
 
 
-def await_notes(notes: Notes, *wanted: str, seconds_max: float = 30) -> None:
+def await_notes(notes: Notes, *wanted: str) -> None:
     """Return once exactly this is written down."""
-    await_that(f"{wanted} in {notes()}", lambda: len(notes()) >= len(wanted), seconds_max)
+    await_that(f"{wanted} in {notes()}", lambda: len(notes()) >= len(wanted))
     assert notes() == list(wanted)
 
 
@@ -64,21 +63,24 @@ def await_count(notes: Notes, count: int) -> None:
 
 def test_the_task_of_a_killed_child_is_done_by_another_one(start_worker: StartWorker, notes: Notes) -> None:
     worker = start_worker("banners", *PROBES, "--concurrency", "1")
-    probe_task.work.delay("notes", "a", 2)
+    probe_task.work.delay("notes", "a")
     await_notes(notes, "a begins")
 
     children(worker)[0].kill()
 
+    await_notes(notes, "a begins", "a begins")
+    probe_task.let_go("a")
     await_notes(notes, "a begins", "a begins", "a ends")
     assert worker.log().count(" task_gone ") == 1
 
 
 def test_the_task_of_a_killed_worker_is_done_by_another_one(start_worker: StartWorker, notes: Notes) -> None:
     first = start_worker("banners", *PROBES, "--concurrency", "1", name="first", environment=QUICK)
-    probe_task.work.delay("notes", "a", 1)
+    probe_task.work.delay("notes", "a")
     await_notes(notes, "a begins")
 
     first.end(signal.SIGKILL)
+    probe_task.let_go("a")
     start_worker("banners", *PROBES, "--concurrency", "1", name="second", environment=QUICK)
 
     await_notes(notes, "a begins", "a begins", "a ends")
@@ -86,33 +88,39 @@ def test_the_task_of_a_killed_worker_is_done_by_another_one(start_worker: StartW
 
 def test_a_worker_told_to_stop_ends_its_task_and_takes_no_other(start_worker: StartWorker, notes: Notes) -> None:
     worker = start_worker("banners", *PROBES, "--concurrency", "1")
-    probe_task.work.delay("notes", "a", 2)
+    probe_task.work.delay("notes", "a")
     await_notes(notes, "a begins")
-    probe_task.work.delay("notes", "b", 0)
+    probe_task.write.delay("notes", "b")
 
-    assert worker.end(signal.SIGTERM) == 0
+    worker.send(signal.SIGTERM)
+    worker.await_log("Warm shutdown")
+    probe_task.let_go("a")
+    assert worker.await_end() == 0
 
     assert notes() == ["a begins", "a ends"]
     start_worker("banners", *PROBES, "--pool", "solo", name="next", environment=QUICK)
-    await_notes(notes, "a begins", "a ends", "b begins", "b ends")
+    await_notes(notes, "a begins", "a ends", "b")
 
 
 def test_a_worker_told_to_stop_waits_for_no_result_that_nobody_reads(start_worker: StartWorker, notes: Notes) -> None:
     both = "tests.workers.probe_task,tests.workers.unread_results"
     worker = start_worker("banners", "--include", both, "--concurrency", "1")
-    probe_task.work.delay("notes", "a", 0)
-    await_notes(notes, "a begins", "a ends")
+    probe_task.write.delay("notes", "a")
+    await_notes(notes, "a")
 
-    assert worker.end(signal.SIGTERM, UNREAD_SECONDS_MAX + 20) == 0  # left to itself it would take 30
+    assert worker.end(signal.SIGTERM) == 0
+
+    assert "unread for 2.0 s" in worker.log()  # left to itself it would be 30
 
 
 def test_a_worker_told_to_stop_at_once_leaves_its_task_to_the_next(start_worker: StartWorker, notes: Notes) -> None:
     worker = start_worker("banners", *PROBES, "--concurrency", "1", environment=QUICK)
-    probe_task.work.delay("notes", "a", 1)
+    probe_task.work.delay("notes", "a")
     await_notes(notes, "a begins")
 
     worker.end(signal.SIGQUIT)
     assert notes() == ["a begins"]
+    probe_task.let_go("a")
 
     start_worker("banners", *PROBES, "--pool", "solo", name="next", environment=QUICK)
     await_notes(notes, "a begins", "a begins", "a ends")
@@ -198,7 +206,7 @@ def test_results_are_kept_for_those_tasks_only_that_somebody_asks(start_worker: 
     probe_task.write.delay("notes", "nobody asks")
     asked = probe_task.answer.delay(41)
 
-    assert asked.get(timeout=20) == 42
+    assert asked.get(timeout=WAIT_SECONDS_MAX) == 42
     await_notes(notes, "nobody asks")
     with redis.Redis.from_url(settings.CELERY_RESULT_BACKEND, decode_responses=True) as backend:
         assert backend.keys("*") == [f"celery-task-meta-{asked.id}"]
@@ -207,13 +215,14 @@ def test_results_are_kept_for_those_tasks_only_that_somebody_asks(start_worker: 
 
 def test_a_task_called_back_before_it_began_is_never_begun(start_worker: StartWorker, notes: Notes) -> None:
     worker = start_worker("banners", *PROBES, "--concurrency", "1")
-    probe_task.work.delay("notes", "a", 2)
+    probe_task.work.delay("notes", "a")
     await_notes(notes, "a begins")
     called_back = probe_task.write.delay("notes", "called back")
     probe_task.write.delay("notes", "b")
 
     called_back.revoke()
     worker.await_log("Tasks flagged as revoked")
+    probe_task.let_go("a")
 
     await_notes(notes, "a begins", "a ends", "b")
 
@@ -269,6 +278,6 @@ def test_every_module_can_be_the_first_to_be_imported(tmp_path: Path) -> None:
         )
         for module in MODULES
     }  # fmt: skip
-    said = {module: process.communicate(timeout=60)[0].decode() for module, process in begun.items()}
+    said = {module: process.communicate(timeout=3 * WAIT_SECONDS_MAX)[0].decode() for module, process in begun.items()}
 
     assert {module: said[module] for module, process in begun.items() if process.returncode} == {}

@@ -9,10 +9,8 @@ from pathlib import Path
 
 from django.db import connection
 
-from seckill.embedded.shop import PROJECT, await_that
+from seckill.embedded.shop import PROJECT, WAIT_SECONDS_MAX, await_that
 from tests import servers
-
-START_SECONDS_MAX = 30
 
 
 def database_url() -> str:
@@ -64,9 +62,9 @@ class Process:
         """What it has printed so far."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
-    def await_log(self, text: str, seconds_max: float = START_SECONDS_MAX) -> None:
+    def await_log(self, text: str) -> None:
         """Return once it has printed this."""
-        await_that(f"{self.name} says {text!r}", lambda: text in self.log() or self.has_ended(), seconds_max)
+        await_that(f"{self.name} says {text!r}", lambda: text in self.log() or self.has_ended())
         assert text in self.log(), self.log()[-3000:]
 
     def has_ended(self) -> bool:
@@ -77,14 +75,18 @@ class Process:
         """Send a signal to its main process."""
         os.kill(self.pid, sent)
 
-    def end(self, sent: signal.Signals = signal.SIGTERM, seconds_max: float = 60) -> int:
+    def end(self, sent: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal and wait until it is gone; its exit status. With SIGKILL its children are killed too."""
-        assert self._process is not None
         if sent == signal.SIGKILL:
             os.killpg(self.pid, sent)
         else:
             self.send(sent)
-        return self._process.wait(timeout=seconds_max)
+        return self.await_end()
+
+    def await_end(self) -> int:
+        """Wait until it is gone; its exit status."""
+        assert self._process is not None
+        return self._process.wait(timeout=WAIT_SECONDS_MAX)
 
     def close(self) -> None:
         """Make sure nothing of it is left."""

@@ -1,0 +1,133 @@
+"""Logins: who is asking, and a pass for them, by the login cookie alone.
+
+Whatever the cookie does not settle (it is missing, too old, void, or the page is not ours) goes on to Django, which
+looks the session up, answers the same, and sets a new cookie.
+"""
+
+import time
+
+import structlog
+from django.conf import settings
+
+from seckill.cookies import read_cookies
+from seckill.csrf import is_from_our_page
+from seckill.gate.answer import Answer, encode, json_head, problem_answer
+from seckill.gate.groups import Group
+from seckill.gate.late import LateAnswers
+from seckill.gate.request import Asker, Request
+from seckill.gate.snapshots import SeenSale, Snapshots
+from seckill.line.line import AsyncLine
+from seckill.line.login_verbs import LOGIN_GROUP_MAX, PassAnswer, issue_passes, void_logins
+from seckill.line.logins import Login, account_document, login_in
+from seckill.line.passes import pass_document
+from seckill.line.state import State
+from seckill.problems import Problem
+
+log = structlog.get_logger(__name__)
+
+FOUND = json_head(200)
+STRANGER = problem_answer(Problem.NOT_LOGGED_IN, "", (b"www-authenticate", b"Session"))
+CLOSED = problem_answer(Problem.CLOSED)
+TOO_MANY_WAIT = problem_answer(Problem.UNAVAILABLE)
+
+Wanted = tuple[Login, int, SeenSale, Asker]  # a pass of the sale with this number
+
+
+class Logins:
+    """Answers *who am I* and issues passes, in groups over all sales."""
+
+    def __init__(self, line: AsyncLine, snapshots: Snapshots, late: LateAnswers) -> None:
+        self._line = line
+        self._snapshots = snapshots
+        self._late = late
+        self._passes: Group[Wanted] = Group(self._issue, self._fail_passes, largest=LOGIN_GROUP_MAX)
+        self._names: Group[tuple[Login, Asker]] = Group(self._name, self._fail_names, largest=LOGIN_GROUP_MAX)
+
+    def me(self, request: Request, asker: Asker) -> None:
+        """200 with the account, 401 for a request without any login."""
+        login = self._login("GET", request, asker)
+        if login is None:
+            return
+        if not login.is_fresh(_now_ms()):
+            asker.pass_on()  # for a new cookie
+        elif not self._names.join((login, asker)):
+            asker.finish(TOO_MANY_WAIT)
+
+    def issue_pass(self, sale_id: int, request: Request, asker: Asker) -> None:
+        """200 with a pass, 401 for a request without any login, 403 when the sale is over, 429."""
+        login = self._login("POST", request, asker)
+        if login is None:
+            return
+        seen = self._snapshots.fresh(sale_id)
+        if seen is None:
+            self._late.start(self._issue_late(login, sale_id, asker), asker)
+        else:
+            self._want(login, sale_id, seen, asker)
+
+    def _login(self, method: str, request: Request, asker: Asker) -> Login | None:
+        """Whose cookie came with the request; None: the request is answered, or is Django's now."""
+        fields = request.fields
+        if request.method != method or len(fields) != len(request.headers):  # a header sent twice is for Django to judge
+            asker.pass_on()
+            return None
+        cookies = read_cookies(fields.get(b"cookie", b""))
+        if settings.SESSION_COOKIE_NAME not in cookies:
+            asker.finish(STRANGER)
+            return None
+        login = login_in(cookies, _now_ms())
+        if login is None or (method == "POST" and not is_from_our_page(fields, cookies, "http")):
+            asker.pass_on()
+            return None
+        return login
+
+    # --- Who am I -------------------------------------------------------------------------------------------------
+
+    async def _name(self, asking: list[tuple[Login, Asker]]) -> None:
+        void = await self._line.run(void_logins([login for login, _ in asking]))
+        for (login, asker), is_void in zip(asking, void, strict=True):
+            if is_void:
+                asker.pass_on()
+            else:
+                asker.finish(Answer(200, FOUND, encode(account_document(login.username))))
+
+    async def _fail_names(self, asking: list[tuple[Login, Asker]], error: Exception) -> None:
+        log.warning("logins_not_checked", error=str(error))
+        for _, asker in asking:
+            asker.pass_on()  # the session says so, too
+
+    # --- Passes -----------------------------------------------------------------------------------------------------
+
+    async def _issue_late(self, login: Login, sale_id: int, asker: Asker) -> None:
+        seen = await self._snapshots.get(sale_id)
+        if seen is None:
+            asker.pass_on()  # the ledger knows whether there is such a sale
+        else:
+            self._want(login, sale_id, seen, asker)
+
+    def _want(self, login: Login, sale_id: int, seen: SeenSale, asker: Asker) -> None:
+        if seen.snapshot.state() is State.CLOSED:
+            asker.finish(CLOSED)
+        elif not self._passes.join((login, sale_id, seen, asker)):
+            asker.finish(TOO_MANY_WAIT)
+
+    async def _issue(self, wanted: list[Wanted]) -> None:
+        issued = await self._line.run(issue_passes([login for login, _, _, _ in wanted], settings.PASS_RATE))
+        retry_after = (b"retry-after", b"%d" % issued.retry_after_seconds)
+        for (login, sale_id, seen, asker), answer in zip(wanted, issued.answers, strict=True):
+            if answer == PassAnswer.ISSUED:
+                snapshot = seen.snapshot
+                document = pass_document(sale_id, login.buyer, opens_ms=snapshot.opens_ms, closes_ms=snapshot.closes_ms)
+                asker.finish(Answer(200, FOUND, encode(document)))
+            elif answer == PassAnswer.TOO_MANY:
+                asker.finish(problem_answer(Problem.THROTTLED, "", retry_after))
+            else:
+                asker.pass_on()
+
+    async def _fail_passes(self, wanted: list[Wanted], error: Exception) -> None:
+        log.warning("passes_not_counted", error=str(error))
+        for _, _, _, asker in wanted:
+            asker.pass_on()
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
