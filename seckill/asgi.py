@@ -1,4 +1,4 @@
-"""The whole web process: the gate in front, Django behind, its public answers shared.
+"""The whole web process: the gate in front, Django behind, bounded, its public answers shared.
 
 ``gunicorn -c deploy/gunicorn.conf.py seckill.asgi``.
 """
@@ -12,7 +12,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "seckill.settings")
 django_application = get_asgi_application()
 
 # The gate reads models, which exist once Django is set up.
+from seckill.gate.django_limit import DjangoLimit  # noqa: E402
 from seckill.gate.public_answers import PublicAnswers  # noqa: E402
 from seckill.gate.routes import GateRoutes  # noqa: E402
 
-application = GateRoutes(PublicAnswers(django_application))
+application = GateRoutes(PublicAnswers(DjangoLimit(django_application)))

@@ -98,6 +98,7 @@ TEMPLATES = [
 DATABASES: dict[str, dict[str, Any]] = {
     "default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR}/db.sqlite3")
 }
+DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=10)  # connections that one process keeps at most
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # IMMEDIATE takes the write lock when a transaction begins: readers never turn writers half-way and deadlock.
     DATABASES["default"]["TEST"] = {"NAME": VAR_DIR / "test.sqlite3"}  # a file, as in real use: threads share it
@@ -113,7 +114,7 @@ else:
     DATABASES["default"]["OPTIONS"] = {
         "pool": {
             "min_size": 1,
-            "max_size": env.int("DATABASE_POOL_SIZE", default=10),
+            "max_size": DATABASE_POOL_SIZE,
             "timeout": 5,
             # Left alone, the pool asks a server that is away less and less often, and finds it late when it is back.
             "reconnect_timeout": 2,
@@ -129,6 +130,15 @@ else:
         " -c tcp_user_timeout=5000",
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Django behind the gate -------------------------------------------------------------------------------------
+# A thread for each connection of the pool: no request waits for a connection while it holds a thread. Three of the pool
+# are for others: /readyz and /metrics, which have threads of their own, and the gate.
+DJANGO_THREADS = DATABASE_POOL_SIZE - 3
+if DJANGO_THREADS < 1:
+    raise ImproperlyConfigured("DATABASE_POOL_SIZE must be at least 4: requests, /readyz, /metrics, the gate.")
+DJANGO_WAITING_MAX = env.int("DJANGO_WAITING_MAX", default=100)  # requests; one process renders about as many a second
+DJANGO_WAIT_SECONDS = 3.0  # after that a visitor is told to come back, rather than left with an empty page
 
 # --- Redis: the line, the cache, the broker ---------------------------------------------------------------------
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
