@@ -76,6 +76,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_structlog.middlewares.RequestMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
+    "seckill.web.unavailable.UnavailableMiddleware",
 ]
 ROOT_URLCONF = "seckill.urls"
 ASGI_APPLICATION = "seckill.asgi.application"
@@ -177,6 +178,10 @@ if NOTICE_URL and len(NOTICE_SECRET) < SECRET_KEY_CHARS_MIN:
 REMIND_SECONDS = env.int("REMIND_SECONDS", default=120)  # before the time to pay ends; 0: nobody is reminded
 
 # --- Accounts ---------------------------------------------------------------------------------------------------
+PASSWORD_HASHERS = ["seckill.passwords.PasswordHasher"]  # PBKDF2 as Django does it, one at a time on a host
+# Each who waits keeps a thread of Django's: at most three of seven are about passwords, a web process.
+PASSWORD_WAITING_MAX = env.int("PASSWORD_WAITING_MAX", default=2)
+PASSWORD_WAIT_SECONDS = 5.0  # four processes with three each take about so long, half a second a hash
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},

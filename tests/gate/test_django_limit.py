@@ -36,11 +36,15 @@ class Views:
 
     async def let_all_go(self, requests: int) -> None:
         """One by one, so that the next one comes in before the one after it."""
-        await until(lambda: len(self.inside) == THREADS)
+        await self.until_inside(THREADS)
         for inside in range(THREADS + 1, requests + 1):
             self.let_go()
-            await until(lambda inside=inside: len(self.inside) == inside)
+            await self.until_inside(inside)
         self.let_go(THREADS)
+
+    async def until_inside(self, requests: int) -> None:
+        """So many have come in, since the beginning."""
+        await until(lambda: len(self.inside) == requests)
 
     def stay(self, request: HttpRequest, name: str) -> HttpResponse:
         self.inside.append(name)
