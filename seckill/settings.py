@@ -133,11 +133,13 @@ else:
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Django behind the gate -------------------------------------------------------------------------------------
-# A thread for each connection of the pool: no request waits for a connection while it holds a thread. Three of the pool
-# are for others: /readyz and /metrics, which have threads of their own, and the gate.
-DJANGO_THREADS = DATABASE_POOL_SIZE - 3
+# A thread for each connection of the pool: no request waits for a connection while it holds a thread. Four of the pool
+# are for others: /readyz, /metrics and logging in, which have a thread each, and the gate.
+DJANGO_THREADS = DATABASE_POOL_SIZE - 4
 if DJANGO_THREADS < 1:
-    raise ImproperlyConfigured("DATABASE_POOL_SIZE must be at least 4: requests, /readyz, /metrics, the gate.")
+    raise ImproperlyConfigured(
+        "DATABASE_POOL_SIZE must be at least 5: /readyz, /metrics, logging in, the gate, others."
+    )
 DJANGO_WAITING_MAX = env.int("DJANGO_WAITING_MAX", default=100)  # requests; one process renders about as many a second
 DJANGO_WAIT_SECONDS = 3.0  # after that a visitor is told to come back, rather than left with an empty page
 
@@ -179,9 +181,8 @@ REMIND_SECONDS = env.int("REMIND_SECONDS", default=120)  # before the time to pa
 
 # --- Accounts ---------------------------------------------------------------------------------------------------
 PASSWORD_HASHERS = ["seckill.passwords.PasswordHasher"]  # PBKDF2 as Django does it, one at a time on a host
-# Each who waits keeps a thread of Django's: at most three of seven are about passwords, a web process.
-PASSWORD_WAITING_MAX = env.int("PASSWORD_WAITING_MAX", default=2)
-PASSWORD_WAIT_SECONDS = 5.0  # four processes with three each take about so long, half a second a hash
+PASSWORD_WAITING_MAX = env.int("PASSWORD_WAITING_MAX", default=5)  # log-ins; a host hashes two to four a second
+PASSWORD_WAIT_SECONDS = 5.0  # for a turn among the processes: eight of them take so long for one each
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},

@@ -32,6 +32,9 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 #: Probes and scrapes have a thread each that nobody else takes: a crowd can't make the shop look dead.
 PROBES = ("/healthz", "/readyz", "/metrics")
 PROBES_WAITING_MAX = 10  # of one kind; far more than ask at once
+#: Each POST here hashes a password, one at a time on a host, which takes as long as dozens of pages. Who logs in waits
+#: in a queue of its own, and is turned away at little cost.
+PASSWORDS = ("/api/auth/login", "/api/auth/register", "/admin/login/")
 ANSWER_BYTES_HELD_MAX = 4 * 1024 * 1024  # more than the largest static file; only exports are longer
 READ_SECONDS_MAX = 10.0  # for a client to take the next piece (64 KiB) of an answer
 
@@ -193,11 +196,12 @@ class DjangoLimit:
     def __init__(self, django: Application) -> None:
         self._django = django
         self._probes = {path: Lane(path[1:], threads=1, waiting_max=PROBES_WAITING_MAX) for path in PROBES}
-        self._crowd = Lane("crowd", threads=settings.DJANGO_THREADS, waiting_max=settings.DJANGO_WAITING_MAX)
+        self._passwords = Lane("passwords", threads=1, waiting_max=settings.PASSWORD_WAITING_MAX)
+        self._others = Lane("others", threads=settings.DJANGO_THREADS, waiting_max=settings.DJANGO_WAITING_MAX)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
-        lane = self._probes.get(scope["path"], self._crowd)
+        lane = self._lane(scope["method"], scope["path"])
         client = Client(receive)
         answer = Answer(send)
         try:
@@ -217,6 +221,11 @@ class DjangoLimit:
         finally:
             client.forget()
         await answer.pass_on()
+
+    def _lane(self, method: str, path: str) -> Lane:
+        if method == "POST" and path in PASSWORDS:
+            return self._passwords
+        return self._probes.get(path, self._others)
 
 
 async def _refuse(scope: Scope, send: Send) -> None:
