@@ -210,6 +210,7 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Flash sale",
     "VERSION": "1",
     "DESCRIPTION": "Join the line, poll the ticket, pay the order. Errors are RFC 9457 problems with a stable code.",
+    "DEFAULT_GENERATOR_CLASS": "seckill.web.schema.OnceGenerator",
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SERVE_INCLUDE_SCHEMA": False,

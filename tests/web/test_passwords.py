@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from django.contrib.auth import hashers
 from django.contrib.auth.hashers import PBKDF2PasswordHasher, check_password, make_password
 from django.contrib.auth.models import User
-from django.db import connection, transaction
+from django.db import connections, transaction
 from django.test import Client
 from pytest_django import Settings
 
@@ -48,14 +47,14 @@ def other_process() -> Iterator[subprocess.Popen[str]]:
 def hashing(monkeypatch: pytest.MonkeyPatch) -> "list[Callable[[], None]]":
     """Functions to call while a password is being hashed."""
     calls: list[Callable[[], None]] = []
-    hash_ = hashers.pbkdf2
+    encode = PBKDF2PasswordHasher.encode
 
-    def pbkdf2(*arguments: Any, **more: Any) -> bytes:
+    def watched(*arguments: Any) -> str:
         for call in calls:
             call()
-        return hash_(*arguments, **more)
+        return encode(*arguments)
 
-    monkeypatch.setattr(hashers, "pbkdf2", pbkdf2)
+    monkeypatch.setattr(PBKDF2PasswordHasher, "encode", watched)
     return calls
 
 
@@ -138,7 +137,7 @@ def test_who_has_waited_too_long_for_a_turn_is_told_when_to_come_back(client: Cl
 def test_meanwhile_there_is_no_connection_and_no_transaction(client: Client, hashing: list[Callable[[], None]]) -> None:
     seen: list[tuple[bool, bool]] = []
     hashing.append(lambda: seen.append((connection_here.connection is None, connection_here.in_atomic_block)))
-    connection_here = connection._connections["default"]  # this thread's; hashing is another thread's
+    connection_here = connections["default"]  # this thread's; hashing is another thread's
 
     for action in ("register", "login"):
         answer = client.post(f"/api/auth/{action}", {"username": "ann", "password": PASSWORD}, "application/json")
