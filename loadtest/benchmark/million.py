@@ -21,7 +21,7 @@ from loadtest.benchmark.costs import memory_bytes
 from loadtest.benchmark.generator import running
 from loadtest.benchmark.report import Facts, fact_lines, markdown_table, number, write
 from loadtest.benchmark.revision import Revision
-from loadtest.benchmark.shop import MeasuredShop, line_of
+from loadtest.benchmark.shop import MeasuredShop, key, line_of
 from loadtest.benchmark.stage import open_stage
 from loadtest.comparison.result import Check
 from loadtest.machine import hardware, versions
@@ -174,7 +174,7 @@ def audit(shop: MeasuredShop, sale: int, course: Course) -> list[Check]:
         f" coalesce(max(place), 0) FROM orders_order WHERE sale_id = {sale:d} AND status = 'pending'"
     )
     ((stock, sold),) = shop.shop.sql(f"SELECT stock, sold FROM seckill_sale WHERE id = {sale:d}")  # noqa: S608 (a number)
-    keys = {name: shop.key(sale, name) for name in ("line", "outcomes", "pending", "stock")}
+    keys = {name: key(sale, name) for name in ("line", "outcomes", "pending", "stock")}
     count = course.count
     return [
         _equal("answers: all 202", {"202": count}, course.statuses),

@@ -92,8 +92,8 @@ def ratio_rows(ratios: Mapping[str, Ratio]) -> Cells:
             ROWS[name].title if name in ROWS else FIGURES[name].title,
             _with_unit(ratio.baseline, name),
             _with_unit(ratio.now, name),
-            f"{ratio.times:.2f}",
-            f"{ratio.lowest:.2f} to {ratio.highest:.2f}",
+            NONE if ratio.times is None else f"{ratio.times:.2f}",
+            NONE if ratio.times is None else f"{ratio.lowest:.2f} to {ratio.highest:.2f}",
         ]
         for name, ratio in ratios.items()
     ]

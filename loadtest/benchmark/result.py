@@ -65,6 +65,7 @@ ROWS = {
     "mixed": Row("line: mixed, as browsers do"),
     "endless": Row("line: accepted while all is written"),
     "endless_orders": Row("line: orders written meanwhile"),
+    "busy": Row("line: accepted at a low rate, Django busy"),
     "settle": Row("line: orders written, one process", "naive_orders"),
     "settle_two": Row("line: orders written, two processes"),
     "settle_sqlite": Row("line: orders written, SQLite"),
@@ -80,8 +81,8 @@ FIGURES = {
     "always_cost": Figure("fewer accepted because each answer waits for the disk", "%"),
     "accept_10000_of_100": Figure("accepted over 10,000 connections, of that over 100", "%"),
     "two_of_one": Figure("orders written by two processes, times one", ""),
-    "busy_idle": Figure("purchases at a low rate: p99, Django idle", "ms"),
-    "busy": Figure("purchases at a low rate: p99, Django busy", "ms"),
+    "idle_p99": Figure("purchases at a low rate: p99, Django idle", "ms"),
+    "busy_p99": Figure("purchases at a low rate: p99, Django busy", "ms"),
     "busy_times": Figure("p99 with Django busy, times idle", ""),
     "kib_connection": Figure("memory of the web processes, each connection", "KiB"),
     "bytes_buyer": Figure("memory of Valkey, each buyer in line", "bytes"),
@@ -119,9 +120,9 @@ class Ratio:
 
     baseline: float  #: median over the rounds
     now: float
-    times: float  #: now / baseline: the median of each round's
-    lowest: float
-    highest: float
+    times: float | None  #: now / baseline: the median of each round's; None where nothing can be divided
+    lowest: float | None
+    highest: float | None
 
 
 Rounds = Sequence[Findings]
@@ -185,14 +186,17 @@ def compare(baseline: Rounds, now: Rounds) -> dict[str, Ratio]:
         pairs = [
             (one[name], other[name])
             for one, other in zip(before, after, strict=True)
-            if one.get(name) and name in other
+            if name in one and name in other
         ]  # fmt: skip
+        times = [other / one for one, other in pairs if one > 0 and other > 0]
         if pairs:
-            times = [other / one for one, other in pairs]
             ratios[name] = Ratio(
-                median(one for one, _ in pairs), median(other for _, other in pairs),
-                median(times), min(times), max(times),
-            )  # fmt: skip
+                baseline=median(one for one, _ in pairs),
+                now=median(other for _, other in pairs),
+                times=median(times) if times else None,
+                lowest=min(times, default=None),
+                highest=max(times, default=None),
+            )
     return ratios
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from urllib.parse import quote
 
 from loadtest.benchmark import wrk
 from loadtest.benchmark.accounts import Account, register, write_accounts
@@ -37,7 +38,7 @@ class Side:
 
     def file(self, name: str) -> Path:
         """A file of this side."""
-        return self._directory / f"passes-{self.label}-{name}"
+        return self._directory / f"passes-{quote(self.label, safe='')}-{name}"
 
     # --- buyers -------------------------------------------------------------------------------------------------
 

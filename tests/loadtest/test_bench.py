@@ -19,12 +19,12 @@ from loadtest import bench
 from loadtest.benchmark import million, wrk
 from loadtest.benchmark.costs import Costs, Meters, costs, cpu_seconds
 from loadtest.benchmark.million import Course, audit
-from loadtest.benchmark.report import Facts, Result, cost_rows, number, rows, show
+from loadtest.benchmark.report import Facts, Result, cost_rows, number, ratio_rows, rows, show
 from loadtest.benchmark.result import FIGURES, ROWS, Findings, Ratio, Reading, compare, derive, figures, summarise
 from loadtest.benchmark.revision import NOW
 from loadtest.benchmark.round import MEASUREMENTS
 from loadtest.benchmark.settling import orders_per_second, with_processes
-from loadtest.benchmark.shop import MeasuredShop
+from loadtest.benchmark.shop import MeasuredShop, key
 from loadtest.benchmark.side import Side, check_count
 from loadtest.systems import LINE
 from seckill.embedded.shop import PROJECT, WORKER
@@ -263,19 +263,26 @@ def test_numbers_have_three_digits_that_count(value: float, text: str) -> None:
 
 
 def test_a_ratio_is_the_median_of_the_rounds_and_has_a_spread() -> None:
-    baseline = [one_round(1, 1_000, 1, busy=20.0), one_round(1, 2_000, 1, busy=10.0), one_round(1, 4_000, 1, busy=40.0)]
-    now = [one_round(1, 5_000, 1, busy=10.0), one_round(1, 6_000, 1, busy=20.0), one_round(1, 16_000, 1, busy=10.0)]
+    baseline = [
+        one_round(1, 1_000, 1, busy_p99=20.0),
+        one_round(1, 2_000, 1, busy_p99=10.0),
+        one_round(1, 4_000, 1, busy_p99=40.0),
+    ]
+    now = [
+        one_round(1, 5_000, 1, busy_p99=10.0),
+        one_round(1, 6_000, 1, busy_p99=20.0),
+        one_round(1, 16_000, 1, busy_p99=10.0),
+    ]
 
     ratios = compare(baseline, now)
 
     assert ratios["accept"] == Ratio(baseline=2_000, now=6_000, times=4.0, lowest=3.0, highest=5.0)
-    assert ratios["busy"] == Ratio(baseline=20.0, now=10.0, times=0.5, lowest=0.25, highest=2.0)
-    assert set(ratios) == {*ROWS, "busy"}
+    assert ratios["busy_p99"] == Ratio(baseline=20.0, now=10.0, times=0.5, lowest=0.25, highest=2.0)
+    assert set(ratios) == {*ROWS, "busy_p99"}
 
 
 def test_only_rounds_that_have_both_are_compared() -> None:
-    nothing = Findings({"accept": Reading(0.0, 5.0, 0, NO_COSTS)})
-    baseline = [one_round(1, 1_000, 1), nothing, one_round(1, 4_000, 1)]
+    baseline = [one_round(1, 1_000, 1), Findings(), one_round(1, 4_000, 1)]
     now = [Findings(), one_round(1, 6_000, 1), one_round(1, 16_000, 1, bytes_buyer=100.0)]
 
     ratios = compare(baseline, now)
@@ -283,6 +290,14 @@ def test_only_rounds_that_have_both_are_compared() -> None:
     assert ratios["accept"] == Ratio(baseline=4_000, now=16_000, times=4.0, lowest=4.0, highest=4.0)
     assert "bytes_buyer" not in ratios
     assert figures(now) == {"bytes_buyer": 100.0}
+
+
+def test_what_can_not_be_divided_has_no_ratio() -> None:
+    baseline = [Findings(figures={"always_cost": cost}) for cost in (0.0, -4.0, -1.0)]
+    now = [Findings(figures={"always_cost": cost}) for cost in (5.0, 6.0, 7.0)]
+    ratios = compare(baseline, now)
+    assert ratios == {"always_cost": Ratio(baseline=-1.0, now=6.0, times=None, lowest=None, highest=None)}
+    assert ratio_rows(ratios) == [[FIGURES["always_cost"].title, "-1 %", "6 %", "-", "-"]]
 
 
 def test_rows_that_belong_together_are_compared_within_a_round() -> None:
@@ -336,8 +351,8 @@ def test_the_result_can_be_read_by_people_and_programs(tmp_path: Path) -> None:
 
 def test_a_baseline_stands_beside_today() -> None:
     facts = Facts("2026-01-01T00:00:00+00:00", "make bench BASELINE=v1", "2 cores", "Python 3.11")
-    baseline = [one_round(1, accept, 1, busy=30.0, failed=1) for accept in (1_000, 2_000, 2_500)]
-    now = [one_round(1, accept, 1, busy=15.0, kib_connection=25.0) for accept in (5_000, 6_000, 10_000)]
+    baseline = [one_round(1, accept, 1, busy_p99=30.0, failed=1) for accept in (1_000, 2_000, 2_500)]
+    now = [one_round(1, accept, 1, busy_p99=15.0, kib_connection=25.0) for accept in (5_000, 6_000, 10_000)]
     result = Result(now, facts, baseline, "v1")
     assert result.failed == 3
     kept = json.loads(json.dumps(result.document()))
@@ -371,7 +386,7 @@ def test_sides_take_turns_and_the_warm_up_does_not_count(monkeypatch: pytest.Mon
     monkeypatch.setitem(
         bench.MEASUREMENTS,
         "growth",
-        replace(MEASUREMENTS["growth"], measure=lambda *_: Findings(figures={"busy": 7.0})),
+        replace(MEASUREMENTS["growth"], measure=lambda *_: Findings(figures={"busy_p99": 7.0})),
     )
     choice = bench.choose({"ROWS": "accept,pass,growth", "ROUNDS": "2", "SECONDS": "7", "VAR_DIR": str(tmp_path)})
 
@@ -385,7 +400,7 @@ def test_sides_take_turns_and_the_warm_up_does_not_count(monkeypatch: pytest.Mon
     ]  # fmt: skip
     assert [one.readings["accept"].per_second for one in found["v1"]] == [5, 10]
     assert [one.readings["accept"].per_second for one in found["now"]] == [6, 9]
-    assert [one.figures for one in found["now"]] == [{}, {"busy": 7.0}]
+    assert [one.figures for one in found["now"]] == [{}, {"busy_p99": 7.0}]
 
 
 @pytest.mark.parametrize(("failed", "status"), [(0, 0), (17, 1)])
@@ -468,7 +483,7 @@ def test_the_audit_finds_what_is_wrong(shop: MeasuredShop, tmp_path: Path) -> No
     for part in ("beat", "worker"):  # nobody repairs what is broken here
         shop.shop.end(part, signal.SIGKILL)
     ((sale,),) = shop.shop.sql("SELECT max(id) FROM seckill_sale")
-    keys = {name: shop.key(sale, name) for name in ("stock", "pending", "outcomes", "line")}
+    keys = {name: key(sale, name) for name in ("stock", "pending", "outcomes", "line")}
     holes = "places with an order, first to last, without a hole"
 
     assert violated(shop, sale, Course("now", 200, statuses={"202": 199, "503": 1})) == ["answers: all 202"]

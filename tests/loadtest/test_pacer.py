@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
+from typing import cast
 
 import pytest
 
@@ -127,28 +128,44 @@ def test_a_percentile_is_a_latency_that_somebody_had() -> None:
 # --- over real connections --------------------------------------------------------------------------------------
 
 
+class Server(asyncio.Protocol):
+    """One connection of a server that gives every request the same answer, and closes after so many."""
+
+    def __init__(self, answer: bytes, answers: int) -> None:
+        self._answer = answer
+        self._left = answers
+        self.gone = asyncio.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        assert data.endswith(b"\r\n\r\n")
+        if self._left:
+            self._left -= 1
+            self.transport.write(self._answer)
+        else:
+            self.transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 (asyncio's)
+        self.gone.set()
+
+
 @asynccontextmanager
-async def server(answer: bytes, *, answers_before_close: int = 1_000_000) -> AsyncIterator[int]:
-    """The port of a server that gives every request this answer."""
+async def server(answer: bytes, *, answers: int = 1_000_000) -> AsyncIterator[int]:
+    """The port of a server."""
+    connections: list[Server] = []
 
-    served: list[asyncio.StreamWriter] = []
+    def serve() -> Server:
+        connections.append(Server(answer, answers))
+        return connections[-1]
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        served.append(writer)
-        with suppress(asyncio.IncompleteReadError, ConnectionError):  # the client has left
-            for _ in range(answers_before_close):
-                await reader.readuntil(b"\r\n\r\n")
-                writer.write(answer)
-                await writer.drain()
-            await reader.readuntil(b"\r\n\r\n")
-        writer.close()
-
-    running = await asyncio.start_server(serve, "127.0.0.1", 0)
+    running = await asyncio.get_running_loop().create_server(serve, "127.0.0.1", 0)
     async with running:
         yield running.sockets[0].getsockname()[1]
-        for writer in served:
-            with suppress(ConnectionError):
-                await writer.wait_closed()
+        for connection in connections:
+            connection.transport.close()
+            await connection.gone.wait()
 
 
 async def test_every_request_is_sent_once_and_answered() -> None:
@@ -162,7 +179,7 @@ async def test_every_request_is_sent_once_and_answered() -> None:
 
 
 async def test_what_is_lost_is_counted() -> None:
-    async with server(OK, answers_before_close=2) as port:
+    async with server(OK, answers=2) as port:
         answers = await pacer.run(port, 0, 0.2, 1, iter([request("GET", "/")] * 10))
     assert answers.statuses == {"202": 2, LOST: 1}
 
@@ -183,26 +200,14 @@ def test_an_answer_is_whole_when_its_body_is(answer: bytes, cuts: list[int]) -> 
 
 async def test_an_answer_that_comes_in_pieces_is_one() -> None:
     received: list[tuple[str, bytes]] = []
-    done = asyncio.Event()
 
     def answered(_connection: Connection, status: str, answer: bytes) -> None:
         received.append((status, answer))
-        done.set()
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        for byte in OK:
-            writer.write(bytes([byte]))
-            await writer.drain()
-            await asyncio.sleep(0)
-        await reader.read()
-        writer.close()
-
-    running = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with running:
-        (connection,) = await connect(running.sockets[0].getsockname()[1], 1, answered)
-        connection.ask(request("GET", "/"))
-        await done.wait()
+    async with server(b"") as port:
+        (connection,) = await connect(port, 1, answered)
+        for start in range(len(OK)):
+            connection.data_received(OK[start : start + 1])
         connection.close()
     assert received == [("202", OK)]
 
