@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from loadtest.benchmark import accepting, answering, settling, side, waiting, wrk
-from loadtest.benchmark.accounts import cookies, read_accounts
+from loadtest.benchmark.accounts import Account, cookies, read_accounts
+from loadtest.benchmark.connection import request
 from loadtest.benchmark.generator import GeneratorError, pace
+from loadtest.benchmark.journeys import StrayError, journey
 from loadtest.benchmark.result import Findings
 from loadtest.benchmark.shop import MeasuredShop
 from loadtest.benchmark.side import Side
@@ -94,8 +96,34 @@ def test_accounts_fetch_passes(measured: Side) -> None:
 
 def test_buyers_as_browsers_have_them(measured: Side) -> None:
     check(answering.Mixed()(measured, 1), "mixed")
-    first = newest_sale(measured) - answering.MIXED_SALES_FIRST + 1
-    assert measured.line.purchases(first) == 3  # every account once
+
+
+def test_a_buyers_way_ends_with_three_polls_of_the_ticket_got() -> None:
+    way = journey(Account("ann", "secret", {"sessionid": "s", "csrftoken": "c"}), 7)
+    asked = [next(way)]
+    for status, body in (
+        ("200", b"<html>"),
+        ("200", b'{"pass": "P"}'),
+        ("202", b'{"ticket": "T"}'),
+        *[("200", b"")] * 2,
+    ):
+        asked.append(way.send((status, body)))
+    with pytest.raises(StopIteration):
+        way.send(("200", b""))
+    assert asked == [
+        request("GET", "/sales/7/"),
+        request("POST", "/api/sales/7/pass", {"Cookie": "sessionid=s; csrftoken=c", "X-CSRFToken": "c"}),
+        request("POST", "/api/sales/7/purchase", {"Authorization": "Bearer P"}),
+        *[request("GET", "/api/tickets/T")] * 3,
+    ]
+
+
+def test_a_buyer_who_gets_no_pass_goes_no_further() -> None:
+    way = journey(Account("ann", "secret", {"csrftoken": "c"}), 7)
+    next(way)
+    way.send(("200", b"<html>"))
+    with pytest.raises(StrayError, match="pass 429"):
+        way.send(("429", b"{}"))
 
 
 @needs_wrk
