@@ -67,7 +67,8 @@ class Logins:
     def _login(self, method: str, request: Request, asker: Asker) -> Login | None:
         """Whose cookie came with the request; None: the request is answered, or is Django's now."""
         fields = request.fields
-        if request.method != method or len(fields) != len(request.headers):  # a header sent twice is for Django to judge
+        # A header sent twice is for Django to judge.
+        if request.method != method or len(fields) != len(request.headers):
             asker.pass_on()
             return None
         header = fields.get(b"cookie", b"")
