@@ -33,7 +33,7 @@ faults: .venv/development ## kill, pause, wipe and restart every part, about 40 
 loadtest: .venv/loadtest ## compare sync, naive and line, about 8 minutes: SCENARIOS=A,B,C SYSTEMS=sync,naive,line LEDGER=postgres
 	@exec $(BIN)/python -m loadtest.compare
 
-bench: .venv/loadtest ## ceilings and costs, needs wrk, about 3 minutes: ROUNDS=3 SECONDS=3, or MILLION=1
+bench: .venv/loadtest ## ceilings and costs, needs wrk, about 8 minutes: ROWS=accept,pass BASELINE=REVISION ROUNDS=3 SECONDS=3, or MILLION=1
 	@exec $(BIN)/python -m loadtest.bench
 
 lint: .venv/development ## ruff, mypy strict, import layers, missing migrations

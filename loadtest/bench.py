@@ -1,44 +1,44 @@
 """``make bench``: ceilings and costs of the product, of the synchronous and of the naive way, measured in turn.
 
-ROUNDS (3) and SECONDS (3, of each measurement) say how long; LEDGER=sqlite does without PostgreSQL. MILLION=1 sends
-COUNT (1,000,000) purchases through the product instead, and audits the result. Results go to ``bench.json`` and
-``bench.md`` (``million.json`` and ``million.md``) below VAR_DIR. Exit status: 0 when every request was answered and the
-audit holds, 1 when not, 2 for a choice that is none or without wrk.
+ROWS (names with commas) chooses what is measured, ROUNDS (3) and SECONDS (3, of each measurement) how long;
+LEDGER=sqlite does without PostgreSQL. BASELINE=REVISION measures that revision of this repository too, in the same
+rounds. MILLION=1 sends COUNT (1,000,000) purchases through the product instead, and audits the result. Results go to
+``bench.json`` and ``bench.md`` (``million.json``, ``million.md`` and a chart) below VAR_DIR. Exit status: 0 when every
+request was answered and the audit holds, 1 when not, 2 for a choice that is none or without wrk.
 """
 
 import os
 import secrets
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
-import django
 from rich.console import Console
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "seckill.settings")
-os.environ.setdefault("SECRET_KEY", secrets.token_urlsafe(48))  # the shops inherit it, so passes made here are good
-django.setup()
+from loadtest.benchmark import wrk
+from loadtest.benchmark.million import measure_million
+from loadtest.benchmark.open_files import limit, raise_limit
+from loadtest.benchmark.report import Facts, Result, number, show, write
+from loadtest.benchmark.result import FIGURES, ROWS, Findings, derive
+from loadtest.benchmark.revision import NOW, Revision, RevisionError, set_up
+from loadtest.benchmark.round import MEASUREMENTS, shops_of, take
+from loadtest.benchmark.shop import constant_of, line_of
+from loadtest.benchmark.side import Side
+from loadtest.benchmark.stage import Cast, open_stage
+from loadtest.benchmark.waiting import VERY_MANY, can_open
+from loadtest.machine import hardware, versions
+from loadtest.systems import NAIVE, SYNC
+from seckill.embedded.shop import PROJECT
 
-# Passes and the line read models, which exist once Django is set up.
-from loadtest.benchmark import wrk  # noqa: E402
-from loadtest.benchmark.million import measure_million  # noqa: E402
-from loadtest.benchmark.report import Facts, document, markdown, number, show, write  # noqa: E402
-from loadtest.benchmark.result import ROWS, Reading, summarise  # noqa: E402
-from loadtest.benchmark.round import SYSTEMS, Round  # noqa: E402
-from loadtest.benchmark.stage import open_stage  # noqa: E402
-from loadtest.machine import hardware, versions  # noqa: E402
-from seckill.embedded.shop import PROJECT  # noqa: E402
-
-ROUNDS_MIN = 3
-SETTLED_ORDERS = 30_000
+ROUNDS_MIN = 1
 WARM_UP_SECONDS = 1
-WARM_UP_ORDERS = 3_000
 PRINTED_WIDTH = 120  #: columns, where there is no terminal
 LEDGERS = ("postgres", "sqlite")
+CHOICES = ("BASELINE", "ROWS", "ROUNDS", "SECONDS", "LEDGER", "MILLION", "COUNT")
 
 
 class ChoiceError(ValueError):
@@ -49,6 +49,8 @@ class ChoiceError(ValueError):
 class Choice:
     """What the environment asks for."""
 
+    rows: tuple[str, ...]  #: names of measurements
+    baseline: str  #: a revision, or empty
     rounds: int
     seconds: int  #: of each measurement
     ledger: str
@@ -63,6 +65,8 @@ def choose(environment: Mapping[str, str]) -> Choice:
     if ledger not in LEDGERS:
         raise ChoiceError(f"LEDGER has to be postgres or sqlite, not {ledger!r}.")
     return Choice(
+        rows=_rows(environment.get("ROWS", "")),
+        baseline=environment.get("BASELINE", ""),
         rounds=_at_least("ROUNDS", ROUNDS_MIN, environment.get("ROUNDS", "3")),
         seconds=_at_least("SECONDS", 1, environment.get("SECONDS", "3")),
         ledger=ledger,
@@ -70,6 +74,15 @@ def choose(environment: Mapping[str, str]) -> Choice:
         count=_at_least("COUNT", 1, environment.get("COUNT", "1000000")),
         var=Path(environment.get("VAR_DIR", PROJECT / "var")).resolve(),
     )
+
+
+def _rows(text: str) -> tuple[str, ...]:
+    """Those named, in the order they are taken; all where none is."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in MEASUREMENTS:
+            raise ChoiceError(f"ROWS: there is no {name!r}. Choose from {', '.join(MEASUREMENTS)}.")
+    return tuple(name for name in MEASUREMENTS if name in names or not names)
 
 
 def _at_least(name: str, least: int, text: str) -> int:
@@ -81,25 +94,28 @@ def _at_least(name: str, least: int, text: str) -> int:
 def main() -> int:
     """Measure what the environment asks for; the exit status."""
     console = Console(width=None if sys.stdout.isatty() else PRINTED_WIDTH)
+    for sent in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sent, _stop)
     try:
         choice = choose(os.environ)
         if not choice.million:
             wrk.find()
-    except (ChoiceError, wrk.WrkError) as error:
+        revisions = _revisions(choice)
+    except (ChoiceError, RevisionError, wrk.WrkError) as error:
         print(error, file=sys.stderr)
         return 2
-    for sent in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(sent, _stop)
+    os.environ.setdefault("SECRET_KEY", secrets.token_urlsafe(48))  # the shops inherit it
+    raise_limit()
     try:
         if not choice.million:
-            return bench(console, choice)
+            return bench(console, choice, revisions)
         return measure_million(
-            console, var=choice.var, ledger=choice.ledger, count=choice.count, command=command(os.environ)
+            console, revisions, var=choice.var, ledger=choice.ledger, count=choice.count, command=command(os.environ)
         )
     except SystemExit as stopped:
         print("Stopped: nothing was written.", file=sys.stderr)
         return stopped.code if isinstance(stopped.code, int) else 1
-    except (wrk.WrkError, TimeoutError, RuntimeError) as error:
+    except (wrk.WrkError, OSError, RuntimeError) as error:
         print(f"{error}\nThe logs are in {choice.var / 'bench'}.", file=sys.stderr)
         return 1
 
@@ -111,48 +127,89 @@ def _stop(sent: int, _frame: FrameType | None) -> None:
     sys.exit(128 + sent)
 
 
-def bench(console: Console, choice: Choice) -> int:
-    """Measure all rows in turn, show and write them; the exit status."""
+def _revisions(choice: Choice) -> list[Revision]:
+    """What is measured: the baseline, if there is one, and today's code. Raises RevisionError."""
+    if not choice.baseline:
+        return [NOW]
+    return [set_up(choice.baseline, project=PROJECT, directory=choice.var / "revisions"), NOW]
+
+
+def bench(console: Console, choice: Choice, revisions: Sequence[Revision]) -> int:
+    """Measure what was chosen in turn, show and write it; the exit status."""
     taken_at = datetime.now(UTC).isoformat(timespec="seconds")
     directory = choice.var / "bench"
     console.print("Starting a server of each kind (about half a minute) …", highlight=False)
-    rounds: list[dict[str, Reading]] = []
-    with open_stage(directory, choice.ledger, SYSTEMS) as shops:
-        measured = Round(shops, directory)
-        measured.make_tickets()
-        version = shops["line"].ledger_version()
-        for turn in range(choice.rounds + 1):
-            warm_up = turn == 0
-            readings = measured.measure(
-                seconds=WARM_UP_SECONDS if warm_up else choice.seconds,
-                orders=WARM_UP_ORDERS if warm_up else SETTLED_ORDERS,
-            )
-            name = "warm-up" if warm_up else f"round {turn} of {choice.rounds}"
-            done: dict[str, Reading] = {}
-            for row, reading in readings:
-                done[row] = reading
-                failed = f", {reading.failed:,} FAILED" if reading.failed else ""
-                console.print(
-                    f"{name}: {ROWS[row].title}: {number(reading.per_second)}/s{failed}", highlight=False, markup=False
-                )
-            if not warm_up:
-                rounds.append(done)
-    summaries = summarise(rounds)
-    facts = Facts(taken_at, command(os.environ), hardware(), versions(version))
-    show(console, summaries, facts)
-    write(choice.var, "bench", document(rounds, summaries, facts), markdown(summaries, facts))
+    with open_stage(directory, _cast(choice, revisions)) as stage:
+        sides = [Side(label, shops, directory) for label, shops in stage.items()]
+        found = measure(console, choice, sides)
+        version = next(iter(stage[NOW.label].values())).ledger_version()
+    left_out = "" if can_open(VERY_MANY) else _too_few_files()
+    facts = Facts(taken_at, command(os.environ), hardware(), versions(version), left_out)
+    now = found.pop(NOW.label)
+    label, baseline = next(iter(found.items()), ("", []))
+    result = Result(now, facts, baseline, label)
+    show(console, result)
+    write(choice.var, "bench", result.document(), result.markdown())
     console.print(f"Written: {choice.var / 'bench.json'}, {choice.var / 'bench.md'}", highlight=False)
-    lost = sum(summary.failed for summary in summaries.values())
-    if lost:
-        print(f"{lost:,} requests failed: the rows that say so are no measurements.", file=sys.stderr)
-    return 1 if lost else 0
+    if result.failed:
+        print(f"{result.failed:,} requests failed: the rows that say so are no measurements.", file=sys.stderr)
+    return 1 if result.failed else 0
+
+
+def _cast(choice: Choice, revisions: Sequence[Revision]) -> Cast:
+    """The shops that are needed; sync and naive are no revision's, and measured once."""
+    needed = shops_of(choice.rows)
+    cast: Cast = {}
+    for revision in revisions:
+        shops = {"constant": constant_of(revision), "line": line_of(revision)}
+        if revision is NOW:
+            shops |= {"sync": SYNC, "naive": NAIVE}
+        cast[revision] = [(name, system, choice.ledger) for name, system in shops.items() if name in needed]
+        if "sqlite" in needed:
+            cast[revision].append(("sqlite", line_of(revision), "sqlite"))
+    return cast
+
+
+def _too_few_files() -> str:
+    return f"10,000 connections need more open files than the {limit():,.0f} that are allowed here (ulimit -Hn)."
+
+
+def measure(console: Console, choice: Choice, sides: Sequence[Side]) -> dict[str, list[Findings]]:
+    """A warm-up, the rounds, and what is measured once; by the side's label, the findings of each round."""
+    found: dict[str, list[Findings]] = {side.label: [] for side in sides}
+    for turn in range(choice.rounds + 1):
+        warm_up = turn == 0
+        this_round = {side.label: Findings() for side in sides}
+        title = "warm-up" if warm_up else f"round {turn} of {choice.rounds}"
+        # Who is measured first changes from round to round.
+        ordered = sides if turn % 2 else sides[::-1]
+        seconds = WARM_UP_SECONDS if warm_up else choice.seconds
+        for side, findings in take(ordered, choice.rows, seconds=seconds, once=False):
+            this_round[side.label].take(findings)
+            _tell(console, f"{title}, {side.label}", findings)
+        if not warm_up:
+            for label, findings in this_round.items():
+                derive(findings)
+                found[label].append(findings)
+    for side, findings in take(sides, choice.rows, seconds=choice.seconds, once=True):
+        found[side.label][-1].take(findings)
+        _tell(console, f"once, {side.label}", findings)
+    return found
+
+
+def _tell(console: Console, when: str, findings: Findings) -> None:
+    for row, reading in findings.readings.items():
+        failed = f", {reading.failed:,} FAILED" if reading.failed else ""
+        text = f"{when}: {ROWS[row].title}: {number(reading.per_second)}/s{failed}"
+        console.print(text, highlight=False, markup=False)
+    for name, value in findings.figures.items():
+        figure = FIGURES[name]
+        console.print(f"{when}: {figure.title}: {number(value)} {figure.unit}", highlight=False, markup=False)
 
 
 def command(environment: Mapping[str, str]) -> str:
     """What was called."""
-    chosen = [f"{name}={environment[name]}" for name in ("ROUNDS", "SECONDS", "LEDGER", "MILLION", "COUNT")
-              if name in environment]  # fmt: skip
-    return " ".join(["make bench", *chosen])
+    return " ".join(["make bench", *(f"{name}={environment[name]}" for name in CHOICES if name in environment)])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The whole web process: the gate's connections in front, Django behind, its public answers shared.
+"""The whole web process: the gate's connections in front, Django behind, bounded, its public answers shared.
 
 ``gunicorn -c deploy/gunicorn.conf.py seckill.asgi``.
 """
@@ -13,5 +13,6 @@ django_application = get_asgi_application()
 
 # The gate reads models, which exist once Django is set up.
 from seckill.gate.application import Application  # noqa: E402
+from seckill.gate.django_limit import DjangoLimit  # noqa: E402
 
-application = Application(django_application)
+application = Application(DjangoLimit(django_application))

@@ -78,6 +78,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_structlog.middlewares.RequestMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
+    "seckill.web.unavailable.UnavailableMiddleware",
 ]
 ROOT_URLCONF = "seckill.urls"
 ASGI_APPLICATION = "seckill.asgi.application"
@@ -100,6 +101,7 @@ TEMPLATES = [
 DATABASES: dict[str, dict[str, Any]] = {
     "default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR}/db.sqlite3")
 }
+DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=10)  # connections that one process keeps at most
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # IMMEDIATE takes the write lock when a transaction begins: readers never turn writers half-way and deadlock.
     DATABASES["default"]["TEST"] = {"NAME": VAR_DIR / "test.sqlite3"}  # a file, as in real use: threads share it
@@ -115,7 +117,7 @@ else:
     DATABASES["default"]["OPTIONS"] = {
         "pool": {
             "min_size": 1,
-            "max_size": env.int("DATABASE_POOL_SIZE", default=10),
+            "max_size": DATABASE_POOL_SIZE,
             "timeout": 5,
             # Left alone, the pool asks a server that is away less and less often, and finds it late when it is back.
             "reconnect_timeout": 2,
@@ -131,6 +133,17 @@ else:
         " -c tcp_user_timeout=5000",
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Django behind the gate -------------------------------------------------------------------------------------
+# A thread for each connection of the pool: no request waits for a connection while it holds a thread. Four of the pool
+# are for others: /readyz, /metrics and logging in, which have a thread each, and the gate.
+DJANGO_THREADS = DATABASE_POOL_SIZE - 4
+if DJANGO_THREADS < 1:
+    raise ImproperlyConfigured(
+        "DATABASE_POOL_SIZE must be at least 5: /readyz, /metrics, logging in, the gate, others."
+    )
+DJANGO_WAITING_MAX = env.int("DJANGO_WAITING_MAX", default=100)  # requests; one process renders about as many a second
+DJANGO_WAIT_SECONDS = 3.0  # after that a visitor is told to come back, rather than left with an empty page
 
 # --- Redis: the line, the cache, the broker ---------------------------------------------------------------------
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
@@ -157,7 +170,8 @@ REJOIN_SECONDS = 5  # after Redis lost the line, its crowd has two polls to come
 ORDER_WORK_SECONDS = env.float("ORDER_WORK_SECONDS", default=0)  # load tests: a slow call that each order needs
 ORDER_WORK_AT_ONCE = env.int("ORDER_WORK_AT_ONCE", default=50)  # such calls that one process makes side by side
 CLAIM_LEASE_SECONDS = 5 + 2 * ORDER_WORK_SECONDS  # a worker silent for so long is dead; its claim goes to the next one
-SETTLE_CHUNK = 500  # orders written in one transaction at most
+SETTLE_CHUNK = 500  # places that a worker claims at once
+SETTLE_CHUNK_MAX = 2_000  # where many wait; Redis does nothing else for 2 ms when so many are reserved or confirmed
 try:
     PASS_RATE = Rate.parse(env.str("THROTTLE_PASS", default="60/min"))  # passes for one account
 except ValueError as error:
@@ -173,6 +187,9 @@ if NOTICE_URL and len(NOTICE_SECRET) < SECRET_KEY_CHARS_MIN:
 REMIND_SECONDS = env.int("REMIND_SECONDS", default=120)  # before the time to pay ends; 0: nobody is reminded
 
 # --- Accounts ---------------------------------------------------------------------------------------------------
+PASSWORD_HASHERS = ["seckill.passwords.PasswordHasher"]  # PBKDF2 as Django does it, one at a time on a host
+PASSWORD_WAITING_MAX = env.int("PASSWORD_WAITING_MAX", default=5)  # log-ins; a host hashes two to four a second
+PASSWORD_WAIT_SECONDS = 5.0  # for a turn among the processes: eight of them take so long for one each
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
@@ -203,6 +220,7 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",  # whose schemas are JSON Schema, as msgspec writes it
     "DESCRIPTION": "Join the line, poll the ticket, pay the order. Errors are RFC 9457 problems with a stable code.",
+    "DEFAULT_GENERATOR_CLASS": "seckill.web.schema.OnceGenerator",
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SERVE_INCLUDE_SCHEMA": False,

@@ -1,22 +1,23 @@
-"""``python -m loadtest.benchmark.everybody PORT SALE PASSES``: every pass of a file buys once.
+"""``python -m loadtest.benchmark.everybody PORT SALE PASSES [TICKETS]``: every pass of a file buys once.
 
-Over a hundred connections, and unlike wrk each exactly once and with every answer awaited. Prints a `Tally` as JSON.
+Over a hundred connections, and unlike wrk each exactly once and with every answer awaited. Prints a `Tally` as JSON;
+writes the tickets, one a line in the order of their places, if there is a file for them.
 """
 
 import asyncio
 import json
-import re
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import cast
 
 import uvloop
 
+from loadtest.benchmark.connection import LOST, Connection, connect, request
+
 CONNECTIONS = 100
-LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+ACCEPTED = "202"
 
 
 @dataclass(slots=True)
@@ -32,75 +33,61 @@ class Tally:
         self.statuses[status] = self.statuses.get(status, 0) + 1
 
 
-class Buyers(asyncio.Protocol):
-    """One connection: the next pass goes out when the one before is answered."""
+class Everybody:
+    """The buyers: each connection sends the next pass when the one before is answered."""
 
-    def __init__(self, sale: int, passes: Iterator[str], tally: Tally, through: asyncio.Semaphore) -> None:
-        """``through`` is released when the connection has no more to do."""
-        self._head = f"POST /api/sales/{sale}/purchase HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer "
+    def __init__(self, sale: int, passes: Iterator[str], *, keep_tickets: bool) -> None:
+        self.tally = Tally()
+        self.tickets: dict[int, str] = {}  #: by place
+        self._path = f"/api/sales/{sale}/purchase"
         self._passes = passes
-        self._tally = tally
-        self._through = through
-        self._waits = False
-        self._answer = b""
+        self._keep_tickets = keep_tickets
+        self._through = asyncio.Semaphore(0)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Send the first one."""
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
-        self._send()
+    async def buy(self, port: int) -> None:
+        """Have every pass buy once, from the shop on a port of this machine."""
+        connections = await connect(port, CONNECTIONS, self._answered)
+        self.tally.started_at = time.time()
+        started = time.monotonic()
+        for connection in connections:
+            self._next(connection)
+        for _ in connections:
+            await self._through.acquire()
+        self.tally.seconds = time.monotonic() - started
 
-    def data_received(self, data: bytes) -> None:
-        """Take a part of the answer; send the next one when it is whole."""
-        self._answer += data
-        head = self._answer.find(b"\r\n\r\n")
-        if head < 0:
-            return
-        length = LENGTH.search(self._answer, 0, head)
-        if length is None:
-            self._transport.abort()
-            return
-        if len(self._answer) < head + 4 + int(length[1]):
-            return
-        self._tally.count(self._answer[9:12].decode())
-        self._answer = b""
-        self._waits = False
-        self._send()
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 (asyncio's)
-        """Count what was not answered."""
-        if self._waits:
-            self._tally.count("lost")
-        self._through.release()
-
-    def _send(self) -> None:
+    def _next(self, connection: Connection) -> None:
         buyer_pass = next(self._passes, "").strip()
         if buyer_pass:
-            self._waits = True
-            self._transport.write(f"{self._head}{buyer_pass}\r\n\r\n".encode())
+            connection.ask(request("POST", self._path, {"Authorization": f"Bearer {buyer_pass}"}))
         else:
-            self._transport.close()
+            connection.close()
+            self._through.release()
+
+    def _answered(self, connection: Connection, status: str, answer: bytes) -> None:
+        self.tally.count(status)
+        if status == LOST:
+            self._through.release()
+            return
+        if self._keep_tickets and status == ACCEPTED:
+            document = json.loads(answer[answer.index(b"\r\n\r\n") :])
+            self.tickets[document["place"]] = document["ticket"]
+        self._next(connection)
 
 
-async def buy_all(port: int, sale: int, passes: Iterator[str]) -> Tally:
-    """Have every pass buy once, from the shop on a port of this machine."""
-    tally = Tally(started_at=time.time())
-    through = asyncio.Semaphore(0)
-    started = time.monotonic()
-    for _ in range(CONNECTIONS):
-        await asyncio.get_running_loop().create_connection(
-            lambda: Buyers(sale, passes, tally, through), "127.0.0.1", port
-        )
-    for _ in range(CONNECTIONS):
-        await through.acquire()
-    tally.seconds = time.monotonic() - started
-    return tally
+async def _main(port: int, sale: int, passes: Path, tickets: Path | None) -> None:
+    with passes.open(encoding="ascii") as lines:
+        everybody = Everybody(sale, lines, keep_tickets=tickets is not None)
+        await everybody.buy(port)
+    if tickets is not None:
+        text = "".join(f"{ticket}\n" for _, ticket in sorted(everybody.tickets.items()))
+        await asyncio.to_thread(tickets.write_text, text, encoding="ascii")
+    print(json.dumps(asdict(everybody.tally)))
 
 
 def main() -> None:
     """Read the arguments, buy, print the tally."""
-    port, sale, file = sys.argv[1:]
-    with Path(file).open(encoding="ascii") as passes:
-        print(json.dumps(asdict(uvloop.run(buy_all(int(port), int(sale), passes)))))
+    port, sale, passes, *tickets = sys.argv[1:]
+    uvloop.run(_main(int(port), int(sale), Path(passes), Path(tickets[0]) if tickets else None))
 
 
 if __name__ == "__main__":

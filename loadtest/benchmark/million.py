@@ -2,32 +2,37 @@
 
 import json
 import math
-import os
-import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 import psutil
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 from rich.console import Console
 from rich.table import Table
 
 from loadtest.benchmark.costs import memory_bytes
+from loadtest.benchmark.generator import running
 from loadtest.benchmark.report import Facts, fact_lines, markdown_table, number, write
-from loadtest.benchmark.stage import MeasuredShop, open_stage, write_passes
+from loadtest.benchmark.revision import Revision
+from loadtest.benchmark.shop import MeasuredShop, key, line_of
+from loadtest.benchmark.stage import open_stage
 from loadtest.comparison.result import Check
 from loadtest.machine import hardware, versions
-from loadtest.systems import LINE
-from seckill.embedded.shop import PROJECT
-from seckill.line.keys import sale_keys
 
 LOOK_SECONDS = 0.2
 SAMPLE_SECONDS = 1.0  # of memory
 TELL_SECONDS = 5.0
 STUCK_SECONDS = 60.0
+
+WIDTH, HEIGHT = 7.0, 4.0  #: of the chart, inches
+COLOURS = ("#b34700", "#0b66c3")  #: of the baseline, of today's code
 
 NOTE = (
     "Purchases come over 100 connections, each pass once. Seconds count from the first purchase. Memory: the most of"
@@ -39,6 +44,7 @@ NOTE = (
 class Course:
     """How it went. Seconds count from the first purchase."""
 
+    label: str  #: the revision
     count: int  #: purchases
     accepted_seconds: float = 0.0  #: when the last one was answered
     committed_seconds: float = (
@@ -49,6 +55,12 @@ class Course:
     valkey_memory: int = 0  #: used_memory at the end, bytes
     database_size: int = 0  #: bytes at the end
     audit: list[Check] = field(default_factory=list)
+    seen: list[tuple[float, int, int]] = field(default_factory=list)  #: seconds, accepted and written by then
+
+    def begin(self, started_at: float) -> None:
+        """Count seconds from this moment (since 1970) on, instead of from 1970."""
+        self.committed_seconds = max(0.0, self.committed_seconds - started_at)
+        self.seen = [(at - started_at, accepted, written) for at, accepted, written in self.seen if at >= started_at]
 
     def sample_memory(self, shop: MeasuredShop) -> None:
         """Remember what each part needs now, if that is the most so far."""
@@ -61,53 +73,59 @@ class Course:
         return bool(self.audit) and all(check.holds for check in self.audit)
 
 
-def measure_million(console: Console, *, var: Path, ledger: str, count: int, command: str) -> int:
-    """Do it, show and write it; the exit status: 1 when the audit fails. Raises TimeoutError when nothing moves."""
+def measure_million(
+    console: Console, revisions: Sequence[Revision], *, var: Path, ledger: str, count: int, command: str
+) -> int:
+    """Do it with one revision after the other, show and write it; the exit status: 1 when an audit fails.
+
+    Raises TimeoutError when nothing moves.
+    """
     taken_at = datetime.now(UTC).isoformat(timespec="seconds")
-    console.print("Starting the shop …", highlight=False)
-    with open_stage(var / "bench", ledger, [LINE]) as shops:
-        shop = shops[LINE.name]
-        course = run(console, shop, var / "bench" / "passes", count)
-        version = shop.ledger_version()
+    courses = []
+    for revision in revisions:
+        console.print(f"Starting the shop ({revision.label}) …", highlight=False)
+        with open_stage(var / "bench", {revision: [("line", line_of(revision), ledger)]}) as stage:
+            shop = stage[revision.label]["line"]
+            courses.append(run(console, shop, var / "bench" / "passes", count, revision.label))
+            version = shop.ledger_version()
     facts = Facts(taken_at, command, hardware(), versions(version))
-    table = Table("", "", title=f"{count:,} purchases", show_header=False)
-    for line in lines(course):
+    table = Table("", *(course.label for course in courses), title=f"{count:,} purchases")
+    cells = columns([lines(course) for course in courses])
+    for line in cells:
         table.add_row(*line)
     console.print(table)
     for text in (NOTE, *fact_lines(facts)):
         console.print(text, highlight=False, markup=False)
-    for check in course.audit:
-        if not check.holds:
-            print(f"VIOLATED: {check.name}: expected {check.expected}, found {check.found}", file=sys.stderr)
-    if course.holds:
+    for course in courses:
+        for check in course.audit:
+            if not check.holds:
+                print(f"VIOLATED: {check.name}: expected {check.expected}, found {check.found}", file=sys.stderr)
+    holds = all(course.holds for course in courses)
+    if holds:
         console.print("The audit holds.")
-    markdown = "\n\n".join([markdown_table(("", ""), lines(course)), NOTE, *fact_lines(facts), ""])
-    write(var, "million", {**asdict(facts), **asdict(course), "holds": course.holds}, markdown)
-    return 0 if course.holds else 1
+    head = ("", *(course.label for course in courses))
+    markdown = "\n\n".join([markdown_table(head, cells), NOTE, *fact_lines(facts), ""])
+    write(
+        var, "million", {**asdict(facts), "courses": [asdict(course) for course in courses], "holds": holds}, markdown
+    )
+    chart(courses, var / "million.svg")
+    chart(courses, var / "million.png")
+    console.print(f"Written: {var / 'million.json'}, million.md, million.svg, million.png", highlight=False)
+    return 0 if holds else 1
 
 
-def run(console: Console, shop: MeasuredShop, passes: Path, count: int) -> Course:
+def run(console: Console, shop: MeasuredShop, passes: Path, count: int, label: str) -> Course:
     """So many buyers buy in a new sale with a unit for each; all of it, the audit included."""
-    course = Course(count)
+    course = Course(label, count)
     sale = shop.new_sale(stock=count)
     console.print(f"Making {count:,} passes …", highlight=False)
-    write_passes(passes, sale=sale, count=count, shares=1)
-    with passes.with_name("everybody.log").open("w") as log:
-        crowd = subprocess.Popen(
-            [sys.executable, "-m", "loadtest.benchmark.everybody", str(shop.shop.port), str(sale), f"{passes}.0"],
-            cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True,
-            start_new_session=True,
-        )  # fmt: skip
-    try:
+    passes.write_text("\n".join(shop.passes(sale, count)) + "\n", encoding="ascii")
+    with running("everybody", shop.shop.port, sale, passes) as crowd:
         watch(console, shop, sale, crowd, course)
         output, _ = crowd.communicate()
-    finally:
-        if crowd.poll() is None:
-            os.killpg(crowd.pid, signal.SIGKILL)
-            crowd.wait()
     tally = json.loads(output)
+    course.begin(tally["started_at"])
     course.accepted_seconds = tally["seconds"]
-    course.committed_seconds = max(0.0, course.committed_seconds - tally["started_at"])
     course.statuses = tally["statuses"]
     shop.await_rest()
     course.valkey_memory = shop.meters().redis_memory
@@ -125,8 +143,9 @@ def watch(console: Console, shop: MeasuredShop, sale: int, crowd: subprocess.Pop
     sampled_at = -math.inf
     before = (-1, -1)
     while True:
-        seen = (shop.purchases(sale), shop.decided(sale))
+        seen = (shop.purchases(sale), shop.sold(sale))
         now = time.monotonic()
+        course.seen.append((time.time(), *seen))
         if seen[1] >= course.count and not course.committed_seconds:
             course.committed_seconds = time.time()
         if crowd.poll():
@@ -155,7 +174,7 @@ def audit(shop: MeasuredShop, sale: int, course: Course) -> list[Check]:
         f" coalesce(max(place), 0) FROM orders_order WHERE sale_id = {sale:d} AND status = 'pending'"
     )
     ((stock, sold),) = shop.shop.sql(f"SELECT stock, sold FROM seckill_sale WHERE id = {sale:d}")  # noqa: S608 (a number)
-    keys = sale_keys(sale)
+    keys = {name: key(sale, name) for name in ("line", "outcomes", "pending", "stock")}
     count = course.count
     return [
         _equal("answers: all 202", {"202": count}, course.statuses),
@@ -164,11 +183,35 @@ def audit(shop: MeasuredShop, sale: int, course: Course) -> list[Check]:
         _equal("places with an order, first to last, without a hole", (count, 1, count), (places, first, last)),
         _equal("the sale's own count of sold units", stock, sold),
         _equal("oversold", 0, max(0, orders - stock)),
-        _equal("places in line", count, shop.redis.llen(keys.line)),
-        _equal("outcomes in Redis", count, shop.redis.hlen(keys.outcomes)),
-        _equal("claims in Redis", 0, shop.redis.hlen(keys.pending)),
-        _equal("units left in Redis", 0, int(shop.redis.get(keys.stock) or 0)),
+        _equal("places in line", count, shop.redis.llen(keys["line"])),
+        _equal("outcomes in Redis", count, shop.redis.hlen(keys["outcomes"])),
+        _equal("claims in Redis", 0, shop.redis.hlen(keys["pending"])),
+        _equal("units left in Redis", 0, int(shop.redis.get(keys["stock"]) or 0)),
     ]
+
+
+def columns(several: Sequence[Sequence[Sequence[str]]]) -> list[list[str]]:
+    """Pairs of one course beside those of the others: by their first, in the order of the courses."""
+    told = [{title: value for title, value in pairs} for pairs in several]  # noqa: C416 (pairs are lists)
+    return [[title, *(each.get(title, "-") for each in told)] for title in dict.fromkeys(chain(*told))]
+
+
+def chart(courses: Sequence[Course], file: Path) -> None:
+    """Draw what was accepted and what was written over time; the file's name says how (SVG, PNG)."""
+    picture = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
+    axes = picture.add_subplot()
+    for course, colour in zip(courses, COLOURS[-len(courses) :], strict=True):
+        for title, at, dashes in (("accepted", 1, "--"), ("written", 2, "-")):
+            points = [(0.0, 0), *((one[0], one[at]) for one in course.seen)]
+            label = f"{course.label}: {title}" if len(courses) > 1 else title
+            axes.plot(*zip(*points, strict=True), dashes, color=colour, label=label)
+    axes.set(title="Purchases and their orders", xlabel="seconds from the first purchase")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.set_xlim(left=0)
+    axes.set_ylim(bottom=0)
+    axes.grid(color="#e4e2dd")
+    axes.legend()
+    picture.savefig(file)
 
 
 def _equal(name: str, expected: object, found: object) -> Check:

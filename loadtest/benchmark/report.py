@@ -1,14 +1,15 @@
 """The bench's tables: for the terminal, for a README, and everything as JSON."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from loadtest.benchmark.result import ROWS, Rounds, Summary
+from loadtest.benchmark.costs import Costs
+from loadtest.benchmark.result import FIGURES, ROWS, Ratio, Rounds, Summary, compare, figures, summarise
 
 NONE = "-"
 HEAD = ("", "per second", "slowest to fastest", "of the ceiling", "times naive", "p99", "CPU µs")
@@ -18,11 +19,12 @@ PARTS = ("web", "worker", "chores", "beat", "valkey", "postgres")
 LISTED_CALLS = 8
 NOTHING = 0.01  #: what is less is nothing here
 
+RATIO_HEAD = ("", "{baseline}", "now", "times", "from round to round")
+
 NOTES = (
-    "Medians over the rounds; ratios were taken within each round. p99: of 100 connections, each of which asks again as"
-    " soon as it is answered. CPU: all processes of the servers together, for one request; for a purchase, with all it"
-    " leads to. Line: a purchase is accepted into a sale of 100 units; orders are written for 30,000 buyers who are in"
-    " line already. Naive: orders are counted from the first purchase until all have theirs."
+    "Medians over the rounds; ratios were taken within each round. p99: of 100 connections, each of which asks again"
+    " as soon as it is answered; in the open loop, counted from when each was to be sent. CPU: all processes of the"
+    " servers together, for one request; for a purchase, with all it leads to. docs/loadtest.md says what each row is."
 )
 
 
@@ -34,6 +36,7 @@ class Facts:
     command: str
     hardware: str
     versions: str
+    left_out: str = ""  #: what was not measured, and why
 
 
 Cells = Sequence[Sequence[str]]
@@ -58,25 +61,55 @@ def _figures(summary: Summary) -> list[str]:
 
 
 def cost_rows(summaries: Mapping[str, Summary]) -> Cells:
-    """What one purchase costs, by process, and in Redis; without its head."""
-    several = [summaries[name].costs for name in COST_ROWS]
+    """What one purchase costs, by process, and in Redis; without its head; nothing where none was measured."""
+    if not any(name in summaries for name in COST_ROWS):
+        return []
+    several = [summaries[name].costs if name in summaries else None for name in COST_ROWS]
+
+    def line(title: str, figure: Callable[[Costs], float | None]) -> list[str]:
+        values = [figure(each) if each is not None else None for each in several]
+        return [title, *(NONE if value is None else number(value) for value in values)]
+
     return [
-        *(
-            [f"CPU µs, {part}", *(number(each.cpu_us[part]) if part in each.cpu_us else NONE for each in several)]
-            for part in PARTS
-        ),
-        ["CPU µs, all", *(number(sum(each.cpu_us.values())) for each in several)],
-        ["Redis commands", *(number(sum(each.redis_calls.values())) for each in several)],
-        ["bytes to Redis", *(number(each.redis_received) for each in several)],
-        ["bytes from Redis", *(number(each.redis_sent) for each in several)],
-        ["bytes kept in Redis", *(number(each.redis_kept) for each in several)],
+        *(line(f"CPU µs, {part}", lambda each, part=part: each.cpu_us.get(part)) for part in PARTS),  # type: ignore[misc]
+        line("CPU µs, all", lambda each: sum(each.cpu_us.values())),
+        line("Redis commands", lambda each: sum(each.redis_calls.values())),
+        line("bytes to Redis", lambda each: each.redis_received),
+        line("bytes from Redis", lambda each: each.redis_sent),
+        line("bytes kept in Redis", lambda each: each.redis_kept),
     ]
+
+
+def figure_rows(measured: Mapping[str, float]) -> Cells:
+    """What is no rate, without its head."""
+    return [[FIGURES[name].title, _with_unit(value, name)] for name, value in measured.items()]
+
+
+def ratio_rows(ratios: Mapping[str, Ratio]) -> Cells:
+    """Today's code beside the baseline's, without its head."""
+    return [
+        [
+            ROWS[name].title if name in ROWS else FIGURES[name].title,
+            _with_unit(ratio.baseline, name),
+            _with_unit(ratio.now, name),
+            NONE if ratio.times is None else f"{ratio.times:.2f}",
+            NONE if ratio.times is None else f"{ratio.lowest:.2f} to {ratio.highest:.2f}",
+        ]
+        for name, ratio in ratios.items()
+    ]
+
+
+def _with_unit(value: float, name: str) -> str:
+    unit = FIGURES[name].unit if name in FIGURES else "/s"
+    return f"{number(value)} {unit}".strip()
 
 
 def call_lines(summaries: Mapping[str, Summary]) -> list[str]:
     """The most frequent Redis commands of one purchase, for the line and for the naive system."""
     lines = []
     for name in ("accept", "naive_accept"):
+        if name not in summaries:
+            continue
         calls = sorted(summaries[name].costs.redis_calls.items(), key=lambda item: -item[1])
         listed = ", ".join(f"{call} {number(count)}" for call, count in calls[:LISTED_CALLS] if count >= NOTHING)
         lines.append(f"Redis commands of one purchase, {ROWS[name].title.split(':')[0]}: {listed}, …")
@@ -90,22 +123,69 @@ def number(value: float) -> str:
     return f"{value:.3g}" if abs(value) >= NOTHING else "0"
 
 
-def show(console: Console, summaries: Mapping[str, Summary], facts: Facts) -> None:
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Everything that was found, ready to be shown."""
+
+    now: Rounds
+    facts: Facts
+    baseline: Rounds = ()
+    baseline_label: str = ""
+
+    def tables(self) -> list[tuple[Sequence[str], Cells]]:
+        """Heads and cells; those without a row are left out."""
+        summaries = summarise(self.now)
+        tables: list[tuple[Sequence[str], Cells]] = [(HEAD, rows(summaries)), (COST_HEAD, cost_rows(summaries))]
+        if self.baseline:
+            both = compare(self.baseline, self.now)
+            head = [each.format(baseline=self.baseline_label) for each in RATIO_HEAD]
+            tables.append((head, ratio_rows(both)))
+            alone = {name: value for name, value in figures(self.now).items() if name not in both}
+            tables.append((("", "now"), figure_rows(alone)))
+        else:
+            tables.append((("", ""), figure_rows(figures(self.now))))
+        return [(head, cells) for head, cells in tables if cells]
+
+    def lines(self) -> list[str]:
+        """What is told below the tables."""
+        return [*call_lines(summarise(self.now)), NOTES, *fact_lines(self.facts)]
+
+    @property
+    def failed(self) -> int:
+        """Requests that failed, on both sides."""
+        several = [*summarise(self.now).values(), *summarise(self.baseline).values()]
+        return sum(summary.failed for summary in several)
+
+    def document(self) -> dict[str, object]:
+        """Everything, as plain data."""
+        found: dict[str, object] = {**asdict(self.facts), **_document(self.now)}
+        if self.baseline:
+            ratios = {name: asdict(ratio) for name, ratio in compare(self.baseline, self.now).items()}
+            found |= {"baseline": {"revision": self.baseline_label, **_document(self.baseline)}, "ratios": ratios}
+        return found
+
+    def markdown(self) -> str:
+        """The tables and the facts."""
+        return "\n\n".join([*(markdown_table(head, cells) for head, cells in self.tables()), *self.lines(), ""])
+
+
+def show(console: Console, result: Result) -> None:
     """Print everything."""
-    for head, cells in ((HEAD, rows(summaries)), (COST_HEAD, cost_rows(summaries))):
+    for head, cells in result.tables():
         table = Table(*head)
         for column in table.columns[1:]:
             column.justify = "right"
         for line in cells:
             table.add_row(*line)
         console.print(table)
-    for line in (*call_lines(summaries), NOTES, *fact_lines(facts)):
-        console.print(line, highlight=False, markup=False)
+    for text in result.lines():
+        console.print(text, highlight=False, markup=False)
 
 
 def fact_lines(facts: Facts) -> list[str]:
     """Where, when and how."""
-    return [f"{facts.taken_at}: {facts.command}", f"{facts.hardware}.", f"{facts.versions}."]
+    lines = [f"{facts.taken_at}: {facts.command}", f"{facts.hardware}.", f"{facts.versions}."]
+    return [*([facts.left_out] if facts.left_out else []), *lines]
 
 
 def write(directory: Path, name: str, document: Mapping[str, object], markdown: str) -> None:
@@ -115,27 +195,16 @@ def write(directory: Path, name: str, document: Mapping[str, object], markdown: 
     (directory / f"{name}.md").write_text(markdown, encoding="utf-8")
 
 
-def document(rounds: Rounds, summaries: Mapping[str, Summary], facts: Facts) -> dict[str, object]:
-    """Everything, as plain data."""
+def _document(rounds: Rounds) -> dict[str, object]:
+    summaries = summarise(rounds)
     return {
-        **asdict(facts),
         "rows": {name: {"title": ROWS[name].title, **asdict(summary)} for name, summary in summaries.items()},
-        "rounds": [{name: asdict(reading) for name, reading in one.items()} for one in rounds],
+        "figures": {
+            name: {"title": FIGURES[name].title, "unit": FIGURES[name].unit, "value": value}
+            for name, value in figures(rounds).items()
+        },
+        "rounds": [asdict(one) for one in rounds],
     }
-
-
-def markdown(summaries: Mapping[str, Summary], facts: Facts) -> str:
-    """Both tables and the facts."""
-    return "\n\n".join(
-        [
-            markdown_table(HEAD, rows(summaries)),
-            markdown_table(COST_HEAD, cost_rows(summaries)),
-            *call_lines(summaries),
-            NOTES,
-            *fact_lines(facts),
-            "",
-        ]
-    )
 
 
 def markdown_table(head: Sequence[str], cells: Cells) -> str:

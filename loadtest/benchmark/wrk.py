@@ -30,7 +30,13 @@ class Answers:
     per_second: float  #: of them
     p50_ms: float  #: half of the answers took at most so long
     p99_ms: float
-    failed: int  #: answers of 400 and more, requests without an answer in time, broken connections
+    refused: int  #: answers of 400 and more
+    broken: int  #: requests without an answer in time, broken connections
+
+    @property
+    def failed(self) -> int:
+        """What went wrong, where nobody is to be refused."""
+        return self.refused + self.broken
 
 
 def find() -> str:
@@ -41,11 +47,14 @@ def find() -> str:
     return found
 
 
-def run(address: str, *, seconds: int, script: str | None = None, arguments: tuple[Path, ...] = ()) -> Answers:
+def run(
+    address: str, *, seconds: int, script: str | None = None, arguments: tuple[Path, ...] = (),
+    connections: int = CONNECTIONS,
+) -> Answers:  # fmt: skip
     """Send requests for so long, each connection the next one when the one before is answered. Raises WrkError."""
     done = subprocess.run(
         [
-            *(find(), "--threads", str(THREADS), "--connections", str(CONNECTIONS), "--duration", f"{seconds}s"),
+            *(find(), "--threads", str(THREADS), "--connections", str(connections), "--duration", f"{seconds}s"),
             *("--timeout", f"{TIMEOUT_SECONDS}s", "--latency"),
             *(("--script", str(SCRIPTS / script)) if script else ()),
             *(address, "--", *map(str, arguments)),
@@ -72,7 +81,8 @@ def parse(text: str) -> Answers:
         per_second=float(_number(r"^Requests/sec: +([\d.]+) *$", text)),
         p50_ms=_milliseconds("50", text),
         p99_ms=_milliseconds("99", text),
-        failed=sum(int(count) for found in (errors, refused) if found for count in found.groups()),
+        refused=int(refused[1]) if refused else 0,
+        broken=sum(map(int, errors.groups())) if errors else 0,
     )
 
 

@@ -10,6 +10,7 @@ from django.conf import settings
 from seckill.problems import MEDIA_TYPE, Problem
 
 NO_STORE = (b"cache-control", b"no-store")
+NO_SNIFF = (b"x-content-type-options", b"nosniff")
 POLL_AFTER_SECONDS: int = settings.POLL_AFTER_SECONDS  # Django's settings take 0.5 µs for each look
 RETRY_AFTER = (b"retry-after", b"%d" % POLL_AFTER_SECONDS)
 Header = tuple[bytes, bytes]
@@ -35,7 +36,7 @@ def head(status: int, *headers: Header) -> bytes:
 
 def json_head(status: int, *headers: Header) -> bytes:
     """The first lines of a JSON response that no cache may store, unless ``headers`` say otherwise."""
-    return head(status, (b"content-type", b"application/json"), *(headers or (NO_STORE,)))
+    return head(status, (b"content-type", b"application/json"), NO_SNIFF, *(headers or (NO_STORE,)))
 
 
 @lru_cache(maxsize=256)  # kinds of problems with their constant texts
@@ -44,5 +45,5 @@ def problem_answer(problem: Problem, detail: str = "", *headers: Header) -> Answ
     status = problem.value.status
     if status == HTTPStatus.SERVICE_UNAVAILABLE and RETRY_AFTER not in headers:
         headers = (RETRY_AFTER, *headers)
-    lines = head(status, (b"content-type", MEDIA_TYPE.encode()), NO_STORE, *headers)
+    lines = head(status, (b"content-type", MEDIA_TYPE.encode()), NO_SNIFF, NO_STORE, *headers)
     return Answer(status, lines, problem.body(detail))

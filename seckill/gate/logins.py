@@ -67,11 +67,13 @@ class Logins:
     def _login(self, method: str, request: Request, asker: Asker) -> Login | None:
         """Whose cookie came with the request; None: the request is answered, or is Django's now."""
         fields = request.fields
-        if request.method != method or len(fields) != len(request.headers):  # a header sent twice is for Django to judge
+        # A header sent twice is for Django to judge.
+        if request.method != method or len(fields) != len(request.headers):
             asker.pass_on()
             return None
-        cookies = read_cookies(fields.get(b"cookie", b""))
-        if settings.SESSION_COOKIE_NAME not in cookies:
+        header = fields.get(b"cookie", b"")
+        cookies = read_cookies(header)
+        if settings.SESSION_COOKIE_NAME not in cookies and (cookies or not header):
             asker.finish(STRANGER)
             return None
         login = login_in(cookies, _now_ms())

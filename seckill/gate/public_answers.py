@@ -155,8 +155,12 @@ class Copy:
         if message.get("more_body", False):
             return
         whole = len(self._body) == self._terms.length
-        self._heard(PublicAnswer(self._scope, self._start, self._body, self._terms) if whole else None)
-        await self._send(self._start)
+        answer = PublicAnswer(self._scope, self._start, self._body, self._terms) if whole else None
+        self._heard(answer)
+        start = dict(self._start)
+        if answer is not None and not any(name.lower() == b"etag" for name, _ in start["headers"]):
+            start["headers"] = [*start["headers"], (b"etag", answer.etag)]
+        await self._send(start)
         await self._send({"type": "http.response.body", "body": self._body})
 
 

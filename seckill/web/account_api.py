@@ -66,9 +66,11 @@ class RegisterApi(APIView):
         """201 with a session; 400 ``invalid`` says which field and why."""
         fields = self.InputSerializer(data=request.data)
         fields.is_valid(raise_exception=True)
+        user = User(username=User.normalize_username(fields.validated_data["username"]))
+        user.set_password(fields.validated_data["password"])  # takes its time: before the transaction, not within
         try:
             with transaction.atomic():
-                user = User.objects.create_user(**fields.validated_data)
+                user.save()
         except IntegrityError as error:  # somebody took the name a moment ago
             raise serializers.ValidationError({"username": [NAME_TAKEN]}) from error
         login(request._request, user, backend="django.contrib.auth.backends.ModelBackend")  # noqa: SLF001 (DRF's way to Django's request)

@@ -1,10 +1,9 @@
 """Exceptions of views become problem documents."""
 
-import redis
-import structlog
+import sys
+
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
-from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.defaults import server_error
 from rest_framework import exceptions, status
@@ -13,8 +12,7 @@ from rest_framework.views import set_rollback
 
 from seckill.line.verbs import SaleUnknownError
 from seckill.problems import MEDIA_TYPE, Problem
-
-log = structlog.get_logger(__name__)
+from seckill.web.unavailable import PASSING, note, unavailable
 
 PROBLEM_OF_STATUS = {
     401: Problem.NOT_LOGGED_IN,
@@ -55,14 +53,14 @@ def problem_response(
 def problem_handler(error: Exception, context: dict[str, object]) -> Response | None:  # noqa: ARG001 (DRF's signature)
     """DRF's exception handler; None lets Django answer 500 and log the traceback."""
     set_rollback()
+    if isinstance(error, PASSING):
+        note(error)
+        return problem_response(Problem.UNAVAILABLE)
     match error:
         case ProblemError():
             return problem_response(error.problem, error.detail, error.headers, **error.more)
         case SaleUnknownError():
             return problem_response(Problem.RECOVERING)
-        case redis.RedisError() | OperationalError():  # the line, the cache, the ledger
-            log.warning("server_unavailable", server=type(error).__module__, error=str(error))
-            return problem_response(Problem.UNAVAILABLE)
         case Http404():
             return problem_response(Problem.NOT_FOUND)
         case PermissionDenied():
@@ -93,7 +91,13 @@ def _problem_of_drf(error: exceptions.APIException) -> Response:
 
 
 def internal_error(request: HttpRequest) -> HttpResponse:
-    """Django's handler500: programs get a problem, people a page. The error has been logged by then."""
+    """Django's handler500: programs get a problem, people a page. The error has been logged by then.
+
+    503 for what passes: `UnavailableMiddleware` has that from views, this is for what was raised in other middleware.
+    """
+    error = sys.exc_info()[1]
+    if isinstance(error, PASSING):
+        return unavailable(request, error)
     if request.path.startswith("/api/"):
         return HttpResponse(Problem.INTERNAL.body(), status=Problem.INTERNAL.value.status, content_type=MEDIA_TYPE)
     return server_error(request)

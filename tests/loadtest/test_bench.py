@@ -4,10 +4,11 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -18,14 +19,15 @@ from loadtest import bench
 from loadtest.benchmark import million, wrk
 from loadtest.benchmark.costs import Costs, Meters, costs, cpu_seconds
 from loadtest.benchmark.million import Course, audit
-from loadtest.benchmark.report import Facts, cost_rows, document, markdown, number, rows, show
-from loadtest.benchmark.result import ROWS, Reading, summarise
-from loadtest.benchmark.round import check_count, orders_per_second
-from loadtest.benchmark.stage import MeasuredShop, write_passes
+from loadtest.benchmark.report import Facts, Result, cost_rows, number, ratio_rows, rows, show
+from loadtest.benchmark.result import FIGURES, ROWS, Findings, Ratio, Reading, compare, derive, figures, summarise
+from loadtest.benchmark.revision import NOW
+from loadtest.benchmark.round import MEASUREMENTS
+from loadtest.benchmark.settling import orders_per_second, with_processes
+from loadtest.benchmark.shop import MeasuredShop, key
+from loadtest.benchmark.side import Side, check_count
 from loadtest.systems import LINE
-from seckill.embedded.shop import PROJECT
-from seckill.line.keys import sale_keys
-from seckill.line.passes import Pass
+from seckill.embedded.shop import PROJECT, WORKER
 from tests import servers
 from tests.shop.conftest import seed
 
@@ -53,7 +55,7 @@ def printed(*, p50: str = "3.35ms", p99: str = "23.61ms", more: str = "") -> str
 
 
 def test_wrk_says_how_many_how_fast_and_how_long() -> None:
-    assert wrk.parse(printed()) == wrk.Answers(50_050, 24_891.56, 3.35, 23.61, 0)
+    assert wrk.parse(printed()) == wrk.Answers(50_050, 24_891.56, 3.35, 23.61, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -64,12 +66,14 @@ def test_latency_comes_in_four_units(text: str, milliseconds: float) -> None:
 
 
 def test_answers_of_400_and_more_have_failed() -> None:
-    assert wrk.parse(printed(more="  Non-2xx or 3xx responses: 17\n")).failed == 17
+    answers = wrk.parse(printed(more="  Non-2xx or 3xx responses: 17\n"))
+    assert (answers.refused, answers.broken, answers.failed) == (17, 0, 17)
 
 
 def test_broken_connections_and_timeouts_have_failed_too() -> None:
     more = "  Socket errors: connect 1, read 20, write 300, timeout 4000\n  Non-2xx or 3xx responses: 50000\n"
-    assert wrk.parse(printed(more=more)).failed == 54_321
+    answers = wrk.parse(printed(more=more))
+    assert (answers.refused, answers.broken, answers.failed) == (50_000, 4_321, 54_321)
 
 
 def test_no_number_is_made_up_where_wrk_printed_none() -> None:
@@ -107,14 +111,21 @@ def test_three_rounds_of_three_seconds_unless_told_otherwise() -> None:
         False,
         1_000_000,
     )
+    assert (choice.rows, choice.baseline) == (tuple(MEASUREMENTS), "")
     assert choice.var == PROJECT / "var"
+
+
+def test_rows_are_taken_in_their_own_order_whatever_the_order_asked() -> None:
+    assert bench.choose({"ROWS": "pass, accept,"}).rows == ("accept", "pass")
 
 
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
-        ("ROUNDS", "2", "ROUNDS has to be a whole number of 3 or more, not '2'."),
-        ("ROUNDS", "three", "ROUNDS has to be a whole number of 3 or more, not 'three'."),
+        ("ROUNDS", "0", "ROUNDS has to be a whole number of 1 or more, not '0'."),
+        ("ROUNDS", "three", "ROUNDS has to be a whole number of 1 or more, not 'three'."),
+        ("ROWS", "accept,speed", f"ROWS: there is no 'speed'. Choose from {', '.join(MEASUREMENTS)}."),
+        ("BASELINE", "no-such", "BASELINE has to be a revision that git knows here, not 'no-such'."),
         ("SECONDS", "0", "SECONDS has to be a whole number of 1 or more, not '0'."),
         ("COUNT", "-5", "COUNT has to be a whole number of 1 or more, not '-5'."),
         ("LEDGER", "oracle", "LEDGER has to be postgres or sqlite, not 'oracle'."),
@@ -129,24 +140,25 @@ def test_what_is_not_offered_is_refused(
 
 
 def test_the_command_is_told_with_its_choices() -> None:
-    environment = {"PATH": "/bin", "COUNT": "2000", "MILLION": "1"}
-    assert bench.command(environment) == "make bench MILLION=1 COUNT=2000"
+    environment = {"PATH": "/bin", "COUNT": "2000", "MILLION": "1", "BASELINE": "v1"}
+    assert bench.command(environment) == "make bench BASELINE=v1 MILLION=1 COUNT=2000"
     assert bench.command({}) == "make bench"
 
 
 # --- arithmetic -------------------------------------------------------------------------------------------------
 
 NO_COSTS = Costs({}, {}, 0.0, 0.0, 0.0)
-ORDERS = ("settle", "naive_orders")
+ORDERS = ("settle", "settle_two", "settle_sqlite", "endless_orders", "naive_orders")
 
 
-def one_round(constant: float, accept: float, naive: float, *, failed: int = 0) -> dict[str, Reading]:
+def one_round(constant: float, accept: float, naive: float, *, failed: int = 0, **figures: float) -> Findings:
     speeds = {**dict.fromkeys(ROWS, 1.0), "constant": constant, "accept": accept, "naive_accept": naive}
     spent = Costs({"web": 1_000_000 / accept, "valkey": 2.0}, {"get": 0.5}, 50.0, 10.0, 20.0)
-    return {
+    readings = {
         name: Reading(speed, None if name in ORDERS else 5.0, failed if name == "accept" else 0, spent)
         for name, speed in speeds.items()
     }
+    return Findings(readings, figures)
 
 
 def test_medians_and_ratios_over_the_rounds() -> None:
@@ -168,6 +180,7 @@ def test_only_like_is_compared_with_the_naive_system() -> None:
     assert summaries["settle"].of_naive == 1.0
     assert {name: row.against for name, row in ROWS.items() if row.against} == {
         "accept": "naive_accept",
+        "accept_512": "naive_accept",
         "sync": "naive_accept",
         "naive_accept": "naive_accept",
         "settle": "naive_orders",
@@ -180,7 +193,7 @@ def test_a_row_with_failures_shows_no_number() -> None:
     shown = {line[0]: list(line[1:]) for line in rows(summaries)}
     assert shown["line: purchase accepted"] == ["1,234 FAILED", "-", "-", "-", "-", "-"]
     assert shown["a constant reply: the ceiling"] == ["10,000", "10,000 to 10,000", "100%", "-", "5 ms", "202"]
-    assert shown["line: orders written"] == ["1", "1 to 1", "-", "1", "-", "202"]
+    assert shown["line: orders written, one process"] == ["1", "1 to 1", "-", "1", "-", "202"]
 
 
 def test_costs_are_told_by_process_and_in_redis() -> None:
@@ -224,18 +237,18 @@ def test_cpu_time_of_children_counts_while_they_run_and_when_they_have_ended() -
 
 
 def test_the_shop_has_to_have_what_wrk_was_told() -> None:
-    answers = wrk.Answers(1_000, 500.0, 1.0, 2.0, 0)
+    answers = wrk.Answers(1_000, 500.0, 1.0, 2.0, 0, 0)
     for purchases in (1_000, 1_100):
         check_count(answers, purchases)
     for purchases in (999, 1_101):
         with pytest.raises(wrk.WrkError, match="1,000 purchases were answered, and the shop has"):
             check_count(answers, purchases)
-    check_count(wrk.Answers(1_000, 500.0, 1.0, 2.0, 1), 999)  # failures are told by their row
+    check_count(wrk.Answers(1_000, 500.0, 1.0, 2.0, 1, 0), 999)  # failures are told by their row
 
 
 def test_orders_per_second_leave_the_first_transaction_out() -> None:
     start = datetime(2026, 1, 1, tzinfo=UTC)
-    commits = [(start + timedelta(seconds=second / 2), 500) for second in range(5)]
+    commits = [(str(start + timedelta(seconds=second / 2)), 500) for second in range(5)]
     assert orders_per_second(commits) == 1_000.0
     assert orders_per_second(commits[:1]) == 0.0
     assert orders_per_second([]) == 0.0
@@ -249,73 +262,166 @@ def test_numbers_have_three_digits_that_count(value: float, text: str) -> None:
     assert number(value) == text
 
 
+def test_a_ratio_is_the_median_of_the_rounds_and_has_a_spread() -> None:
+    baseline = [
+        one_round(1, 1_000, 1, busy_p99=20.0),
+        one_round(1, 2_000, 1, busy_p99=10.0),
+        one_round(1, 4_000, 1, busy_p99=40.0),
+    ]
+    now = [
+        one_round(1, 5_000, 1, busy_p99=10.0),
+        one_round(1, 6_000, 1, busy_p99=20.0),
+        one_round(1, 16_000, 1, busy_p99=10.0),
+    ]
+
+    ratios = compare(baseline, now)
+
+    assert ratios["accept"] == Ratio(baseline=2_000, now=6_000, times=4.0, lowest=3.0, highest=5.0)
+    assert ratios["busy_p99"] == Ratio(baseline=20.0, now=10.0, times=0.5, lowest=0.25, highest=2.0)
+    assert set(ratios) == {*ROWS, "busy_p99"}
+
+
+def test_only_rounds_that_have_both_are_compared() -> None:
+    baseline = [one_round(1, 1_000, 1), Findings(), one_round(1, 4_000, 1)]
+    now = [Findings(), one_round(1, 6_000, 1), one_round(1, 16_000, 1, bytes_buyer=100.0)]
+
+    ratios = compare(baseline, now)
+
+    assert ratios["accept"] == Ratio(baseline=4_000, now=16_000, times=4.0, lowest=4.0, highest=4.0)
+    assert "bytes_buyer" not in ratios
+    assert figures(now) == {"bytes_buyer": 100.0}
+
+
+def test_what_can_not_be_divided_has_no_ratio() -> None:
+    baseline = [Findings(figures={"always_cost": cost}) for cost in (0.0, -4.0, -1.0)]
+    now = [Findings(figures={"always_cost": cost}) for cost in (5.0, 6.0, 7.0)]
+    ratios = compare(baseline, now)
+    assert ratios == {"always_cost": Ratio(baseline=-1.0, now=6.0, times=None, lowest=None, highest=None)}
+    assert ratio_rows(ratios) == [[FIGURES["always_cost"].title, "-1 %", "6 %", "-", "-"]]
+
+
+def test_rows_that_belong_together_are_compared_within_a_round() -> None:
+    found = one_round(1, 2_000, 1)
+    found.readings["accept_10000"] = Reading(1_500, 5.0, 0, NO_COSTS)
+    found.readings["settle_two"] = Reading(1.7, None, 0, NO_COSTS)
+    derive(found)
+    assert found.figures == {"accept_10000_of_100": 75.0, "two_of_one": 1.7}
+    alone = Findings({"accept_10000": found.readings["accept_10000"]})
+    derive(alone)
+    assert alone.figures == {}
+
+
+def test_a_worker_gets_as_many_processes_as_are_asked_for() -> None:
+    assert with_processes(WORKER, 1)[-2:] == ["--concurrency", "1"]
+    assert with_processes(("--concurrency", "2", "--loglevel", "INFO"), 7) == [
+        "--concurrency",
+        "7",
+        "--loglevel",
+        "INFO",
+    ]
+
+
 def test_the_result_can_be_read_by_people_and_programs(tmp_path: Path) -> None:
-    rounds = [one_round(10_000, 5_000, 500)] * 3
-    summaries = summarise(rounds)
+    rounds = [one_round(10_000, 5_000, 500, kib_connection=25.0)] * 3
     facts = Facts("2026-01-01T00:00:00+00:00", "make bench", "2 cores", "Python 3.11")
-    kept = json.loads(json.dumps(document(rounds, summaries, facts)))
+    result = Result(rounds, facts)
+    kept = json.loads(json.dumps(result.document()))
     assert kept["command"] == "make bench"
-    assert [one["accept"]["per_second"] for one in kept["rounds"]] == [5_000, 5_000, 5_000]
+    assert [one["readings"]["accept"]["per_second"] for one in kept["rounds"]] == [5_000, 5_000, 5_000]
     assert kept["rows"]["accept"]["of_naive"] == 10
-    lines = markdown(summaries, facts).splitlines()
+    assert kept["figures"]["kib_connection"] == {
+        "title": FIGURES["kib_connection"].title,
+        "unit": "KiB",
+        "value": 25.0,
+    }
+    assert "ratios" not in kept
+    lines = result.markdown().splitlines()
     assert lines[:2] == [
         "|  | per second | slowest to fastest | of the ceiling | times naive | p99 | CPU µs |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     assert "| line: purchase accepted | 5,000 | 5,000 to 5,000 | 50% | 10 | 5 ms | 202 |" in lines
+    assert "| memory of the web processes, each connection | 25 KiB |" in lines
     with (tmp_path / "shown").open("w", encoding="utf-8") as file:
-        show(Console(file=file, width=200), summaries, facts)
+        show(Console(file=file, width=200), result)
     shown = (tmp_path / "shown").read_text(encoding="utf-8")
     assert "line: purchase accepted" in shown
     assert "Redis commands of one purchase, naive: get 0.5" in shown
 
 
-class FakeRound:
-    """Gives the readings it is told to: one dictionary for each round."""
+def test_a_baseline_stands_beside_today() -> None:
+    facts = Facts("2026-01-01T00:00:00+00:00", "make bench BASELINE=v1", "2 cores", "Python 3.11")
+    baseline = [one_round(1, accept, 1, busy_p99=30.0, failed=1) for accept in (1_000, 2_000, 2_500)]
+    now = [one_round(1, accept, 1, busy_p99=15.0, kib_connection=25.0) for accept in (5_000, 6_000, 10_000)]
+    result = Result(now, facts, baseline, "v1")
+    assert result.failed == 3
+    kept = json.loads(json.dumps(result.document()))
+    assert kept["baseline"]["revision"] == "v1"
+    assert kept["baseline"]["rows"]["accept"]["per_second"] == 2_000
+    assert kept["ratios"]["accept"] == {"baseline": 2_000, "now": 6_000, "times": 4.0, "lowest": 3.0, "highest": 5.0}
+    lines = result.markdown().splitlines()
+    assert "|  | v1 | now | times | from round to round |" in lines
+    assert "| line: purchase accepted | 2,000 /s | 6,000 /s | 4.00 | 3.00 to 5.00 |" in lines
+    assert "| purchases at a low rate: p99, Django busy | 30 ms | 15 ms | 0.50 | 0.50 to 0.50 |" in lines
+    assert "| memory of the web processes, each connection | 25 KiB |" in lines
 
-    def __init__(self, rounds: list[dict[str, Reading]]) -> None:
-        self.rounds = iter(rounds)
-        self.asked: list[tuple[int, int]] = []
 
-    def make_tickets(self) -> None:
-        """Nobody polls here."""
+# --- rounds -----------------------------------------------------------------------------------------------------
 
-    def measure(self, *, seconds: int, orders: int) -> Iterator[tuple[str, Reading]]:
-        self.asked.append((seconds, orders))
-        yield from next(self.rounds).items()
+
+def measured_sides(labels: tuple[str, ...], tmp_path: Path) -> list[Side]:
+    return [Side(label, {"line": Mock(), "constant": Mock()}, tmp_path) for label in labels]
+
+
+def test_sides_take_turns_and_the_warm_up_does_not_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    taken: list[tuple[str, str, int]] = []
+
+    def measure(row: str, side: Side, seconds: int) -> Findings:
+        taken.append((row, side.label, seconds))
+        return Findings({row: Reading(len(taken), 1.0, 0, NO_COSTS)})
+
+    for row in ("accept", "pass"):
+        measurement = replace(MEASUREMENTS[row], measure=partial(measure, row))
+        monkeypatch.setitem(bench.MEASUREMENTS, row, measurement)
+    monkeypatch.setitem(
+        bench.MEASUREMENTS,
+        "growth",
+        replace(MEASUREMENTS["growth"], measure=lambda *_: Findings(figures={"busy_p99": 7.0})),
+    )
+    choice = bench.choose({"ROWS": "accept,pass,growth", "ROUNDS": "2", "SECONDS": "7", "VAR_DIR": str(tmp_path)})
+
+    found = bench.measure(Console(quiet=True), choice, measured_sides(("v1", "now"), tmp_path))
+
+    first, second = ["v1", "now"], ["now", "v1"]
+    assert taken == [
+        *(("accept", label, 1) for label in second), *(("pass", label, 1) for label in second),
+        *(("accept", label, 7) for label in first), *(("pass", label, 7) for label in first),
+        *(("accept", label, 7) for label in second), *(("pass", label, 7) for label in second),
+    ]  # fmt: skip
+    assert [one.readings["accept"].per_second for one in found["v1"]] == [5, 10]
+    assert [one.readings["accept"].per_second for one in found["now"]] == [6, 9]
+    assert [one.figures for one in found["now"]] == [{}, {"busy_p99": 7.0}]
 
 
 @pytest.mark.parametrize(("failed", "status"), [(0, 0), (17, 1)])
-def test_the_warm_up_does_not_count_and_a_failed_request_does(
+def test_a_failed_request_is_told(
     failed: int, status: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    measured = one_round(10_000, 5_000, 500)
-    fake = FakeRound([one_round(1, 1, 1, failed=99), measured, measured, one_round(10_000, 5_000, 500, failed=failed)])
+    rounds = [one_round(10_000, 5_000, 500), one_round(10_000, 5_000, 500, failed=failed)]
     shop = Mock(**{"ledger_version.return_value": "SQLite 3"})
-    monkeypatch.setattr(bench, "open_stage", lambda *_: nullcontext({"line": shop}))
-    monkeypatch.setattr(bench, "Round", lambda *_: fake)
+    monkeypatch.setattr(bench, "open_stage", lambda *_: nullcontext({"now": {"line": shop}}))
+    monkeypatch.setattr(bench, "measure", lambda *_: {"now": rounds})
 
-    assert bench.bench(Console(quiet=True), bench.choose({"VAR_DIR": str(tmp_path), "SECONDS": "7"})) == status
+    choice = bench.choose({"VAR_DIR": str(tmp_path), "ROWS": "accept"})
+    assert bench.bench(Console(quiet=True), choice, [NOW]) == status
 
-    assert fake.asked == [(1, 3_000), (7, 30_000), (7, 30_000), (7, 30_000)]
     kept = json.loads((tmp_path / "bench.json").read_text(encoding="utf-8"))
-    assert len(kept["rounds"]) == 3
+    assert len(kept["rounds"]) == 2
     assert (kept["rows"]["accept"]["per_second"], kept["rows"]["accept"]["failed"]) == (5_000, failed)
     assert ("FAILED" in (tmp_path / "bench.md").read_text(encoding="utf-8")) == bool(failed)
     assert capsys.readouterr().err == (
         "17 requests failed: the rows that say so are no measurements.\n" if failed else ""
     )
-
-
-# --- passes -----------------------------------------------------------------------------------------------------
-
-
-def test_passes_are_shared_out_and_each_is_another_buyers(tmp_path: Path) -> None:
-    write_passes(tmp_path / "passes", sale=7, count=5, shares=2)
-    shares = [[Pass.verify(line) for line in (tmp_path / f"passes.{share}").read_text().split()] for share in (0, 1)]
-    assert [[one.buyer for one in share] for share in shares] == [["b1", "b3", "b5"], ["b2", "b4"]]
-    now_ms = time.time() * 1000
-    assert all(one.sale_id == 7 and now_ms + 3_600_000 < one.expires_ms for share in shares for one in share)
 
 
 # --- a million --------------------------------------------------------------------------------------------------
@@ -333,7 +439,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeasuredShop]:
 
 
 def test_two_thousand_of_a_million(shop: MeasuredShop, tmp_path: Path) -> None:
-    course = million.run(Console(quiet=True), shop, tmp_path / "passes", 2_000)
+    course = million.run(Console(quiet=True), shop, tmp_path / "passes", 2_000, "now")
 
     assert course.holds, [check for check in course.audit if not check.holds]
     assert course.statuses == {"202": 2_000}
@@ -344,18 +450,43 @@ def test_two_thousand_of_a_million(shop: MeasuredShop, tmp_path: Path) -> None:
     assert course.database_size > 1_000_000
     told = dict(million.lines(course))
     assert told["audit: orders"] == "2000 ✓"
+    assert course.seen[-1][1:] == (2_000, 2_000)
+    assert course.seen == sorted(course.seen)
+
+
+def test_courses_stand_beside_each_other_and_in_one_chart(tmp_path: Path) -> None:
+    courses = [Course("v1", 10, seen=[(0.5, 4, 1), (2.0, 10, 10)]), Course("now", 10, seen=[(0.2, 10, 10)])]
+    assert million.columns([[["orders", "1"], ["web", "2"]], [["orders", "3"], ["gate", "4"]]]) == [
+        ["orders", "1", "3"],
+        ["web", "2", "-"],
+        ["gate", "-", "4"],
+    ]
+    for several in (courses, courses[1:]):
+        million.chart(several, tmp_path / "chart.svg")
+        million.chart(several, tmp_path / "chart.png")
+        assert "</svg>" in (tmp_path / "chart.svg").read_text(encoding="utf-8")
+        assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_seconds_count_from_the_first_purchase() -> None:
+    course = Course("now", 10, committed_seconds=1_003.0, seen=[(999.8, 0, 0), (1_000.5, 4, 1), (1_003.0, 10, 10)])
+    course.begin(1_000.0)
+    assert (course.committed_seconds, course.seen) == (3.0, [(0.5, 4, 1), (3.0, 10, 10)])
+    never = Course("now", 10)
+    never.begin(1_000.0)
+    assert never.committed_seconds == 0.0
 
 
 def test_the_audit_finds_what_is_wrong(shop: MeasuredShop, tmp_path: Path) -> None:
-    course = million.run(Console(quiet=True), shop, tmp_path / "passes", 200)
+    course = million.run(Console(quiet=True), shop, tmp_path / "passes", 200, "now")
     assert course.holds
     for part in ("beat", "worker"):  # nobody repairs what is broken here
         shop.shop.end(part, signal.SIGKILL)
     ((sale,),) = shop.shop.sql("SELECT max(id) FROM seckill_sale")
-    keys = sale_keys(sale)
+    keys = {name: key(sale, name) for name in ("stock", "pending", "outcomes", "line")}
     holes = "places with an order, first to last, without a hole"
 
-    assert violated(shop, sale, Course(200, statuses={"202": 199, "503": 1})) == ["answers: all 202"]
+    assert violated(shop, sale, Course("now", 200, statuses={"202": 199, "503": 1})) == ["answers: all 202"]
     for table, breaking, mending, found in (
         ("orders_order", "place = 201", "place = 100", holes),
         ("seckill_sale", "stock = 199, sold = 199", "stock = 200, sold = 200", "oversold"),
@@ -367,12 +498,12 @@ def test_the_audit_finds_what_is_wrong(shop: MeasuredShop, tmp_path: Path) -> No
         shop.shop.sql(f"UPDATE {table} SET {mending} WHERE {rows}")  # noqa: S608 (ours)
         assert violated(shop, sale, course) == []
 
-    shop.redis.incr(keys.stock)
+    shop.redis.incr(keys["stock"])
     assert violated(shop, sale, course) == ["units left in Redis"]
-    shop.redis.hset(keys.pending, "claim", "1 1 1 1")
+    shop.redis.hset(keys["pending"], "claim", "1 1 1 1")
     assert violated(shop, sale, course) == ["claims in Redis", "units left in Redis"]
-    shop.redis.hdel(keys.outcomes, "b7")
-    shop.redis.rpush(keys.line, "b201")
+    shop.redis.hdel(keys["outcomes"], "b7")
+    shop.redis.rpush(keys["line"], "b201")
     wrong_in_redis = ["places in line", "outcomes in Redis", "claims in Redis", "units left in Redis"]
     assert violated(shop, sale, course) == wrong_in_redis
     shop.shop.sql(f"DELETE FROM orders_order WHERE sale_id = {sale} AND place = 200")  # noqa: S608 (ours)

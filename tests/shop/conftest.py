@@ -26,9 +26,9 @@ def open_shop() -> Iterator[OpenShop]:
     shops: list[Shop] = []
     with tempfile.TemporaryDirectory(prefix="seckill-shop-") as directory:
 
-        def open_(*, stock: int = 100) -> Shop:
+        def open_(*, stock: int = 100, **environment: str) -> Shop:
             parts = {"web": WEB, "worker": WORKER, "chores": CHORES, "beat": BEAT}
-            shop = Shop(Path(directory), seed(), parts, {"LOG_LEVEL": "INFO"})
+            shop = Shop(Path(directory), seed(), parts, {"LOG_LEVEL": "INFO", **environment})
             shops.append(shop)
             shop.open(stock=stock)
             return shop

@@ -1,21 +1,24 @@
 """The OpenAPI document: the whole contract with the gate's calls, and a page that shows it without any other site."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.staticfiles import finders
 from django.core.management import call_command
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.urls import URLPattern
 from django.utils.html import escape
 from drf_spectacular.validation import validate_schema
+from drf_spectacular.views import SpectacularAPIView
 from pytest_django import Settings
 
 from seckill.line.state import State
 from seckill.problems import Problem
 from seckill.web.api_urls import urlpatterns
+from seckill.web.schema import OnceGenerator
 
 HTTP_METHODS = {"get", "post", "put", "patch", "delete"}
 
@@ -44,6 +47,18 @@ def test_the_document_is_made_without_a_warning_and_is_valid(tmp_path: Path) -> 
     call_command("spectacular", "--validate", "--fail-on-warn", "--file", str(file))
 
     assert file.read_text().startswith("openapi: 3.1")
+
+
+def test_of_those_who_ask_at_once_one_has_the_document_made(
+    rf: RequestFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(OnceGenerator, "_made", {})
+    view = SpectacularAPIView.as_view()
+
+    with ThreadPoolExecutor(8) as threads:
+        documents = list(threads.map(lambda _: view(rf.get("/api/schema/")).data, range(8)))
+
+    assert len({id(document) for document in documents}) == 1
 
 
 def test_every_call_is_described(document: dict[str, Any]) -> None:

@@ -1,0 +1,49 @@
+"""Generators of our own: each a process, so that it has a core for itself where there is one."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from loadtest.benchmark.pacer import Answers
+from seckill.embedded.shop import PROJECT
+
+
+class GeneratorError(RuntimeError):
+    """A generator broke off."""
+
+
+def generate(module: str, *arguments: object) -> str:
+    """Run ``loadtest.benchmark.MODULE``; what it printed. Raises GeneratorError."""
+    with running(module, *arguments) as process:
+        output, _ = process.communicate()
+    if process.returncode:
+        raise GeneratorError(f"{module} ended with {process.returncode}")
+    return output
+
+
+@contextmanager
+def running(module: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
+    """The generator while it runs; it is ended afterwards."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", f"loadtest.benchmark.{module}", *map(str, arguments)],
+        cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def pace(port: int, *, rate: float, seconds: float, connections: int, requests: Path) -> Answers:
+    """An open loop (`loadtest.benchmark.pacer`). Raises GeneratorError when the requests ran out, too."""
+    answers = Answers(**json.loads(generate("pacer", port, rate, seconds, connections, requests)))
+    if answers.ran_out:
+        raise GeneratorError("The requests ran out before the time was over: this number would be no measurement.")
+    return answers

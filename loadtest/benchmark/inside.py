@@ -1,0 +1,39 @@
+"""What only a shop's own code knows. `Revision.inside` runs this text with that revision's Python, in its directory.
+
+``parts``: how the line's processes are started, as JSON. ``join SALE COUNT PREFIX``: so many buyers take places, past
+the web processes. What is imported here has to be there in every revision that is measured.
+"""
+
+import json
+import os
+import sys
+
+
+def parts() -> None:
+    """Print the processes and their additional environment."""
+    from loadtest.systems import LINE  # noqa: PLC0415 (needs no settings, unlike what follows)
+
+    print(json.dumps({"parts": dict(LINE.parts), "environment": dict(LINE.environment)}))
+
+
+def join(sale: int, count: int, prefix: str) -> None:
+    """Give places to buyers ``PREFIX1`` to ``PREFIXcount``."""
+    import django  # noqa: PLC0415 (as above)
+
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "seckill.settings")
+    django.setup()
+    from seckill.line import verbs  # noqa: PLC0415 (as above)
+    from seckill.line.line import get_line  # noqa: PLC0415 (as above)
+
+    line = get_line()
+    for start in range(1, count + 1, verbs.ADMIT_GROUP_MAX):
+        numbers = range(start, min(start + verbs.ADMIT_GROUP_MAX, count + 1))
+        line.run(verbs.admit(sale, [f"{prefix}{number}" for number in numbers]))
+
+
+if __name__ == "__main__":
+    what, *arguments = sys.argv[1:]
+    if what == "parts":
+        parts()
+    else:
+        join(int(arguments[0]), int(arguments[1]), arguments[2])

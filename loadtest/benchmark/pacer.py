@@ -1,0 +1,147 @@
+"""``python -m loadtest.benchmark.pacer PORT RATE SECONDS CONNECTIONS REQUESTS``: an open loop, as wrk2 has it.
+
+A request falls due every 1/RATE seconds, whether or not those before it have been answered, and its latency counts from
+then: a shop that stalls for a second is charged with the wait of everybody who would have come in that second. A
+generator that waits for an answer before it asks again (a closed loop, as wrk) sends nothing meanwhile, and so sees one
+slow answer. RATE 0 is such a closed loop: it finds out how much gets through.
+
+REQUESTS holds a request a line, as a JSON string. Prints `Answers` as JSON.
+"""
+
+import asyncio
+import json
+import math
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+
+import uvloop
+
+from loadtest.benchmark.connection import LOST, Connection, connect
+
+TICK_SECONDS = 0.001
+AWAIT_SECONDS_MAX = 20.0  #: for what is still under way when the time is over
+
+
+class Asks(Protocol):
+    """What a request is sent on."""
+
+    def ask(self, request: bytes) -> None:
+        """Send it."""
+
+
+C = TypeVar("C", bound=Asks)
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What came back. Latencies are None where nothing did."""
+
+    sent: int
+    per_second: float  #: answered before the time was over
+    p50_ms: float | None  #: counted from when each request fell due
+    p99_ms: float | None
+    statuses: dict[str, int]  #: "late": not answered at all
+    ran_out: bool  #: there were too few requests
+
+
+class Pacer(Generic[C]):
+    """Who is asked what, and when. All times are seconds of one clock; it does no I/O and knows no clock."""
+
+    def __init__(self, connections: Sequence[C], requests: Iterator[bytes], *, rate: float, start: float) -> None:
+        self.latencies: list[float] = []  #: seconds, in the order of the answers
+        self.statuses: dict[str, int] = {}
+        self.sent = 0
+        self.ran_out = False
+        self._free = deque(connections)
+        self._due: deque[float] = deque()  #: when each that waits for a free connection fell due
+        self._asked: dict[C, float] = {}  #: when what is under way fell due
+        self._requests = requests
+        self._rate = rate
+        self._start = start
+        self._fallen_due = 0
+        self._open = True
+
+    def tick(self, now: float) -> None:
+        """Send what has fallen due."""
+        if self._rate and self._open:
+            while (due := self._start + self._fallen_due / self._rate) <= now:
+                self._due.append(due)
+                self._fallen_due += 1
+        elif self._open:
+            self._due.extend([now] * (len(self._free) - len(self._due)))
+        while self._due and self._free:
+            self._ask(self._free.popleft(), self._due.popleft())
+
+    def answered(self, connection: C, status: str, now: float) -> None:
+        """An answer came, or the connection was lost, for ever then."""
+        due = self._asked.pop(connection)
+        self.statuses[status] = self.statuses.get(status, 0) + 1
+        if status == LOST:
+            return
+        self.latencies.append(now - due)
+        self._free.append(connection)
+        self.tick(now)
+
+    def stop(self, now: float) -> None:
+        """Nothing more falls due; what has is sent and awaited."""
+        self.tick(now)
+        self._open = False
+
+    def unanswered(self) -> int:
+        """How many have fallen due and were not answered."""
+        return len(self._asked) + len(self._due)
+
+    def _ask(self, connection: C, due: float) -> None:
+        request = next(self._requests, None)
+        if request is None:
+            self.ran_out, self._open = True, False
+            self._due.clear()
+            self._free.append(connection)
+            return
+        self.sent += 1
+        self._asked[connection] = due
+        connection.ask(request)
+
+
+def percentile_ms(latencies: Sequence[float], share: float) -> float | None:
+    """The latency that this share of all is not above, in milliseconds; of none there is none."""
+    return sorted(latencies)[math.ceil(share * len(latencies)) - 1] * 1000 if latencies else None
+
+
+async def run(port: int, rate: float, seconds: float, connections: int, requests: Iterator[bytes]) -> Answers:
+    """Ask the shop on a port of this machine."""
+    asked = await connect(port, connections, lambda one, status, _: pacer.answered(one, status, time.monotonic()))
+    start = time.monotonic()
+    pacer = Pacer[Connection](asked, requests, rate=rate, start=start)
+    while (now := time.monotonic()) < start + seconds:
+        pacer.tick(now)
+        await asyncio.sleep(TICK_SECONDS)
+    pacer.stop(now)
+    in_time = len(pacer.latencies)
+    give_up_at = start + seconds + AWAIT_SECONDS_MAX
+    while pacer.unanswered() and time.monotonic() < give_up_at:  # noqa: ASYNC110 (it ticks)
+        await asyncio.sleep(TICK_SECONDS)
+    statuses = dict(pacer.statuses)
+    if pacer.unanswered():
+        statuses["late"] = pacer.unanswered()
+    for connection in asked:
+        connection.close()
+    p50_ms, p99_ms = (percentile_ms(pacer.latencies, share) for share in (0.5, 0.99))
+    return Answers(pacer.sent, in_time / (now - start), p50_ms, p99_ms, statuses, pacer.ran_out)
+
+
+def main() -> None:
+    """Read the arguments, ask, print what came back."""
+    port, rate, seconds, connections, file = sys.argv[1:]
+    with Path(file).open(encoding="utf-8") as lines:
+        requests = [json.loads(line).encode() for line in lines]
+    print(json.dumps(asdict(uvloop.run(run(int(port), float(rate), float(seconds), int(connections), iter(requests))))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""Measurements of settling: buyers stand in line when the workers wake up."""
+
+import os
+import signal
+import time
+from collections.abc import Sequence
+from datetime import datetime
+
+from loadtest.benchmark.costs import costs
+from loadtest.benchmark.generator import generate
+from loadtest.benchmark.result import Findings, Reading
+from loadtest.benchmark.shop import SETTLE_SECONDS_MAX, MeasuredShop
+from loadtest.benchmark.side import Side
+from seckill.embedded.shop import await_that
+
+ORDERS_OF_A_SECOND = 10_000  #: orders that are written for each second that a measurement may take
+READY_ORDERS = 200
+RINGS, RING_PAUSE_SECONDS = 6, 0.05
+CONCURRENCY = "--concurrency"
+
+
+def settle(side: Side, seconds: int) -> Findings:
+    """One worker process, then two together."""
+    return Findings(
+        {
+            "settle": _settle(side, side.line, 1, seconds * ORDERS_OF_A_SECOND),
+            "settle_two": _settle(side, side.line, 2, seconds * ORDERS_OF_A_SECOND),
+        }
+    )
+
+
+def settle_sqlite(side: Side, seconds: int) -> Findings:
+    """One worker process, on SQLite."""
+    return Findings({"settle_sqlite": _settle(side, side.shops["sqlite"], 1, seconds * ORDERS_OF_A_SECOND)})
+
+
+def _settle(side: Side, shop: MeasuredShop, processes: int, orders: int) -> Reading:
+    """So many buyers stand in line when the worker wakes up: how fast does it write their orders?"""
+    shop.shop.end("worker")
+    shop.shop.start_as("worker", with_processes(shop.shop.parts["worker"], processes))
+    ready, sale = (shop.new_sale(stock=stock) for stock in (READY_ORDERS, orders))
+    _fill(side, shop, ready, READY_ORDERS)
+    await_that("the worker works", lambda: shop.sold(ready) == READY_ORDERS)
+    shop.await_rest()
+    worker = shop.shop.processes["worker"].pid
+    os.killpg(worker, signal.SIGSTOP)
+    try:
+        _fill(side, shop, sale, orders)
+        before = shop.meters()
+    finally:
+        os.killpg(worker, signal.SIGCONT)
+    await_that("all have orders", lambda: shop.sold(sale) == orders, SETTLE_SECONDS_MAX)
+    shop.await_rest()
+    found = Reading(orders_per_second(shop.commits(sale)), None, 0, costs(before, shop.meters(), orders))
+    shop.retire([ready, sale])
+    shop.shop.end("worker")
+    shop.shop.start("worker")
+    return found
+
+
+def _fill(side: Side, shop: MeasuredShop, sale: int, count: int) -> None:
+    """So many join; the last ones over HTTP, one after the other, so that the gate rings a doorbell for each."""
+    shop.join(sale, count - RINGS, "early")
+    file = side.file("ringing")
+    for buyer_pass in shop.passes(sale, RINGS, "ringing"):
+        file.write_text(f"{buyer_pass}\n", encoding="ascii")
+        generate("everybody", shop.shop.port, sale, file)
+        time.sleep(RING_PAUSE_SECONDS)  # those who come closer together share a doorbell
+
+
+def with_processes(arguments: Sequence[str], processes: int) -> list[str]:
+    """A worker's arguments with so many processes."""
+    before = arguments.index(CONCURRENCY)
+    return [*arguments[: before + 1], str(processes), *arguments[before + 2 :]]
+
+
+def orders_per_second(commits: Sequence[tuple[str, int]]) -> float:
+    """From the first transaction to the last one; the first one's orders are left out, since its time is too.
+
+    An order carries the moment its transaction began to write.
+    """
+    if not commits:
+        return 0.0
+    first, last = (datetime.fromisoformat(moment) for moment in (commits[0][0], commits[-1][0]))
+    span = (last - first).total_seconds()
+    return sum(count for _, count in commits[1:]) / span if span else 0.0

@@ -1,0 +1,264 @@
+"""Measured shops: a system's shop of one revision. Whatever the bench knows of a shop's insides is in this file."""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import redis
+
+from loadtest.benchmark.costs import Meters, cpu_seconds, memory_bytes, read_meters
+from loadtest.benchmark.revision import NOW, Revision
+from loadtest.systems import System
+from seckill.embedded.postgres import Postgres
+from seckill.embedded.shop import PROJECT, Seed, Shop, await_that
+
+SETTLE_SECONDS_MAX = 300
+# In the broker: messages nobody has fetched, or nobody has finished.
+QUEUES = ("orders", "banners", "notices", "celery", "unacked")
+LINGER_SECONDS = 0.3  # requests that were under way when the load generator left
+IDLE_CORES_MAX = 0.05  # a web process that computes for less than this share of a second is at rest
+IDLE_LOOK_SECONDS = 0.5
+DAY_SECONDS = 86_400
+LONG_AGO = "2000-01-01 00:00:00+00:00"
+UNLIMITED = "1000000/min"
+ENVIRONMENT = {
+    "LOG_LEVEL": "WARNING",
+    "THROTTLE_REGISTER": UNLIMITED,
+    "THROTTLE_LOGIN": UNLIMITED,
+    "THROTTLE_PASS": UNLIMITED,
+}
+
+
+def line_of(revision: Revision) -> System:
+    """The product as that revision starts it."""
+    told = json.loads(revision.inside(os.environ, "parts"))
+    parts = {name: tuple(arguments) for name, arguments in told["parts"].items()}
+    return System("line", "The product.", parts, slow_parts={}, environment=told["environment"])
+
+
+def constant_of(revision: Revision) -> System:
+    """The same bytes for every request, from the web server that this revision's line runs on."""
+    *web, _application = line_of(revision).parts["web"]
+    return System(
+        name="constant",
+        sentence="The same bytes for every request, from the web server that the line runs on.",
+        # Today's application for every revision.
+        parts={"web": (*web, "--pythonpath", str(PROJECT / "loadtest"), "constant:application")},
+        slow_parts={},
+        has_line=False,
+    )
+
+
+def key(sale: int, name: str) -> str:
+    """The name of a sale's key in Redis: meta, line, outcomes, pending or stock."""
+    return f"{{sale:{sale}}}:{name}"
+
+
+class RevisionSeed(Seed):
+    """A shop's data before its first opening, made by the code of a revision."""
+
+    def __init__(self, revision: Revision, directory: Path, postgres: Postgres | None) -> None:
+        self._directory = directory
+        self._postgres = postgres
+        self._name = f"seeded_{directory.name}".replace("-", "_")
+        if postgres is None:
+            url = f"sqlite:///{directory}/db.sqlite3"
+        else:
+            self._create_database(self._name, template="template1")
+            url = postgres.url(self._name)
+        environment = {**os.environ, "DATABASE_URL": url, "VAR_DIR": str(directory)}
+        for command in (("migrate", "--verbosity", "0"), ("collectstatic", "--noinput", "--verbosity", "0")):
+            revision.run(environment, "manage.py", *command)
+        revision.run(environment, "manage.py", "seed_demo")
+
+    def _create_database(self, name: str, *, template: str) -> None:
+        super()._create_database(name, template=self._name if template == "seeded" else template)
+
+
+class RevisionShop(Shop):
+    """A shop whose processes run the code of a revision."""
+
+    def __init__(
+        self, revision: Revision, directory: Path, seed: Seed, system: System, environment: Mapping[str, str]
+    ) -> None:
+        self._revision = revision
+        super().__init__(directory, seed, system.parts, environment, system.valkey_flags)
+
+    def manage(self, *arguments: str) -> str:
+        """Run a management command on this shop; its output."""
+        return self._revision.run(self.environment, "manage.py", *arguments)
+
+    def inside(self, *arguments: str) -> None:
+        """Have the revision's own code do what `inside.py` offers."""
+        self._revision.inside(self.environment, *arguments)
+
+    def open(self, *, stock: int) -> None:
+        """Everything up; where beat runs, sale 1 is known to the line."""
+        self.valkey.start()
+        self.sql(f"UPDATE seckill_sale SET stock = {stock:d}")  # noqa: S608 (a number)
+        for name in self.parts:
+            self.start(name)
+        await_that("the shop is ready", lambda: self.get("/readyz"))
+        if "beat" in self.parts:
+            with redis.Redis.from_url(self.environment["REDIS_URL"]) as line:
+                await_that("sale 1 is in the line", lambda: line.exists(key(1, "meta")))
+
+    def start(self, name: str) -> None:
+        """Start one part."""
+        self.start_as(name, self.parts[name])
+
+    def start_as(self, name: str, arguments: Sequence[str]) -> None:
+        """Start one part with other arguments than its own."""
+        with (self.directory / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                [self._revision.python, *arguments], cwd=self._revision.directory, env=self.environment_of(name),
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+
+
+class MeasuredShop:
+    """One system's shop."""
+
+    def __init__(
+        self, system: System, seed: Seed, directory: Path, postgres: Postgres | None, revision: Revision = NOW
+    ) -> None:
+        directory.mkdir()
+        self.system = system
+        self.shop = RevisionShop(revision, directory, seed, system, {**ENVIRONMENT, **system.environment})
+        self.shop.environment.setdefault("CELERY_RESULT_BACKEND", self.shop.valkey.url(3))
+        self.redis = redis.Redis.from_url(self.shop.valkey.url(0), decode_responses=True)
+        self._broker = redis.Redis.from_url(self.shop.valkey.url(1))
+        self._postgres = postgres
+
+    def open(self) -> None:
+        """Start everything."""
+        self.shop.open(stock=1)
+
+    def close(self) -> None:
+        """End everything."""
+        self.redis.close()
+        self._broker.close()
+        self.shop.close()
+
+    # --- sales and buyers ---------------------------------------------------------------------------------------
+
+    def new_sales(self, number: int, *, stock: int, line_limit: int = 100_000_000) -> list[int]:
+        """So many sales that are open, with a day to pay; known to the line where there is one."""
+        changed = {
+            "stock": f"{stock:d}",
+            "sold": "0",
+            "pay_within_seconds": f"{DAY_SECONDS:d}",
+            "line_limit": f"{line_limit:d}",
+            "epoch": "0",
+        }
+        names = [name for name in self._columns("seckill_sale") if name != "id"]
+        several = ", ".join(f"({each})" for each in range(number))
+        rows = self.shop.sql(
+            f"INSERT INTO seckill_sale ({', '.join(names)}) WITH several(number) AS (VALUES {several})"  # noqa: S608 (names of columns, numbers)
+            f" SELECT {', '.join(changed.get(name, name) for name in names)} FROM seckill_sale, several"
+            " WHERE id = 1 RETURNING id"
+        )
+        sales = sorted(int(sale) for (sale,) in rows)
+        if "beat" in self.shop.parts:
+            known = [key(sale, "meta") for sale in sales]
+            await_that("the sales are in the line", lambda: self.redis.exists(*known) == number)
+        return sales
+
+    def new_sale(self, *, stock: int, line_limit: int = 100_000_000) -> int:
+        """One sale."""
+        return self.new_sales(1, stock=stock, line_limit=line_limit)[0]
+
+    def _columns(self, table: str) -> list[str]:
+        if self._postgres is None:
+            return [str(row[1]) for row in self.shop.sql(f"PRAGMA table_info({table})")]
+        rows = self.shop.sql(f"SELECT column_name FROM information_schema.columns WHERE table_name = '{table}'")  # noqa: S608 (ours)
+        return [str(name) for (name,) in rows]
+
+    def retire(self, sales: Sequence[int]) -> None:
+        """Nobody looks after these sales any more: they would take time from what is measured next."""
+        if sales:
+            listed = ", ".join(f"{sale:d}" for sale in sales)
+            self.shop.sql(f"UPDATE seckill_sale SET ended_at = '{LONG_AGO}' WHERE id IN ({listed})")  # noqa: S608 (numbers)
+
+    def passes(self, sale: int, count: int, prefix: str = "b") -> list[str]:
+        """Passes of so many buyers, who are called PREFIX1 and so on."""
+        return self.shop.manage("issue_passes", str(sale), "--count", str(count), "--prefix", prefix).split()
+
+    def join(self, sale: int, count: int, prefix: str = "b") -> None:
+        """Give so many buyers places, past the web processes."""
+        self.shop.inside("join", str(sale), str(count), prefix)
+
+    # --- what is there ------------------------------------------------------------------------------------------
+
+    def purchases(self, sale: int) -> int:
+        """How many purchases of the sale have been accepted: places in line, orders where there is no line."""
+        return self.redis.llen(key(sale, "line")) if self.system.has_line else self.orders(sale)
+
+    def orders(self, sale: int) -> int:
+        """How many orders of the sale are in the ledger."""
+        return int(self.shop.sql(f"SELECT count(*) FROM orders_order WHERE sale_id = {sale:d}")[0][0])  # noqa: S608 (a number)
+
+    def sold(self, sale: int) -> int:
+        """How many units the sale has sold: it moves with its orders, in their transaction, and is cheap to ask."""
+        return int(self.shop.sql(f"SELECT sold FROM seckill_sale WHERE id = {sale:d}")[0][0])  # noqa: S608 (a number)
+
+    def commits(self, sale: int) -> list[tuple[str, int]]:
+        """When orders of a sale were written (ISO 8601), and how many at that moment, ascending."""
+        rows = self.shop.sql(
+            f"SELECT created_at, count(*) FROM orders_order WHERE sale_id = {sale:d} GROUP BY created_at ORDER BY 1"  # noqa: S608 (a number)
+        )
+        return [(str(moment), count) for moment, count in rows]
+
+    def ledger_version(self) -> str:
+        """The database and its version."""
+        if self._postgres is None:
+            return f"SQLite {self.shop.sql('SELECT sqlite_version()')[0][0]}"
+        return f"PostgreSQL {self.shop.sql('SHOW server_version')[0][0]}"
+
+    def database_size(self) -> int:
+        """Bytes of this shop's database."""
+        if self._postgres is None:
+            pages, size = (self.shop.sql(f"PRAGMA {name}")[0][0] for name in ("page_count", "page_size"))
+            return int(pages * size)
+        return int(self.shop.sql("SELECT pg_database_size(current_database())")[0][0])
+
+    # --- processes ----------------------------------------------------------------------------------------------
+
+    def parts(self) -> dict[str, int]:
+        """Process ids, by name; the database server is everybody's."""
+        assert self.shop.valkey.process is not None  # noqa: S101 (for the type checker: it was started)
+        pids = {name: process.pid for name, process in self.shop.processes.items()}
+        pids["valkey"] = self.shop.valkey.process.pid
+        if self._postgres is not None and self._postgres.process is not None:
+            pids["postgres"] = self._postgres.process.pid
+        return pids
+
+    def meters(self) -> Meters:
+        """What has been used so far."""
+        return read_meters(self.parts(), self.redis)
+
+    def web_memory(self) -> int:
+        """Bytes that the web processes have now."""
+        return memory_bytes(self.parts()["web"])
+
+    def sync_log(self, how: str) -> None:
+        """When Valkey's log goes to the disk: ``always``, before it answers, or ``everysec``."""
+        self.redis.config_set("appendfsync", how)
+
+    def await_rest(self) -> None:
+        """Return when the requests that were under way have ended and the broker has no message any more."""
+        time.sleep(LINGER_SECONDS)
+        await_that("the workers are through", lambda: not self._broker.exists(*QUEUES), SETTLE_SECONDS_MAX)
+
+    def await_idle(self) -> None:
+        """Return when the web processes have nothing to compute any more."""
+
+        def idle() -> bool:
+            before = cpu_seconds(self.parts()["web"])
+            time.sleep(IDLE_LOOK_SECONDS)
+            return cpu_seconds(self.parts()["web"]) - before < IDLE_CORES_MAX * IDLE_LOOK_SECONDS
+
+        await_that("the web processes are through", idle, SETTLE_SECONDS_MAX)

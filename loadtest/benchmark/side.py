@@ -1,0 +1,131 @@
+"""A side: the shops of one revision, and what measuring them needs: passes, accounts, tickets."""
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from urllib.parse import quote
+
+from loadtest.benchmark import wrk
+from loadtest.benchmark.accounts import Account, register, write_accounts
+from loadtest.benchmark.connection import request
+from loadtest.benchmark.costs import Costs, Meters
+from loadtest.benchmark.generator import generate
+from loadtest.benchmark.result import Reading
+from loadtest.benchmark.shop import MeasuredShop
+from seckill.embedded.shop import await_that
+
+TICKETS = 1000  #: of each kind that are polled
+ACCOUNTS = 50
+FIRST_GUESS = 100_000  #: purchases a second that no shop exceeds before it was measured once
+SPARE, SPARE_LEAST = 1.6, 12_000  #: more passes than the fastest measurement so far would need
+
+
+class Side:
+    """One revision."""
+
+    def __init__(self, label: str, shops: Mapping[str, MeasuredShop], directory: Path) -> None:
+        """``directory`` is for files of passes and the like."""
+        self.label = label
+        self.shops = shops
+        self._directory = directory
+        self._fastest: dict[tuple[str, int], float] = {}  #: purchases a second, by system and connections
+
+    @property
+    def line(self) -> MeasuredShop:
+        """The product."""
+        return self.shops["line"]
+
+    def file(self, name: str) -> Path:
+        """A file of this side."""
+        return self._directory / f"passes-{quote(self.label, safe='')}-{name}"
+
+    # --- buyers -------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def accounts(self) -> list[Account]:
+        """Buyers of the line's shop who are logged in; registered when first asked for."""
+        accounts = register(self.line.shop.port, ACCOUNTS)
+        write_accounts(accounts, self.accounts_file)
+        return accounts
+
+    @property
+    def accounts_file(self) -> Path:
+        """Where the accounts are."""
+        return self.file("accounts")
+
+    def buy(
+        self, shop: MeasuredShop, path: str, sale: int, seconds: int, *, connections: int = wrk.CONNECTIONS,
+        prefix: str = "b",
+    ) -> tuple[wrk.Answers, Meters]:  # fmt: skip
+        """Have wrk buy for so long, each time with another pass; gives the meters before it, too. Raises WrkError."""
+        fastest = self._fastest.get((shop.system.name, connections))
+        enough = int(SPARE * fastest * seconds) + SPARE_LEAST if fastest else FIRST_GUESS * seconds
+        passes = shop.passes(sale, enough, prefix)
+        file = self.file("purchases")
+        for share in range(wrk.THREADS):
+            Path(f"{file}.{share}").write_text("\n".join(passes[share :: wrk.THREADS]) + "\n", encoding="ascii")
+        before = shop.meters()
+        answers = wrk.run(
+            f"{shop.shop.address}/api/sales/{sale}/{path}",
+            seconds=seconds,
+            script="purchase.lua",
+            arguments=(file,),
+            connections=connections,
+        )
+        self._fastest[shop.system.name, connections] = max(answers.per_second, fastest or 0.0)
+        return answers, before
+
+    def purchase_requests(self, sale: int, count: int, prefix: str = "b") -> Path:
+        """A file for the pacer: so many purchases in the line's shop."""
+        path = f"/api/sales/{sale}/purchase"
+        passes = self.line.passes(sale, count, prefix)
+        purchases = [request("POST", path, {"Authorization": f"Bearer {one}"}) for one in passes]
+        return self.requests_file(purchases, f"sale-{sale}")
+
+    def requests_file(self, requests: Sequence[bytes], name: str) -> Path:
+        """A file for the pacer."""
+        file = self.file(name)
+        file.write_text("".join(f"{json.dumps(one.decode())}\n" for one in requests), encoding="utf-8")
+        return file
+
+    # --- requests -----------------------------------------------------------------------------------------------
+
+    def rotating(self, name: str, lines: Sequence[Sequence[str]]) -> Path:
+        """A file for rotate.lua: of each request the method, the path, and headers."""
+        file = self.file(name)
+        file.write_text("\n".join("\t".join(line) for line in lines) + "\n", encoding="utf-8")
+        return file
+
+    @cached_property
+    def tickets(self) -> tuple[Path, Path]:
+        """Polls of a thousand tickets that wait and of a thousand that are decided; bought when first asked for."""
+        shop = self.line
+        sale = shop.new_sale(stock=TICKETS)
+        passes, tickets = self.file("pass-book"), self.file("tickets")
+        passes.write_text("\n".join(shop.passes(sale, 2 * TICKETS)) + "\n", encoding="ascii")
+        generate("everybody", shop.shop.port, sale, passes, tickets)
+        await_that("the winners have orders", lambda: shop.sold(sale) == TICKETS)
+        shop.await_rest()
+        bought = tickets.read_text(encoding="ascii").split()
+        decided, waiting = bought[:TICKETS], bought[TICKETS:]
+        for several, expected in ((waiting, "waitlisted"), (decided, "confirmed")):
+            for ticket in (several[0], several[-1]):
+                status = shop.shop.get(f"/api/tickets/{ticket}").get("status")
+                if status != expected:
+                    raise RuntimeError(f"a ticket that should be {expected} is {status}")
+        return (
+            self.rotating("waiting", [("GET", f"/api/tickets/{ticket}") for ticket in waiting]),
+            self.rotating("decided", [("GET", f"/api/tickets/{ticket}") for ticket in decided]),
+        )
+
+
+def reading(answers: wrk.Answers, spent: Costs) -> Reading:
+    """What wrk saw and what it cost."""
+    return Reading(answers.per_second, answers.p99_ms, answers.failed, spent)
+
+
+def check_count(answers: wrk.Answers, purchases: int, connections: int = wrk.CONNECTIONS) -> None:
+    """The shop has what was answered, and what was under way when wrk left. Raises WrkError if not."""
+    if not answers.failed and not answers.requests <= purchases <= answers.requests + connections:
+        raise wrk.WrkError(f"{answers.requests:,} purchases were answered, and the shop has {purchases:,}.")

@@ -1,0 +1,243 @@
+"""Django behind the gate, bounded: how many requests are inside at once, and how many may wait for that.
+
+Django runs the Python of each ASGI request on a thread. Left alone it starts one for every request, each takes a
+database connection, and all of them compete with the gate for the interpreter. Here a request first gets one of a fixed
+number of threads, in the order in which requests came. It keeps it until that thread has done its last step, also when
+the client has left meanwhile, because Python can't stop a thread. So there are never more threads or connections than
+lanes have.
+
+The server in front hands over request bodies that are bounded in size.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from http import HTTPStatus
+from typing import Any
+
+from asgiref.sync import ThreadSensitiveContext
+from django.conf import settings
+from django.db import close_old_connections
+from prometheus_client import Counter, Gauge
+
+from seckill.problems import MEDIA_TYPE, Problem
+from seckill.unavailable_page import CONTENT_TYPE, PAGE, RETRY_SECONDS, SECURITY_POLICY, wants_page
+
+Scope = dict[str, Any]
+Message = Mapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+#: Probes and scrapes have a thread each that nobody else takes: a crowd can't make the shop look dead.
+PROBES = ("/healthz", "/readyz", "/metrics")
+PROBES_WAITING_MAX = 10  # of one kind; far more than ask at once
+#: Each POST here hashes a password, one at a time on a host, which takes as long as dozens of pages. Who logs in waits
+#: in a queue of its own, and is turned away at little cost.
+PASSWORDS = ("/api/auth/login", "/api/auth/register", "/admin/login/")
+ANSWER_BYTES_HELD_MAX = 4 * 1024 * 1024  # more than the largest static file; only exports are longer
+READ_SECONDS_MAX = 10.0  # for a client to take the next piece (64 KiB) of an answer
+
+REQUESTS = Gauge(
+    "seckill_django_requests", "Requests that Django works on, or that wait for it", ["state"],
+    multiprocess_mode="livesum",
+)  # fmt: skip
+INSIDE = REQUESTS.labels("inside")
+WAITING = REQUESTS.labels("waiting")
+REFUSED = Counter("seckill_django_refused", "Requests answered 503 without asking Django", ["reason"])
+UNREAD = Counter("seckill_django_answers_unread", "Answers given up because their client did not read them")
+
+
+class RefusedError(Exception):
+    """Django is not asked: too many requests wait (``full``), or this one has waited too long (``late``)."""
+
+
+class HungUpError(Exception):
+    """The client has left before Django was asked."""
+
+
+class Client:
+    """The other end of one request: what it sent, and whether it is still there."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._body: Message | None = None
+        self._left: asyncio.Future[Message] | None = None
+
+    async def read_body(self) -> None:
+        """Take the whole body before a thread is taken: who sends it slowly holds up nobody. Raises HungUpError."""
+        body = bytearray()
+        more = True
+        while more:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise HungUpError
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        self._body = {"type": "http.request", "body": bytes(body), "more_body": False}
+
+    @property
+    def left(self) -> "asyncio.Future[Message]":
+        """Done as soon as the client has left."""
+        if self._left is None:
+            self._left = asyncio.ensure_future(self._receive())
+        return self._left
+
+    async def receive(self) -> Message:
+        """What Django receives: the body, and later that the client has left."""
+        body, self._body = self._body, None
+        return body if body is not None else await self.left
+
+    def forget(self) -> None:
+        """Nobody asks any more whether it is still there."""
+        if self._left is not None:
+            self._left.cancel()
+
+
+class Answer:
+    """Django's answer on its way to a client that may read slowly.
+
+    It is held back until Django is done, so that the thread is free whatever the client does. What is longer than
+    `ANSWER_BYTES_HELD_MAX` goes on as fast as the client reads, and a client that stops reading is given up.
+    """
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._held: list[Message] = []
+        self._held_bytes = 0
+        self._is_unread = False
+
+    async def hold(self, message: Message) -> None:
+        """Take one message from Django. Raises asyncio.CancelledError, for which Django ends the request properly."""
+        self._held.append(message)
+        self._held_bytes += len(message.get("body", b""))
+        if self._held_bytes > ANSWER_BYTES_HELD_MAX:
+            await self.pass_on()
+            if self._is_unread:
+                raise asyncio.CancelledError
+
+    async def pass_on(self) -> None:
+        """Send what is held, unless the client does not read it; the server then closes an unfinished answer."""
+        held, self._held, self._held_bytes = self._held, [], 0
+        for message in held:
+            if self._is_unread:
+                return
+            try:
+                async with asyncio.timeout(READ_SECONDS_MAX):
+                    await self._send(message)
+            except TimeoutError:
+                self._is_unread = True
+                UNREAD.inc()
+
+
+class Lane:
+    """Some threads, and the requests that wait for one of them: first come, first served."""
+
+    def __init__(self, name: str, *, threads: int, waiting_max: int) -> None:
+        self._free: list[Executor] = [
+            ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"django-{name}-{number}") for number in range(threads)
+        ]
+        self._waiting: dict[asyncio.Future[Executor], None] = {}  # in order; a dictionary, because any may leave
+        self._waiting_max = waiting_max
+
+    async def enter(self, client: Client) -> Executor:
+        """A thread for one request; `leave` returns it. Raises RefusedError or HungUpError."""
+        thread = self._free.pop() if self._free else await self._wait(client)
+        INSIDE.inc()
+        return thread
+
+    async def _wait(self, client: Client) -> Executor:
+        if len(self._waiting) >= self._waiting_max:
+            raise RefusedError("full")
+        turn: asyncio.Future[Executor] = asyncio.get_running_loop().create_future()
+        self._waiting[turn] = None
+        WAITING.inc()
+        is_served = False
+        try:
+            await asyncio.wait(
+                (turn, client.left), timeout=settings.DJANGO_WAIT_SECONDS, return_when=asyncio.FIRST_COMPLETED
+            )
+            is_served = turn.done() and not client.left.done()
+        finally:
+            WAITING.dec()
+            self._waiting.pop(turn, None)
+            if turn.done() and not is_served:
+                self._give(turn.result())
+        if is_served:
+            return turn.result()
+        raise HungUpError if client.left.done() else RefusedError("late")
+
+    def leave(self, thread: Executor) -> None:
+        """The request is over. Its thread is free once it has done what is left for it to do."""
+        loop = asyncio.get_running_loop()
+
+        def end() -> None:
+            close_old_connections()  # a request that was cut off may have kept one
+            loop.call_soon_threadsafe(self._freed, thread)
+
+        thread.submit(end)
+
+    def _freed(self, thread: Executor) -> None:
+        INSIDE.dec()
+        self._give(thread)
+
+    def _give(self, thread: Executor) -> None:
+        if not self._waiting:
+            self._free.append(thread)
+            return
+        turn = next(iter(self._waiting))
+        del self._waiting[turn]
+        turn.set_result(thread)
+
+
+class DjangoLimit:
+    """An ASGI application in front of Django's."""
+
+    def __init__(self, django: Application) -> None:
+        self._django = django
+        self._probes = {path: Lane(path[1:], threads=1, waiting_max=PROBES_WAITING_MAX) for path in PROBES}
+        self._passwords = Lane("passwords", threads=1, waiting_max=settings.PASSWORD_WAITING_MAX)
+        self._others = Lane("others", threads=settings.DJANGO_THREADS, waiting_max=settings.DJANGO_WAITING_MAX)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one HTTP request."""
+        lane = self._lane(scope["method"], scope["path"])
+        client = Client(receive)
+        answer = Answer(send)
+        try:
+            await client.read_body()
+            thread = await lane.enter(client)
+            try:
+                async with ThreadSensitiveContext(executor=thread):
+                    await self._django(scope, client.receive, answer.hold)
+            finally:
+                lane.leave(thread)
+        except HungUpError:
+            return
+        except RefusedError as refusal:
+            REFUSED.labels(str(refusal)).inc()
+            await _refuse(scope, send)
+            return
+        finally:
+            client.forget()
+        await answer.pass_on()
+
+    def _lane(self, method: str, path: str) -> Lane:
+        if method == "POST" and path in PASSWORDS:
+            return self._passwords
+        return self._probes.get(path, self._others)
+
+
+async def _refuse(scope: Scope, send: Send) -> None:
+    """503, as a page for people and as a problem document for programs."""
+    accept: bytes = dict(scope["headers"]).get(b"accept", b"")
+    headers = [(b"retry-after", b"%d" % RETRY_SECONDS), (b"cache-control", b"no-store")]
+    if wants_page(scope["path"], accept.decode("latin-1")):
+        body = PAGE
+        headers += [(b"content-type", CONTENT_TYPE.encode()), (b"content-security-policy", SECURITY_POLICY.encode())]
+    else:
+        body = Problem.UNAVAILABLE.body()
+        headers += [(b"content-type", MEDIA_TYPE.encode())]
+    headers += [(b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": HTTPStatus.SERVICE_UNAVAILABLE.value, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})

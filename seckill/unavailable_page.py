@@ -1,0 +1,36 @@
+"""The page for people when the shop can't answer: in each language, and made without template, thread or database."""
+
+from html import escape
+
+from django.conf import settings
+
+CONTENT_TYPE = "text/html; charset=utf-8"
+SECURITY_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+
+#: Language tag, what happened, what to do. Not from ``locale/``: there is nobody to choose the language by then.
+TEXTS = (
+    ("en", "Very many people at once", "This page tries again by itself. If you are in line, your place is kept."),
+    ("zh-Hans", "访问的人太多", "本页会自动重试。如果您已在排队，您的位置会保留。"),  # noqa: RUF001 (its commas are Chinese, too)
+)
+
+
+def _page() -> bytes:
+    sections = "".join(
+        f'<section lang="{language}"><h1>{escape(title)}</h1><p>{escape(advice)}</p></section>'
+        for language, title, advice in TEXTS
+    )
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(TEXTS[0][1])}</title>'
+        f'<meta name="viewport" content="width=device-width"><meta http-equiv="refresh" content="{RETRY_SECONDS}">'
+        "<style>body{font:1.1rem/1.5 system-ui,sans-serif;max-width:32rem;margin:15vh auto;padding:0 1rem}</style>"
+        f"{sections}</html>"
+    ).encode()
+
+
+RETRY_SECONDS: int = settings.POLL_AFTER_SECONDS
+PAGE = _page()
+
+
+def wants_page(path: str, accept: str) -> bool:
+    """Whether this is for a person: a browser says what it takes, and a program asks below ``/api/``."""
+    return not path.startswith("/api/") and "text/html" in accept

@@ -1,0 +1,349 @@
+"""Django behind the gate is bounded: so many at once, so many waiting, and nobody holds a place they don't use."""
+
+import asyncio
+import json
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from django.core.asgi import get_asgi_application
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.urls import path
+from pytest_django import Settings
+
+from seckill.gate import django_limit
+from seckill.gate.django_limit import DjangoLimit
+
+THREADS = 2
+WAITING_MAX = 3
+LARGE = b"x" * 1_000_000
+
+Message = Mapping[str, Any]
+
+
+class Views:
+    """Views that stay inside until they are let go."""
+
+    def __init__(self) -> None:
+        self.inside: list[str] = []  # what came in, in order
+        self.threads: set[int] = set()
+        self._let_go = threading.Semaphore(0)
+
+    def let_go(self, requests: int = 1) -> None:
+        self._let_go.release(requests)
+
+    async def let_all_go(self, requests: int) -> None:
+        """One by one, so that the next one comes in before the one after it."""
+        await self.until_inside(THREADS)
+        for inside in range(THREADS + 1, requests + 1):
+            self.let_go()
+            await self.until_inside(inside)
+        self.let_go(THREADS)
+
+    async def until_inside(self, requests: int) -> None:
+        """So many have come in, since the beginning."""
+        await until(lambda: len(self.inside) == requests)
+
+    def stay(self, request: HttpRequest, name: str) -> HttpResponse:
+        self.inside.append(name)
+        self.threads.add(threading.get_native_id())
+        assert self._let_go.acquire(timeout=30)
+        return HttpResponse(name + request.body.decode())
+
+
+views = Views()
+
+
+def stay(request: HttpRequest, name: str) -> HttpResponse:
+    return views.stay(request, name)
+
+
+def large(_request: HttpRequest) -> HttpResponse:
+    return HttpResponse(LARGE)
+
+
+def stream(_request: HttpRequest) -> StreamingHttpResponse:
+    async def pieces() -> AsyncIterator[bytes]:
+        while True:
+            yield LARGE
+
+    return StreamingHttpResponse(pieces())
+
+
+def probe(_request: HttpRequest) -> HttpResponse:
+    return HttpResponse("ok")
+
+
+urlpatterns = [
+    path("stay/<str:name>", stay),
+    path("api/stay/<str:name>", stay),
+    path("large", large),
+    path("stream", stream),
+    path("healthz", probe),
+    path("readyz", probe),
+    path("metrics", probe),
+]
+
+
+@dataclass
+class Visitor:
+    """One client and its request, as the server hands it over."""
+
+    path: str
+    method: str = "GET"
+    accept: str = "*/*"
+    body: tuple[bytes, ...] = (b"",)
+    stalls: bool = False  #: it promises more body than it sends
+    sent: list[Message] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.hung_up = asyncio.Event()
+        self.reads = asyncio.Event()
+        self.reads.set()
+        self._parts = list(self.body)
+
+    async def receive(self) -> Message:
+        if self._parts:
+            part = self._parts.pop(0)
+            return {"type": "http.request", "body": part, "more_body": bool(self._parts) or self.stalls}
+        await self.hung_up.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        await self.reads.wait()
+        self.sent.append(message)
+
+    @property
+    def status(self) -> int | None:
+        return int(self.sent[0]["status"]) if self.sent else None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {name.decode().lower(): value.decode() for name, value in self.sent[0]["headers"]}
+
+    @property
+    def content(self) -> bytes:
+        return b"".join(message.get("body", b"") for message in self.sent[1:])
+
+
+class Door:
+    """Lets visitors in, each in a task of its own."""
+
+    def __init__(self) -> None:
+        self.limit = DjangoLimit(get_asgi_application())
+        self.tasks: list[asyncio.Task[None]] = []
+
+    def ask(self, visitor: Visitor) -> "asyncio.Task[None]":
+        scope = {
+            "type": "http", "method": visitor.method, "path": visitor.path, "query_string": b"",
+            "headers": [(b"host", b"127.0.0.1"), (b"accept", visitor.accept.encode())],
+        }  # fmt: skip
+        task = asyncio.create_task(self.limit(scope, visitor.receive, visitor.send))
+        self.tasks.append(task)
+        return task
+
+    async def crowd(self, *names: str) -> list[Visitor]:
+        """One after the other, each as far as it gets."""
+        visitors = []
+        for name in names:
+            visitors.append(Visitor(f"/stay/{name}"))
+            self.ask(visitors[-1])
+            await asyncio.sleep(0)
+        return visitors
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 (threads bring it about)
+            await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+def _small(settings: Settings) -> None:
+    settings.ROOT_URLCONF = __name__
+    settings.MIDDLEWARE = []
+    settings.DJANGO_THREADS = THREADS
+    settings.DJANGO_WAITING_MAX = WAITING_MAX
+    settings.DJANGO_WAIT_SECONDS = 30.0
+
+
+@pytest.fixture
+async def door(_small: None) -> AsyncIterator[Door]:
+    global views  # noqa: PLW0603 (the URLs lead to it)
+    views = Views()
+    door = Door()
+    yield door
+    views.let_go(1000)
+    await asyncio.gather(*door.tasks, return_exceptions=True)
+
+
+@pytest.fixture
+def _impatient(_small: None, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.DJANGO_WAIT_SECONDS = 0.05
+    monkeypatch.setattr(django_limit, "READ_SECONDS_MAX", 0.05)
+
+
+async def test_so_many_are_inside_at_once_and_the_others_follow_in_order(door: Door) -> None:
+    visitors = await door.crowd("ann", "ben", "cem", "dot", "eve")
+    await until(lambda: len(views.inside) == 2)
+
+    await views.let_all_go(5)
+    await asyncio.gather(*door.tasks)
+
+    assert sorted(views.inside[:2]) + views.inside[2:] == ["ann", "ben", "cem", "dot", "eve"]
+    assert [(visitor.status, visitor.content) for visitor in visitors] == [
+        (200, name.encode()) for name in ("ann", "ben", "cem", "dot", "eve")
+    ]
+    assert len(views.threads) == 2
+
+
+async def test_who_finds_the_queue_full_is_told_at_once_when_to_come_back(door: Door) -> None:
+    await door.crowd("ann", "ben", "cem", "dot", "eve")  # two inside, three waiting
+    program, person, head = (
+        Visitor("/api/stay/fay"),
+        Visitor("/stay/gus", accept="text/html,*/*"),
+        Visitor("/x", "HEAD"),
+    )
+
+    for late in (program, person, head):
+        await door.ask(late)
+
+    assert [late.status for late in (program, person, head)] == [503] * 3
+    assert [late.headers["retry-after"] for late in (program, person, head)] == ["2"] * 3
+    assert json.loads(program.content)["code"] == "unavailable"
+    assert program.headers["content-type"] == "application/problem+json"
+    assert b"Very many people at once" in person.content
+    assert person.headers["content-type"] == "text/html; charset=utf-8"
+    assert (head.content, int(head.headers["content-length"]) > 0) == (b"", True)
+    assert len(views.inside) <= 2
+
+
+@pytest.mark.usefixtures("_impatient")
+async def test_nobody_waits_longer_than_so_long(door: Door) -> None:
+    *_, cem = await door.crowd("ann", "ben", "cem")
+
+    await door.tasks[2]
+
+    assert (cem.status, cem.headers["retry-after"]) == (503, "2")
+    views.let_go(2)
+    await asyncio.gather(*door.tasks)
+    assert sorted(views.inside) == ["ann", "ben"]
+    dot = Visitor("/stay/dot")
+    views.let_go()
+    await door.ask(dot)
+    assert dot.status == 200  # cem left no trace
+
+
+async def test_who_hangs_up_while_waiting_leaves_the_queue(door: Door) -> None:
+    *_, dot, eve = await door.crowd("ann", "ben", "cem", "dot", "eve")
+    dot.hung_up.set()
+    await door.tasks[3]
+
+    fay = (await door.crowd("fay"))[0]  # takes the room dot left
+    await views.let_all_go(5)
+    await asyncio.gather(*door.tasks)
+
+    assert views.inside[2:] == ["cem", "eve", "fay"]
+    assert (dot.sent, eve.status, fay.status) == ([], 200, 200)
+
+
+async def test_a_request_the_server_gives_up_leaves_the_queue(door: Door) -> None:
+    await door.crowd("ann", "ben", "cem", "dot", "eve")
+    door.tasks[2].cancel()
+
+    fay = (await door.crowd("fay"))[0]
+    await views.let_all_go(5)
+    await asyncio.gather(*door.tasks, return_exceptions=True)
+
+    assert views.inside[2:] == ["dot", "eve", "fay"]
+    assert fay.status == 200
+
+
+@pytest.mark.parametrize("way", ["hangs up", "is given up"])
+async def test_a_thread_is_free_only_when_it_has_ended_though_the_client_is_gone(door: Door, way: str) -> None:
+    ann, ben = await door.crowd("ann", "ben")
+    await until(lambda: len(views.inside) == 2)
+    for visitor, task in zip((ann, ben), door.tasks, strict=True):
+        if way == "hangs up":
+            visitor.hung_up.set()
+        else:
+            task.cancel()
+    *_, cem = await door.crowd("cem")
+    for _ in range(50):  # everything that may happen by itself has happened
+        await asyncio.sleep(0.002)
+    assert len(views.inside) == 2
+
+    views.let_go()
+    await until(lambda: views.inside[2:] == ["cem"])
+
+    views.let_go(2)
+    await door.tasks[2]
+    assert (cem.status, len(views.threads)) == (200, 2)
+
+
+async def test_probes_are_answered_while_the_crowd_has_every_thread(door: Door) -> None:
+    await door.crowd("ann", "ben", "cem", "dot", "eve", "fay")
+    probes = [Visitor(path) for path in ("/healthz", "/readyz", "/metrics")]
+
+    await asyncio.gather(*(door.ask(probe) for probe in probes))
+
+    assert [(probe.status, probe.content) for probe in probes] == [(200, b"ok")] * 3
+
+
+async def test_who_sends_the_body_slowly_takes_no_thread(door: Door) -> None:
+    slow = [Visitor("/stay/slow", "POST", body=(b"half",), stalls=True) for _ in range(2)]
+    for visitor in slow:
+        door.ask(visitor)
+    views.let_go()
+    ann = Visitor("/stay/ann")
+
+    await door.ask(ann)
+
+    assert (ann.status, views.inside) == (200, ["ann"])
+    for visitor in slow:
+        visitor.hung_up.set()
+    await asyncio.gather(*door.tasks)
+    assert [visitor.sent for visitor in slow] == [[], []]
+
+
+async def test_django_gets_the_whole_body(door: Door) -> None:
+    views.let_go()
+    ann = Visitor("/stay/ann", "POST", body=(b" wants", b"", b" one"))
+
+    await door.ask(ann)
+
+    assert ann.content == b"ann wants one"
+
+
+async def test_who_reads_slowly_holds_no_thread(door: Door) -> None:
+    slow = [Visitor("/large") for _ in range(2)]
+    for visitor in slow:
+        visitor.reads.clear()
+        door.ask(visitor)
+    views.let_go()
+    ann = Visitor("/stay/ann")
+
+    await door.ask(ann)
+
+    assert (ann.status, [visitor.sent for visitor in slow]) == (200, [[], []])
+    for visitor in slow:
+        visitor.reads.set()
+    await asyncio.gather(*door.tasks)
+    assert [visitor.content for visitor in slow] == [LARGE] * 2
+
+
+@pytest.mark.usefixtures("_impatient")
+async def test_a_long_answer_that_nobody_reads_is_given_up(door: Door) -> None:
+    for _ in range(2):
+        visitor = Visitor("/stream")
+        visitor.reads.clear()
+        door.ask(visitor)
+
+    await asyncio.gather(*door.tasks)
+
+    views.let_go()
+    ann = Visitor("/stay/ann")
+    await door.ask(ann)
+    assert ann.status == 200

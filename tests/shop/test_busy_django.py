@@ -1,0 +1,106 @@
+"""A crowd at the pages: a web process keeps its threads and connections, and goes on selling."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+
+from seckill.embedded.shop import Shop, await_that
+from tests.shop.conftest import OpenShop
+
+THREADS = 2
+WAITING_MAX = 10
+CROWD = 40
+BLOCKED = (
+    "SELECT count(*) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%django_session%'"
+)
+
+
+@pytest.fixture
+def shop(open_shop: OpenShop) -> Shop:
+    return open_shop(WEB_CONCURRENCY="1", DATABASE_POOL_SIZE=str(THREADS + 4), DJANGO_WAITING_MAX=str(WAITING_MAX))
+
+
+@pytest.fixture
+def sessions(shop: Shop) -> Iterator[psycopg.Connection]:
+    """A transaction that nobody's session can be read behind, until it ends."""
+    with psycopg.connect(shop.environment["DATABASE_URL"]) as connection:
+        connection.execute("LOCK TABLE django_session IN ACCESS EXCLUSIVE MODE")
+        yield connection
+
+
+def threads_of(shop: Shop) -> int:
+    """Of the web process that answers."""
+    (worker,) = Path(f"/proc/{shop.processes['web'].pid}/task/{shop.processes['web'].pid}/children").read_text().split()
+    return len(list(Path(f"/proc/{worker}/task").iterdir()))
+
+
+def blocked(shop: Shop) -> int:
+    return int(shop.sql(BLOCKED)[0][0])
+
+
+@asynccontextmanager
+async def crowd(shop: Shop, people: int) -> AsyncIterator[list["asyncio.Task[httpx.Response]"]]:
+    """So many ask who they are, each on a connection of their own."""
+    limits = httpx.Limits(max_connections=None)
+    async with httpx.AsyncClient(base_url=shop.address, limits=limits, timeout=30) as client:
+        yield [
+            asyncio.create_task(client.get("/api/auth/me", cookies={"sessionid": f"of-visitor-{number}"}))
+            for number in range(people)
+        ]
+
+
+@pytest.mark.filterwarnings("ignore:Setting per-request cookies")
+async def test_a_crowd_that_the_database_keeps_waiting_takes_no_more_than_its_share(
+    shop: Shop, sessions: psycopg.Connection
+) -> None:
+    buyer_pass = shop.manage("issue_passes", "1", "--count", "1").strip()
+    before = threads_of(shop)
+
+    async with crowd(shop, CROWD) as people:
+        await asyncio.to_thread(await_that, "two wait for the ledger", lambda: blocked(shop) == THREADS)
+        done, waiting = await asyncio.wait(people, timeout=1)
+        refused = [task.result() for task in done]
+        assert Counter(answer.status_code for answer in refused) == {503: CROWD - THREADS - WAITING_MAX}
+        assert {answer.headers["Retry-After"] for answer in refused} == {"2"}
+        assert {answer.json()["code"] for answer in refused} == {"unavailable"}
+        assert (blocked(shop), threads_of(shop) - before <= THREADS) == (THREADS, True)
+
+        # The others go on: who sells, who looks after the shop.
+        async with httpx.AsyncClient(base_url=shop.address) as client:
+            bought = await client.post("/api/sales/1/purchase", headers={"Authorization": f"Bearer {buyer_pass}"})
+            assert bought.status_code == 202
+            for probe in ("/healthz", "/readyz"):
+                assert (await client.get(probe)).status_code == 200
+            counted = (await client.get("/metrics")).text
+        assert f'seckill_django_refused_total{{reason="full"}} {len(refused)}.0' in counted
+        assert f'seckill_django_requests{{state="inside"}} {THREADS + 1}.0' in counted  # and who asks for this
+        assert f'seckill_django_requests{{state="waiting"}} {WAITING_MAX}.0' in counted
+
+        late = [task.result() for task in (await asyncio.wait(waiting, timeout=10))[0]]
+        assert [answer.status_code for answer in late] == [503] * WAITING_MAX  # they have waited for three seconds
+        sessions.rollback()
+        assert Counter([(await person).status_code for person in people]) == {503: CROWD - THREADS, 401: THREADS}
+
+
+@pytest.mark.filterwarnings("ignore:Setting per-request cookies")
+async def test_who_hangs_up_leaves_the_thread_to_nobody_until_the_ledger_has_answered(
+    shop: Shop, sessions: psycopg.Connection
+) -> None:
+    for _ in range(3):
+        async with crowd(shop, THREADS) as people:
+            await asyncio.to_thread(await_that, "two wait for the ledger", lambda: blocked(shop) == THREADS)
+            for person in people:
+                person.cancel()
+            await asyncio.wait(people)
+        assert blocked(shop) == THREADS
+
+    sessions.rollback()
+    async with crowd(shop, THREADS * 3) as people:
+        assert [(await person).status_code for person in people] == [401] * THREADS * 3
