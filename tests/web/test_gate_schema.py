@@ -1,5 +1,6 @@
 """The gate's answers and the OpenAPI document agree: every kind of answer, as it comes over the wire."""
 
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,7 +11,9 @@ from django.test import Client
 from jsonschema import Draft202012Validator, ValidationError
 
 from seckill.gate import snapshots
+from seckill.line.logins import Login, login_id_of
 from seckill.line.outcome import Confirmed
+from seckill.line.passes import Pass
 from seckill.line.tickets import Ticket
 from tests.gate.door import Door, good_pass, open_door
 from tests.line.conftest import LoadSale, load_sale
@@ -21,6 +24,8 @@ __all__ = ["load_sale"]
 PURCHASE = "/api/sales/{sale_id}/purchase"
 TICKET = "/api/tickets/{ticket}"
 PROGRESS = "/api/sales/{sale_id}/progress"
+PASS = "/api/sales/{sale_id}/pass"
+ME = "/api/auth/me"
 
 
 @pytest.fixture
@@ -40,9 +45,10 @@ async def door(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Door]:
 
 
 def check(document: dict[str, Any], path: str, answer: httpx.Response) -> dict[str, Any]:
-    """The body of an answer that is described, member for member. Raises ValidationError, or KeyError by status."""
+    """The body of an answer, described member for member. Raises ValidationError; KeyError where no status describes it."""
     (operation,) = document["paths"][path].values()
-    described = operation["responses"][str(answer.status_code)]
+    responses = operation["responses"]
+    described = responses[str(answer.status_code) if str(answer.status_code) in responses else "default"]
     (media_type,) = described["content"]
     assert answer.headers["content-type"] == media_type
     schema = described["content"][media_type]["schema"]
@@ -102,6 +108,22 @@ async def test_progress_is_as_described(
     load_sale(**sale)
 
     check(document, PROGRESS, await door.progress(7))
+
+
+async def test_who_am_i_and_a_pass_are_as_described(document: dict[str, Any], door: Door, load_sale: LoadSale) -> None:
+    """Django answers these, too; the gate's answers are the same to the letter of the document."""
+    load_sale()
+    session, token = "s" * 32, "t" * 32
+    login = Login("u17", login_id_of(session), "m" * 16, int(time.time() * 1000), "Zoë").sign()
+    headers = {"cookie": f"csrftoken={token}; sessionid={session}; buyer={login}", "x-csrftoken": token}
+
+    me = await door.browser.get(ME, headers=headers)
+    new_pass = await door.browser.post("/api/sales/7/pass", headers=headers)
+
+    assert check(document, ME, me) == {"username": "Zoë"}
+    assert Pass.verify(check(document, PASS, new_pass)["pass"]).buyer == "u17"
+    assert check(document, ME, await door.browser.get("/api/auth/me"))["code"] == "not_logged_in"
+    assert door.shop.passed_on == []
 
 
 async def test_every_refusal_is_as_described(document: dict[str, Any], door: Door, load_sale: LoadSale) -> None:
