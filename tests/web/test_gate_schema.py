@@ -45,7 +45,7 @@ async def door(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Door]:
 
 
 def check(document: dict[str, Any], path: str, answer: httpx.Response) -> dict[str, Any]:
-    """The body of an answer, described member for member. Raises ValidationError; KeyError where no status describes it."""
+    """The body of an answer, described member for member. Raises ValidationError; KeyError: no status describes it."""
     (operation,) = document["paths"][path].values()
     responses = operation["responses"]
     described = responses[str(answer.status_code) if str(answer.status_code) in responses else "default"]
