@@ -218,6 +218,7 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Flash sale",
     "VERSION": "1",
+    "OAS_VERSION": "3.1.0",  # whose schemas are JSON Schema, as msgspec writes it
     "DESCRIPTION": "Join the line, poll the ticket, pay the order. Errors are RFC 9457 problems with a stable code.",
     "DEFAULT_GENERATOR_CLASS": "seckill.web.schema.OnceGenerator",
     "SWAGGER_UI_DIST": "SIDECAR",

@@ -1,26 +1,60 @@
 """The gate's part of the OpenAPI document: purchase, ticket and progress are no DRF views, so they are described here.
 
-Also what all calls share: every error is a problem document, and a buyer shows a session or a pass.
+What the gate answers comes from the classes that it is encoded with (`seckill.gate.documents`). Here is the rest:
+addresses, headers and problems, and what all calls share: every error is a problem document, and a buyer shows a
+session or a pass.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 
-from seckill.line.state import State
+from seckill.gate.documents import Progress, Queued, Ticket
 from seckill.problems import MEDIA_TYPE, Problem
 
 Schema = dict[str, Any]
 
+REFERENCE = "#/components/schemas/{name}"
 STRING: Schema = {"type": "string"}
-COUNT: Schema = {"type": "integer", "minimum": 0}
-PLACE: Schema = {"type": "integer", "minimum": 1, "description": "position in the line, from 1"}
-MOMENT: Schema = {"type": "string", "format": "date-time"}
-POLL_AFTER: Schema = {"type": "integer", "description": "ask again after so many seconds"}
 RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}}
+
+# Where a request comes in, before anybody looks at what it asks for; and where anything at all goes wrong.
+OF_EVERY_CALL = (
+    Problem.BAD_REQUEST,
+    Problem.METHOD_NOT_ALLOWED,
+    Problem.REQUEST_TIMEOUT,
+    Problem.TOO_LARGE,
+    Problem.URL_TOO_LONG,
+    Problem.HEADERS_TOO_LARGE,
+    Problem.INTERNAL,
+    Problem.UNAVAILABLE,
+)
+OF_EVERY_SALE = (Problem.CLOSED, Problem.NOT_FOUND, Problem.RECOVERING)
+
+PROBLEM: Schema = {
+    "type": "object",
+    "description": "RFC 9457",
+    "required": ["type", "title", "status", "code"],
+    "properties": {
+        "type": {"type": "string", "format": "uri"},
+        "title": STRING,
+        "status": {"type": "integer"},
+        "code": {"type": "string", "enum": [problem.code for problem in Problem]},
+        "detail": STRING,
+        "errors": {
+            "type": "object",
+            "description": "for `invalid`: what is wrong, by field",
+            "additionalProperties": {"type": "array", "items": STRING},
+        },
+        "order_status": {**STRING, "description": "for `order_decided`"},
+        "state": {**STRING, "description": "for `export_not_done`"},
+        "unfinished_max": {"type": "integer", "description": "for `too_many_exports`"},
+        "place": {"type": "integer", "description": "for `sold_out` after a synchronous purchase"},
+    },
+}
 
 
 def add_gate(result: Schema, **_: object) -> Schema:
@@ -56,9 +90,8 @@ def gate_paths() -> Schema:
                         },
                     },
                     **problems(
-                        Problem.BAD_PASS, Problem.NOT_OPEN, Problem.PAUSED, Problem.CLOSED, Problem.NOT_FOUND,
-                        Problem.METHOD_NOT_ALLOWED, Problem.SOLD_OUT, Problem.TOO_LARGE, Problem.RECOVERING,
-                        Problem.UNAVAILABLE,
+                        Problem.BAD_PASS, Problem.NOT_OPEN, Problem.PAUSED, Problem.SOLD_OUT, *OF_EVERY_SALE,
+                        *OF_EVERY_CALL,
                     ),
                 },
             }
@@ -72,9 +105,7 @@ def gate_paths() -> Schema:
                 "parameters": [ticket],
                 "responses": {
                     "200": {**json_answer("Where the place stands now.", "Ticket"), "headers": RETRY_AFTER},
-                    **problems(
-                        Problem.NOT_FOUND, Problem.METHOD_NOT_ALLOWED, Problem.RECOVERING, Problem.UNAVAILABLE
-                    ),
+                    **problems(*OF_EVERY_SALE, *OF_EVERY_CALL),
                 },
             }
         },
@@ -87,9 +118,7 @@ def gate_paths() -> Schema:
                 "parameters": [sale_id],
                 "responses": {
                     "200": json_answer("The line of this moment.", "Progress"),
-                    **problems(
-                        Problem.NOT_FOUND, Problem.METHOD_NOT_ALLOWED, Problem.RECOVERING, Problem.UNAVAILABLE
-                    ),
+                    **problems(*OF_EVERY_SALE, *OF_EVERY_CALL),
                 },
             }
         },
@@ -98,86 +127,16 @@ def gate_paths() -> Schema:
 
 def component_schemas() -> Schema:
     """The documents that the gate answers, and the problem."""
-    waiting = {"place": PLACE, "poll_after_s": POLL_AFTER}
-    renewed = {"ticket": {**STRING, "description": "only after a rebuild: ask with this one from now on"}}
-    tickets: Schema = {
-        "TicketQueued": document(
-            "queued", waiting | {"ahead": COUNT, "eta_s": {"type": "integer", "nullable": True}}, renewed
-        ),
-        "TicketWaitlisted": document("waitlisted", waiting | {"place_in_waitlist": PLACE}, renewed),
-        "TicketConfirmed": document("confirmed", {"order": {**STRING, "description": "number"}, "pay_before": MOMENT}),
-        "TicketReleased": document("released", {"reason": {"type": "string", "enum": ["cancelled", "expired"]}}),
-        "TicketSoldOut": document("sold_out", {"sold_out_at": MOMENT}),
-    }
-    return tickets | {
-        "Ticket": {
-            "oneOf": [{"$ref": f"#/components/schemas/{name}"} for name in tickets],
-            "discriminator": {
-                "propertyName": "status",
-                "mapping": {
-                    schema["properties"]["status"]["enum"][0]: f"#/components/schemas/{name}"
-                    for name, schema in tickets.items()
-                },
-            },
-        },
-        "Queued": document("queued", waiting | {"ticket": STRING, "ahead": COUNT}),
-        "Progress": required(
-            {
-                "state": {"type": "string", "enum": [state.value for state in State]},
-                "admitted": {**COUNT, "description": "places given out"},
-                "pointer": {**COUNT, "description": "every place up to it is decided or being settled"},
-                "waiting": COUNT,
-                "remaining": {**COUNT, "description": "units neither reserved nor sold"},
-                "stock": COUNT,
-                "reserved": {**COUNT, "description": "units of places being settled"},
-                "opens_at": MOMENT,
-                "closes_at": MOMENT,
-                "server_time": MOMENT,
-            }
-        ),
-        "Problem": {
-            "type": "object",
-            "description": "RFC 9457",
-            "required": ["type", "title", "status", "code"],
-            "properties": {
-                "type": {"type": "string", "format": "uri"},
-                "title": STRING,
-                "status": {"type": "integer"},
-                "code": {"type": "string", "enum": [problem.code for problem in Problem]},
-                "detail": STRING,
-                "errors": {
-                    "type": "object",
-                    "description": "for `invalid`: what is wrong, by field",
-                    "additionalProperties": {"type": "array", "items": STRING},
-                },
-                "order_status": {**STRING, "description": "for `order_decided`"},
-                "state": {**STRING, "description": "for `export_not_done`"},
-                "unfinished_max": {"type": "integer", "description": "for `too_many_exports`"},
-                "place": {"type": "integer", "description": "for `sold_out` after a synchronous purchase"},
-            },
-        },
-    }
-
-
-def required(properties: Mapping[str, Schema], optional: Mapping[str, Schema] | None = None) -> Schema:
-    """An object that has all of these properties, and perhaps the optional ones."""
-    return {
-        "type": "object",
-        "required": list(properties),
-        "properties": {**properties, **(optional or {})},
-    }
-
-
-def document(status: str, properties: Mapping[str, Schema], optional: Mapping[str, Schema] | None = None) -> Schema:
-    """A document whose ``status`` is always the same."""
-    return required({"status": {"type": "string", "enum": [status]}, **properties}, optional)
+    kinds = (Queued, Ticket, Progress)
+    (_, ticket, _), documents = msgspec.json.schema_components(kinds, ref_template=REFERENCE)
+    return documents | {"Ticket": ticket, "Problem": PROBLEM}
 
 
 def json_answer(description: str, component: str) -> Schema:
     """A JSON response."""
     return {
         "description": description,
-        "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{component}"}}},
+        "content": {"application/json": {"schema": {"$ref": REFERENCE.format(name=component)}}},
     }
 
 
@@ -196,7 +155,7 @@ def problem_answers(description: str) -> Schema:
     """A problem response."""
     return {
         "description": description,
-        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        "content": {MEDIA_TYPE: {"schema": {"$ref": REFERENCE.format(name="Problem")}}},
     }
 
 

@@ -1,0 +1,153 @@
+"""The gate's answers and the OpenAPI document agree: every kind of answer, as it comes over the wire."""
+
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+from django.test import Client
+from jsonschema import Draft202012Validator, ValidationError
+
+from seckill.gate import snapshots
+from seckill.line.logins import Login, login_id_of
+from seckill.line.outcome import Confirmed
+from seckill.line.passes import Pass
+from seckill.line.tickets import Ticket
+from tests.gate.door import Door, good_pass, open_door
+from tests.line.conftest import LoadSale, load_sale
+from tests.line.sale_in_line import CANCELLED, HOUR_MS
+
+__all__ = ["load_sale"]
+
+PURCHASE = "/api/sales/{sale_id}/purchase"
+TICKET = "/api/tickets/{ticket}"
+PROGRESS = "/api/sales/{sale_id}/progress"
+PASS = "/api/sales/{sale_id}/pass"
+ME = "/api/auth/me"
+
+
+@pytest.fixture
+def document(client: Client) -> dict[str, Any]:
+    answer = client.get("/api/schema/", headers={"Accept": "application/vnd.oai.openapi+json"})
+    schema: dict[str, Any] = answer.json()
+    return schema
+
+
+@pytest_asyncio.fixture
+async def door(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Door]:
+    """A gate that reads the line at each look, and knows from two looks how fast it moves."""
+    monkeypatch.setattr(snapshots, "FRESH_SECONDS", 0)
+    monkeypatch.setattr(snapshots, "RATE_WINDOW_SECONDS", 0)
+    async with open_door() as door:
+        yield door
+
+
+def check(document: dict[str, Any], path: str, answer: httpx.Response) -> dict[str, Any]:
+    """The body of an answer, described member for member. Raises ValidationError; KeyError where no status describes it."""
+    (operation,) = document["paths"][path].values()
+    responses = operation["responses"]
+    described = responses[str(answer.status_code) if str(answer.status_code) in responses else "default"]
+    (media_type,) = described["content"]
+    assert answer.headers["content-type"] == media_type
+    schema = described["content"][media_type]["schema"]
+    body: dict[str, Any] = answer.json()
+    Draft202012Validator(
+        {**schema, "unevaluatedProperties": False, "components": document["components"]},
+        format_checker=Draft202012Validator.FORMAT_CHECKER,
+    ).validate(body)
+    assert set(described.get("headers", ())) - {"Retry-After"} <= {name.title() for name in answer.headers}
+    return body
+
+
+async def test_an_accepted_purchase_is_as_described(document: dict[str, Any], door: Door, load_sale: LoadSale) -> None:
+    load_sale()
+
+    assert check(document, PURCHASE, await door.purchase(7, "olga"))["status"] == "queued"
+
+
+async def test_every_kind_of_ticket_is_as_described(document: dict[str, Any], door: Door, load_sale: LoadSale) -> None:
+    sale = load_sale(stock=3)
+    sale.admit("olga", "amir", "bea", "carl", "dora")
+
+    async def poll(place: int, buyer: str) -> dict[str, Any]:
+        token = Ticket(sale.id, place, buyer, 1).sign()
+        return check(document, TICKET, await door.poll(token))
+
+    assert (await poll(3, "bea"))["eta_s"] is None
+    first = sale.claim("c1", upto=2)
+    assert (await poll(3, "bea"))["eta_s"] == 1
+
+    sale.confirm(first, {buyer: Confirmed(f"ORDER-{buyer}", HOUR_MS) for buyer in ("olga", "amir")})
+    assert (await poll(1, "olga"))["status"] == "confirmed"
+    sale.release({"olga": CANCELLED})
+    assert (await poll(1, "olga"))["status"] == "released"
+
+    sale.confirm_all(sale.claim("c2"))
+    assert (await poll(5, "dora"))["status"] == "waitlisted"
+    sale.finish()
+    assert (await poll(5, "dora"))["status"] == "sold_out"
+
+
+async def test_a_renewed_ticket_is_as_described(document: dict[str, Any], door: Door, load_sale: LoadSale) -> None:
+    sale = load_sale(stock=5, epoch=2)
+    sale.admit("olga")
+
+    waiting = check(document, TICKET, await door.poll(Ticket(sale.id, 1, "olga", 1).sign()))
+
+    assert Ticket.verify(waiting["ticket"]).epoch == 2
+
+
+@pytest.mark.parametrize(
+    "sale", [{}, {"stock": 0}, {"opens_in_ms": HOUR_MS // 2}, {"status": "paused"}, {"status": "closed"}], ids=str
+)
+async def test_progress_is_as_described(
+    document: dict[str, Any], door: Door, load_sale: LoadSale, sale: dict[str, Any]
+) -> None:
+    load_sale(**sale)
+
+    check(document, PROGRESS, await door.progress(7))
+
+
+async def test_who_am_i_and_a_pass_are_as_described(document: dict[str, Any], door: Door, load_sale: LoadSale) -> None:
+    """Django answers these, too; the gate's answers are the same to the letter of the document."""
+    load_sale()
+    session, token = "s" * 32, "t" * 32
+    login = Login("u17", login_id_of(session), "m" * 16, int(time.time() * 1000), "Zoë").sign()
+    headers = {"cookie": f"csrftoken={token}; sessionid={session}; buyer={login}", "x-csrftoken": token}
+
+    me = await door.browser.get(ME, headers=headers)
+    new_pass = await door.browser.post("/api/sales/7/pass", headers=headers)
+
+    assert check(document, ME, me) == {"username": "Zoë"}
+    assert Pass.verify(check(document, PASS, new_pass)["pass"]).buyer == "u17"
+    assert check(document, ME, await door.browser.get("/api/auth/me"))["code"] == "not_logged_in"
+    assert door.shop.passed_on == []
+
+
+async def test_every_refusal_is_as_described(document: dict[str, Any], door: Door, load_sale: LoadSale) -> None:
+    load_sale(status="paused")
+    bearer = {"Authorization": f"Bearer {good_pass(7, 'olga')}"}
+    browser = door.browser
+    refusals = [
+        (PURCHASE, await browser.post("/api/sales/7/purchase"), "bad_pass"),
+        (PURCHASE, await browser.post("/api/sales/7/purchase", headers=bearer), "paused"),
+        (PURCHASE, await browser.post("/api/sales/7/purchase", headers=bearer, content=b"x" * 5000), "too_large"),
+        (PURCHASE, await browser.post(f"/api/sales/7/purchase?{'x' * 9000}", headers=bearer), "url_too_long"),
+        (PURCHASE, await browser.post("/api/sales/7/purchase", headers={"Cookie": "x" * 40_000}), "headers_too_large"),
+        (TICKET, await browser.get("/api/tickets/olga"), "not_found"),
+        (TICKET, await browser.delete("/api/tickets/olga"), "method_not_allowed"),
+        (PROGRESS, await browser.post("/api/sales/7/progress"), "method_not_allowed"),
+    ]
+
+    assert [check(document, path, answer)["code"] for path, answer, _ in refusals] == [code for *_, code in refusals]
+
+
+async def test_a_member_that_is_not_described_would_be_seen(document: dict[str, Any]) -> None:
+    """The negative control of this file."""
+    body = b'{"status":"released","reason":"cancelled","why":"x"}'
+    answer = httpx.Response(200, headers={"content-type": "application/json"}, content=body)
+
+    with pytest.raises(ValidationError, match="why"):
+        check(document, TICKET, answer)
