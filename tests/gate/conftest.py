@@ -10,7 +10,7 @@ import redis
 from celery_task import app as celery
 from seckill.embedded.ports import free_port
 from seckill.embedded.valkey import Valkey
-from seckill.gate import public_answers
+from seckill.gate import clients, public_answers
 from seckill.line import line as lines
 from tests import servers
 from tests.gate.clock import Clock
@@ -24,8 +24,9 @@ __all__ = ["load_sale"]
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The time that public answers go by."""
+    """The time that public answers go by. The header Date stands still, too."""
     clock = Clock()
+    monkeypatch.setattr(clients, "LOOK_SECONDS", 3600)
     monkeypatch.setattr(public_answers, "monotonic", clock)
     return clock
 

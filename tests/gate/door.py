@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
@@ -84,11 +85,14 @@ class Door:
     async def line_up(self, asking: Iterable[Coroutine[Any, Any, Answered]]) -> list[asyncio.Task[Answered]]:
         """Have each ask once the one before is inside; nobody is answered meanwhile."""
         tasks = []
-        already = self.answering()
-        for count, asks in enumerate(asking, already + 1):
+        for asks in asking:
+            wanted = self.answering() + 1
             tasks.append(asyncio.create_task(asks))
-            await eventually(lambda count=count: self.answering() == count)
+            await eventually(partial(self._has_taken_up, wanted))
         return tasks
+
+    def _has_taken_up(self, count: int) -> bool:
+        return self.answering() == count
 
 
 @asynccontextmanager

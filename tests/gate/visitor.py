@@ -43,11 +43,16 @@ class Visitor:
 
     async def line_up(self, count: int, ask: Callable[[], Awaitable[Answered]]) -> list[asyncio.Future[Answered]]:
         """So many ask, one after the other, while nobody is answered."""
-        asking = []
-        already = len(self.answering())
-        for number in range(already + 1, already + count + 1):
-            asking.append(asyncio.ensure_future(ask()))
-            await eventually(lambda number=number: len(self.answering()) == number)
+        asking: list[asyncio.Future[Answered]] = []
+        for _ in range(count):
+            asking += await self.crowd(1, ask)
+        return asking
+
+    async def crowd(self, count: int, ask: Callable[[], Awaitable[Answered]]) -> list[asyncio.Future[Answered]]:
+        """So many ask, in whatever order, while nobody is answered."""
+        wanted = len(self.answering()) + count
+        asking = [asyncio.ensure_future(ask()) for _ in range(count)]
+        await eventually(lambda: len(self.answering()) == wanted)
         return asking
 
 

@@ -20,6 +20,9 @@ class Answered:
     headers: dict[str, str]  #: names in small letters; the values of one sent twice with a comma between them
     content: bytes
 
+    def __getitem__(self, name: str) -> str | None:
+        return self.headers.get(name.lower())
+
     @property
     def text(self) -> str:
         return self.content.decode()
@@ -96,10 +99,10 @@ class Wire:
             return await self._reader.readexactly(int(headers["content-length"]))
         return await self._reader.read()
 
-    async def some(self, count: int) -> bytes:
-        """Exactly so many of the next bytes."""
+    async def until(self, end: bytes) -> bytes:
+        """The next bytes up to these."""
         async with asyncio.timeout(WAIT_SECONDS_MAX):
-            return await self._reader.readexactly(count)
+            return await self._reader.readuntil(end)
 
     async def rest(self) -> bytes:
         """Everything that comes until the server closes the connection."""
