@@ -51,7 +51,7 @@ class Visitor:
     async def crowd(self, count: int, ask: Callable[[], Awaitable[Answered]]) -> list[asyncio.Future[Answered]]:
         """So many ask, in whatever order, while nobody is answered."""
         wanted = len(self.answering()) + count
-        asking = [asyncio.ensure_future(ask()) for _ in range(count)]
+        asking: list[asyncio.Future[Answered]] = [asyncio.ensure_future(ask()) for _ in range(count)]
         await eventually(lambda: len(self.answering()) == wanted)
         return asking
 
