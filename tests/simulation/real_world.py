@@ -22,7 +22,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from celery_task import order_task
-from orders import payment, reconciliation, settlement
+from orders import ledger, payment, reconciliation, settlement
 from orders.models import Event, Order
 from seckill.gate import gate, snapshots, unknown_sales
 from seckill.gate.doorbell import Doorbell
@@ -208,7 +208,7 @@ class RealWorld(World):
 
     def write(self, claim: Claim, *, commit: bool) -> Decided:
         with transaction.atomic():
-            decided = {buyer: _by_place(outcome) for buyer, outcome in settlement.write_orders(claim)}
+            decided = {buyer: _by_place(outcome) for buyer, outcome in ledger.write_orders(claim)}
             transaction.set_rollback(not commit)
         return decided
 
