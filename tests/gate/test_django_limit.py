@@ -1,6 +1,7 @@
 """Django behind the gate is bounded: so many at once, so many waiting, and nobody holds a place they don't use."""
 
 import asyncio
+import gc
 import json
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -79,6 +80,8 @@ def probe(_request: HttpRequest) -> HttpResponse:
 urlpatterns = [
     path("stay/<str:name>", stay),
     path("api/stay/<str:name>", stay),
+    path("<path:name>/login/", stay),
+    path("api/auth/<str:name>", stay),
     path("large", large),
     path("stream", stream),
     path("healthz", probe),
@@ -166,6 +169,7 @@ def _small(settings: Settings) -> None:
     settings.MIDDLEWARE = []
     settings.DJANGO_THREADS = THREADS
     settings.DJANGO_WAITING_MAX = WAITING_MAX
+    settings.PASSWORD_WAITING_MAX = 4
     settings.DJANGO_WAIT_SECONDS = 30.0
 
 
@@ -261,6 +265,7 @@ async def test_a_request_the_server_gives_up_leaves_the_queue(door: Door) -> Non
     assert fay.status == 200
 
 
+@pytest.mark.filterwarnings("ignore:Exception ignored in")  # Django forgets a body's file when a server gives up
 @pytest.mark.parametrize("way", ["hangs up", "is given up"])
 async def test_a_thread_is_free_only_when_it_has_ended_though_the_client_is_gone(door: Door, way: str) -> None:
     ann, ben = await door.crowd("ann", "ben")
@@ -281,6 +286,7 @@ async def test_a_thread_is_free_only_when_it_has_ended_though_the_client_is_gone
     views.let_go(2)
     await door.tasks[2]
     assert (cem.status, len(views.threads)) == (200, 2)
+    gc.collect()
 
 
 async def test_probes_are_answered_while_the_crowd_has_every_thread(door: Door) -> None:
@@ -290,6 +296,21 @@ async def test_probes_are_answered_while_the_crowd_has_every_thread(door: Door) 
     await asyncio.gather(*(door.ask(probe) for probe in probes))
 
     assert [(probe.status, probe.content) for probe in probes] == [(200, b"ok")] * 3
+
+
+@pytest.mark.parametrize("address", ["/api/auth/login", "/api/auth/register", "/admin/login/"])
+async def test_who_logs_in_waits_in_a_queue_of_their_own(door: Door, settings: Settings, address: str) -> None:
+    crowd = [Visitor(address, "POST") for _ in range(1 + settings.PASSWORD_WAITING_MAX + 2)]
+    for visitor in crowd:
+        door.ask(visitor)
+    await views.until_inside(1)
+    await asyncio.gather(*door.tasks[-2:])
+
+    assert [visitor.status for visitor in crowd] == [None] * (1 + settings.PASSWORD_WAITING_MAX) + [503] * 2
+    views.let_go(2)
+    form, ann = Visitor(address), Visitor("/stay/ann")  # nobody else waits for them
+    await asyncio.gather(door.ask(form), door.ask(ann))
+    assert (form.status, ann.status) == (200, 200)
 
 
 async def test_who_sends_the_body_slowly_takes_no_thread(door: Door) -> None:
