@@ -181,6 +181,8 @@ async def door(_small: None) -> AsyncIterator[Door]:
     yield door
     views.let_go(1000)
     await asyncio.gather(*door.tasks, return_exceptions=True)
+    door.tasks.clear()
+    gc.collect()  # what a cancelled request left open is told here, where it belongs
 
 
 @pytest.fixture
@@ -286,7 +288,6 @@ async def test_a_thread_is_free_only_when_it_has_ended_though_the_client_is_gone
     views.let_go(2)
     await door.tasks[2]
     assert (cem.status, len(views.threads)) == (200, 2)
-    gc.collect()
 
 
 async def test_probes_are_answered_while_the_crowd_has_every_thread(door: Door) -> None:
@@ -307,10 +308,9 @@ async def test_who_logs_in_waits_in_a_queue_of_their_own(door: Door, settings: S
     await asyncio.gather(*door.tasks[-2:])
 
     assert [visitor.status for visitor in crowd] == [None] * (1 + settings.PASSWORD_WAITING_MAX) + [503] * 2
-    views.let_go(2)
-    form, ann = Visitor(address), Visitor("/stay/ann")  # nobody else waits for them
-    await asyncio.gather(door.ask(form), door.ask(ann))
-    assert (form.status, ann.status) == (200, 200)
+    for visitor in (Visitor(address), Visitor("/stay/ann")):  # the page with the form, and any other
+        door.ask(visitor)
+    await views.until_inside(3)
 
 
 async def test_who_sends_the_body_slowly_takes_no_thread(door: Door) -> None:
