@@ -1,8 +1,8 @@
 """Passwords: hashing is slow on purpose, so this host spends one core on it at most.
 
 Whoever logs in, registers or changes a password waits for a turn: in this process for its only thread that hashes, and
-there, by a lock on `VAR_DIR`, for the other processes of the host. The kernel unlocks it when a process dies. The lock is
-on the directory because a container might not let us write a file.
+there, by a lock on `VAR_DIR`, for the other processes of the host. The kernel unlocks it when a process dies. It is on
+the directory itself because a container might not let us write a file.
 """
 
 import fcntl

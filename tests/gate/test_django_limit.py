@@ -30,6 +30,7 @@ class Views:
     def __init__(self) -> None:
         self.inside: list[str] = []  # what came in, in order
         self.threads: set[int] = set()
+        self.unstick = threading.Event()
         self._let_go = threading.Semaphore(0)
 
     def let_go(self, requests: int = 1) -> None:
@@ -50,7 +51,7 @@ class Views:
     def stay(self, request: HttpRequest, name: str) -> HttpResponse:
         self.inside.append(name)
         self.threads.add(threading.get_native_id())
-        assert self._let_go.acquire(timeout=30)
+        assert self.unstick.wait(30) if name == "stuck" else self._let_go.acquire(timeout=30)
         return HttpResponse(name + request.body.decode())
 
 
@@ -179,6 +180,7 @@ async def door(_small: None) -> AsyncIterator[Door]:
     views = Views()
     door = Door()
     yield door
+    views.unstick.set()
     views.let_go(1000)
     await asyncio.gather(*door.tasks, return_exceptions=True)
     door.tasks.clear()
@@ -288,6 +290,19 @@ async def test_a_thread_is_free_only_when_it_has_ended_though_the_client_is_gone
     views.let_go(2)
     await door.tasks[2]
     assert (cem.status, len(views.threads)) == (200, 2)
+
+
+@pytest.mark.filterwarnings("ignore:Exception ignored in")  # as above
+async def test_a_thread_that_works_on_for_somebody_who_left_is_nobody_elses(door: Door) -> None:
+    await door.crowd("stuck", "ben", "cem")
+    await views.until_inside(2)
+    door.tasks[0].cancel()
+    await asyncio.wait(door.tasks[:1])
+
+    views.let_go()  # ben
+    await views.until_inside(3)
+
+    assert views.inside[2:] == ["cem"]
 
 
 async def test_probes_are_answered_while_the_crowd_has_every_thread(door: Door) -> None:
