@@ -136,6 +136,7 @@ class RealWorld(World):
         self._patches.setattr(lines, "_source", lambda verb: source(verb).replace(THE_TIME, THE_CLOCK))
         self._patches.setattr(timezone, "now", lambda: from_milliseconds(self.clock.now_ms))
         self._patches.setattr(settings, "SETTLE_CHUNK", SETTLE_CHUNK)
+        self._patches.setattr(settings, "SETTLE_CHUNK_MAX", SETTLE_CHUNK)
         self._patches.setattr(settings, "CLAIM_LEASE_SECONDS", LEASE_MS / 1000)
         self._patches.setattr(settings, "REJOIN_SECONDS", REJOIN_MS / 1000)
         self._patches.setattr(unknown_sales, "KNOWN_SALES_SECONDS", NEVER_FRESH)
