@@ -7,9 +7,10 @@ that is done for an order. Here a whole group is one parameter, a JSON document,
 import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any, cast
 
 from django.db import IntegrityError, OperationalError, connection, transaction
-from django.db.models import F, Q
+from django.db.models import F, Field
 from django.utils import timezone
 
 from orders.events import moment_to_remind, record
@@ -24,8 +25,7 @@ Place = tuple[int, str]  #: (place, buyer)
 
 TRIES_MAX = 10  # somebody else writes the same orders, or the shop changes the sale: each failure is their success
 
-_INSERT = """
-INSERT INTO orders_order (number, sale_id, buyer, place, price, currency, status, created_at, pay_before)
+_INSERT = """INSERT INTO orders_order (number, sale_id, buyer, place, price, currency, status, created_at, pay_before)
 SELECT {number}, %(sale)s, {buyer}, {place}, %(price)s, %(currency)s, 'pending', %(created_at)s, %(pay_before)s
 FROM {group}
 """
@@ -64,14 +64,15 @@ def write_orders(claim: Claim) -> list[tuple[str, Outcome]]:
         SaleChangedError, django.db.IntegrityError: `TRIES_MAX` times somebody else was faster.
         django.db.OperationalError: the ledger is away, or ended one of two transactions that waited for each other.
     """
-    for tries in range(1, TRIES_MAX + 1):
+    look_first = False
+    for _ in range(TRIES_MAX - 1):
         try:
             with transaction.atomic():
-                return _write(claim, look_first=tries > 1)
+                return _write(claim, look_first=look_first)
         except (IntegrityError, SaleChangedError):
-            if tries == TRIES_MAX:
-                raise
-    raise AssertionError("unreachable")
+            look_first = True
+    with transaction.atomic():
+        return _write(claim, look_first=True)
 
 
 def _write(claim: Claim, *, look_first: bool) -> list[tuple[str, Outcome]]:
@@ -101,25 +102,28 @@ def _write(claim: Claim, *, look_first: bool) -> list[tuple[str, Outcome]]:
 
 
 def _present(claim: Claim) -> list[Order]:
-    """The orders of the buyers of a claim, and those at its places."""
-    places = [place for place, _ in claim.places]
-    of_buyers = Q(buyer__in=[buyer for _, buyer in claim.places])
-    at_places = Q(place__range=(places[0], places[-1]), place__in=places)
-    fields = ("number", "buyer", "place", "status", "pay_before")
-    orders = Order.objects.filter(sale=claim.sale_id).order_by().only(*fields)
-    return list(orders.filter(of_buyers).union(orders.filter(at_places)))
+    """The orders of the buyers of a claim, and those at its places or between them."""
+    orders = (
+        Order.objects.filter(sale=claim.sale_id).order_by().only("number", "buyer", "place", "status", "pay_before")
+    )
+    of_buyers = orders.filter(buyer__in=[buyer for _, buyer in claim.places])
+    among_places = orders.filter(place__range=(claim.places[0][0], claim.places[-1][0]))
+    return list(of_buyers.union(among_places))  # joined by OR, a table without statistics would be read as a whole
 
 
 def _insert(sale: Sale, places: Sequence[Place], numbers: Sequence[str], now: datetime, pay_before: datetime) -> None:
     """Write their orders. Raises django.db.IntegrityError if a buyer or a place has one already."""
     order = {"price": sale.price, "currency": sale.currency, "created_at": now, "pay_before": pay_before}
-    same_for_all = {
-        name: Order._meta.get_field(name).get_db_prep_save(value, connection)  # noqa: SLF001 (a documented API)
-        for name, value in order.items()
-    }
+    same_for_all: dict[str, Any] = {name: _as_stored(name, value) for name, value in order.items()}
     group = json.dumps([(number, buyer, place) for number, (place, buyer) in zip(numbers, places, strict=True)])
     with connection.cursor() as cursor:
         cursor.execute(INSERT_GROUP[connection.vendor], {**same_for_all, "sale": sale.pk, "group": group})
+
+
+def _as_stored(field: str, value: object) -> object:
+    """The value as the ORM would hand it to this database."""
+    found = cast("Field[Any, Any]", Order._meta.get_field(field))  # noqa: SLF001 (a documented API)
+    return found.get_db_prep_save(value, connection)
 
 
 def _count(sale: Sale, orders: int) -> None:

@@ -1,7 +1,8 @@
 """Passwords: hashing is slow on purpose, so this host spends one core on it at most.
 
 Whoever logs in, registers or changes a password waits for a turn: in this process for its only thread that hashes, and
-there, by a locked file, for the other processes of the host. The kernel unlocks the file of a process that dies.
+there, by a lock on `VAR_DIR`, for the other processes of the host. The kernel unlocks it when a process dies. It is on
+the directory itself because a container might not let us write a file.
 """
 
 import fcntl
@@ -18,7 +19,6 @@ from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.db import connections
 from prometheus_client import Counter
 
-LOCK_FILE = settings.VAR_DIR / "password.lock"
 LOOK_SECONDS = 0.01  # how often the thread looks whether another process is done
 TRANSACTION_WAIT_SECONDS = 0.1  # where locks are held that others need
 NICENESS = 10  # of 19: what buyers wait for comes first; hashing takes what is left of a core
@@ -64,23 +64,26 @@ def _let_connections_go() -> bool:
 @contextmanager
 def _turn_of_process(give_up_at: float) -> Iterator[None]:
     """Keep the other processes waiting meanwhile. Raises PasswordsBusyError after ``give_up_at``."""
-    with LOCK_FILE.open("wb") as file:
+    directory = os.open(settings.VAR_DIR, os.O_RDONLY)
+    try:
         while True:
             if time.monotonic() > give_up_at:
                 raise PasswordsBusyError
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 time.sleep(LOOK_SECONDS)
             else:
                 break
-        yield  # closing the file unlocks it
+        yield
+    finally:
+        os.close(directory)  # which unlocks it
 
 
 def _be_nice() -> None:
     """Linux has a priority for each thread; elsewhere this would be the whole process."""
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), int(os.environ.get("V_NICE", NICENESS)))
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 _thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="password", initializer=_be_nice)

@@ -28,7 +28,9 @@ def join(sale: int, count: int, prefix: str) -> None:
     line = get_line()
     for start in range(1, count + 1, verbs.ADMIT_GROUP_MAX):
         numbers = range(start, min(start + verbs.ADMIT_GROUP_MAX, count + 1))
-        line.run(verbs.admit(sale, [f"{prefix}{number}" for number in numbers]))
+        admission = line.run(verbs.admit(sale, [f"{prefix}{number}" for number in numbers]))
+        if min(admission.places) < 1:
+            raise SystemExit(f"The sale does not admit everybody: {min(admission.places)!r}.")
 
 
 if __name__ == "__main__":

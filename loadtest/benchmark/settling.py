@@ -3,7 +3,8 @@
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 
 from loadtest.benchmark.costs import costs
@@ -21,23 +22,32 @@ CONCURRENCY = "--concurrency"
 
 def settle(side: Side, seconds: int) -> Findings:
     """One worker process, then two together."""
-    return Findings(
-        {
-            "settle": _settle(side, side.line, 1, seconds * ORDERS_OF_A_SECOND),
-            "settle_two": _settle(side, side.line, 2, seconds * ORDERS_OF_A_SECOND),
-        }
-    )
+    found = Findings()
+    with _workers(side.line) as restart:
+        for row, processes in (("settle", 1), ("settle_two", 2)):
+            restart(processes)
+            found.readings[row] = _settle(side, side.line, seconds * ORDERS_OF_A_SECOND)
+    return found
 
 
 def settle_sqlite(side: Side, seconds: int) -> Findings:
     """One worker process, on SQLite."""
-    return Findings({"settle_sqlite": _settle(side, side.shops["sqlite"], 1, seconds * ORDERS_OF_A_SECOND)})
+    shop = side.shops["sqlite"]
+    with _workers(shop) as restart:
+        restart(1)
+        return Findings({"settle_sqlite": _settle(side, shop, seconds * ORDERS_OF_A_SECOND)})
 
 
-def _settle(side: Side, shop: MeasuredShop, processes: int, orders: int) -> Reading:
+@contextmanager
+def _workers(shop: MeasuredShop) -> Iterator[Callable[[int], None]]:
+    """A function that starts the shop's worker anew with so many processes; afterwards it has its own number again."""
+    usual = shop.shop.parts["worker"]
+    yield lambda processes: shop.shop.restart_as("worker", with_processes(usual, processes))
+    shop.shop.restart_as("worker", usual)
+
+
+def _settle(side: Side, shop: MeasuredShop, orders: int) -> Reading:
     """So many buyers stand in line when the worker wakes up: how fast does it write their orders?"""
-    shop.shop.end("worker")
-    shop.shop.start_as("worker", with_processes(shop.shop.parts["worker"], processes))
     ready, sale = (shop.new_sale(stock=stock) for stock in (READY_ORDERS, orders))
     _fill(side, shop, ready, READY_ORDERS)
     await_that("the worker works", lambda: shop.sold(ready) == READY_ORDERS)
@@ -53,8 +63,6 @@ def _settle(side: Side, shop: MeasuredShop, processes: int, orders: int) -> Read
     shop.await_rest()
     found = Reading(orders_per_second(shop.commits(sale)), None, 0, costs(before, shop.meters(), orders))
     shop.retire([ready, sale])
-    shop.shop.end("worker")
-    shop.shop.start("worker")
     return found
 
 

@@ -45,8 +45,10 @@ class Order(models.Model):
         CANCELLED = "cancelled", _("cancelled")  #: given back by the buyer or the shop
         EXPIRED = "expired", _("expired")  #: given back because nobody paid in time
 
-    number = models.CharField(_("number"), max_length=14, unique=True, default=new_number)
-    sale = models.ForeignKey(Sale, on_delete=models.PROTECT, related_name="orders", verbose_name=_("sale"))
+    number = models.CharField(_("number"), max_length=14, default=new_number)
+    sale = models.ForeignKey(
+        Sale, on_delete=models.PROTECT, db_index=False, related_name="orders", verbose_name=_("sale")
+    )
     buyer = models.CharField(_("buyer"), max_length=64)
     place = models.PositiveBigIntegerField(_("place in line"))
     price = models.DecimalField(_("price"), max_digits=10, decimal_places=2)
@@ -61,9 +63,12 @@ class Order(models.Model):
         verbose_name = _("order")
         verbose_name_plural = _("orders")
         ordering = ["-id"]
+        # An order is written once into each index, and that is most of what the database does for it. So each serves
+        # several questions: whose orders, which of a sale, and which numbers begin with some signs.
         constraints = [
-            models.UniqueConstraint(fields=["sale", "buyer"], name="order_one_per_buyer_and_sale"),
+            models.UniqueConstraint(fields=["buyer", "sale"], name="order_one_per_buyer_and_sale"),
             models.UniqueConstraint(fields=["sale", "place"], name="order_one_per_place"),
+            models.UniqueConstraint(fields=["number"], opclasses=["varchar_pattern_ops"], name="order_number"),
         ]
         indexes = [
             models.Index(fields=["pay_before"], condition=Q(status="pending"), name="order_unpaid"),
@@ -72,7 +77,6 @@ class Order(models.Model):
                 condition=Q(status__in=("cancelled", "expired"), released_at__isnull=True),
                 name="order_to_release",
             ),
-            models.Index(fields=["buyer"], name="order_buyer"),
         ]
 
     def __str__(self) -> str:

@@ -43,6 +43,7 @@ NOT_PLAIN = frozenset(
         *(b"if-match", b"if-modified-since", b"if-unmodified-since"),
     )
 )
+ASKED_AGAIN_WITH = frozenset((b"host", b"x-forwarded-proto", *VARY_ON))  # not with the first visitor's cookies
 OF_UNCHANGED = (b"cache-control", b"content-location", b"etag", b"expires", b"vary")  # RFC 9110, 15.4.5
 NOT_PUBLIC = frozenset((b"private", b"no-store", b"no-cache"))
 
@@ -91,7 +92,7 @@ class PublicAnswer:
     """An answer that Django gave to one, to be given to others."""
 
     def __init__(self, scope: Scope, start: Message, body: bytes, terms: Terms) -> None:
-        self.scope = scope  #: of the request that it answered, to ask again with
+        self.scope = _impersonal(scope)  #: of the request that it answered, to ask again with
         self.vary = terms.vary
         self._fresh_seconds = terms.fresh_seconds
         self._came_at = monotonic()
@@ -307,6 +308,11 @@ def _matches(if_none_match: bytes, etag: bytes) -> bool:
 def _unconditional(scope: Scope) -> Scope:
     """The request without If-None-Match: what is shared has to be whole."""
     return {**scope, "headers": [pair for pair in scope["headers"] if pair[0] != b"if-none-match"]}
+
+
+def _impersonal(scope: Scope) -> Scope:
+    """The request with nothing that tells the visitor who sent it from others who get the same answer."""
+    return {**scope, "headers": [pair for pair in scope["headers"] if pair[0] in ASKED_AGAIN_WITH]}
 
 
 async def _send(answer: Answer, send: Send) -> None:

@@ -10,10 +10,13 @@ import redis
 from celery_task import app as celery
 from seckill.embedded.ports import free_port
 from seckill.embedded.valkey import Valkey
-from seckill.gate import public_answers
+from seckill.gate import clients, public_answers
+from seckill.line import line as lines
 from tests import servers
 from tests.gate.clock import Clock
 from tests.gate.door import Door, open_door
+from tests.gate.visitor import Visit, open_shops
+from tests.gate.wire import WAIT_SECONDS_MAX
 from tests.line.conftest import load_sale
 
 __all__ = ["load_sale"]
@@ -21,17 +24,32 @@ __all__ = ["load_sale"]
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The time that public answers go by."""
+    """The time that public answers go by. The header Date stands still, too."""
     clock = Clock()
+    monkeypatch.setattr(clients, "LOOK_SECONDS", 3600)
     monkeypatch.setattr(public_answers, "monotonic", clock)
     return clock
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gate that waits for Redis as long as the test needs: it is held on purpose, or the machine is busy."""
+    monkeypatch.setattr(lines, "SOCKET_TIMEOUT_SECONDS", WAIT_SECONDS_MAX)
+    monkeypatch.setattr(lines, "CONNECTION_WAIT_SECONDS", WAIT_SECONDS_MAX)
+
+
 @pytest_asyncio.fixture
-async def door() -> AsyncIterator[Door]:
+async def door(patient: None) -> AsyncIterator[Door]:  # noqa: ARG001 (opened while it holds)
     """A fresh gate before the test's own servers."""
     async with open_door() as door:
         yield door
+
+
+@pytest_asyncio.fixture
+async def visit() -> AsyncIterator[Visit]:
+    """A function that opens a shop behind connections of the gate."""
+    async with open_shops() as visit:
+        yield visit
 
 
 @pytest.fixture

@@ -4,12 +4,12 @@ import asyncio
 import json
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar, cast
+from urllib.parse import quote
 
-import httpx
 import redis
 from uvicorn.config import Config
 from uvicorn.server import Server
@@ -19,10 +19,10 @@ from seckill.gate.asgi import Receive, Scope, Send
 from seckill.gate.protocol import Connection
 from seckill.line.passes import Pass
 from seckill.line.tickets import Ticket
+from tests.gate.wire import WAIT_SECONDS_MAX, Answered, Wire, request_bytes
 
 T = TypeVar("T")
 HOUR_MS = 3_600_000
-WAIT_SECONDS_MAX = 20
 
 
 class Shop:
@@ -38,34 +38,66 @@ class Shop:
 
 
 class Door:
-    """A browser at the gate, and the address for whoever wants a connection of their own."""
+    """A browser at the gate: as many connections as it needs, each kept for the next request."""
 
     def __init__(self, application: Application, shop: Shop, port: int) -> None:
         self.application = application
         self.shop = shop
         self.port = port
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-        self.browser = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", limits=limits, timeout=WAIT_SECONDS_MAX)
+        self._idle: list[Wire] = []
 
-    async def purchase(self, sale_id: int, buyer: str) -> httpx.Response:
+    async def ask(self, method: str, path: str, headers: dict[str, str] | None = None, body: bytes = b"") -> Answered:
+        """One request. Who cancels this hangs up."""
+        wire = self._idle.pop() if self._idle else await Wire.open(self.port)
+        try:
+            wire.send(request_bytes(method, path, headers, body))
+            answer = await wire.answer(method)
+        except BaseException:
+            wire.hang_up()
+            raise
+        if answer.headers.get("connection") == "close":
+            wire.hang_up()
+        else:
+            self._idle.append(wire)
+        return answer
+
+    def close(self) -> None:
+        while self._idle:
+            self._idle.pop().hang_up()
+
+    async def purchase(self, sale_id: int, buyer: str) -> Answered:
         """Buy with a good pass."""
         return await self.purchase_with(sale_id, f"Bearer {good_pass(sale_id, buyer)}")
 
-    async def purchase_with(self, sale_id: int, authorization: str | bytes, **more: Any) -> httpx.Response:
-        raw = authorization.encode() if isinstance(authorization, str) else authorization
-        headers = {b"authorization": raw}
-        return await self.browser.post(f"/api/sales/{sale_id}/purchase", headers=headers, **more)
+    async def purchase_with(self, sale_id: int, authorization: str, body: bytes = b"") -> Answered:
+        return await self.ask("POST", f"/api/sales/{sale_id}/purchase", {"authorization": authorization}, body)
 
-    async def poll(self, ticket: str) -> httpx.Response:
-        return await self.browser.get(f"/api/tickets/{ticket}")
+    async def poll(self, ticket: str) -> Answered:
+        return await self.ask("GET", f"/api/tickets/{quote(ticket, safe='/=')}")
 
-    async def progress(self, sale_id: int) -> httpx.Response:
-        return await self.browser.get(f"/api/sales/{sale_id}/progress")
+    async def progress(self, sale_id: int) -> Answered:
+        return await self.ask("GET", f"/api/sales/{sale_id}/progress")
+
+    def answering(self) -> int:
+        """How many clients wait for the answer to a request that the server has taken up."""
+        return sum(client.is_answering for client in self.application.clients._clients)
+
+    async def line_up(self, asking: Iterable[Coroutine[Any, Any, Answered]]) -> list[asyncio.Task[Answered]]:
+        """Have each ask once the one before is inside; nobody is answered meanwhile."""
+        tasks = []
+        for asks in asking:
+            wanted = self.answering() + 1
+            tasks.append(asyncio.create_task(asks))
+            await eventually(partial(self._has_taken_up, wanted))
+        return tasks
+
+    def _has_taken_up(self, count: int) -> bool:
+        return self.answering() == count
 
 
 @asynccontextmanager
 async def open_server(application: Application) -> AsyncIterator[int]:
-    """Serve an application on connections of the gate, in this event loop; the port. Started and ended as in a worker."""
+    """Serve an application on connections of the gate, in this event loop, as a worker does; gives the port."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
     port: int = listener.getsockname()[1]
     config = Config(
@@ -91,43 +123,14 @@ async def open_door() -> AsyncIterator[Door]:
         try:
             yield door
         finally:
-            await door.browser.aclose()
-
-
-@dataclass(frozen=True, slots=True)
-class RawAnswer:
-    """A response as it came over the wire."""
-
-    status: int
-    headers: dict[str, str]  #: names in lower case
-    body: bytes
-
-
-async def raw_request(
-    door: Door, method: str, path: str, headers: Mapping[str, str] | None = None, *, body: bytes = b""
-) -> RawAnswer:
-    """Send a request as it stands on a connection of its own, and read until the server closes it."""
-    lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", "Connection: close"]
-    lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
-    return parse_answer(await exchange(door, "\r\n".join(lines).encode() + b"\r\n\r\n" + body))
+            door.close()
 
 
 async def exchange(door: Door, sent: bytes) -> bytes:
     """Send bytes on a connection of its own; everything that comes back until the server closes it."""
-    async with asyncio.timeout(WAIT_SECONDS_MAX):
-        reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
-        writer.write(sent)
-        received = await reader.read()
-        writer.close()
-        return received
-
-
-def parse_answer(received: bytes) -> RawAnswer:
-    """The one response in these bytes."""
-    head, _, body = received.partition(b"\r\n\r\n")
-    status, *lines = head.decode("latin-1").split("\r\n")
-    headers = dict(line.split(": ", 1) for line in lines)
-    return RawAnswer(int(status.split(" ")[1]), {name.lower(): value for name, value in headers.items()}, body)
+    async with await Wire.open(door.port) as wire:
+        wire.send(sent)
+        return await wire.rest()
 
 
 def good_pass(sale_id: int, buyer: str) -> str:
@@ -136,12 +139,12 @@ def good_pass(sale_id: int, buyer: str) -> str:
     return Pass(sale_id, buyer, now_ms, now_ms + HOUR_MS).sign()
 
 
-def ticket_of(response: httpx.Response) -> Ticket:
+def ticket_of(response: Answered) -> Ticket:
     """The ticket in an answer to a purchase or a poll."""
     return Ticket.verify(response.json()["ticket"])
 
 
-def problem(response: httpx.Response) -> tuple[int, str]:
+def problem(response: Answered) -> tuple[int, str]:
     """Status and code of an RFC 9457 answer, whose form is checked on the way."""
     document = response.json()
     assert response.headers["content-type"] == "application/problem+json"
@@ -180,9 +183,7 @@ async def eventually(condition: Callable[[], T]) -> T:
     return found
 
 
-async def eventually_answer(
-    ask: Callable[[], Awaitable[httpx.Response]], wanted: Callable[[httpx.Response], bool]
-) -> httpx.Response:
+async def eventually_answer(ask: Callable[[], Awaitable[Answered]], wanted: Callable[[Answered], bool]) -> Answered:
     """Ask until the answer is the one wanted."""
     give_up_at = time.monotonic() + WAIT_SECONDS_MAX
     while not wanted(answer := await ask()):

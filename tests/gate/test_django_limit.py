@@ -1,6 +1,7 @@
 """Django behind the gate is bounded: so many at once, so many waiting, and nobody holds a place they don't use."""
 
 import asyncio
+import gc
 import json
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -29,6 +30,7 @@ class Views:
     def __init__(self) -> None:
         self.inside: list[str] = []  # what came in, in order
         self.threads: set[int] = set()
+        self.unstick = threading.Event()
         self._let_go = threading.Semaphore(0)
 
     def let_go(self, requests: int = 1) -> None:
@@ -49,7 +51,7 @@ class Views:
     def stay(self, request: HttpRequest, name: str) -> HttpResponse:
         self.inside.append(name)
         self.threads.add(threading.get_native_id())
-        assert self._let_go.acquire(timeout=30)
+        assert self.unstick.wait(30) if name == "stuck" else self._let_go.acquire(timeout=30)
         return HttpResponse(name + request.body.decode())
 
 
@@ -79,6 +81,8 @@ def probe(_request: HttpRequest) -> HttpResponse:
 urlpatterns = [
     path("stay/<str:name>", stay),
     path("api/stay/<str:name>", stay),
+    path("<path:name>/login/", stay),
+    path("api/auth/<str:name>", stay),
     path("large", large),
     path("stream", stream),
     path("healthz", probe),
@@ -166,6 +170,7 @@ def _small(settings: Settings) -> None:
     settings.MIDDLEWARE = []
     settings.DJANGO_THREADS = THREADS
     settings.DJANGO_WAITING_MAX = WAITING_MAX
+    settings.PASSWORD_WAITING_MAX = 4
     settings.DJANGO_WAIT_SECONDS = 30.0
 
 
@@ -175,8 +180,11 @@ async def door(_small: None) -> AsyncIterator[Door]:
     views = Views()
     door = Door()
     yield door
+    views.unstick.set()
     views.let_go(1000)
     await asyncio.gather(*door.tasks, return_exceptions=True)
+    door.tasks.clear()
+    gc.collect()  # what a cancelled request left open is told here, where it belongs
 
 
 @pytest.fixture
@@ -261,6 +269,7 @@ async def test_a_request_the_server_gives_up_leaves_the_queue(door: Door) -> Non
     assert fay.status == 200
 
 
+@pytest.mark.filterwarnings("ignore:Exception ignored in")  # Django forgets a body's file when a server gives up
 @pytest.mark.parametrize("way", ["hangs up", "is given up"])
 async def test_a_thread_is_free_only_when_it_has_ended_though_the_client_is_gone(door: Door, way: str) -> None:
     ann, ben = await door.crowd("ann", "ben")
@@ -283,6 +292,19 @@ async def test_a_thread_is_free_only_when_it_has_ended_though_the_client_is_gone
     assert (cem.status, len(views.threads)) == (200, 2)
 
 
+@pytest.mark.filterwarnings("ignore:Exception ignored in")  # as above
+async def test_a_thread_that_works_on_for_somebody_who_left_is_nobody_elses(door: Door) -> None:
+    await door.crowd("stuck", "ben", "cem")
+    await views.until_inside(2)
+    door.tasks[0].cancel()
+    await asyncio.wait(door.tasks[:1])
+
+    views.let_go()  # ben
+    await views.until_inside(3)
+
+    assert views.inside[2:] == ["cem"]
+
+
 async def test_probes_are_answered_while_the_crowd_has_every_thread(door: Door) -> None:
     await door.crowd("ann", "ben", "cem", "dot", "eve", "fay")
     probes = [Visitor(path) for path in ("/healthz", "/readyz", "/metrics")]
@@ -290,6 +312,20 @@ async def test_probes_are_answered_while_the_crowd_has_every_thread(door: Door) 
     await asyncio.gather(*(door.ask(probe) for probe in probes))
 
     assert [(probe.status, probe.content) for probe in probes] == [(200, b"ok")] * 3
+
+
+@pytest.mark.parametrize("address", ["/api/auth/login", "/api/auth/register", "/admin/login/"])
+async def test_who_logs_in_waits_in_a_queue_of_their_own(door: Door, settings: Settings, address: str) -> None:
+    crowd = [Visitor(address, "POST") for _ in range(1 + settings.PASSWORD_WAITING_MAX + 2)]
+    for visitor in crowd:
+        door.ask(visitor)
+    await views.until_inside(1)
+    await asyncio.gather(*door.tasks[-2:])
+
+    assert [visitor.status for visitor in crowd] == [None] * (1 + settings.PASSWORD_WAITING_MAX) + [503] * 2
+    for visitor in (Visitor(address), Visitor("/stay/ann")):  # the page with the form, and any other
+        door.ask(visitor)
+    await views.until_inside(3)
 
 
 async def test_who_sends_the_body_slowly_takes_no_thread(door: Door) -> None:

@@ -11,8 +11,9 @@ import redis
 from seckill.embedded.valkey import Valkey
 from seckill.gate.doorbell import Doorbell
 from tests import servers
+from tests.gate.asker import ask
 from tests.gate.conftest import Broker
-from tests.gate.door import Door, eventually, held, hold_writes, let_go, open_door, read_json
+from tests.gate.door import Door, eventually, good_pass, held, hold_writes, let_go, open_door, read_json
 from tests.line.conftest import LoadSale
 
 
@@ -37,7 +38,13 @@ async def test_a_purchase_rings_for_its_place(load_sale: LoadSale) -> None:
 async def test_a_group_rings_once_up_to_its_newest_place(load_sale: LoadSale) -> None:
     load_sale(stock=3)
     async with open_door() as door:
-        await asyncio.gather(*(door.purchase(7, f"b{number}") for number in range(64)))
+        gate = door.application.gate
+        await asyncio.gather(
+            *(
+                ask(gate, "POST", "/api/sales/7/purchase", f"Bearer {good_pass(7, f'b{number}')}")
+                for number in range(64)
+            )
+        )
 
     assert bells(servers.valkey.url(1)) == [(SETTLE, [7, 64])]
 

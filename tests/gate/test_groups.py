@@ -1,93 +1,121 @@
 """Groups: what arrives while one call is under way goes together into the next."""
 
 import asyncio
-from collections.abc import Sequence
 
 import pytest
 
+from seckill.gate import groups
 from seckill.gate.groups import Group
-from tests.gate.door import WAIT_SECONDS_MAX
+from tests.gate.door import eventually
 
 
 class Counter:
-    """A slow call that numbers what it is given, and notes the groups it got."""
+    """A slow call that notes the groups it got, and who was told that they failed."""
 
     def __init__(self) -> None:
-        self.groups: list[list[str]] = []
-        self.called = asyncio.Event()
+        self.groups: list[str] = []
+        self.failed: list[tuple[str, str]] = []
         self.may_answer = asyncio.Event()
         self.fault: Exception | None = None
 
-    async def commit(self, items: Sequence[str]) -> list[str]:
-        self.groups.append(list(items))
-        self.called.set()
+    async def commit(self, items: list[str]) -> None:
+        self.groups.append("".join(items))
         await self.may_answer.wait()
         if self.fault is not None:
             raise self.fault
-        return [f"{len(self.groups)}:{item}" for item in items]
+
+    async def fail(self, items: list[str], error: Exception) -> None:
+        self.failed.append(("".join(items), str(error)))
 
 
-async def test_a_lone_item_goes_at_once() -> None:
-    counter = Counter()
+@pytest.fixture
+async def counter() -> Counter:
+    return Counter()
+
+
+def group_of(counter: Counter, *, largest: int = 10) -> Group[str]:
+    return Group(counter.commit, counter.fail, largest=largest)
+
+
+async def test_a_lone_item_goes_at_once(counter: Counter) -> None:
     counter.may_answer.set()
-    group = Group(counter.commit, largest=10)
+    group = group_of(counter)
+    assert group.is_idle
 
-    assert await group.join("a") == "1:a"
-    assert await group.join("b") == "2:b"
+    assert group.join("a")
+    assert not group.is_idle
+    await eventually(lambda: group.is_idle)
+    assert group.join("b")
+    await eventually(lambda: group.is_idle)
 
-    assert counter.groups == [["a"], ["b"]]
+    assert (counter.groups, counter.failed) == (["a", "b"], [])
 
 
-async def test_what_arrives_meanwhile_is_the_next_group_in_order() -> None:
-    counter = Counter()
-    group = Group(counter.commit, largest=10)
-    first = asyncio.create_task(group.join("a"))
-    await counter.called.wait()
-    rest = [asyncio.create_task(group.join(item)) for item in "bcd"]
-    await asyncio.sleep(0)
-    assert counter.groups == [["a"]]  # one group at a time
+async def test_what_arrives_meanwhile_is_the_next_group_in_order(counter: Counter) -> None:
+    group = group_of(counter)
+    group.join("a")
+    await eventually(lambda: counter.groups == ["a"])
+
+    for item in "bcd":
+        group.join(item)
+        await asyncio.sleep(0)
+    assert counter.groups == ["a"]  # one group at a time
+    counter.may_answer.set()
+    await eventually(lambda: group.is_idle)
+
+    assert counter.groups == ["a", "bcd"]
+
+
+async def test_no_group_is_larger_than_allowed(counter: Counter) -> None:
+    counter.may_answer.set()
+    group = group_of(counter, largest=3)
+
+    assert all(group.join(item) for item in "abcdefg")
+    await eventually(lambda: group.is_idle)
+
+    assert counter.groups == ["abc", "def", "g"]
+
+
+async def test_a_fault_fails_everybody_who_waits_at_once(counter: Counter) -> None:
+    """Each group behind would meet the same fault, one time-out after the other."""
+    group = group_of(counter, largest=2)
+    for item in "abcdefg":
+        group.join(item)
+    await eventually(lambda: counter.groups == ["ab"])
+    counter.fault = RuntimeError("the kettle boiled over")
 
     counter.may_answer.set()
+    await eventually(lambda: group.is_idle)
 
-    assert await asyncio.gather(first, *rest) == ["1:a", "2:b", "2:c", "2:d"]
-    assert counter.groups == [["a"], ["b", "c", "d"]]
-
-
-async def test_no_group_is_larger_than_allowed() -> None:
-    counter = Counter()
-    counter.may_answer.set()
-    group = Group(counter.commit, largest=3)
-
-    assert await asyncio.gather(*(group.join(item) for item in "abcdefg")) == [
-        "1:a", "1:b", "1:c", "2:d", "2:e", "2:f", "3:g",
-    ]  # fmt: skip
+    assert counter.failed == [("abcdefg", "the kettle boiled over")]
+    assert counter.groups == ["ab"]
 
 
-async def test_a_fault_is_told_to_its_group_and_to_no_other() -> None:
-    counter = Counter()
+async def test_who_comes_after_a_fault_is_served(counter: Counter) -> None:
     counter.fault = RuntimeError("the kettle boiled over")
     counter.may_answer.set()
-    group = Group(counter.commit, largest=2)
-
-    async with asyncio.timeout(WAIT_SECONDS_MAX):
-        failed = await asyncio.gather(group.join("a"), group.join("b"), return_exceptions=True)
+    group = group_of(counter)
+    group.join("a")
+    await eventually(lambda: group.is_idle)
     counter.fault = None
 
-    assert [repr(error) for error in failed] == ["RuntimeError('the kettle boiled over')"] * 2
-    assert await group.join("c") == "2:c"
+    group.join("b")
+    await eventually(lambda: group.is_idle)
+
+    assert counter.groups == ["a", "b"]
+    assert counter.failed == [("a", "the kettle boiled over")]
 
 
-async def test_whoever_leaves_takes_nobody_along() -> None:
-    counter = Counter()
-    group = Group(counter.commit, largest=10)
-    tasks = [asyncio.create_task(group.join(item)) for item in "abc"]
-    await counter.called.wait()
+async def test_not_more_may_wait_than_a_process_takes(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(groups, "WAITING_MAX", 3)
+    group = group_of(counter)
+    group.join("a")
+    await eventually(lambda: counter.groups == ["a"])
 
-    tasks[1].cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await tasks[1]
+    assert [group.join(item) for item in "bcde"] == [True, True, True, False]
     counter.may_answer.set()
+    await eventually(lambda: group.is_idle)
 
-    async with asyncio.timeout(WAIT_SECONDS_MAX):
-        assert [await tasks[0], await tasks[2]] == ["1:a", "1:c"]
-    assert counter.groups == [["a", "b", "c"]]
+    assert counter.groups == ["a", "bcd"]
+    assert group.join("f")
+    await eventually(lambda: group.is_idle)

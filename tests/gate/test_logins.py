@@ -1,10 +1,8 @@
 """Logins at the gate: who am I, and a pass, by the login cookie; whatever it does not settle is for Django."""
 
-import asyncio
 import time
 from collections.abc import Mapping
 
-import httpx
 import pytest
 import redis
 from pytest_django import Settings
@@ -26,6 +24,7 @@ from tests.gate.door import (
     problem,
     script_calls,
 )
+from tests.gate.wire import Answered
 from tests.line.conftest import LoadSale
 
 TOKEN = "t" * 32
@@ -44,12 +43,12 @@ def cookies(value: str | Login, *, session: str = SESSION, token: str = TOKEN) -
     return f"csrftoken={token}; sessionid={session}; buyer={signed}"
 
 
-async def ask_pass(door: Door, cookie: str, headers: Mapping[str, str] | None = None) -> httpx.Response:
-    return await door.browser.post(PASS, headers={"cookie": cookie, "x-csrftoken": TOKEN, **(headers or {})})
+async def ask_pass(door: Door, cookie: str, headers: Mapping[str, str] | None = None) -> Answered:
+    return await door.ask("POST", PASS, {"cookie": cookie, "x-csrftoken": TOKEN, **(headers or {})})
 
 
-async def ask_me(door: Door, cookie: str) -> httpx.Response:
-    return await door.browser.get(ME, headers={"cookie": cookie})
+async def ask_me(door: Door, cookie: str) -> Answered:
+    return await door.ask("GET", ME, {"cookie": cookie})
 
 
 # --- Passes ---------------------------------------------------------------------------------------------------------
@@ -74,8 +73,8 @@ async def test_a_login_cookie_gets_a_pass_that_buys(door: Door, load_sale: LoadS
 async def test_a_stranger_is_answered_at_once(door: Door, load_sale: LoadSale) -> None:
     load_sale()
     for response in (
-        await door.browser.post(PASS),
-        await door.browser.get(ME),
+        await door.ask("POST", PASS),
+        await door.ask("GET", ME),
         await ask_me(door, f"csrftoken={TOKEN}; theme=dark"),
     ):
         assert problem(response) == (401, "not_logged_in")
@@ -109,16 +108,16 @@ async def test_what_the_cookie_does_not_settle_is_for_django(
 
 async def test_a_header_sent_twice_is_for_django(door: Door, load_sale: LoadSale) -> None:
     load_sale()
-    headers = [("cookie", cookies(login())), ("x-csrftoken", TOKEN), ("x-csrftoken", TOKEN)]
+    headers = {"cookie": cookies(login()), "x-csrftoken": TOKEN, "X-CSRFToken": TOKEN}
 
-    assert (await door.browser.post(PASS, headers=headers)).status_code == 418
+    assert (await door.ask("POST", PASS, headers)).status_code == 418
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", PASS), ("PUT", PASS), ("POST", ME), ("HEAD", ME)])
 async def test_other_methods_are_for_django(door: Door, load_sale: LoadSale, method: str, path: str) -> None:
     load_sale()
 
-    response = await door.browser.request(method, path, headers={"cookie": cookies(login()), "x-csrftoken": TOKEN})
+    response = await door.ask(method, path, {"cookie": cookies(login()), "x-csrftoken": TOKEN})
 
     assert response.status_code == 418
 
@@ -175,13 +174,12 @@ async def test_a_crowd_that_asks_at_once_is_one_group(
     assert (await ask_pass(door, cookies(login("u0")))).status_code == 200  # the server knows the script from here on
     forget_calls(server)
     hold_writes(server)
-    first = asyncio.create_task(ask_pass(door, cookies(login("u0"))))
-    await eventually(lambda: held(server) >= 1)
-    crowd = [asyncio.create_task(ask_pass(door, cookies(login(f"u{number}")))) for number in range(1, 65)]
-    await eventually(lambda: len(door.application.gate._logins._passes._waiting) == 64)
+    first = await door.line_up([ask_pass(door, cookies(login("u0")))])
+    await eventually(lambda: held(server) == 1)
+    crowd = await door.line_up(ask_pass(door, cookies(login(f"u{number}"))) for number in range(1, 65))
     let_go(server)
 
-    answers = [await first, *[await one for one in crowd]]
+    answers = [await one for one in (*first, *crowd)]
 
     assert script_calls(server) == 2
     assert {answer.status_code for answer in answers} == {200}

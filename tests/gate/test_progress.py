@@ -7,11 +7,21 @@ import time
 import pytest
 import redis
 
-from seckill.gate import snapshots
+from seckill.gate import clients, snapshots
 from seckill.gate.snapshots import SeenSale, Snapshots
 from seckill.line.line import open_async_line
 from seckill.moment import iso
-from tests.gate.door import Door, eventually_answer, forget_calls, problem, raw_request, script_calls
+from tests.gate.door import (
+    Door,
+    eventually_answer,
+    exchange,
+    forget_calls,
+    hold_writes,
+    let_go,
+    problem,
+    script_calls,
+)
+from tests.gate.wire import request_bytes
 from tests.line.conftest import LoadSale
 from tests.line.sale_in_line import HOUR_MS
 
@@ -69,42 +79,52 @@ async def test_progress_never_shows_less_than_nothing(door: Door, load_sale: Loa
     assert (await door.progress(7)).json()["remaining"] == 0
 
 
-async def test_a_sale_opens_on_the_page_without_another_look_at_redis(
-    door: Door, load_sale: LoadSale, monkeypatch: pytest.MonkeyPatch, server: redis.Redis
-) -> None:
-    monkeypatch.setattr(snapshots, "FRESH_SECONDS", 60)
-    load_sale(opens_in_ms=150)
+async def test_a_sale_opens_on_the_page_with_the_next_snapshot(door: Door, load_sale: LoadSale) -> None:
+    sale = load_sale(opens_in_ms=HOUR_MS // 2)
     assert (await door.progress(7)).json()["state"] == "scheduled"
-    forget_calls(server)
+    sale.configure(sale.config(opens_in_ms=-1))
 
     document = (
         await eventually_answer(lambda: door.progress(7), lambda answer: answer.json()["state"] == "open")
     ).json()
 
     assert document["server_time"] >= document["opens_at"]
-    assert script_calls(server) == 0
+
+
+async def test_everybody_gets_the_answer_that_was_made_from_one_snapshot(
+    door: Door, load_sale: LoadSale, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshots, "FRESH_SECONDS", 60)
+    sale = load_sale()
+    first = await door.progress(7)
+    sale.admit("olga")
+
+    later = [await door.progress(7) for _ in range(3)]
+
+    assert {answer.content for answer in later} == {first.content}
+    assert iso(sale.redis_now_ms()) >= first.json()["server_time"]
 
 
 async def test_a_head_request_is_answered_without_a_body(
     door: Door, load_sale: LoadSale, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(snapshots, "FRESH_SECONDS", 60)
+    monkeypatch.setattr(clients, "LOOK_SECONDS", 3600)  # the header Date stays the same
     load_sale()
 
-    head = await raw_request(door, "HEAD", "/api/sales/7/progress")
-    get = await raw_request(door, "GET", "/api/sales/7/progress")
+    head = await exchange(door, request_bytes("HEAD", "/api/sales/7/progress", {"connection": "close"}))
+    get = await exchange(door, request_bytes("GET", "/api/sales/7/progress", {"connection": "close"}))
 
-    assert head[0] == get[0]
-    assert head[0]["status"] == 200
-    assert head[1] == {"type": "http.response.body", "body": b""}
-    assert dict(head[0]["headers"])[b"content-length"] == b"%d" % len(get[1]["body"])
+    head_of_get, _, body = get.partition(b"\r\n\r\n")
+    assert head == head_of_get + b"\r\n\r\n"
+    assert b"\r\ncontent-length: %d\r\n" % len(body) in head
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
 async def test_progress_can_only_be_read(door: Door, load_sale: LoadSale, method: str) -> None:
     load_sale()
 
-    response = await door.browser.request(method, "/api/sales/7/progress")
+    response = await door.ask(method, "/api/sales/7/progress")
 
     assert problem(response) == (405, "method_not_allowed")
     assert response.headers["allow"] == "GET, HEAD"
@@ -120,10 +140,12 @@ async def test_a_crowd_at_one_moment_costs_one_look_at_redis(
     await door.progress(7)  # the server knows the script from here on
     monkeypatch.setattr(snapshots, "FRESH_SECONDS", 0)
     forget_calls(server)
+    hold_writes(server)
 
-    answers = await asyncio.gather(*(door.progress(7) for _ in range(200)))
+    crowd = await door.line_up(door.progress(7) for _ in range(200))
+    let_go(server)
 
-    assert {answer.json()["admitted"] for answer in answers} == {1}
+    assert {(await answer).json()["admitted"] for answer in crowd} == {1}
     assert script_calls(server) == 1
 
 
@@ -163,10 +185,31 @@ async def test_made_up_sales_do_not_fill_the_memory(load_sale: LoadSale) -> None
     try:
         seen = Snapshots(line)
         found = await asyncio.gather(*(seen.get(sale_id) for sale_id in range(100, 400)))
-        assert {sale.snapshot for sale in found} == {None}
+        assert found == [None] * 300
         assert kept(seen) == 0
         await seen.get(7)
         assert kept(seen) == 1
+    finally:
+        await line.client.aclose()
+
+
+async def test_of_many_sales_the_one_read_longest_ago_goes(
+    load_sale: LoadSale, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshots, "SEEN_MAX", 3)
+    monkeypatch.setattr(snapshots, "FRESH_SECONDS", 0)
+    sale = load_sale()
+    for sale.id in (8, 9, 10):
+        sale.rebuild(sale.config())
+    line = open_async_line()
+    try:
+        seen = Snapshots(line)
+        for sale_id in (7, 8, 9, 7, 10):
+            await seen.get(sale_id)
+        assert kept(seen) == 3
+
+        monkeypatch.setattr(snapshots, "FRESH_SECONDS", 60)
+        assert [seen.fresh(sale_id) is not None for sale_id in (7, 8, 9, 10)] == [True, False, True, True]
     finally:
         await line.client.aclose()
 
@@ -179,12 +222,19 @@ async def test_a_sale_that_redis_forgot_is_forgotten_here_too(
     line = open_async_line()
     try:
         seen = Snapshots(line)
-        assert (await seen.get(7)).snapshot is not None
+        assert await seen.get(7) is not None
         sale.line.forget(7)
-        assert (await seen.get(7)).snapshot is None
+        assert await seen.get(7) is None
         assert kept(seen) == 0
     finally:
         await line.client.aclose()
+
+
+async def look(seen: Snapshots) -> SeenSale:
+    """Sale 7, which Redis knows."""
+    sale = await seen.get(7)
+    assert sale is not None
+    return sale
 
 
 def kept(seen: Snapshots) -> int:
@@ -199,8 +249,10 @@ def kept(seen: Snapshots) -> int:
     ("places_per_second", "ahead", "eta_s"),
     [(0.0, 0, None), (0.0, 500, None), (50.0, 0, 1), (50.0, 49, 1), (50.0, 50, 2), (50.0, 1000, 21), (0.5, 3, 7)],
 )
-def test_a_wait_is_estimated_from_the_pace_of_the_line(places_per_second: float, ahead: int, eta_s: int | None) -> None:
-    assert SeenSale(None, 0.0, places_per_second).eta_seconds(ahead) == eta_s
+def test_a_wait_is_estimated_from_the_pace_of_the_line(
+    load_sale: LoadSale, places_per_second: float, ahead: int, eta_s: int | None
+) -> None:
+    assert SeenSale(load_sale().look(), 0.0, places_per_second).eta_seconds(ahead) == eta_s
 
 
 async def test_a_line_that_moves_tells_how_long_it_will_take(
@@ -213,10 +265,10 @@ async def test_a_line_that_moves_tells_how_long_it_will_take(
     line = open_async_line()
     try:
         seen = Snapshots(line)
-        first = await seen.get(7)
+        first = await look(seen)
         assert first.places_per_second == 0
         sale.claim("c1", upto=300)
-        while (later := await seen.get(7)).places_per_second == 0:
+        while (later := await look(seen)).places_per_second == 0:
             assert later.rate_from == (first.read_at, 0)
         assert later.places_per_second == 300 / (later.read_at - first.read_at)
         assert later.rate_from == (later.read_at, 300)
@@ -235,7 +287,7 @@ async def test_a_rebuilt_line_is_measured_afresh(load_sale: LoadSale, monkeypatc
         await seen.get(7)
         sale.rebuild(sale.config(stock=1000), epoch=2, pointer=20)
 
-        rebuilt = await seen.get(7)
+        rebuilt = await look(seen)
 
         assert (rebuilt.places_per_second, rebuilt.rate_from[1]) == (0.0, 20)
         assert rebuilt.eta_seconds(10) is None

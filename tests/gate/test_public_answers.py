@@ -8,10 +8,10 @@ import pytest
 
 from seckill.gate.asgi import Receive, Scope, Send
 from seckill.gate.metrics import PUBLIC_ANSWERS
-from seckill.gate.public_answers import PublicAnswers
 from tests.gate.clock import Clock
-from tests.gate.door import WAIT_SECONDS_MAX, eventually
-from tests.gate.visitor import CHINESE, Answered, Visitor, visit
+from tests.gate.door import eventually
+from tests.gate.visitor import CHINESE, Visit, Visitor
+from tests.gate.wire import Answered, Wire, request_bytes
 
 pytestmark = pytest.mark.usefixtures("clock")
 
@@ -46,46 +46,134 @@ class Shop:
         await send({"type": "http.response.body", "body": body[5:]})
 
 
-def plain(path: str = "/", **more: object) -> Scope:
-    """The scope of a request like any other."""
-    return {"method": "GET", "scheme": "http", "path": path, "headers": [(b"host", b"127.0.0.1")], **more}
-
-
-async def crowd(count: int, ask: Callable[[], Awaitable[Answered]], shop: Shop) -> list[Answered]:
+async def crowd(visitor: Visitor, count: int, ask: Callable[[], Awaitable[Answered]], shop: Shop) -> list[Answered]:
     """Everybody asks before the first one is answered."""
     shop.doors.clear()
-    visitors = [asyncio.ensure_future(ask()) for _ in range(count)]
-    await eventually(lambda: shop.asked)
-    for _ in range(10):  # turns of the event loop: enough for everybody to come as far as they can
-        await asyncio.sleep(0)
+    asking = await visitor.line_up(count, ask)
     shop.doors.set()
-    return await asyncio.gather(*visitors)
+    return await asyncio.gather(*asking)
+
+
+async def until_renewed(visitor: Visitor) -> None:
+    """Wait until nobody asks the shop again in the background."""
+    await eventually(lambda: not visitor.application.public._renewing)
 
 
 # --- shared -----------------------------------------------------------------------------------------------------
 
 
-async def test_the_second_visitor_gets_what_the_first_one_got_byte_for_byte() -> None:
-    visitor = visit(shop := Shop({**PUBLIC, "ETag": '"k"', "Content-Type": "text/plain", "Allow": "GET"}))
+async def test_the_second_visitor_gets_what_the_first_one_got_byte_for_byte(visit: Visit) -> None:
+    visitor = await visit(shop := Shop({**PUBLIC, "ETag": '"k"', "Content-Type": "text/plain", "Allow": "GET"}))
 
     first, second = await visitor.get(), await visitor.get()
 
     assert shop.asked == ["GET /"]
-    assert first == second == Answered(200, [("Content-Length", "8"), *shop.headers.items()], b"answer 1")
+    assert first == second
+    assert (first.status_code, first.content) == (200, b"answer 1")
+    sent = {name.lower(): value for name, value in shop.headers.items()}
+    assert first.headers == {**sent, "content-length": "8", "date": first.headers["date"]}
 
 
-async def test_a_shared_answer_is_a_fifth_of_a_second_old_at_most(clock: Clock) -> None:
-    visitor = visit(shop := Shop())
+async def test_a_shared_answer_is_fresh_for_a_fifth_of_a_second(visit: Visit, clock: Clock) -> None:
+    visitor = await visit(shop := Shop())
     await visitor.get()
 
     clock.now = 1000.199
-    assert (await visitor.get()).body == b"answer 1"
+    assert (await visitor.get()).content == b"answer 1"
+    assert len(shop.asked) == 1
     clock.now = 1000.2
-    assert (await visitor.get()).body == b"answer 2"
+    assert (await visitor.get()).content == b"answer 1"  # it is stale, and the shop is asked again
+    await until_renewed(visitor)
+    assert (await visitor.get()).content == b"answer 2"
     clock.now = 1000.399  # being shared keeps nothing fresh
-    assert (await visitor.get()).body == b"answer 2"
-
+    assert (await visitor.get()).content == b"answer 2"
     assert len(shop.asked) == 2
+    clock.now = 1000.401
+    await visitor.get()
+    await until_renewed(visitor)
+    assert len(shop.asked) == 3
+
+
+async def test_while_one_asks_again_the_others_get_what_is_there_until_it_is_nearly_a_second_old(
+    visit: Visit, clock: Clock
+) -> None:
+    visitor = await visit(shop := Shop())
+    await visitor.get()
+    shop.doors.clear()
+
+    for clock.now in (1000.2, 1000.5, 1000.949):
+        assert [(await visitor.get()).content for _ in range(3)] == [b"answer 1"] * 3
+    assert len(shop.asked) == 2
+
+    clock.now = 1000.95
+    late = await visitor.crowd(5, visitor.get)  # they wait for the one who asks
+    shop.doors.set()
+    assert [(await answer).content for answer in late] == [b"answer 2"] * 5
+    assert len(shop.asked) == 2
+
+
+async def test_what_nobody_asked_for_in_time_is_asked_for_while_they_wait(visit: Visit, clock: Clock) -> None:
+    visitor = await visit(shop := Shop())
+    await visitor.get()
+    clock.now = 1000.95
+
+    assert (await visitor.get()).content == b"answer 2"
+    assert len(shop.asked) == 2
+
+
+async def test_a_shop_that_fails_is_hidden_until_the_answer_is_too_old(visit: Visit, clock: Clock) -> None:
+    visitor = await visit(shop := Shop())
+    await visitor.get()
+    shop.status = 503
+
+    clock.now = 1000.2
+    for _ in range(3):
+        assert (await visitor.get()).content == b"answer 1"
+        await until_renewed(visitor)
+    clock.now = 1000.95
+    assert (await visitor.get()).status_code == 503
+
+
+async def test_a_shop_that_breaks_while_it_is_asked_again_is_logged_and_asked_anew(
+    visit: Visit, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop = Shop()
+
+    async def stumbling(scope: Scope, receive: Receive, send: Send) -> None:
+        if len(shop.asked) == 1:
+            shop.asked.append("stumbled")
+            raise ConnectionResetError("the ledger hung up")
+        await shop(scope, receive, send)
+
+    visitor = await visit(stumbling)
+    await visitor.get()
+    clock.now = 1000.2
+
+    assert (await visitor.get()).content == b"answer 1"
+    await until_renewed(visitor)
+    assert "public_answer_not_renewed" in caplog.text
+    assert (await visitor.get()).content == b"answer 1"
+    await until_renewed(visitor)
+    assert (await visitor.get()).content == b"answer 3"
+
+
+async def test_whoever_asks_again_does_so_for_nobody_in_particular(visit: Visit, clock: Clock) -> None:
+    """The first visitor's cookies are not kept, and are not what the shop is asked with from then on."""
+    seen: list[dict[bytes, bytes]] = []
+    shop = Shop({**PUBLIC, "Vary": "Accept-Language, Accept-Encoding"})
+
+    async def noting(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(dict(scope["headers"]))
+        await shop(scope, receive, send)
+
+    visitor = await visit(noting)
+    await visitor.get(cookie="sessionid=ann", accept_encoding="gzip", x_forwarded_for="203.0.113.7")
+    clock.now = 1000.2
+    await visitor.get(cookie="sessionid=ben", accept_encoding="gzip")
+    await until_renewed(visitor)
+
+    assert seen[0][b"cookie"] == b"sessionid=ann"
+    assert seen[1] == {b"host": b"127.0.0.1", b"accept-encoding": b"gzip"}
 
 
 @pytest.mark.parametrize(
@@ -97,19 +185,22 @@ async def test_a_shared_answer_is_a_fifth_of_a_second_old_at_most(clock: Clock) 
     ],
 )
 async def test_a_file_whose_name_has_its_content_is_kept_a_minute(
-    clock: Clock, cache_control: str, seconds: float
+    visit: Visit, clock: Clock, cache_control: str, seconds: float
 ) -> None:
-    visitor = visit(Shop({"Cache-Control": cache_control}))
+    visitor = await visit(shop := Shop({"Cache-Control": cache_control}))
     await visitor.get()
 
     clock.now = 1000 + seconds - 0.001
-    assert (await visitor.get()).body == b"answer 1"
+    assert (await visitor.get()).content == b"answer 1"
+    assert len(shop.asked) == 1
     clock.now = 1000 + seconds
-    assert (await visitor.get()).body == b"answer 2"
+    assert (await visitor.get()).content == b"answer 1"
+    await until_renewed(visitor)
+    assert (await visitor.get()).content == b"answer 2"
 
 
-async def test_the_age_grows_and_whoever_shares_had_a_hit(clock: Clock) -> None:
-    visitor = visit(Shop({**IMMUTABLE, "Age": "4", "X-Cache": "miss"}))
+async def test_the_age_grows_and_whoever_shares_had_a_hit(visit: Visit, clock: Clock) -> None:
+    visitor = await visit(Shop({**IMMUTABLE, "Age": "4", "X-Cache": "miss"}))
 
     first = await visitor.get()
     second = await visitor.get()
@@ -121,8 +212,8 @@ async def test_the_age_grows_and_whoever_shares_had_a_hit(clock: Clock) -> None:
     ]  # fmt: skip
 
 
-async def test_what_told_no_age_gets_one_after_a_second(clock: Clock) -> None:
-    visitor = visit(Shop(IMMUTABLE))
+async def test_what_told_no_age_gets_one_after_a_second(visit: Visit, clock: Clock) -> None:
+    visitor = await visit(Shop(IMMUTABLE))
     await visitor.get()
 
     assert (await visitor.get())["Age"] is None
@@ -130,14 +221,14 @@ async def test_what_told_no_age_gets_one_after_a_second(clock: Clock) -> None:
     assert (await visitor.get())["Age"] == "1"
 
 
-async def test_an_age_that_is_no_number_hurts_nobody() -> None:
-    visitor = visit(Shop({**PUBLIC, "Age": "old"}))
+async def test_an_age_that_is_no_number_hurts_nobody(visit: Visit) -> None:
+    visitor = await visit(Shop({**PUBLIC, "Age": "old"}))
 
     assert [(await visitor.get())["Age"] for _ in range(2)] == ["old", "old"]
 
 
-async def test_a_session_does_not_make_a_public_answer_personal() -> None:
-    visitor = visit(shop := Shop())
+async def test_a_session_does_not_make_a_public_answer_personal(visit: Visit) -> None:
+    visitor = await visit(shop := Shop())
 
     await visitor.get(cookie="sessionid=ann")
     await visitor.get(cookie="sessionid=ben", user_agent="another")
@@ -145,19 +236,19 @@ async def test_a_session_does_not_make_a_public_answer_personal() -> None:
     assert len(shop.asked) == 1
 
 
-async def test_a_head_is_answered_from_a_get_without_the_body() -> None:
-    visitor = visit(shop := Shop())
+async def test_a_head_is_answered_from_a_get_without_the_body(visit: Visit) -> None:
+    visitor = await visit(shop := Shop({**PUBLIC, "ETag": '"k"'}))
     get = await visitor.get()
 
     head = await visitor.get(method="HEAD")
 
-    assert (head.status, head.headers, head.body) == (200, get.headers, b"")
+    assert (head.status_code, head.headers, head.content) == (200, get.headers, b"")
     assert shop.asked == ["GET /"]
 
 
 @pytest.mark.parametrize("known_as", ["nothing", "personal"])
-async def test_a_head_is_no_answer_for_a_get(known_as: str) -> None:
-    visitor = visit(shop := Shop())
+async def test_a_head_is_no_answer_for_a_get(visit: Visit, known_as: str) -> None:
+    visitor = await visit(shop := Shop())
     if known_as == "personal":
         shop.headers = {}
         await visitor.get()
@@ -169,8 +260,8 @@ async def test_a_head_is_no_answer_for_a_get(known_as: str) -> None:
     assert shop.asked[-2:] == ["HEAD /", "GET /"]
 
 
-async def test_a_head_waits_for_no_get() -> None:
-    visitor = visit(shop := Shop())
+async def test_a_head_waits_for_no_get(visit: Visit) -> None:
+    visitor = await visit(shop := Shop())
     shop.doors.clear()
     get = asyncio.ensure_future(visitor.get())
     await eventually(lambda: shop.asked)
@@ -182,8 +273,8 @@ async def test_a_head_waits_for_no_get() -> None:
     await asyncio.gather(get, head)
 
 
-async def test_what_is_shared_and_what_is_asked_is_counted() -> None:
-    visitor = visit(Shop())
+async def test_what_is_shared_and_what_is_asked_is_counted(visit: Visit) -> None:
+    visitor = await visit(Shop())
     before = counted()
 
     await visitor.get()
@@ -191,6 +282,7 @@ async def test_what_is_shared_and_what_is_asked_is_counted() -> None:
         await visitor.get()
     await visitor.get(method="POST")
 
+    visitor.application.tally.flush()
     assert (counted()[0] - before[0], counted()[1] - before[1]) == (3, 2)
 
 
@@ -212,33 +304,32 @@ def counted() -> tuple[int, int]:
     ("one", "other"),
     [
         ({"host": "127.0.0.1"}, {"host": "localhost"}),
-        ({"scheme": "http"}, {"scheme": "https"}),
         ({"x_forwarded_proto": "http"}, {"x_forwarded_proto": "https"}),
         ({"path": "/sales/1/"}, {"path": "/sales/2/"}),
     ],
 )
-async def test_addresses_are_kept_apart(one: dict[str, Any], other: dict[str, Any]) -> None:
-    visitor = visit(shop := Shop())
+async def test_addresses_are_kept_apart(visit: Visit, one: dict[str, Any], other: dict[str, Any]) -> None:
+    visitor = await visit(shop := Shop())
 
-    answers = [(await visitor.get(**which)).body for which in (one, other, one, other)]
+    answers = [(await visitor.get(**which)).content for which in (one, other, one, other)]
 
     assert answers == [b"answer 1", b"answer 2", b"answer 1", b"answer 2"]
     assert len(shop.asked) == 2
 
 
 @pytest.mark.parametrize("name", ["accept", "accept_encoding", "origin"])
-async def test_forms_that_vary_names_are_kept_apart(name: str) -> None:
-    visitor = visit(shop := Shop({**PUBLIC, "Vary": name.replace("_", "-").title()}))
+async def test_forms_that_vary_names_are_kept_apart(visit: Visit, name: str) -> None:
+    visitor = await visit(shop := Shop({**PUBLIC, "Vary": name.replace("_", "-").title()}))
 
     forms: list[dict[str, Any]] = [{name: form} for form in ("x, y", "z", "")]
-    answers = [(await visitor.get(**form)).body for form in (*forms, *forms)]
+    answers = [(await visitor.get(**form)).content for form in (*forms, *forms)]
 
     assert answers == [b"answer 1", b"answer 2", b"answer 3"] * 2
     assert len(shop.asked) == 3
 
 
-async def test_forms_that_vary_does_not_name_are_one() -> None:
-    visitor = visit(shop := Shop({**PUBLIC, "Vary": "Accept-Encoding"}))
+async def test_forms_that_vary_does_not_name_are_one(visit: Visit) -> None:
+    visitor = await visit(shop := Shop({**PUBLIC, "Vary": "Accept-Encoding"}))
 
     for number in range(5):
         await visitor.get(accept=f"a/{number}", accept_language=f"x-{number}", origin=f"o{number}")
@@ -246,19 +337,19 @@ async def test_forms_that_vary_does_not_name_are_one() -> None:
     assert len(shop.asked) == 1
 
 
-async def test_browsers_that_want_the_same_language_in_other_words_share() -> None:
-    visitor = visit(shop := Shop({**PUBLIC, "Vary": "Accept-Language"}))
+async def test_browsers_that_want_the_same_language_in_other_words_share(visit: Visit) -> None:
+    visitor = await visit(shop := Shop({**PUBLIC, "Vary": "Accept-Language"}))
 
     for wanted in ("en", "en-US,en;q=0.9", "", "*", "tlh", "de, it;q=0.5", *(f"x-{n}" for n in range(300))):
-        assert (await visitor.get(accept_language=wanted)).body == b"answer 1"
+        assert (await visitor.get(accept_language=wanted)).content == b"answer 1"
     for wanted in (CHINESE, "zh-hans", "zh", "fr, zh-CN;q=0.1"):
-        assert (await visitor.get(accept_language=wanted)).body == b"answer 2"
+        assert (await visitor.get(accept_language=wanted)).content == b"answer 2"
 
     assert len(shop.asked) == 2
 
 
-async def test_an_address_varies_on_whatever_it_has_ever_varied_on(clock: Clock) -> None:
-    visitor = visit(shop := Shop({**PUBLIC, "Vary": "Accept-Encoding"}))
+async def test_an_address_varies_on_whatever_it_has_ever_varied_on(visit: Visit, clock: Clock) -> None:
+    visitor = await visit(shop := Shop({**PUBLIC, "Vary": "Accept-Encoding"}))
     await visitor.get(accept_encoding="gzip")
     shop.headers["Vary"] = "Accept"
     clock.now += 1
@@ -273,16 +364,16 @@ async def test_an_address_varies_on_whatever_it_has_ever_varied_on(clock: Clock)
     assert len(shop.asked) == 4
 
 
-async def test_who_waits_is_not_given_a_form_they_cannot_read(clock: Clock) -> None:
-    visitor = visit(shop := Shop())
+async def test_who_waits_is_not_given_a_form_they_cannot_read(visit: Visit, clock: Clock) -> None:
+    visitor = await visit(shop := Shop())
     await visitor.get()  # so far the address varied on nothing
     shop.headers["Vary"] = "Accept-Encoding"
     clock.now += 1
     encodings = iter(["gzip", "", ""])
 
-    answers = await crowd(3, lambda: visitor.get(accept_encoding=next(encodings)), shop)
+    answers = await crowd(visitor, 3, lambda: visitor.get(accept_encoding=next(encodings)), shop)
 
-    assert [answer.body for answer in answers] == [b"answer 2", b"answer 3", b"answer 4"]
+    assert [answer.content for answer in answers] == [b"answer 2", b"answer 3", b"answer 4"]
 
 
 # --- not shared -------------------------------------------------------------------------------------------------
@@ -293,46 +384,38 @@ async def test_who_waits_is_not_given_a_form_they_cannot_read(clock: Clock) -> N
     [
         {"method": "POST"},
         {"method": "OPTIONS"},
-        {"query": b"next=/"},
-        {"host": ""},
+        {"path": "/?next=/"},
+        {"version": "1.0"},  # and no Host
         {"authorization": "Bearer x"},
         {"range": "bytes=0-1"},
         {"if_range": '"k"'},
         {"if_match": '"k"'},
-        {"if_none_match": '"k"'},
         {"if_modified_since": "Sat, 21 Nov 2026 12:50:33 GMT"},
         {"if_unmodified_since": "Sat, 21 Nov 2026 12:50:33 GMT"},
-        {"content_length": "2"},
-        {"transfer_encoding": "chunked"},
+        {"content_length": "2", "body": b"ab"},
+        {"transfer_encoding": "chunked", "body": b"0\r\n\r\n"},
     ],
     ids=lambda request: next(iter(request)),
 )
-async def test_a_request_that_is_not_plain_neither_gets_nor_leaves_a_shared_answer(request_: dict[str, Any]) -> None:
-    visitor = visit(shop := Shop())
+async def test_a_request_that_is_not_plain_neither_gets_nor_leaves_a_shared_answer(
+    visit: Visit, request_: dict[str, Any]
+) -> None:
+    visitor = await visit(shop := Shop())
 
-    assert (await visitor.get(**request_)).body == b"answer 1"
-    assert (await visitor.get()).body == b"answer 2"
-    assert (await visitor.get(**request_)).body == b"answer 3"
-    assert (await visitor.get()).body == b"answer 2"
+    assert (await visitor.get(**request_)).content == b"answer 1"
+    assert (await visitor.get()).content == b"answer 2"
+    assert (await visitor.get(**request_)).content == b"answer 3"
+    assert (await visitor.get()).content == b"answer 2"
 
     assert len(shop.asked) == 3
 
 
-async def test_a_header_sent_twice_is_not_guessed_at() -> None:
-    visitor = visit(Shop({**PUBLIC, "Vary": "Accept-Language"}))
-    twice = plain(headers=[(b"host", b"127.0.0.1"), (b"accept-language", b"zh-hans"), (b"accept-language", b"en")])
+async def test_a_header_sent_twice_is_not_guessed_at(visit: Visit) -> None:
+    visitor = await visit(Shop({**PUBLIC, "Vary": "Accept-Language"}))
+    twice = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept-Language: zh-hans\r\nAccept-Language: en\r\n\r\n"
 
-    assert (await visitor.ask(twice)).body == b"answer 1"  # Django would read: zh-hans,en
-    assert (await visitor.get(accept_language="en")).body == b"answer 2"
-
-
-async def test_other_protocols_are_passed_on() -> None:
-    visitor = visit(shop := Shop())
-
-    for _ in range(2):
-        await visitor.ask({"type": "websocket", "path": "/", "headers": [(b"host", b"127.0.0.1")]})
-
-    assert shop.asked == ["websocket /", "websocket /"]
+    assert (await visitor.ask(twice)).content == b"answer 1"  # Django would read: zh-hans,en
+    assert (await visitor.get(accept_language="en")).content == b"answer 2"
 
 
 NOT_FOR_EVERYBODY = [
@@ -348,72 +431,159 @@ NOT_FOR_EVERYBODY = [
     {**PUBLIC, "Vary": "Accept-Language, Cookie"},
     {**PUBLIC, "Vary": "*"},
     {**PUBLIC, "Content-Length": ""},
-    {**PUBLIC, "Content-Length": "9"},  # and then one byte less comes
 ]
 
 
 @pytest.mark.parametrize("headers", NOT_FOR_EVERYBODY, ids=str)
-async def test_an_answer_that_is_not_for_everybody_is_not_shared(headers: dict[str, str]) -> None:
-    visitor = visit(shop := Shop(headers))
+async def test_an_answer_that_is_not_for_everybody_is_not_shared(visit: Visit, headers: dict[str, str]) -> None:
+    visitor = await visit(shop := Shop(headers))
 
-    assert [(await visitor.get()).body for _ in range(3)] == [b"answer 1", b"answer 2", b"answer 3"]
+    assert [(await visitor.get()).content for _ in range(3)] == [b"answer 1", b"answer 2", b"answer 3"]
     assert shop.asked == ["GET /"] * 3
 
 
 @pytest.mark.parametrize("status", [203, 301, 404, 406, 500, 503])
-async def test_only_a_200_is_shared(status: int) -> None:
-    visitor = visit(Shop(status=status))
+async def test_only_a_200_is_shared(visit: Visit, status: int) -> None:
+    visitor = await visit(Shop(status=status))
 
-    assert [((answer := await visitor.get()).status, answer.body) for _ in range(2)] == [
+    assert [((answer := await visitor.get()).status_code, answer.content) for _ in range(2)] == [
         (status, b"answer 1"), (status, b"answer 2")
     ]  # fmt: skip
 
 
-async def test_what_is_not_for_everybody_is_not_held_back() -> None:
+@pytest.mark.filterwarnings("ignore")
+async def test_an_answer_that_broke_off_is_not_shared(visit: Visit) -> None:
+    visitor = await visit(shop := Shop({**PUBLIC, "Content-Length": "9"}))  # and then one byte less comes
+
+    for _ in range(2):
+        with pytest.raises(asyncio.IncompleteReadError):
+            await visitor.get()
+
+    assert shop.asked == ["GET /"] * 2
+
+
+async def test_what_is_not_for_everybody_is_not_held_back(visit: Visit) -> None:
     """A stream that never ends reaches its reader."""
-    seen: list[object] = []
+    goes_on = asyncio.Event()
 
     async def stream(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001 (an ASGI application)
         headers = [(b"Cache-Control", b"public, max-age=60")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        assert len(seen) == 1
         await send({"type": "http.response.body", "body": b"tick", "more_body": True})
-        assert len(seen) == 2
-        await send({"type": "http.response.body", "body": b""})
+        await goes_on.wait()
+        await send({"type": "http.response.body", "body": b"tock"})
 
-    async def note(message: Mapping[str, Any]) -> None:
-        seen.append(message)
+    visitor = await visit(stream)
+    async with await Wire.open(visitor.port) as wire:
+        wire.send(request_bytes("GET", "/"))
+        await wire.until(b"tick")
+        goes_on.set()
+        await wire.until(b"tock")
 
-    assert (await visit(stream).ask(plain(), send=note)).body == b"tick"
+
+# --- unchanged --------------------------------------------------------------------------------------------------
+
+
+async def test_who_has_a_shared_answer_already_is_told_so(visit: Visit) -> None:
+    visitor = await visit(shop := Shop({**PUBLIC, "Vary": "Accept", "Content-Type": "text/plain", "Age": "4"}))
+    await visitor.get()
+    etag = (await visitor.get())["etag"]
+    assert etag is not None
+
+    unchanged = await visitor.get(if_none_match=etag)
+
+    assert (unchanged.status_code, unchanged.content) == (304, b"")
+    assert unchanged.headers == {
+        "cache-control": "public, max-age=60", "vary": "Accept", "etag": etag, "age": "4",
+        "date": unchanged.headers["date"],
+    }  # fmt: skip
+    assert len(shop.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("if_none_match", "status"),
+    [
+        ('"k"', 304), ('W/"k"', 304), ('"a", "k"', 304), ('"a",W/"k" , "b"', 304), ("*", 304), (" * ", 304),
+        ('"K"', 200), ("k", 200), ('"k', 200), ('"kk"', 200), ('"a", "b"', 200), (",", 200),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("etag", ['"k"', 'W/"k"'])
+async def test_an_etag_is_compared_weakly(visit: Visit, etag: str, if_none_match: str, status: int) -> None:
+    visitor = await visit(shop := Shop({**PUBLIC, "ETag": etag}))
+    await visitor.get()
+
+    answer = await visitor.get(if_none_match=if_none_match)
+
+    assert (answer.status_code, answer["etag"]) == (status, etag)
+    assert answer.content == (b"" if status == 304 else b"answer 1")
+    assert (await visitor.get(method="HEAD", if_none_match=if_none_match)).status_code == status
+    assert len(shop.asked) == 1
+
+
+async def test_an_etag_of_ours_changes_with_the_content(visit: Visit, clock: Clock) -> None:
+    visitor = await visit(Shop())
+    await visitor.get()
+    first = str((await visitor.get())["etag"])
+    clock.now += 1
+    await visitor.get()
+
+    second = await visitor.get(if_none_match=first)
+
+    assert (second.status_code, second.content) == (200, b"answer 2")
+    assert second["etag"] != first
+
+
+async def test_who_asks_for_all_asks_for_the_whole(visit: Visit) -> None:
+    """They get it even if they have it already: nobody knew that yet."""
+    seen: list[bytes] = []
+    shop = Shop({**PUBLIC, "ETag": '"k"'})
+
+    async def noting(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.extend(name for name, _ in scope["headers"])
+        await shop(scope, receive, send)
+
+    visitor = await visit(noting)
+    shop.doors.clear()
+    first, second, third = [
+        *await visitor.line_up(1, lambda: visitor.get(if_none_match='"k"')),
+        *await visitor.line_up(1, lambda: visitor.get(if_none_match='"k"')),
+        *await visitor.line_up(1, visitor.get),
+    ]
+    shop.doors.set()
+
+    assert ((await first).status_code, (await first).content) == (200, b"answer 1")
+    assert ((await second).status_code, (await second).content) == (304, b"")
+    assert ((await third).status_code, (await third).content) == (200, b"answer 1")
+    assert seen == [b"host"]
 
 
 # --- waiting together -------------------------------------------------------------------------------------------
 
 
-async def test_of_fifty_who_ask_at_once_one_asks_the_shop() -> None:
-    visitor = visit(shop := Shop())
+async def test_of_fifty_who_ask_at_once_one_asks_the_shop(visit: Visit) -> None:
+    visitor = await visit(shop := Shop())
 
-    answers = await crowd(50, visitor.get, shop)
+    answers = await crowd(visitor, 50, visitor.get, shop)
 
     assert shop.asked == ["GET /"]
-    assert [answer.body for answer in answers] == [b"answer 1"] * 50
+    assert [answer.content for answer in answers] == [b"answer 1"] * 50
 
 
-async def test_an_answer_that_took_long_is_everybodys_who_waited_for_it(clock: Clock) -> None:
-    visitor = visit(shop := Shop())
-    shop.doors.clear()
-    waiting = [asyncio.ensure_future(visitor.get()) for _ in range(50)]
-    await eventually(lambda: shop.asked)
-    shop.doors.set()
-    waiting[0].add_done_callback(lambda _: setattr(clock, "now", clock.now + 1))  # it is old before all have it
+async def test_an_answer_that_took_long_is_everybodys_who_waited_for_it(visit: Visit, clock: Clock) -> None:
+    shop = Shop()
 
-    answers = await asyncio.gather(*waiting)
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        await shop(scope, receive, send)
+        clock.now += 1  # it is old before anybody else has it
 
-    assert [answer.body for answer in answers] == [b"answer 1"] * 50
+    visitor = await visit(slow)
+    answers = await crowd(visitor, 50, visitor.get, shop)
+
+    assert [answer.content for answer in answers] == [b"answer 1"] * 50
     assert len(shop.asked) == 1
 
 
-async def test_who_hangs_up_while_asking_for_all_asks_to_the_end() -> None:
+async def test_who_hangs_up_while_asking_for_all_asks_to_the_end(visit: Visit) -> None:
     told: list[str] = []
 
     async def attentive(scope: Scope, receive: Receive, send: Send) -> None:
@@ -430,43 +600,38 @@ async def test_who_hangs_up_while_asking_for_all_asks_to_the_end() -> None:
     async def still_there() -> Mapping[str, Any]:
         return {"type": "http.request"}
 
-    async def hang_up() -> Mapping[str, Any]:
-        return {"type": "http.disconnect"}
-
     shop = Shop()
-    visitor = visit(attentive)
-    hung_up = False
+    shop.doors.clear()
+    visitor = await visit(attentive)
+    [first] = await visitor.line_up(1, visitor.get)
+    others = await visitor.crowd(49, visitor.get)
+    first.cancel()
+    await eventually(lambda: len(visitor.answering()) == 49)
+    shop.doors.set()
 
-    async def first_hangs_up() -> Answered:
-        nonlocal hung_up
-        if hung_up:
-            return await visitor.get()
-        hung_up = True
-        return await visitor.ask(plain(), receive=hang_up)
-
-    answers = await crowd(50, first_hangs_up, shop)
-
-    assert [answer.body for answer in answers] == [b"answer 1"] * 50
+    assert [(await answer).content for answer in others] == [b"answer 1"] * 49
     assert (shop.asked, told) == (["GET /"], [])
 
 
-async def test_when_the_one_who_asks_is_cancelled_each_other_asks_alone() -> None:
-    visitor = visit(shop := Shop())
+async def test_when_the_one_who_asks_is_cancelled_each_other_asks_alone(visit: Visit) -> None:
+    """The server does so when it ends and can wait no longer."""
+    visitor = await visit(shop := Shop())
     shop.doors.clear()
-    first, *others = [asyncio.ensure_future(visitor.get()) for _ in range(4)]
-    await eventually(lambda: shop.asked)
+    [first] = await visitor.line_up(1, visitor.get)
+    [asking] = visitor.answering()[0].tasks
+    others = await visitor.line_up(3, visitor.get)
 
-    first.cancel()
+    asking.cancel()
     await eventually(lambda: len(shop.asked) == 4)
     shop.doors.set()
 
-    assert sorted([answer.body for answer in await asyncio.gather(*others)]) == [b"answer 2", b"answer 3", b"answer 4"]
-    assert first.cancelled()
-    assert (await visitor.get()).body == b"answer 5"  # and all is as before
-    assert (await visitor.get()).body == b"answer 5"
+    assert (await first).status_code == 500
+    assert sorted([(await answer).content for answer in others]) == [b"answer 2", b"answer 3", b"answer 4"]
+    assert (await visitor.get()).content == b"answer 5"  # and all is as before
+    assert (await visitor.get()).content == b"answer 5"
 
 
-async def test_when_the_one_who_asks_fails_the_others_do_not() -> None:
+async def test_when_the_one_who_asks_fails_the_others_do_not(visit: Visit) -> None:
     shop = Shop()
 
     async def stumbling(scope: Scope, receive: Receive, send: Send) -> None:
@@ -475,67 +640,53 @@ async def test_when_the_one_who_asks_fails_the_others_do_not() -> None:
     async def fail(message: Mapping[str, Any]) -> None:  # noqa: ARG001 (an ASGI send)
         raise ConnectionResetError("the ledger hung up")
 
-    visitor = visit(stumbling)
+    visitor = await visit(stumbling)
+
+    failed, *others = await crowd(visitor, 4, visitor.get, shop)
+
+    assert failed.status_code == 500
+    assert [answer.content for answer in others] == [b"answer 2", b"answer 3", b"answer 4"]
+
+
+async def test_one_who_stops_waiting_leaves_the_others_alone(visit: Visit) -> None:
+    visitor = await visit(shop := Shop())
     shop.doors.clear()
-    visitors = [asyncio.ensure_future(visitor.get()) for _ in range(4)]
-    await eventually(lambda: shop.asked)
+    waiting = await visitor.line_up(4, visitor.get)
+    waiting.pop(1).cancel()
+    await eventually(lambda: len(visitor.answering()) == 3)
     shop.doors.set()
 
-    failed, *others = await asyncio.gather(*visitors, return_exceptions=True)
-
-    assert isinstance(failed, ConnectionResetError)
-    assert [answer.body for answer in others if isinstance(answer, Answered)] == [
-        b"answer 2", b"answer 3", b"answer 4"
-    ]  # fmt: skip
-
-
-async def test_one_who_stops_waiting_leaves_the_others_alone() -> None:
-    visitor = visit(shop := Shop())
-    shop.doors.clear()
-    visitors = [asyncio.ensure_future(visitor.get()) for _ in range(4)]
-    await eventually(lambda: shop.asked)
-    visitors[1].cancel()
-    await asyncio.wait([visitors[1]])
-    shop.doors.set()
-
-    answers = await asyncio.gather(*visitors, return_exceptions=True)
-
-    assert [isinstance(answer, asyncio.CancelledError) for answer in answers] == [False, True, False, False]
-    assert [answer.body for answer in answers if isinstance(answer, Answered)] == [b"answer 1"] * 3
+    assert [(await answer).content for answer in waiting] == [b"answer 1"] * 3
     assert len(shop.asked) == 1
 
 
-async def test_who_reads_slowly_holds_nobody_up() -> None:
-    visitor = visit(shop := Shop())
-    has_read = asyncio.Event()
+async def test_who_reads_slowly_holds_nobody_up(visit: Visit) -> None:
+    visitor = await visit(shop := Shop(length=256 * 1024))
+    async with await Wire.open(visitor.port, receive_bytes=4096) as slow:
+        slow.send(request_bytes("GET", "/"))
+        await eventually(lambda: shop.asked)
 
-    async def read_slowly(message: Mapping[str, Any]) -> None:  # noqa: ARG001 (an ASGI send)
-        await has_read.wait()
-
-    slow = asyncio.ensure_future(visitor.ask(plain(), send=read_slowly))
-    await eventually(lambda: shop.asked)
-
-    async with asyncio.timeout(WAIT_SECONDS_MAX):
         others = await asyncio.gather(visitor.get(), visitor.get())
 
-    assert [answer.body for answer in others] == [b"answer 1"] * 2
-    assert not slow.done()
-    has_read.set()
-    assert (await slow).body == b"answer 1"
+        assert {answer.content[:9] for answer in others} == {b"answer 1 "}
+        assert len((await slow.answer()).content) == 256 * 1024
+    assert len(shop.asked) == 1
 
 
 @pytest.mark.parametrize("headers", [{}, {"Cache-Control": "public, max-age=0"}], ids=str)
-async def test_when_an_answer_turns_out_to_be_personal_everybody_asks_for_their_own(headers: dict[str, str]) -> None:
-    visitor = visit(shop := Shop(headers))
+async def test_when_an_answer_turns_out_to_be_personal_everybody_asks_for_their_own(
+    visit: Visit, headers: dict[str, str]
+) -> None:
+    visitor = await visit(shop := Shop(headers))
 
-    answers = await crowd(50, visitor.get, shop)
+    answers = await crowd(visitor, 50, visitor.get, shop)
 
     assert len(shop.asked) == 50
-    assert len({answer.body for answer in answers}) == 50
+    assert len({answer.content for answer in answers}) == 50
 
 
-async def test_where_answers_are_personal_nobody_waits_for_anybody() -> None:
-    visitor = visit(shop := Shop({}))
+async def test_where_answers_are_personal_nobody_waits_for_anybody(visit: Visit) -> None:
+    visitor = await visit(shop := Shop({}))
     await visitor.get()
     shop.doors.clear()
     visitors = [asyncio.ensure_future(visitor.get()) for _ in range(3)]
@@ -546,44 +697,44 @@ async def test_where_answers_are_personal_nobody_waits_for_anybody() -> None:
     await asyncio.gather(*visitors)
 
 
-async def test_an_address_that_was_personal_may_become_public(clock: Clock) -> None:
-    visitor = visit(shop := Shop(status=503))
+async def test_an_address_that_was_personal_may_become_public(visit: Visit, clock: Clock) -> None:
+    visitor = await visit(shop := Shop(status=503))
     await visitor.get()
     shop.status = 200
 
-    assert [(await visitor.get()).body for _ in range(2)] == [b"answer 2"] * 2
+    assert [(await visitor.get()).content for _ in range(2)] == [b"answer 2"] * 2
     clock.now += 1
-    answers = await crowd(50, visitor.get, shop)
+    answers = await crowd(visitor, 50, visitor.get, shop)
 
-    assert [answer.body for answer in answers] == [b"answer 3"] * 50
+    assert [answer.content for answer in answers] == [b"answer 3"] * 50
 
 
-async def test_one_bad_answer_does_not_make_an_address_personal(clock: Clock) -> None:
-    visitor = visit(shop := Shop())
+async def test_one_bad_answer_does_not_make_an_address_personal(visit: Visit, clock: Clock) -> None:
+    visitor = await visit(shop := Shop())
     await visitor.get()
     clock.now += 1
     shop.status = 503
     await visitor.get()
     shop.status = 200
 
-    answers = await crowd(50, visitor.get, shop)
+    answers = await crowd(visitor, 50, visitor.get, shop)
 
-    assert [answer.body for answer in answers] == [b"answer 3"] * 50
+    assert [answer.content for answer in answers] == [b"answer 3"] * 50
 
 
 # --- how much is kept -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("length", "asked"), [(256 * 1024, 1), (256 * 1024 + 1, 2)])
-async def test_large_answers_are_not_kept(length: int, asked: int) -> None:
-    visitor = visit(shop := Shop(length=length))
+async def test_large_answers_are_not_kept(visit: Visit, length: int, asked: int) -> None:
+    visitor = await visit(shop := Shop(length=length))
 
-    assert {len((await visitor.get()).body) for _ in range(2)} == {length}
+    assert {len((await visitor.get()).content) for _ in range(2)} == {length}
     assert len(shop.asked) == asked
 
 
-async def test_of_many_answers_the_one_used_longest_ago_goes() -> None:
-    visitor = visit(shop := Shop())
+async def test_of_many_answers_the_one_used_longest_ago_goes(visit: Visit) -> None:
+    visitor = await visit(shop := Shop())
     for number in range(256):
         await visitor.get(f"/{number}")
     await visitor.get("/0")
@@ -597,8 +748,8 @@ async def test_of_many_answers_the_one_used_longest_ago_goes() -> None:
     assert len(shop.asked) == 258
 
 
-async def test_an_answer_that_was_asked_for_again_is_a_new_one(clock: Clock) -> None:
-    visitor = visit(shop := Shop())
+async def test_an_answer_that_was_asked_for_again_is_a_new_one(visit: Visit, clock: Clock) -> None:
+    visitor = await visit(shop := Shop())
     for number in range(256):
         await visitor.get(f"/{number}")
     clock.now += 1
@@ -614,9 +765,8 @@ async def test_an_answer_that_was_asked_for_again_is_a_new_one(clock: Clock) -> 
     assert len(shop.asked) == 276
 
 
-async def test_strangers_fill_no_memory(clock: Clock) -> None:
-    application = PublicAnswers(shop := Shop())
-    visitor = Visitor(application)
+async def test_strangers_fill_no_memory(visit: Visit, clock: Clock) -> None:
+    visitor = await visit(shop := Shop())
 
     for number in range(300):
         await visitor.get(host=f"host-{number}.example")
@@ -625,4 +775,5 @@ async def test_strangers_fill_no_memory(clock: Clock) -> None:
     for number in range(1100):
         await visitor.get(f"/invented/{number}")
 
-    assert (len(application._answers), len(application._vary), len(application._asking)) == (256, 1024, 0)
+    public = visitor.application.public
+    assert (len(public._answers), len(public._vary), len(public._asking), len(public._renewing)) == (256, 1024, 0, 0)

@@ -9,9 +9,11 @@ import redis
 from pytest_django import Settings
 
 from seckill.embedded.valkey import Valkey
+from seckill.gate import groups
 from seckill.line.line import Line
 from seckill.line.passes import Pass
 from seckill.line.tickets import Ticket
+from tests.gate.asker import ask
 from tests.gate.door import (
     HOUR_MS,
     Door,
@@ -23,9 +25,10 @@ from tests.gate.door import (
     let_go,
     open_door,
     problem,
-    raw_request,
+    read_json,
     script_calls,
 )
+from tests.gate.wire import Wire, request_bytes
 from tests.line.conftest import LoadSale
 from tests.line.sale_in_line import SaleInLine
 
@@ -84,13 +87,16 @@ async def test_sixty_four_at_once_get_sixty_four_places_in_one_call(
     sale = load_sale(stock=3)
     await door.purchase(7, "first")  # the server knows the script from here on
     forget_calls(server)
+    hold_writes(server)
+    early = await door.line_up([door.purchase(7, "early")])
+    await eventually(lambda: held(server) == 1)
 
-    responses = await asyncio.gather(*(door.purchase(7, f"b{number}") for number in range(64)))
+    crowd = await door.line_up(door.purchase(7, f"b{number}") for number in range(64))
+    let_go(server)
 
-    assert {response.status_code for response in responses} == {202}
-    assert [response.json()["place"] for response in responses] == list(range(2, 66))
-    assert sale.buyers_in_line() == ["first", *(f"b{number}" for number in range(64))]
-    assert script_calls(server) == 1
+    assert [(await one).json()["place"] for one in (*early, *crowd)] == list(range(2, 67))
+    assert sale.buyers_in_line() == ["first", "early", *(f"b{number}" for number in range(64))]
+    assert script_calls(server) == 2
 
 
 async def test_those_who_come_while_a_group_is_written_form_the_next_one(
@@ -100,14 +106,13 @@ async def test_those_who_come_while_a_group_is_written_form_the_next_one(
     await door.purchase(7, "first")
     forget_calls(server)
     hold_writes(server)
-    early = asyncio.create_task(door.purchase(7, "early"))
+    early = await door.line_up([door.purchase(7, "early")])
     await eventually(lambda: held(server) == 1)
-    late = [asyncio.create_task(door.purchase(7, f"late{number}")) for number in range(40)]
-    await asyncio.sleep(0)  # each of them is at the gate now
+    late = await door.line_up(door.purchase(7, f"late{number}") for number in range(40))
 
     let_go(server)
 
-    assert (await early).json()["place"] == 2
+    assert (await early[0]).json()["place"] == 2
     assert [(await task).json()["place"] for task in late] == list(range(3, 43))
     assert script_calls(server) == 2
 
@@ -116,11 +121,13 @@ async def test_a_group_larger_than_one_call_may_be_is_cut(door: Door, load_sale:
     sale = load_sale(stock=0, line_limit=5000)
     await door.purchase(7, "first")
     forget_calls(server)
-    headers = [{"authorization": f"Bearer {good_pass(7, f'b{number}')}"} for number in range(2001)]
+    gate = door.application.gate
 
-    answers = await asyncio.gather(*(raw_request(door, "POST", "/api/sales/7/purchase", head) for head in headers))
+    answers = [
+        ask(gate, "POST", "/api/sales/7/purchase", f"Bearer {good_pass(7, f'b{number}')}") for number in range(2001)
+    ]
 
-    assert {answer[0]["status"] for answer in answers} == {202}
+    assert [read_json((await answer).body)["place"] for answer in answers] == list(range(2, 2003))
     assert sale.line.length(7) == 2002
     assert script_calls(server) == 3
 
@@ -131,12 +138,12 @@ async def test_a_buyer_who_hangs_up_keeps_the_place_and_disturbs_nobody(
     sale = load_sale(stock=0)
     await door.purchase(7, "first")
     hold_writes(server)
-    one, two, three, four = (asyncio.create_task(door.purchase(7, buyer)) for buyer in ("one", "two", "three", "four"))
-    await eventually(lambda: held(server) == 1)
+    one, two, three, four = await door.line_up(door.purchase(7, buyer) for buyer in ("one", "two", "three", "four"))
 
     two.cancel()
     with pytest.raises(asyncio.CancelledError):
         await two
+    await eventually(lambda: door.answering() == 3)
     let_go(server)
 
     assert [(await task).json()["place"] for task in (one, three, four)] == [2, 4, 5]
@@ -150,15 +157,34 @@ async def test_a_whole_group_that_hangs_up_leaves_the_gate_working(
     sale = load_sale(stock=0)
     await door.purchase(7, "first")
     hold_writes(server)
-    gone = [asyncio.create_task(door.purchase(7, buyer)) for buyer in ("one", "two")]
-    await eventually(lambda: held(server) == 1)
+    gone = await door.line_up(door.purchase(7, buyer) for buyer in ("one", "two"))
     for task in gone:
         task.cancel()
     await asyncio.gather(*gone, return_exceptions=True)
+    await eventually(lambda: door.answering() == 0)
     let_go(server)
 
     assert (await door.purchase(7, "three")).json()["place"] == 4
     assert sale.buyers_in_line() == ["first", "one", "two", "three"]
+
+
+async def test_when_too_many_wait_others_are_told_to_come_back(
+    door: Door, load_sale: LoadSale, server: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(groups, "WAITING_MAX", 2)
+    sale = load_sale(stock=0)
+    hold_writes(server)
+    first = await door.line_up([door.purchase(7, "first")])
+    await eventually(lambda: held(server) == 1)
+    waiting = await door.line_up(door.purchase(7, buyer) for buyer in ("one", "two"))
+
+    refused = await door.purchase(7, "three")
+    let_go(server)
+
+    assert problem(refused) == (503, "unavailable")
+    assert refused.headers["retry-after"] == "2"
+    assert [(await task).json()["place"] for task in (*first, *waiting)] == [1, 2, 3]
+    assert sale.buyers_in_line() == ["first", "one", "two"]
 
 
 # --- passes ---------------------------------------------------------------------------------------------------------
@@ -177,15 +203,13 @@ BAD_PASSES = {
     "two passes": f"Bearer {good_pass(7, 'olga')} {good_pass(7, 'olga')}",
     "a ticket": f"Bearer {Ticket(7, 1, 'olga', 1).sign()}",
     "far too long": "Bearer " + "A" * 3000,
-    "umlauts": "Bearer tïcket".encode("latin-1"),
-    "bytes": b"Bearer \xff\xfe",
+    "umlauts": "Bearer tïcket",
+    "bytes": "Bearer \xff\xfe",
 }
 
 
 @pytest.mark.parametrize("authorization", BAD_PASSES.values(), ids=BAD_PASSES.keys())
-async def test_nobody_buys_without_a_pass_of_this_shop(
-    door: Door, load_sale: LoadSale, authorization: str | bytes
-) -> None:
+async def test_nobody_buys_without_a_pass_of_this_shop(door: Door, load_sale: LoadSale, authorization: str) -> None:
     sale = load_sale()
 
     response = await door.purchase_with(7, authorization)
@@ -199,7 +223,7 @@ async def test_nobody_buys_without_a_pass_of_this_shop(
 async def test_nobody_buys_without_the_header(door: Door, load_sale: LoadSale) -> None:
     sale = load_sale()
 
-    response = await door.browser.post("/api/sales/7/purchase")
+    response = await door.ask("POST", "/api/sales/7/purchase")
 
     assert problem(response) == (401, "bad_pass")
     assert response.headers["www-authenticate"] == "Bearer"
@@ -270,10 +294,17 @@ async def test_a_sale_that_admits_nobody_says_why(
     assert sale.buyers_in_line() == []
 
 
-async def test_a_line_that_fills_up_within_a_group_tells_each_buyer_apart(door: Door, load_sale: LoadSale) -> None:
+async def test_a_line_that_fills_up_within_a_group_tells_each_buyer_apart(
+    door: Door, load_sale: LoadSale, server: redis.Redis
+) -> None:
     sale = load_sale(line_limit=3)
 
-    responses = await asyncio.gather(*(door.purchase(7, buyer) for buyer in ("a", "b", "a", "c", "d", "b", "e")))
+    hold_writes(server)
+    first = await door.line_up([door.purchase(7, "a")])
+    await eventually(lambda: held(server) == 1)
+    group = await door.line_up(door.purchase(7, buyer) for buyer in ("b", "a", "c", "d", "b", "e"))
+    let_go(server)
+    responses = [await task for task in (*first, *group)]
 
     assert [response.status_code for response in responses] == [202, 202, 202, 202, 409, 202, 409]
     assert [response.json().get("place") for response in responses] == [1, 2, 1, 3, None, 2, None]
@@ -287,9 +318,7 @@ async def test_a_line_that_fills_up_within_a_group_tells_each_buyer_apart(door: 
 async def test_a_purchase_is_a_post(door: Door, load_sale: LoadSale, method: str) -> None:
     sale = load_sale()
 
-    response = await door.browser.request(
-        method, "/api/sales/7/purchase", headers={"authorization": f"Bearer {good_pass(7, 'olga')}"}
-    )
+    response = await door.ask(method, "/api/sales/7/purchase", {"authorization": f"Bearer {good_pass(7, 'olga')}"})
 
     assert response.status_code == 405
     assert response.headers["allow"] == "POST"
@@ -300,7 +329,7 @@ async def test_a_purchase_is_a_post(door: Door, load_sale: LoadSale, method: str
 
 async def test_a_small_body_does_no_harm(door: Door, load_sale: LoadSale) -> None:
     load_sale()
-    response = await door.purchase_with(7, f"Bearer {good_pass(7, 'olga')}", content=b"x" * 4096)
+    response = await door.purchase_with(7, f"Bearer {good_pass(7, 'olga')}", body=b"x" * 4096)
 
     assert response.status_code == 202
 
@@ -308,7 +337,7 @@ async def test_a_small_body_does_no_harm(door: Door, load_sale: LoadSale) -> Non
 async def test_a_large_body_is_refused(door: Door, load_sale: LoadSale) -> None:
     sale = load_sale()
 
-    response = await door.purchase_with(7, f"Bearer {good_pass(7, 'olga')}", content=b"x" * 4097)
+    response = await door.purchase_with(7, f"Bearer {good_pass(7, 'olga')}", body=b"x" * 4097)
 
     assert problem(response) == (413, "too_large")
     assert response.headers["connection"] == "close"
@@ -317,56 +346,44 @@ async def test_a_large_body_is_refused(door: Door, load_sale: LoadSale) -> None:
 
 async def test_a_body_that_never_ends_is_refused_after_four_kilobytes(door: Door, load_sale: LoadSale) -> None:
     sale = load_sale()
-    pieces = iter(range(1_000_000))
+    headers = {"authorization": f"Bearer {good_pass(7, 'olga')}", "transfer-encoding": "chunked"}
+    async with await Wire.open(door.port) as wire:
+        wire.send(request_bytes("POST", "/api/sales/7/purchase", headers))
+        for _ in range(4):
+            wire.send(b"400\r\n" + b"x" * 1024 + b"\r\n")
+        wire.send(b"1\r\nx\r\n")
 
-    async def endless() -> object:
-        for _ in pieces:
-            yield b"x" * 1000
+        response = await wire.answer()
 
-    response = await door.purchase_with(7, f"Bearer {good_pass(7, 'olga')}", content=endless())
-
-    assert response.request.headers["transfer-encoding"] == "chunked"
-    assert problem(response) == (413, "too_large")
-    assert next(pieces) == 5  # nobody listened any longer
+        assert problem(response) == (413, "too_large")
+        assert response.headers["connection"] == "close"
+        assert await wire.rest() == b""  # nobody listened any longer
     assert sale.buyers_in_line() == []
 
 
 @pytest.mark.parametrize(
-    "path",
+    ("target", "path"),
     [
-        "/",
-        "/api/sales/7/purchase/",
-        "/api/sales/7/purchase/sync",
-        "/api/sales/7/pass",
-        "/api/sales/x/purchase",
-        "/api/sales/-7/purchase",
-        "/api/sales/1234567890/purchase",
-        "/api/sales/\N{ARABIC-INDIC DIGIT SEVEN}/purchase",
-        "/api/sales/7/purchase\n",
-        "/api/tickets",
-        "/x/api/sales/7/purchase",
+        ("/", "/"),
+        ("/api/sales/7/purchase/", "/api/sales/7/purchase/"),
+        ("/api/sales/7/purchase/sync", "/api/sales/7/purchase/sync"),
+        ("/api/sales/x/purchase", "/api/sales/x/purchase"),
+        ("/api/sales/-7/purchase", "/api/sales/-7/purchase"),
+        ("/api/sales/1234567890/purchase", "/api/sales/1234567890/purchase"),
+        ("/api/sales/%D9%A7/purchase", "/api/sales/\N{ARABIC-INDIC DIGIT SEVEN}/purchase"),
+        ("/api/sales/7/purchase%0A", "/api/sales/7/purchase\n"),
+        ("/api/tickets", "/api/tickets"),
+        ("/x/api/sales/7/purchase", "/x/api/sales/7/purchase"),
     ],
 )
-async def test_all_other_addresses_are_the_shop_s(door: Door, load_sale: LoadSale, path: str) -> None:
+async def test_all_other_addresses_are_the_shop_s(door: Door, load_sale: LoadSale, target: str, path: str) -> None:
     sale = load_sale()
 
-    sent = await raw_request(door, "POST", path, {"authorization": f"Bearer {good_pass(7, 'olga')}"})
+    sent = await door.ask("POST", target, {"authorization": f"Bearer {good_pass(7, 'olga')}"})
 
-    assert sent[0]["status"] == 418
+    assert (sent.status_code, sent.content) == (418, b"the shop")
     assert door.shop.passed_on == [f"http {path}"]
     assert sale.buyers_in_line() == []
-
-
-async def test_a_websocket_is_the_shop_s(door: Door) -> None:
-    async def receive() -> dict[str, str]:
-        return {"type": "websocket.connect"}
-
-    async def send(_: object) -> None:
-        """Nobody listens."""
-
-    await door.routes({"type": "websocket", "path": "/api/tickets/x"}, receive, send)
-
-    assert door.shop.passed_on == ["websocket /api/tickets/x"]
 
 
 async def test_the_gate_s_own_addresses_never_reach_the_shop(door: Door, load_sale: LoadSale) -> None:
@@ -412,16 +429,15 @@ async def test_a_place_survives_a_restart_of_redis(settings: Settings, own_valke
     assert newcomer.json()["place"] == 2
 
 
-async def test_a_redis_that_answers_nothing_costs_seconds_not_minutes(
-    door: Door, load_sale: LoadSale, server: redis.Redis
-) -> None:
+async def test_a_redis_that_answers_nothing_costs_seconds_not_minutes(load_sale: LoadSale, server: redis.Redis) -> None:
     sale = load_sale(stock=0)
-    await door.purchase(7, "first")
-    hold_writes(server)
+    async with open_door() as door:
+        await door.purchase(7, "first")
+        hold_writes(server)
 
-    response = await door.purchase(7, "olga")  # asked three times, 0.6 s each
+        crowd = await asyncio.gather(*(door.purchase(7, f"b{number}") for number in range(10)))  # three tries of 0.6 s
 
-    assert problem(response) == (503, "unavailable")
-    assert sale.line.length(7) == 1
-    let_go(server)
-    assert (await door.purchase(7, "olga")).json()["place"] == 2
+        assert [problem(response) for response in crowd] == [(503, "unavailable")] * 10
+        assert sale.line.length(7) == 1
+        let_go(server)
+        assert (await door.purchase(7, "olga")).json()["place"] == 2

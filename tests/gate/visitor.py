@@ -1,67 +1,71 @@
-"""A visitor: asks an application as a web server does, and keeps what it received."""
+"""A visitor: asks for Django's pages over connections of the gate."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
-from seckill.gate.asgi import Receive, Scope, Send
-from seckill.gate.public_answers import PublicAnswers
-from seckill.gate.routes import Application
+from seckill.gate.application import Application
+from seckill.gate.asgi import AsgiApplication
+from seckill.gate.protocol import Connection
+from tests.gate.door import eventually, open_server
+from tests.gate.wire import Answered, Wire, request_bytes
 
 CHINESE = "zh-CN,zh;q=0.9"
 
 
 @dataclass
-class Answered:
-    """What a visitor received."""
-
-    status: int
-    headers: list[tuple[str, str]]
-    body: bytes
-
-    def __getitem__(self, name: str) -> str | None:
-        return dict(self.headers).get(name)
-
-
-@dataclass
 class Visitor:
-    """Asks an application as a web server does."""
+    """Makes a connection for each request."""
 
     application: Application
+    port: int
     headers: dict[str, str] = field(default_factory=dict)
 
     async def get(
-        self, path: str = "/", *, method: str = "GET", scheme: str = "http", query: bytes = b"", **more: str
+        self, path: str = "/", *, method: str = "GET", body: bytes = b"", version: str = "1.1", **more: str
     ) -> Answered:
-        """One request; header names are written with underscores."""
-        headers = {"host": "127.0.0.1", **self.headers, **{name.replace("_", "-"): more[name] for name in more}}
-        raw = [(name.encode(), value.encode()) for name, value in headers.items() if value]
-        return await self.ask({"method": method, "scheme": scheme, "path": path, "query_string": query, "headers": raw})
+        """One request; header names are written with underscores. Who cancels this hangs up."""
+        headers = {**self.headers, **{name.replace("_", "-"): more[name] for name in more}}
+        present = {name: value for name, value in headers.items() if value}
+        return await self.ask(request_bytes(method, path, present, body, version=version), method)
 
-    async def ask(self, scope: Scope, send: Send | None = None, receive: Receive | None = None) -> Answered:
-        """One request, by its scope."""
-        sent: list[Mapping[str, Any]] = []
+    async def ask(self, request: bytes, method: str = "GET") -> Answered:
+        """One request, as it stands."""
+        async with await Wire.open(self.port) as wire:
+            wire.send(request)
+            return await wire.answer(method)
 
-        async def note(message: Mapping[str, Any]) -> None:
-            sent.append(message)
-            if send is not None:
-                await send(message)
+    def answering(self) -> list[Connection]:
+        """The server's ends of the connections on which a request was taken up and is not answered."""
+        clients = self.application.clients._clients
+        return [client for client in clients if isinstance(client, Connection) and client.is_answering]
 
-        body: list[Mapping[str, Any]] = [{"type": "http.request", "body": b"", "more_body": False}]
+    async def line_up(self, count: int, ask: Callable[[], Awaitable[Answered]]) -> list[asyncio.Future[Answered]]:
+        """So many ask, one after the other, while nobody is answered."""
+        asking: list[asyncio.Future[Answered]] = []
+        for _ in range(count):
+            asking += await self.crowd(1, ask)
+        return asking
 
-        async def stay() -> Mapping[str, Any]:
-            return body.pop() if body else await asyncio.Event().wait()  # type: ignore[return-value]  # for ever
-
-        await self.application({"type": "http", **scope}, receive or stay, note)
-        start, *rest = sent
-        return Answered(
-            start["status"],
-            [(name.decode(), value.decode()) for name, value in start["headers"]],
-            b"".join(message["body"] for message in rest),
-        )
+    async def crowd(self, count: int, ask: Callable[[], Awaitable[Answered]]) -> list[asyncio.Future[Answered]]:
+        """So many ask, in whatever order, while nobody is answered."""
+        wanted = len(self.answering()) + count
+        asking: list[asyncio.Future[Answered]] = [asyncio.ensure_future(ask()) for _ in range(count)]
+        await eventually(lambda: len(self.answering()) == wanted)
+        return asking
 
 
-def visit(shop: Application) -> Visitor:
-    """A visitor of the shop behind public answers."""
-    return Visitor(PublicAnswers(shop))
+Visit = Callable[[AsgiApplication], Awaitable[Visitor]]
+
+
+@asynccontextmanager
+async def open_shops() -> AsyncIterator[Visit]:
+    """A function that opens a shop behind connections of the gate, for a visitor; all are closed in the end."""
+    async with AsyncExitStack() as stack:
+
+        async def visit(shop: AsgiApplication) -> Visitor:
+            application = Application(shop)
+            return Visitor(application, await stack.enter_async_context(open_server(application)))
+
+        yield visit

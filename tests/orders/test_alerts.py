@@ -138,11 +138,11 @@ def test_a_line_that_does_not_move_for_fifteen_seconds_has_stalled_and_settling_
     sale = make_sale(stock=2)
     join(line, sale, "ann", "ben", "cleo")
     judge(look_at_lines(line))
-    age_marks(line, sale, 14)
+    age_marks(line, sale, 5)
     judge(look_at_lines(line))
     assert standing() == []
 
-    age_marks(line, sale, 1)
+    age_marks(line, sale, 10)
     judge(look_at_lines(line))
     assert standing() == [("stalled", f"sale {sale.pk}")]
     assert Alert.objects.get().detail == "3 wait behind place 0, and 2 units are left"

@@ -362,7 +362,7 @@ def test_an_export_that_nobody_moves_is_given_out_once_a_minute(make_sale: MakeS
     lost, busy, done = asked(), asked(), written()
     for export in (lost, done):
         move_back(export, timedelta(seconds=61))
-    move_back(busy, timedelta(seconds=59))
+    move_back(busy, timedelta(seconds=30))
 
     assert list(stalled()) == [lost]
     assert list(stalled()) == []

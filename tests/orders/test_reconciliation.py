@@ -299,7 +299,10 @@ def test_a_rebuilt_line_has_the_unit_of_a_cancelled_order_and_agrees(make_sale: 
     assert agrees(line, sale)
 
 
-def test_a_rebuild_that_broke_off_still_lets_the_crowd_come_back_first(make_sale: MakeSale, line: Line) -> None:
+def test_a_rebuild_that_broke_off_still_lets_the_crowd_come_back_first(
+    make_sale: MakeSale, line: Line, settings: Settings
+) -> None:
+    settings.REJOIN_SECONDS = 7_777
     sale = make_sale(stock=3)
     line.run(verbs.admit(sale.pk, ["ann"]))
     settle(line, sale.pk, upto=1)

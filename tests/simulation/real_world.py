@@ -22,10 +22,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from celery_task import order_task
-from orders import payment, reconciliation, settlement
+from orders import ledger, payment, reconciliation, settlement
 from orders.models import Event, Order
-from seckill.gate import gate, snapshots
-from seckill.gate.answer import Answer as Response
+from seckill.gate import gate, snapshots, unknown_sales
 from seckill.gate.doorbell import Doorbell
 from seckill.line import line as lines
 from seckill.line import verbs
@@ -36,6 +35,7 @@ from seckill.line.tickets import Ticket
 from seckill.line.verbs import Claim, SaleConfig, Verb
 from seckill.models import Product, Sale
 from seckill.moment import from_milliseconds, milliseconds
+from tests.gate.asker import ask
 from tests.gate.door import good_pass
 from tests.line.sale_in_line import SaleInLine
 from tests.simulation.clock import Clock
@@ -136,9 +136,10 @@ class RealWorld(World):
         self._patches.setattr(lines, "_source", lambda verb: source(verb).replace(THE_TIME, THE_CLOCK))
         self._patches.setattr(timezone, "now", lambda: from_milliseconds(self.clock.now_ms))
         self._patches.setattr(settings, "SETTLE_CHUNK", SETTLE_CHUNK)
+        self._patches.setattr(settings, "SETTLE_CHUNK_MAX", SETTLE_CHUNK)
         self._patches.setattr(settings, "CLAIM_LEASE_SECONDS", LEASE_MS / 1000)
         self._patches.setattr(settings, "REJOIN_SECONDS", REJOIN_MS / 1000)
-        self._patches.setattr(gate, "KNOWN_SALES_SECONDS", NEVER_FRESH)
+        self._patches.setattr(unknown_sales, "KNOWN_SALES_SECONDS", NEVER_FRESH)
         self._patches.setattr(settlement, "uuid4", lambda: SimpleNamespace(hex=f"settling {next(names)}"))
         self._patches.setattr(order_task, "get_line", lambda: self._line)
         self._patches.setattr(order_task, "ring", lambda _, upto: self._rung.append(upto))
@@ -159,12 +160,9 @@ class RealWorld(World):
         )
 
     async def _open_gate(self) -> gate.Gate:
-        opened = gate.Gate()
-        await opened._line.client.aclose()
-        opened._line = FlakyAsyncLine(open_async_line().client, self.network)
-        opened._snapshots = snapshots.Snapshots(opened._line)
-        opened._doorbell = QuietBell()
-        return opened
+        flaky = FlakyAsyncLine(open_async_line().client, self.network)
+        self._patches.setattr(gate, "open_async_line", lambda: flaky)
+        return gate.Gate()
 
     def _wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return self._loop.run_until_complete(coroutine)
@@ -172,22 +170,19 @@ class RealWorld(World):
     # --- buyers, at the gate --------------------------------------------------------------------------------------
 
     def join(self, buyers: Sequence[str], fault: Fault | None) -> Joined:
-        bell = self._gate._doorbell = QuietBell()
+        bell = self._gate._purchases._doorbell = QuietBell()
+        path = f"/api/sales/{SALE_ID}/purchase"
+        passes = [f"Bearer {good_pass(SALE_ID, buyer)}" for buyer in buyers]
         with self.network.breaking(fault):
-            responses = self._wait(self._purchases(buyers))
-        documents = [json.loads(response.body) for response in responses]
+            documents = self._wait(self._answers([("POST", path, signed) for signed in passes]))
         return Joined(
             [Ticket.verify(read["ticket"]) if "ticket" in read else read["code"] for read in documents], bell.upto
         )
 
-    async def _purchases(self, buyers: Sequence[str]) -> list[Response]:
-        passes = [f"Bearer {good_pass(SALE_ID, buyer)}".encode() for buyer in buyers]
-        return await asyncio.gather(*(self._gate.purchase(SALE_ID, signed) for signed in passes))
-
     def poll(self, ticket: Ticket, *, fresh: bool, fault: Fault | None) -> Answer:
         self._patches.setattr(snapshots, "FRESH_SECONDS", NEVER_FRESH if fresh else ALWAYS_FRESH)
         with self.network.breaking(fault):
-            read = json.loads(self._wait(self._gate.ticket(ticket.sign())).body)
+            [read] = self._wait(self._answers([("GET", f"/api/tickets/{ticket.sign()}", "")]))
         if "code" in read:
             return {"problem": read["code"]}
         answer = {name: value for name, value in read.items() if name not in ESTIMATES}
@@ -196,6 +191,11 @@ class RealWorld(World):
         if "order" in answer:
             answer["order"] = f"#{Order.objects.get(number=answer['order']).place}"
         return answer
+
+    async def _answers(self, asked: Sequence[tuple[str, str, str]]) -> list[Any]:
+        """What is answered to (method, path, authorization) of each, asked at once."""
+        answers = [ask(self._gate, *what) for what in asked]
+        return [json.loads((await answer).body) for answer in answers]
 
     # --- a worker, step by step or in one go ----------------------------------------------------------------------
 
@@ -209,7 +209,7 @@ class RealWorld(World):
 
     def write(self, claim: Claim, *, commit: bool) -> Decided:
         with transaction.atomic():
-            decided = {buyer: _by_place(outcome) for buyer, outcome in settlement.write_orders(claim)}
+            decided = {buyer: _by_place(outcome) for buyer, outcome in ledger.write_orders(claim)}
             transaction.set_rollback(not commit)
         return decided
 

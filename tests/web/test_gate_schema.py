@@ -4,7 +4,6 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
 import pytest
 import pytest_asyncio
 from django.test import Client
@@ -16,6 +15,7 @@ from seckill.line.outcome import Confirmed
 from seckill.line.passes import Pass
 from seckill.line.tickets import Ticket
 from tests.gate.door import Door, good_pass, open_door
+from tests.gate.wire import Answered
 from tests.line.conftest import LoadSale, load_sale
 from tests.line.sale_in_line import CANCELLED, HOUR_MS
 
@@ -44,7 +44,7 @@ async def door(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Door]:
         yield door
 
 
-def check(document: dict[str, Any], path: str, answer: httpx.Response) -> dict[str, Any]:
+def check(document: dict[str, Any], path: str, answer: Answered) -> dict[str, Any]:
     """The body of an answer, described member for member. Raises ValidationError; KeyError: no status describes it."""
     (operation,) = document["paths"][path].values()
     responses = operation["responses"]
@@ -117,28 +117,27 @@ async def test_who_am_i_and_a_pass_are_as_described(document: dict[str, Any], do
     login = Login("u17", login_id_of(session), "m" * 16, int(time.time() * 1000), "Zoë").sign()
     headers = {"cookie": f"csrftoken={token}; sessionid={session}; buyer={login}", "x-csrftoken": token}
 
-    me = await door.browser.get(ME, headers=headers)
-    new_pass = await door.browser.post("/api/sales/7/pass", headers=headers)
+    me = await door.ask("GET", ME, headers)
+    new_pass = await door.ask("POST", "/api/sales/7/pass", headers)
 
     assert check(document, ME, me) == {"username": "Zoë"}
     assert Pass.verify(check(document, PASS, new_pass)["pass"]).buyer == "u17"
-    assert check(document, ME, await door.browser.get("/api/auth/me"))["code"] == "not_logged_in"
+    assert check(document, ME, await door.ask("GET", "/api/auth/me"))["code"] == "not_logged_in"
     assert door.shop.passed_on == []
 
 
 async def test_every_refusal_is_as_described(document: dict[str, Any], door: Door, load_sale: LoadSale) -> None:
     load_sale(status="paused")
     bearer = {"Authorization": f"Bearer {good_pass(7, 'olga')}"}
-    browser = door.browser
     refusals = [
-        (PURCHASE, await browser.post("/api/sales/7/purchase"), "bad_pass"),
-        (PURCHASE, await browser.post("/api/sales/7/purchase", headers=bearer), "paused"),
-        (PURCHASE, await browser.post("/api/sales/7/purchase", headers=bearer, content=b"x" * 5000), "too_large"),
-        (PURCHASE, await browser.post(f"/api/sales/7/purchase?{'x' * 9000}", headers=bearer), "url_too_long"),
-        (PURCHASE, await browser.post("/api/sales/7/purchase", headers={"Cookie": "x" * 40_000}), "headers_too_large"),
-        (TICKET, await browser.get("/api/tickets/olga"), "not_found"),
-        (TICKET, await browser.delete("/api/tickets/olga"), "method_not_allowed"),
-        (PROGRESS, await browser.post("/api/sales/7/progress"), "method_not_allowed"),
+        (PURCHASE, await door.ask("POST", "/api/sales/7/purchase"), "bad_pass"),
+        (PURCHASE, await door.ask("POST", "/api/sales/7/purchase", bearer), "paused"),
+        (PURCHASE, await door.ask("POST", "/api/sales/7/purchase", bearer, b"x" * 5000), "too_large"),
+        (PURCHASE, await door.ask("POST", f"/api/sales/7/purchase?{'x' * 9000}", bearer), "url_too_long"),
+        (PURCHASE, await door.ask("POST", "/api/sales/7/purchase", {"Cookie": "x" * 40_000}), "headers_too_large"),
+        (TICKET, await door.ask("GET", "/api/tickets/olga"), "not_found"),
+        (TICKET, await door.ask("DELETE", "/api/tickets/olga"), "method_not_allowed"),
+        (PROGRESS, await door.ask("POST", "/api/sales/7/progress"), "method_not_allowed"),
     ]
 
     assert [check(document, path, answer)["code"] for path, answer, _ in refusals] == [code for *_, code in refusals]
@@ -147,7 +146,7 @@ async def test_every_refusal_is_as_described(document: dict[str, Any], door: Doo
 async def test_a_member_that_is_not_described_would_be_seen(document: dict[str, Any]) -> None:
     """The negative control of this file."""
     body = b'{"status":"released","reason":"cancelled","why":"x"}'
-    answer = httpx.Response(200, headers={"content-type": "application/json"}, content=body)
+    answer = Answered(200, {"content-type": "application/json"}, body)
 
     with pytest.raises(ValidationError, match="why"):
         check(document, TICKET, answer)

@@ -14,14 +14,13 @@ from django.db import connections, transaction
 from django.test import Client
 from pytest_django import Settings
 
-from seckill.passwords import LOCK_FILE, PasswordHasher, PasswordsBusyError
+from seckill.passwords import PasswordHasher, PasswordsBusyError
 from tests.web.answers import problem
 from tests.web.conftest import PASSWORD
 
 HOLDER = """
-import fcntl, sys, time
-file = open(sys.argv[1], "wb")
-fcntl.flock(file, fcntl.LOCK_EX)
+import fcntl, os, sys, time
+fcntl.flock(os.open(sys.argv[1], os.O_RDONLY), fcntl.LOCK_EX)
 print("hashing", flush=True)
 time.sleep(60)
 """
@@ -34,9 +33,11 @@ def _real_hasher(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def other_process() -> Iterator[subprocess.Popen[str]]:
+def other_process(settings: Settings) -> Iterator[subprocess.Popen[str]]:
     """Another process of this host, which is hashing."""
-    with subprocess.Popen([sys.executable, "-c", HOLDER, LOCK_FILE], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, settings.VAR_DIR], stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "hashing\n"
         yield process

@@ -116,9 +116,10 @@ def test_the_codes_programs_compare_stay_as_they_are() -> None:
         "bad_request": 400, "invalid": 400,
         "bad_pass": 401, "not_logged_in": 401, "bad_credentials": 401,
         "forbidden": 403, "not_open": 403, "paused": 403, "closed": 403,
-        "not_found": 404, "method_not_allowed": 405, "not_acceptable": 406,
+        "not_found": 404, "method_not_allowed": 405, "not_acceptable": 406, "request_timeout": 408,
         "sold_out": 409, "order_decided": 409, "export_not_done": 409, "too_many_orders": 409, "comes_with_shop": 409,
-        "too_large": 413, "unsupported_media_type": 415, "too_many_exports": 429, "throttled": 429,
+        "too_large": 413, "url_too_long": 414, "headers_too_large": 431,
+        "unsupported_media_type": 415, "too_many_exports": 429, "throttled": 429,
         "internal": 500, "recovering": 503, "unavailable": 503,
     }  # fmt: skip
     assert json.loads(Problem.SOLD_OUT.body("Come earlier.", place=815)) == {
