@@ -1,1 +1,1 @@
-"""The gate: the ASGI fast lane in front of Django. Purchase, ticket and progress; everything else passes by."""
+"""The gate: the connections of a web process. It answers what is hot; everything else goes on to Django."""
