@@ -210,7 +210,8 @@ class Connection(HttpToolsProtocol):
         length = int(fields.get(b"content-length", b"0"))
         if length > self._body_bytes_max:
             raise RefusedError(Problem.TOO_LARGE)
-        if (coding or length) and fields.get(b"expect", b"").lower() == b"100-continue" and self._request is None:
+        waits = (coding or length) and fields.get(b"expect", b"").lower() == b"100-continue"
+        if waits and self._request is None and self.parser.get_http_version() == "1.1":
             self.transport.write(CONTINUE)
 
     def _read_target(self) -> None:
