@@ -222,9 +222,11 @@ class Connection(HttpToolsProtocol):
                 parsed = httptools.parse_url(url)
             except httptools.HttpParserInvalidURLError as error:
                 raise RefusedError(Problem.BAD_REQUEST, "The address is not valid.") from error
-            if parsed.schema not in (b"http", b"https") or not parsed.host:
+            schema, host = parsed.schema or b"", parsed.host
+            if schema.lower() not in (b"http", b"https") or not host or parsed.userinfo:
                 raise RefusedError(Problem.BAD_REQUEST, "The address is not valid.")
-            host = parsed.host if parsed.port is None else b"%s:%d" % (parsed.host, parsed.port)
+            host = b"[%s]" % host if b":" in host else host
+            host = host if parsed.port is None else b"%s:%d" % (host, parsed.port)
             self.headers = [(name, value) for name, value in self.headers if name != b"host"] + [(b"host", host)]
             fields[b"host"] = host
             url = (parsed.path or b"/") + (b"?" + parsed.query if parsed.query else b"")
