@@ -265,6 +265,8 @@ class Connection(HttpToolsProtocol):
         version = "1.1"
         if not keep_alive or b"connection" in self._fields:  # where it may be another one
             version = parser.get_http_version()
+            if version not in ("1.0", "1.1"):
+                raise RefusedError(Problem.BAD_REQUEST, "It is not HTTP/1.1.")
             keep_alive = keep_alive and version == "1.1"
         self.is_last = not keep_alive
         request = Request(
