@@ -72,8 +72,10 @@ class Clients:
 
     def take_body_bytes(self, count: int) -> bool:
         """Count bytes of a body that is being read (negative: they are not kept any more); False: too many."""
+        if count > 0 and self._body_bytes + count > BODIES_BYTES_MAX:
+            return False
         self._body_bytes += count
-        return count <= 0 or self._body_bytes <= BODIES_BYTES_MAX
+        return True
 
     async def watch(self) -> None:
         """Look at all clients twice a second, for ever."""

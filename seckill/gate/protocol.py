@@ -210,7 +210,8 @@ class Connection(HttpToolsProtocol):
         length = int(fields.get(b"content-length", b"0"))
         if length > self._body_bytes_max:
             raise RefusedError(Problem.TOO_LARGE)
-        if (coding or length) and fields.get(b"expect", b"").lower() == b"100-continue" and self._request is None:
+        waits = (coding or length) and fields.get(b"expect", b"").lower() == b"100-continue"
+        if waits and self._request is None and self.parser.get_http_version() == "1.1":
             self.transport.write(CONTINUE)
 
     def _read_target(self) -> None:
@@ -221,9 +222,11 @@ class Connection(HttpToolsProtocol):
                 parsed = httptools.parse_url(url)
             except httptools.HttpParserInvalidURLError as error:
                 raise RefusedError(Problem.BAD_REQUEST, "The address is not valid.") from error
-            if parsed.schema not in (b"http", b"https") or not parsed.host:
+            schema, host = parsed.schema or b"", parsed.host
+            if schema.lower() not in (b"http", b"https") or not host or parsed.userinfo:
                 raise RefusedError(Problem.BAD_REQUEST, "The address is not valid.")
-            host = parsed.host if parsed.port is None else b"%s:%d" % (parsed.host, parsed.port)
+            host = b"[%s]" % host if b":" in host else host
+            host = host if parsed.port is None else b"%s:%d" % (host, parsed.port)
             self.headers = [(name, value) for name, value in self.headers if name != b"host"] + [(b"host", host)]
             fields[b"host"] = host
             url = (parsed.path or b"/") + (b"?" + parsed.query if parsed.query else b"")
@@ -262,6 +265,8 @@ class Connection(HttpToolsProtocol):
         version = "1.1"
         if not keep_alive or b"connection" in self._fields:  # where it may be another one
             version = parser.get_http_version()
+            if version not in ("1.0", "1.1"):
+                raise RefusedError(Problem.BAD_REQUEST, "It is not HTTP/1.1.")
             keep_alive = keep_alive and version == "1.1"
         self.is_last = not keep_alive
         request = Request(

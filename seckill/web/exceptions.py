@@ -12,7 +12,7 @@ from rest_framework.views import set_rollback
 
 from seckill.line.verbs import SaleUnknownError
 from seckill.problems import MEDIA_TYPE, Problem
-from seckill.web.unavailable import PASSING, note, unavailable
+from seckill.web.unavailable import PASSING, unavailable
 
 PROBLEM_OF_STATUS = {
     401: Problem.NOT_LOGGED_IN,
@@ -51,11 +51,8 @@ def problem_response(
 
 
 def problem_handler(error: Exception, context: dict[str, object]) -> Response | None:  # noqa: ARG001 (DRF's signature)
-    """DRF's exception handler; None lets Django answer 500 and log the traceback."""
+    """DRF's exception handler; None leaves it to Django: 503 for what passes, or 500 and a traceback in the log."""
     set_rollback()
-    if isinstance(error, PASSING):
-        note(error)
-        return problem_response(Problem.UNAVAILABLE)
     match error:
         case ProblemError():
             return problem_response(error.problem, error.detail, error.headers, **error.more)

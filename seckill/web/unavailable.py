@@ -41,15 +41,10 @@ class UnavailableMiddleware:
         return unavailable(request, error) if isinstance(error, PASSING) else None
 
 
-def note(error: BaseException) -> None:
-    """Log it, unless it is about passwords: `seckill.passwords` counts them, and strangers could fill the log."""
-    if not isinstance(error, PasswordsBusyError):
-        log.warning("server_unavailable", server=type(error).__module__, error=str(error))
-
-
 def unavailable(request: HttpRequest, error: BaseException) -> HttpResponse:
     """503 with Retry-After: a page for people, a problem document for programs."""
-    note(error)
+    if not isinstance(error, PasswordsBusyError):  # those are counted, and strangers could fill the log
+        log.warning("server_unavailable", server=type(error).__module__, error=str(error))
     if wants_page(request.path, request.headers.get("Accept", "")):
         answer = HttpResponse(PAGE, content_type=CONTENT_TYPE, headers={"Content-Security-Policy": SECURITY_POLICY})
     else:

@@ -1,11 +1,13 @@
 """A door, a sale behind it, and the servers' other ends."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 import redis
+import uvloop
 
 from celery_task import app as celery
 from seckill.embedded.ports import free_port
@@ -15,11 +17,17 @@ from seckill.line import line as lines
 from tests import servers
 from tests.gate.clock import Clock
 from tests.gate.door import Door, open_door
+from tests.gate.echo import EchoServer, open_echo
 from tests.gate.visitor import Visit, open_shops
 from tests.gate.wire import WAIT_SECONDS_MAX
 from tests.line.conftest import load_sale
 
 __all__ = ["load_sale"]
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, Callable[[], Any]]:  # noqa: ARG001 (a hook)
+    """The event loop that web processes run on: what its transports do at their limits is its own."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture
@@ -43,6 +51,13 @@ async def door(patient: None) -> AsyncIterator[Door]:  # noqa: ARG001 (opened wh
     """A fresh gate before the test's own servers."""
     async with open_door() as door:
         yield door
+
+
+@pytest_asyncio.fixture
+async def echo() -> AsyncIterator[EchoServer]:
+    """An application that notes what reached it."""
+    async with open_echo() as echo:
+        yield echo
 
 
 @pytest_asyncio.fixture

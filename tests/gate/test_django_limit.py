@@ -232,7 +232,7 @@ async def test_who_finds_the_queue_full_is_told_at_once_when_to_come_back(door: 
 async def test_nobody_waits_longer_than_so_long(door: Door) -> None:
     *_, cem = await door.crowd("ann", "ben", "cem")
 
-    await door.tasks[2]
+    await until(door.tasks[2].done)
 
     assert (cem.status, cem.headers["retry-after"]) == (503, "2")
     views.let_go(2)
@@ -377,7 +377,7 @@ async def test_a_long_answer_that_nobody_reads_is_given_up(door: Door) -> None:
         visitor.reads.clear()
         door.ask(visitor)
 
-    await asyncio.gather(*door.tasks)
+    await until(lambda: all(task.done() for task in door.tasks))
 
     views.let_go()
     ann = Visitor("/stay/ann")

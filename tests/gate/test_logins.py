@@ -88,7 +88,7 @@ async def test_a_stranger_is_answered_at_once(door: Door, load_sale: LoadSale) -
         (f"sessionid={SESSION}", {}),
         (cookies("forged"), {}),
         (cookies(login(age_s=3600)), {}),
-        (cookies(login(age_s=-120)), {}),
+        (cookies(login(age_s=-3600)), {}),
         (cookies(login(session="another")), {}),
         (cookies(login(), token="another" * 4 + "four"), {}),
         (cookies(login()), {"x-csrftoken": ""}),

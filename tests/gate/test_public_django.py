@@ -70,9 +70,8 @@ async def test_the_banners_are_a_miss_once_and_then_hits(visitor: Visitor, djang
     ]  # fmt: skip
     assert first.content == shared.content == again.content
     assert b"Copper kettles" in first.content
-    etag = shared.headers.pop("etag")
     assert first.headers == shared.headers | {"x-cache": "miss"}
-    assert (await visitor.get("/api/banners/", if_none_match=etag)).status_code == 304
+    assert (await visitor.get("/api/banners/", if_none_match=first.headers["etag"])).status_code == 304
     assert len(django.asked) == 2
 
 
@@ -218,8 +217,7 @@ async def test_who_has_the_picture_already_is_told_so(visitor: Visitor, django: 
 
     unchanged = await visitor.get("/media/kettle.png", if_modified_since=str(first["Last-Modified"]))
 
-    assert first.headers.items() <= shared.headers.items()
-    assert (first.content, len(django.asked)) == (shared.content, 2)
+    assert (first, len(django.asked)) == (shared, 2)
     assert (unchanged.status_code, unchanged.content) == (304, b"")
 
 

@@ -1,5 +1,7 @@
 """Passwords: one is hashed at a time on a host, and meanwhile nobody else is held up."""
 
+import fcntl
+import os
 import subprocess
 import sys
 import threading
@@ -117,6 +119,23 @@ def test_one_password_is_hashed_at_a_time_on_a_host(
     thread.join()
 
     assert hashed == [-9]
+
+
+def test_meanwhile_no_other_process_gets_a_turn(settings: Settings, hashing: list[Callable[[], None]]) -> None:
+    taken: list[bool] = []
+
+    def try_it() -> None:
+        directory = os.open(settings.VAR_DIR, os.O_RDONLY)
+        try:
+            fcntl.flock(directory, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            taken.append(True)
+        os.close(directory)
+
+    hashing.append(try_it)
+    make_password(PASSWORD)
+
+    assert taken == [True]
 
 
 @pytest.mark.django_db
