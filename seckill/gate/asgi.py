@@ -8,3 +8,6 @@ Message = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 AsgiApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+#: In the scope of a request: an answer that is shared already is asked for again, for everybody who wants it.
+RENEWAL = "seckill.renewal"

@@ -10,28 +10,23 @@ The server in front hands over request bodies that are bounded in size.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from http import HTTPStatus
-from typing import Any
 
 from asgiref.sync import ThreadSensitiveContext
 from django.conf import settings
 from django.db import close_old_connections
 from prometheus_client import Counter, Gauge
 
+from seckill.gate.asgi import RENEWAL, AsgiApplication, Message, Receive, Scope, Send
 from seckill.problems import MEDIA_TYPE, Problem
 from seckill.unavailable_page import CONTENT_TYPE, PAGE, RETRY_SECONDS, SECURITY_POLICY, wants_page
-
-Scope = dict[str, Any]
-Message = Mapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 #: Probes and scrapes have a thread each that nobody else takes: a crowd can't make the shop look dead.
 PROBES = ("/healthz", "/readyz", "/metrics")
 PROBES_WAITING_MAX = 10  # of one kind; far more than ask at once
+#: So do answers that are shared: a flood of other pages can't make the sale page go stale and then go away.
+RENEWALS_WAITING_MAX = 256  # as many as are shared at most
 #: Each POST here hashes a password, one at a time on a host, which takes as long as dozens of pages. Who logs in waits
 #: in a queue of its own, and is turned away at little cost.
 PASSWORDS = ("/api/auth/login", "/api/auth/register", "/admin/login/")
@@ -193,15 +188,16 @@ class Lane:
 class DjangoLimit:
     """An ASGI application in front of Django's."""
 
-    def __init__(self, django: Application) -> None:
+    def __init__(self, django: AsgiApplication) -> None:
         self._django = django
         self._probes = {path: Lane(path[1:], threads=1, waiting_max=PROBES_WAITING_MAX) for path in PROBES}
+        self._renewals = Lane("renewals", threads=1, waiting_max=RENEWALS_WAITING_MAX)
         self._passwords = Lane("passwords", threads=1, waiting_max=settings.PASSWORD_WAITING_MAX)
         self._others = Lane("others", threads=settings.DJANGO_THREADS, waiting_max=settings.DJANGO_WAITING_MAX)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
-        lane = self._lane(scope["method"], scope["path"])
+        lane = self._lane(scope)
         client = Client(receive)
         answer = Answer(send)
         try:
@@ -222,10 +218,12 @@ class DjangoLimit:
             client.forget()
         await answer.pass_on()
 
-    def _lane(self, method: str, path: str) -> Lane:
-        if method == "POST" and path in PASSWORDS:
+    def _lane(self, scope: Scope) -> Lane:
+        if RENEWAL in scope:
+            return self._renewals
+        if scope["method"] == "POST" and scope["path"] in PASSWORDS:
             return self._passwords
-        return self._probes.get(path, self._others)
+        return self._probes.get(scope["path"], self._others)
 
 
 async def _refuse(scope: Scope, send: Send) -> None:

@@ -20,7 +20,7 @@ from django.http import HttpRequest
 from django.utils.translation import get_language_from_request
 
 from seckill.gate.answer import Answer, Header, head
-from seckill.gate.asgi import AsgiApplication, Message, Receive, Scope, Send
+from seckill.gate.asgi import RENEWAL, AsgiApplication, Message, Receive, Scope, Send
 from seckill.gate.metrics import PUBLIC_ANSWERS
 from seckill.gate.request import Request
 
@@ -244,6 +244,8 @@ class PublicAnswers:
             tell(answer if answer is not None and answer.vary.issubset(vary) else None)
 
         whole = _unconditional(scope)
+        if key in self._answers:
+            whole[RENEWAL] = True
         try:
             await self._ask(whole, _patient_client(), Copy(whole, send, heard))
         finally:

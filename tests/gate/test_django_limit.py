@@ -15,6 +15,7 @@ from django.urls import path
 from pytest_django import Settings
 
 from seckill.gate import django_limit
+from seckill.gate.asgi import RENEWAL
 from seckill.gate.django_limit import DjangoLimit
 
 THREADS = 2
@@ -99,6 +100,7 @@ class Visitor:
     method: str = "GET"
     accept: str = "*/*"
     body: tuple[bytes, ...] = (b"",)
+    renewal: bool = False  #: it asks again for an answer that is shared
     stalls: bool = False  #: it promises more body than it sends
     sent: list[Message] = field(default_factory=list)
 
@@ -140,10 +142,12 @@ class Door:
         self.tasks: list[asyncio.Task[None]] = []
 
     def ask(self, visitor: Visitor) -> "asyncio.Task[None]":
-        scope = {
+        scope: dict[str, Any] = {
             "type": "http", "method": visitor.method, "path": visitor.path, "query_string": b"",
             "headers": [(b"host", b"127.0.0.1"), (b"accept", visitor.accept.encode())],
         }  # fmt: skip
+        if visitor.renewal:
+            scope[RENEWAL] = True
         task = asyncio.create_task(self.limit(scope, visitor.receive, visitor.send))
         self.tasks.append(task)
         return task
@@ -312,6 +316,15 @@ async def test_probes_are_answered_while_the_crowd_has_every_thread(door: Door) 
     await asyncio.gather(*(door.ask(probe) for probe in probes))
 
     assert [(probe.status, probe.content) for probe in probes] == [(200, b"ok")] * 3
+
+
+async def test_what_is_shared_is_asked_for_again_while_the_crowd_has_every_thread(door: Door) -> None:
+    await door.crowd("ann", "ben", "cem", "dot", "eve", "fay")
+    shared = Visitor("/large", renewal=True)
+
+    await door.ask(shared)
+
+    assert (shared.status, shared.content) == (200, LARGE)
 
 
 @pytest.mark.parametrize("address", ["/api/auth/login", "/api/auth/register", "/admin/login/"])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from seckill.gate.asgi import Receive, Scope, Send
+from seckill.gate.asgi import RENEWAL, Receive, Scope, Send
 from seckill.gate.metrics import PUBLIC_ANSWERS
 from tests.gate.clock import Clock
 from tests.gate.door import eventually
@@ -26,6 +26,7 @@ class Shop:
         self, headers: Mapping[str, str] | None = None, *, status: int = 200, length: int | None = None
     ) -> None:
         self.asked: list[str] = []
+        self.renewals: list[bool] = []  #: for each of them, whether it was to renew what is shared already
         self.headers = dict(PUBLIC if headers is None else headers)
         self.status = status
         self.length = length
@@ -34,6 +35,7 @@ class Shop:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.asked.append(f"{scope.get('method', scope['type'])} {scope['path']}")
+        self.renewals.append(RENEWAL in scope)
         body = b"answer %d" % len(self.asked)
         if self.length is not None:
             body = body.ljust(self.length)
@@ -84,6 +86,7 @@ async def test_a_shared_answer_is_fresh_for_a_fifth_of_a_second(visit: Visit, cl
     clock.now = 1000.2
     assert (await visitor.get()).content == b"answer 1"  # it is stale, and the shop is asked again
     await until_renewed(visitor)
+    assert shop.renewals == [False, True]
     assert (await visitor.get()).content == b"answer 2"
     clock.now = 1000.399  # being shared keeps nothing fresh
     assert (await visitor.get()).content == b"answer 2"
