@@ -113,7 +113,21 @@ async def test_the_gate_answers_however_its_address_is_spelled(door: Door, load_
 
 
 @pytest.mark.parametrize(
-    "target", [b"", b"a", b"ftp://a/b", b"http://", b"http:///b", b"http://who@a/b", b"a:80", b"/\xfc", b"/\x7f", b"/a b", b"#a", b"?a"]
+    "target",
+    [
+        b"",
+        b"a",
+        b"ftp://a/b",
+        b"http://",
+        b"http:///b",
+        b"http://who@a/b",
+        b"a:80",
+        b"/\xfc",
+        b"/\x7f",
+        b"/a b",
+        b"#a",
+        b"?a",
+    ],
 )
 async def test_a_target_that_is_no_address_is_refused(echo: EchoServer, target: bytes) -> None:
     assert await refused(echo, b"GET " + target + b" HTTP/1.1\r\nHost: a\r\n\r\n") == (400, "bad_request")
