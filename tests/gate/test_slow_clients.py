@@ -1,6 +1,8 @@
 """Slow clients, too many of them, and the end of the process: deadlines and bounds of connections."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator
 from functools import partial
 
@@ -203,6 +205,22 @@ async def test_clients_in_excess_are_told_to_come_back(door: Door, monkeypatch: 
             assert (await fourth.answer()).status_code == 418
 
 
+@pytest.mark.parametrize("sent", [b"", HALF_BODY, request_bytes("GET", "/")], ids=["new", "half a body", "used"])
+async def test_nothing_is_kept_of_a_connection_that_was_reset(door: Door, sent: bytes) -> None:
+    async with await Wire.open(door.port) as wire:
+        wire.send(sent)
+        if sent.startswith(b"GET"):
+            await wire.answer()
+        known = door.application.clients._clients
+        gone = weakref.ref(await eventually(lambda: next(iter(known), None)))
+        wire.hang_up()
+        await eventually(lambda: not known)
+    gc.collect()
+
+    assert gone() is None
+    assert door.application.clients._body_bytes == 0
+
+
 async def test_a_process_takes_as_many_clients_as_it_may_have_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clients.resource, "getrlimit", lambda _: (1024, 4096))
     assert clients.Clients()._clients_max == 1024 - clients.OTHER_FILES
@@ -214,7 +232,9 @@ async def test_a_process_takes_as_many_clients_as_it_may_have_files(monkeypatch:
 
 
 async def test_a_process_that_ends_answers_what_is_under_way_and_closes_the_rest(
-    patient: None, load_sale: LoadSale, server: redis.Redis
+    patient: None,  # noqa: ARG001 (opened while it holds)
+    load_sale: LoadSale,
+    server: redis.Redis,
 ) -> None:
     sale = load_sale()
     idle: list[Wire] = []
