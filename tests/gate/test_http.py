@@ -218,6 +218,25 @@ async def test_what_is_sent_after_a_close_is_not_answered(door: Door, load_sale:
     assert door.shop.passed_on == ["http /"] * 2
 
 
+@pytest.mark.parametrize("path", ["/", "/api/sales/7/progress"], ids=["django", "gate"])
+async def test_a_body_announced_after_a_close_is_neither_waited_for_nor_refused(
+    door: Door, load_sale: LoadSale, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    load_sale()
+    first = request_bytes("GET", path, {"connection": "close"})
+    for more in (
+        request_bytes("POST", "/", {"content-length": "3", "expect": "100-continue"}),
+        request_bytes("POST", "/", {"content-length": str(2**40)}),
+        b"nonsense\r\n\r\n",
+        POST + b"Transfer-Encoding: gzip\r\n\r\n",
+    ):
+        async with await Wire.open(door.port) as wire:
+            wire.send(first + more)
+            assert (await wire.answer()).status_code in (200, 418)
+            assert await wire.rest() == b""
+    assert caplog.records == []
+
+
 @pytest.mark.parametrize(
     "upgrade",
     [

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import resource
 import weakref
 from collections.abc import AsyncIterator
 from functools import partial
@@ -222,9 +223,9 @@ async def test_nothing_is_kept_of_a_connection_that_was_reset(door: Door, sent: 
 
 
 async def test_a_process_takes_as_many_clients_as_it_may_have_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clients.resource, "getrlimit", lambda _: (1024, 4096))
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 4096))
     assert clients.Clients()._clients_max == 1024 - clients.OTHER_FILES
-    monkeypatch.setattr(clients.resource, "getrlimit", lambda _: (clients.resource.RLIM_INFINITY,) * 2)
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY,) * 2)
     assert clients.Clients()._clients_max == clients.CLIENTS_MAX
 
 
