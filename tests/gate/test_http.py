@@ -133,6 +133,17 @@ async def test_a_target_that_is_no_address_is_refused(echo: EchoServer, target: 
     assert await refused(echo, b"GET " + target + b" HTTP/1.1\r\nHost: a\r\n\r\n") == (400, "bad_request")
 
 
+async def test_an_empty_line_before_a_request_is_skipped(echo: EchoServer) -> None:
+    """RFC 9112, 2.2: old clients send one behind a body."""
+    async with await Wire.open(echo.port) as wire:
+        wire.send(b"\r\n" + request_bytes("POST", "/", body=b"abc") + b"\r\n" + request_bytes("GET", "/"))
+        assert [(await wire.answer()).text for _ in range(2)] == ["1 POST /", "2 GET /"]
+
+
+async def test_a_post_that_closes_is_read_to_its_end(echo: EchoServer) -> None:
+    assert (await heard(echo, request_bytes("POST", "/", {"connection": "close"}, b"abc"))).body == b"abc"
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "PROPFIND"])
 async def test_all_methods_go_on_to_the_application(echo: EchoServer, method: str) -> None:
     async with await Wire.open(echo.port) as wire:
@@ -205,6 +216,25 @@ async def test_what_is_sent_after_a_close_is_not_answered(door: Door, load_sale:
 
     assert sale.buyers_in_line() == []
     assert door.shop.passed_on == ["http /"] * 2
+
+
+@pytest.mark.parametrize("path", ["/", "/api/sales/7/progress"], ids=["django", "gate"])
+async def test_a_body_announced_after_a_close_is_neither_waited_for_nor_refused(
+    door: Door, load_sale: LoadSale, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    load_sale()
+    first = request_bytes("GET", path, {"connection": "close"})
+    for more in (
+        request_bytes("POST", "/", {"content-length": "3", "expect": "100-continue"}),
+        request_bytes("POST", "/", {"content-length": str(2**40)}),
+        b"nonsense\r\n\r\n",
+        POST + b"Transfer-Encoding: gzip\r\n\r\n",
+    ):
+        async with await Wire.open(door.port) as wire:
+            wire.send(first + more)
+            assert (await wire.answer()).status_code in (200, 418)
+            assert await wire.rest() == b""
+    assert caplog.records == []
 
 
 @pytest.mark.parametrize(
@@ -297,7 +327,13 @@ FRAMING = {
     "vertical tab": POST + b"Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n",
     "xchunked": POST + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
     "blank before the colon": POST + b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
-    "underscore and length": POST + b"Content-Length : 3\r\n\r\nabc",
+    "folded length": b"POST / HTTP/1.1\r\nHost: a\r\n Content-Length: 3\r\n\r\nabc",
+    "an empty part": POST + b"Transfer-Encoding: ,chunked\r\n\r\n0\r\n\r\n",
+    "another blank behind": POST + b"Transfer-Encoding: chunked\xa0\r\n\r\n0\r\n\r\n",
+    "another blank in front": POST + b"Transfer-Encoding: \x85chunked\r\n\r\n0\r\n\r\n",
+    "a blank in the name": POST + b"Transfer-Encoding\xa0: chunked\r\n\r\n0\r\n\r\n",
+    "hidden behind a CR": POST + b"X-Abc: \rxTransfer-Encoding: chunked\r\n\r\n1\r\nA\r\n0\r\n\r\n",
+    "blank and length": POST + b"Content-Length : 3\r\n\r\nabc",
 }
 
 

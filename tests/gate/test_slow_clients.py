@@ -1,0 +1,279 @@
+"""Slow clients, too many of them, and the end of the process: deadlines and bounds of connections."""
+
+import asyncio
+import gc
+import resource
+import weakref
+from collections.abc import AsyncIterator
+from functools import partial
+
+import pytest
+import pytest_asyncio
+import redis
+
+from seckill.gate import clients
+from tests.gate.door import Door, eventually, good_pass, held, hold_writes, let_go, open_door, problem
+from tests.gate.wire import Wire, request_bytes
+from tests.line.conftest import LoadSale
+
+SHORT = 0.2  # seconds
+LONG = 3600.0
+DEADLINES = ("HEADERS_SECONDS", "BODY_SECONDS", "KEEP_ALIVE_SECONDS", "READING_SECONDS", "LINGER_SECONDS")
+HALF = b"GET / HTTP/1.1\r\nHost: a\r\nX"
+HALF_BODY = request_bytes("POST", "/", {"content-length": "3"}) + b"ab"
+
+
+@pytest.fixture
+def _no_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients are looked at all the time, and none is too slow."""
+    monkeypatch.setattr(clients, "LOOK_SECONDS", 0.01)
+    for name in DEADLINES:
+        monkeypatch.setattr(clients, name, LONG)
+
+
+@pytest_asyncio.fixture
+async def door(patient: None, _no_deadline: None) -> AsyncIterator[Door]:  # noqa: ARG001 (opened while they hold)
+    async with open_door() as door:
+        yield door
+
+
+async def until_looked_at(door: Door) -> None:
+    """Wait until each client was looked at since now."""
+    for _ in range(3):
+        now = door.application.clients.now
+        await eventually(partial(_is_later, door, now))
+
+
+def _is_later(door: Door, now: float) -> bool:
+    return door.application.clients.now > now
+
+
+# --- Deadlines ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("deadline", "sent"),
+    [
+        ("HEADERS_SECONDS", b"G"),
+        ("HEADERS_SECONDS", HALF),
+        ("BODY_SECONDS", HALF_BODY),
+        ("BODY_SECONDS", request_bytes("POST", "/", {"transfer-encoding": "chunked"}) + b"3\r\na"),
+    ],
+    ids=["line", "headers", "sized body", "chunked body"],
+)
+async def test_a_request_that_does_not_come_to_its_end_is_refused(
+    door: Door, monkeypatch: pytest.MonkeyPatch, deadline: str, sent: bytes
+) -> None:
+    async with await Wire.open(door.port) as wire:
+        wire.send(request_bytes("GET", "/") + sent)
+        assert (await wire.answer()).status_code == 418
+        await until_looked_at(door)
+
+        monkeypatch.setattr(clients, deadline, SHORT)
+        monkeypatch.setattr(clients, "LINGER_SECONDS", SHORT)
+
+        answer = await wire.answer()
+        assert problem(answer) == (408, "request_timeout")
+        assert answer["connection"] == "close"
+        assert await wire.rest() == b""
+        await eventually(lambda: not door.application.clients._clients)
+    assert door.application.clients._body_bytes == 0
+    assert door.shop.passed_on == ["http /"]
+
+
+async def test_a_byte_now_and_then_does_not_put_the_deadline_off(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clients, "HEADERS_SECONDS", SHORT)
+
+    async def trickle(wire: Wire) -> None:
+        wire.send(HALF)
+        while True:
+            wire.send(b"x")
+            await asyncio.sleep(0.01)
+
+    async with await Wire.open(door.port) as wire:
+        trickling = asyncio.create_task(trickle(wire))
+        assert problem(await wire.answer()) == (408, "request_timeout")
+        trickling.cancel()
+        await asyncio.wait([trickling])
+
+
+@pytest.mark.parametrize("sent", [b"", request_bytes("GET", "/")], ids=["new", "used"])
+async def test_an_idle_connection_is_closed_in_the_end(
+    door: Door, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    async with await Wire.open(door.port) as wire:
+        wire.send(sent)
+        if sent:
+            await wire.answer()
+        await eventually(lambda: len(door.application.clients._clients) == 1)
+        await until_looked_at(door)
+        assert len(door.application.clients._clients) == 1
+
+        monkeypatch.setattr(clients, "KEEP_ALIVE_SECONDS", SHORT)
+
+        assert await wire.rest() == b""  # no answer: nobody asked
+
+
+async def test_whoever_waits_for_an_answer_is_under_no_deadline(
+    door: Door, load_sale: LoadSale, server: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_sale()
+    await door.purchase(7, "first")
+    hold_writes(server)
+    waiting = await door.line_up([door.purchase(7, "olga")])
+    await eventually(lambda: held(server) == 1)
+    for name in DEADLINES:
+        monkeypatch.setattr(clients, name, 0)
+    await until_looked_at(door)
+    let_go(server)
+
+    assert (await waiting[0]).json()["place"] == 2
+
+
+async def test_who_goes_on_sending_after_a_refusal_is_cut_off(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clients, "LINGER_SECONDS", SHORT)
+
+    async def pour(wire: Wire) -> None:
+        while True:
+            wire.send(b"x" * 1000)
+            await wire.sent()
+            await asyncio.sleep(0)
+
+    async with await Wire.open(door.port) as wire:
+        wire.send(request_bytes("POST", "/", {"content-length": str(2**40)}))
+        pouring = asyncio.create_task(pour(wire))
+        assert problem(await wire.answer()) == (413, "too_large")
+        await eventually(lambda: not door.application.clients._clients)
+        pouring.cancel()
+        await asyncio.wait([pouring])
+    assert door.application.clients._body_bytes == 0
+
+
+async def test_a_refused_client_has_time_to_read_why(door: Door) -> None:
+    async with await Wire.open(door.port) as wire:
+        wire.send(b"nonsense\r\n\r\n")
+        await eventually(lambda: [one for one in door.application.clients._clients if one.is_last])
+        wire.send(b"x" * 100_000)  # this would reset a closed connection, and take the answer away
+        await wire.sent()
+        await until_looked_at(door)
+
+        assert problem(await wire.answer()) == (400, "bad_request")
+
+
+# --- Many -----------------------------------------------------------------------------------------------------------
+
+
+async def test_two_thousand_slow_connections_hold_up_nobody(
+    door: Door, load_sale: LoadSale, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_sale()
+    beginnings = (b"", b"G", HALF, HALF_BODY)
+    slow = [await Wire.open(door.port) for _ in range(2000)]
+    try:
+        for number, wire in enumerate(slow):
+            wire.send(beginnings[number % 4])
+        await eventually(lambda: door.application.clients._body_bytes == 2 * 500)
+
+        assert (await door.purchase(7, "olga")).json()["place"] == 1
+        assert (await door.ask("GET", "/")).status_code == 418
+
+        for name in DEADLINES:
+            monkeypatch.setattr(clients, name, SHORT)
+        await eventually(lambda: not door.application.clients._clients)
+    finally:
+        for wire in slow:
+            wire.hang_up()
+    assert door.application.clients._body_bytes == 0
+
+
+async def test_clients_in_excess_are_told_to_come_back(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door.application.clients, "_clients_max", 2)
+    async with await Wire.open(door.port) as first, await Wire.open(door.port) as second:
+        for wire in (first, second):
+            wire.send(request_bytes("GET", "/"))
+            assert (await wire.answer()).status_code == 418
+        for _ in range(3):
+            async with await Wire.open(door.port) as third:
+                answer = await third.answer()
+                assert problem(answer) == (503, "unavailable")
+                assert (answer["connection"], answer["retry-after"]) == ("close", "2")
+                assert await third.rest() == b""
+        first.hang_up()
+        await eventually(lambda: len(door.application.clients._clients) == 1)
+
+        async with await Wire.open(door.port) as fourth:
+            fourth.send(request_bytes("GET", "/"))
+            assert (await fourth.answer()).status_code == 418
+
+
+@pytest.mark.parametrize("sent", [b"", HALF_BODY, request_bytes("GET", "/")], ids=["new", "half a body", "used"])
+async def test_nothing_is_kept_of_a_connection_that_was_reset(door: Door, sent: bytes) -> None:
+    async with await Wire.open(door.port) as wire:
+        wire.send(sent)
+        if sent.startswith(b"GET"):
+            await wire.answer()
+        known = door.application.clients._clients
+        gone = weakref.ref(await eventually(lambda: next(iter(known), None)))
+        wire.hang_up()
+        await eventually(lambda: not known)
+    gc.collect()
+
+    assert gone() is None
+    assert door.application.clients._body_bytes == 0
+
+
+async def test_a_process_takes_as_many_clients_as_it_may_have_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 4096))
+    assert clients.Clients()._clients_max == 1024 - clients.OTHER_FILES
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY,) * 2)
+    assert clients.Clients()._clients_max == clients.CLIENTS_MAX
+
+
+# --- The end of the process -----------------------------------------------------------------------------------------
+
+
+async def test_a_process_that_ends_answers_what_is_under_way_and_closes_the_rest(
+    patient: None,  # noqa: ARG001 (opened while it holds)
+    load_sale: LoadSale,
+    server: redis.Redis,
+) -> None:
+    sale = load_sale()
+    idle: list[Wire] = []
+
+    async def serve() -> list[asyncio.Task[tuple[int, str | None, bytes]]]:
+        async with open_door() as door:
+            await door.purchase(7, "first")
+            hold_writes(server)
+            door.close()
+            await eventually(lambda: not door.application.clients._clients)
+            idle.extend([await Wire.open(door.port) for _ in range(3)])
+            await eventually(lambda: len(door.application.clients._clients) == 3)
+            wires = [await Wire.open(door.port) for _ in range(5)]
+            for number, wire in enumerate(wires):
+                wire.send(buy(f"b{number}"))
+                await eventually(partial(_answers, door, number + 1))
+            buying = [asyncio.create_task(read(wire)) for wire in wires]
+            asyncio.get_running_loop().call_later(0.2, let_go, server)  # while the process is ending
+            return buying
+
+    bought = [await one for one in await serve()]
+
+    assert bought == [(202, "close", b"")] * 5
+    assert sale.buyers_in_line() == ["first", "b0", "b1", "b2", "b3", "b4"]
+    for wire in idle:
+        assert await wire.rest() == b""
+        wire.hang_up()
+
+
+def _answers(door: Door, count: int) -> bool:
+    return door.answering() == count
+
+
+def buy(buyer: str) -> bytes:
+    return request_bytes("POST", "/api/sales/7/purchase", {"authorization": f"Bearer {good_pass(7, buyer)}"})
+
+
+async def read(wire: Wire) -> tuple[int, str | None, bytes]:
+    async with wire:
+        answer = await wire.answer()
+        return answer.status_code, answer["connection"], await wire.rest()
