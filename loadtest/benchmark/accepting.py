@@ -48,7 +48,8 @@ def log(side: Side, seconds: int) -> Findings:
         found = accept(side, seconds, row="everysec")
     finally:
         side.line.sync_log("always")
-    found.figures["always_cost"] = 100 * (1 - always.per_second / found.readings["everysec"].per_second)
+    if everysec := found.readings["everysec"].per_second:
+        found.figures["always_cost"] = 100 * (1 - always.per_second / everysec)
     return found
 
 
@@ -63,7 +64,7 @@ def endless(side: Side, seconds: int) -> Findings:
     check_count(answers, purchases)
     spent = costs(before, shop.meters(), purchases)
     shop.retire([sale])
-    meanwhile = written * answers.per_second / answers.requests
+    meanwhile = written * answers.per_second / answers.requests if answers.requests else 0.0
     return Findings({"endless": reading(answers, spent), "endless_orders": Reading(meanwhile, None, 0, spent)})
 
 

@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from http.cookies import SimpleCookie
 from pathlib import Path
 
@@ -14,7 +14,7 @@ TRIES = 20  #: a shop may be too busy to hash another one
 PAUSE_SECONDS = 0.5
 TIMEOUT_SECONDS = 60
 CSRF_COOKIE = "csrftoken"
-CREATED, UNAVAILABLE = 201, 503
+OK, CREATED, UNAVAILABLE = 200, 201, 503
 
 
 class AccountError(Exception):
@@ -47,23 +47,45 @@ def register(port: int, count: int) -> list[Account]:
         return list(threads.map(lambda number: _register(port, f"buyer-{number}"), range(1, count + 1)))
 
 
+def renew(port: int, accounts: Iterable[Account]) -> list[Account]:
+    """The same accounts with whatever cookies the shop sets now: each fetches a pass. Raises AccountError, OSError."""
+    return [_renew(port, account) for account in accounts]
+
+
 def _register(port: int, username: str) -> Account:
-    password = f"a-long-passphrase-of-{username[::-1]}"
-    body = json.dumps({"username": username, "password": password})
+    account = Account(username, f"a-long-passphrase-of-{username[::-1]}", {})
     for _ in range(TRIES):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)
-        try:
-            connection.request("POST", "/api/auth/register", body, {"Content-Type": "application/json"})
-            answer = connection.getresponse()
-            text = answer.read().decode()
-        finally:
-            connection.close()
+        answer = _post(port, "/api/auth/register", {"Content-Type": "application/json"}, account.credentials())
         if answer.status == CREATED:
-            return Account(username, password, cookies(answer.headers.get_all("Set-Cookie") or []))
+            return replace(account, cookies=answer.cookies)
         if answer.status != UNAVAILABLE:
-            raise AccountError(f"An account was answered {answer.status}: {text}")
+            raise AccountError(f"An account was answered {answer.status}: {answer.text}")
         time.sleep(PAUSE_SECONDS)
-    raise AccountError(f"No account after {TRIES} tries: {text}")
+    raise AccountError(f"No account after {TRIES} tries: {answer.text}")
+
+
+def _renew(port: int, account: Account) -> Account:
+    answer = _post(port, "/api/sales/1/pass", account.headers())
+    if answer.status != OK:
+        raise AccountError(f"A pass was answered {answer.status}: {answer.text}")
+    return replace(account, cookies=account.cookies | answer.cookies)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    text: str
+    cookies: dict[str, str]
+
+
+def _post(port: int, path: str, headers: dict[str, str], body: str = "") -> _Answer:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)
+    try:
+        connection.request("POST", path, body, headers)
+        answer = connection.getresponse()
+        return _Answer(answer.status, answer.read().decode(), cookies(answer.headers.get_all("Set-Cookie") or []))
+    finally:
+        connection.close()
 
 
 def cookies(headers: Iterable[str]) -> dict[str, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from loadtest.benchmark import wrk
-from loadtest.benchmark.accounts import Account, register, write_accounts
+from loadtest.benchmark.accounts import Account, register, renew, write_accounts
 from loadtest.benchmark.connection import request
 from loadtest.benchmark.costs import Costs, Meters
 from loadtest.benchmark.generator import generate
@@ -29,6 +29,7 @@ class Side:
         self.label = label
         self.shops = shops
         self._directory = directory
+        self._accounts: list[Account] = []
         self._fastest: dict[tuple[str, int], float] = {}  #: purchases a second, by system and connections
 
     @property
@@ -42,12 +43,15 @@ class Side:
 
     # --- buyers -------------------------------------------------------------------------------------------------
 
-    @cached_property
     def accounts(self) -> list[Account]:
-        """Buyers of the line's shop who are logged in; registered when first asked for."""
-        accounts = register(self.line.shop.port, ACCOUNTS)
-        write_accounts(accounts, self.accounts_file)
-        return accounts
+        """Buyers of the line's shop who are logged in; their cookies are as new as a browser's. Written to a file, too.
+
+        Raises AccountError.
+        """
+        port = self.line.shop.port
+        self._accounts = renew(port, self._accounts) if self._accounts else register(port, ACCOUNTS)
+        write_accounts(self._accounts, self.accounts_file)
+        return self._accounts
 
     @property
     def accounts_file(self) -> Path:

@@ -53,7 +53,7 @@ def paced(side: Side, seconds: int) -> Findings:
 def busy(side: Side, seconds: int) -> Findings:
     """Purchases at a low rate, first alone, then while pages are rendered and people log in."""
     shop = side.line
-    accounts = side.accounts
+    accounts = side.accounts()
     sales = shop.new_sales(2, stock=FLASH_STOCK)
     files = [side.purchase_requests(sale, LOW_RATE * seconds + wrk.CONNECTIONS, f"slow{sale}-") for sale in sales]
     buy = partial(pace, shop.shop.port, rate=LOW_RATE, seconds=seconds, connections=wrk.CONNECTIONS)

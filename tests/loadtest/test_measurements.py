@@ -1,13 +1,15 @@
 """The bench's measurements, each for a second on a real shop: whether they do what their rows say, not how fast."""
 
 import os
+import resource
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from loadtest.benchmark import accepting, answering, settling, side, waiting, wrk
-from loadtest.benchmark.accounts import Account, cookies, read_accounts
+from loadtest.benchmark.accounts import Account, AccountError, cookies, read_accounts, renew
 from loadtest.benchmark.connection import request
 from loadtest.benchmark.generator import GeneratorError, pace
 from loadtest.benchmark.journeys import StrayError, journey
@@ -50,15 +52,22 @@ def newest_sale(measured: Side) -> int:
 def check(found: Findings, *rows: str) -> None:
     assert set(found.readings) == set(rows)
     assert {row: found.readings[row].failed for row in rows} == dict.fromkeys(rows, 0)
-    assert all(found.readings[row].per_second > 0 for row in rows)
 
 
 def test_accounts_keep_every_cookie_that_they_were_given(measured: Side) -> None:
-    assert [account.username for account in measured.accounts] == ["buyer-1", "buyer-2", "buyer-3"]
-    assert all({"sessionid", "csrftoken"} <= set(account.cookies) for account in measured.accounts)
-    assert read_accounts(measured.accounts_file) == measured.accounts
+    accounts = measured.accounts()
+    assert [account.username for account in accounts] == ["buyer-1", "buyer-2", "buyer-3"]
+    assert all({"sessionid", "csrftoken"} <= set(account.cookies) for account in accounts)
+    assert read_accounts(measured.accounts_file) == accounts
+    assert [account.username for account in measured.accounts()] == ["buyer-1", "buyer-2", "buyer-3"]  # no new ones
     headers = ["a=1; Path=/; HttpOnly", 'b="2:x/y="; Max-Age=60; Path=/', "a=3; Path=/"]
     assert cookies(headers) == {"a": "3", "b": '"2:x/y="'}
+
+
+def test_an_account_that_is_not_logged_in_gets_no_pass(measured: Side) -> None:
+    stranger = replace(measured.accounts()[0], cookies={"csrftoken": "made-up"})
+    with pytest.raises(AccountError, match=r"A pass was answered 40[13]"):
+        renew(measured.line.shop.port, [stranger])
 
 
 def test_passes_and_new_sales_are_the_shops_own(measured: Side) -> None:
@@ -150,3 +159,51 @@ def test_a_line_is_settled_by_one_worker_process_and_by_two(measured: Side) -> N
     check(settling.settle(measured, 1), "settle", "settle_two")
     assert measured.line.sold(newest_sale(measured)) == 2_000
     assert set(measured.line.shop.processes) == set(LINE.parts)
+
+
+@needs_wrk
+def test_a_long_line_and_many_sales(measured: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"SHORT_LINE": 100, "LONG_LINE": 3_000, "MANY_SALES": 5, "PAIRS": 1}.items():
+        monkeypatch.setattr(accepting, name, value)
+    found = accepting.growth(measured, 1)
+    assert set(found.figures) == {
+        "bytes_buyer", "short_line_cpu", "long_line_cpu", "long_line_times", "one_sale_cpu", "many_sales_cpu",
+        "many_sales_times",
+    }  # fmt: skip
+    assert min(found.figures.values()) > 0
+
+
+@needs_wrk
+def test_the_log_waits_for_the_disk_again_afterwards(measured: Side) -> None:
+    found = accepting.log(measured, 1)
+    check(found, "everysec")
+    assert set(found.figures) == {"always_cost"}
+    assert measured.line.redis.config_get("appendfsync") == {"appendfsync": "always"}
+
+
+def test_memory_of_connections_that_are_held(measured: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "MANY", 20)
+    monkeypatch.setattr(waiting, "VERY_MANY", 200)
+    assert set(waiting.memory(measured, 1).figures) == {"kib_connection"}
+
+
+@needs_wrk
+def test_connections_that_the_system_does_not_allow_are_left_out(
+    measured: Side, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    monkeypatch.setattr(accepting, "MANY", 200)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (2_000, hard))
+    try:
+        check(accepting.connections(measured, 1), "accept_1000")
+        assert waiting.memory(measured, 1) == Findings()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_purchases_while_pages_are_rendered_and_people_log_in(measured: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "LOW_RATE", 20)
+    monkeypatch.setattr(waiting, "LOG_INS_A_SECOND", 2)
+    found = waiting.busy(measured, 1)
+    check(found, "busy")
+    assert set(found.figures) == {"idle_p99", "busy_p99", "busy_times"}
