@@ -4,6 +4,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from typing import Any
 
 import prometheus_client.values
 from celery import Celery
@@ -21,7 +22,7 @@ if os.environ.get("METRICS_PORT"):
     prometheus_client.values.ValueClass = prometheus_client.values.get_value_class()
 
 UNREAD_SECONDS_MAX = 2
-PATIENCE = int(os.environ.get("PATIENCE", "10"))
+NICENESS = 10
 
 app = Celery("seckill", task_cls="celery_task.task:ShopTask")
 app.config_from_object("celery_task.config")
@@ -53,7 +54,7 @@ def end_soon(**_: object) -> None:
 
 
 @celeryd_after_setup.connect
-def let_buyers_go_first(instance: object, **_: object) -> None:
-    """A worker that settles nobody takes what CPU time is left by those who do, and by the web."""
+def let_buyers_go_first(instance: Any, **_: object) -> None:  # noqa: ANN401 (Celery types none of it)
+    """A worker that settles nobody takes the CPU time that is left by those who do, and by the web."""
     if "orders" not in instance.app.amqp.queues.consume_from:
-        os.nice(PATIENCE)
+        os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))

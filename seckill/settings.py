@@ -1,6 +1,5 @@
 """Every setting, read from the environment; `.env.example` lists them with their defaults."""
 
-import os
 import socket
 from pathlib import Path
 from typing import Any
@@ -109,10 +108,7 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
-        # Order numbers are random: a group of orders touches pages all over an index. Moving pages from the log into the
-        # file is left until there are many, when most of them have changed several times.
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-20000;"
-        " PRAGMA wal_autocheckpoint=" + os.environ.get("CKPT", "1000") + ";",
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-20000;",
     }
 else:
     # Requests run on short-lived threads under ASGI, so connections are kept in a pool rather than by thread.

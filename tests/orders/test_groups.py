@@ -190,7 +190,7 @@ def test_a_full_group_of_which_half_has_orders_is_completed(make_sale: MakeSale,
     decided = write_orders(claim_of(sale, *fans))
 
     assert len(decided) == 999 + units == sold(sale) == Order.objects.count()
-    odd = [place for place in (*range(1, 2000, 2), 2000)][:units]
+    odd = [*range(1, 2000, 2), 2000][:units]
     assert [place for place, _, _ in entries(sale)] == sorted([*range(2, 2000, 2), *odd])
     assert {buyer for buyer, _ in decided} == {buyer for _, buyer, _ in entries(sale)}
 
