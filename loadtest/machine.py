@@ -9,7 +9,18 @@ import psutil
 
 from seckill.embedded.valkey import find_server
 
-PACKAGES = ("Django", "djangorestframework", "celery", "kombu", "redis", "gunicorn", "uvloop", "psycopg", "locust")
+PACKAGES = (
+    "Django",
+    "djangorestframework",
+    "celery",
+    "kombu",
+    "redis",
+    "gunicorn",
+    "uvicorn",
+    "uvloop",
+    "psycopg",
+    "locust",
+)
 
 
 def hardware() -> str:

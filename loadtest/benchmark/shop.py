@@ -13,7 +13,7 @@ from loadtest.benchmark.costs import Meters, cpu_seconds, memory_bytes, read_met
 from loadtest.benchmark.revision import NOW, Revision
 from loadtest.systems import System
 from seckill.embedded.postgres import Postgres
-from seckill.embedded.shop import PROJECT, Seed, Shop, await_that
+from seckill.embedded.shop import Seed, Shop, await_that
 
 SETTLE_SECONDS_MAX = 300
 END_SECONDS_MAX = 60
@@ -46,8 +46,7 @@ def constant_of(revision: Revision) -> System:
     return System(
         name="constant",
         sentence="The same bytes for every request, from the web server that the line runs on.",
-        # Today's application for every revision.
-        parts={"web": (*web, "--pythonpath", str(PROJECT / "loadtest"), "constant:application")},
+        parts={"web": (*web, "loadtest.constant:application")},
         slow_parts={},
         has_line=False,
     )
