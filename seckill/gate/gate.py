@@ -5,7 +5,7 @@ from seckill.gate.late import LateAnswers
 from seckill.gate.logins import Logins
 from seckill.gate.progress import ProgressAnswers
 from seckill.gate.purchase import Purchases
-from seckill.gate.request import Asker, Request
+from seckill.gate.request import Request
 from seckill.gate.snapshots import Snapshots
 from seckill.gate.ticket import Tickets
 from seckill.gate.unknown_sales import UnknownSales
@@ -34,22 +34,22 @@ class Gate:
         await self._purchases.close()
         await self._line.client.aclose()
 
-    def answer(self, request: Request, asker: Asker) -> None:
+    def answer(self, request: Request) -> None:
         """Answer a request for one of the gate's calls, now or later."""
         assert request.call is not None  # noqa: S101 (for the type checker: other requests go to Django)
         name, key = request.call
         if name == "purchase":
             if request.method == "POST":
-                self._purchases.answer(int(key), request.fields.get(b"authorization", b""), asker)
+                self._purchases.answer(int(key), request.fields.get(b"authorization", b""), request)
             else:
-                asker.finish(POST_ONLY)
+                request.finish(POST_ONLY)
         elif name == "pass":
-            self._logins.issue_pass(int(key), request, asker)
+            self._logins.issue_pass(int(key), request)
         elif name == "me":
-            self._logins.me(request, asker)
+            self._logins.me(request)
         elif request.method not in ("GET", "HEAD"):
-            asker.finish(GET_ONLY)
+            request.finish(GET_ONLY)
         elif name == "ticket":
-            self._tickets.answer(key, asker)
+            self._tickets.answer(key, request)
         else:
-            self._progress.answer(int(key), asker)
+            self._progress.answer(int(key), request)

@@ -43,9 +43,9 @@ class Logins:
         self._passes: Group[Wanted] = Group(self._issue, self._fail_passes, largest=LOGIN_GROUP_MAX)
         self._names: Group[tuple[Login, Asker]] = Group(self._name, self._fail_names, largest=LOGIN_GROUP_MAX)
 
-    def me(self, request: Request, asker: Asker) -> None:
+    def me(self, asker: Request) -> None:
         """200 with the account, 401 for a request without any login."""
-        login = self._login("GET", request, asker)
+        login = self._login("GET", asker)
         if login is None:
             return
         if not login.is_fresh(_now_ms()):
@@ -53,9 +53,9 @@ class Logins:
         elif not self._names.join((login, asker)):
             asker.finish(TOO_MANY_WAIT)
 
-    def issue_pass(self, sale_id: int, request: Request, asker: Asker) -> None:
+    def issue_pass(self, sale_id: int, asker: Request) -> None:
         """200 with a pass, 401 for a request without any login, 403 when the sale is over, 429."""
-        login = self._login("POST", request, asker)
+        login = self._login("POST", asker)
         if login is None:
             return
         seen = self._snapshots.fresh(sale_id)
@@ -64,21 +64,21 @@ class Logins:
         else:
             self._want(login, sale_id, seen, asker)
 
-    def _login(self, method: str, request: Request, asker: Asker) -> Login | None:
+    def _login(self, method: str, request: Request) -> Login | None:
         """Whose cookie came with the request; None: the request is answered, or is Django's now."""
         fields = request.fields
         # A header sent twice is for Django to judge.
         if request.method != method or len(fields) != len(request.headers):
-            asker.pass_on()
+            request.pass_on()
             return None
         header = fields.get(b"cookie", b"")
         cookies = read_cookies(header)
         if settings.SESSION_COOKIE_NAME not in cookies and (cookies or not header):
-            asker.finish(STRANGER)
+            request.finish(STRANGER)
             return None
         login = login_in(cookies, _now_ms())
         if login is None or (method == "POST" and not is_from_our_page(fields, cookies, "http")):
-            asker.pass_on()
+            request.pass_on()
             return None
         return login
 

@@ -271,7 +271,7 @@ class Connection(HttpToolsProtocol):
         self.is_last = not keep_alive
         request = Request(
             parser.get_method().decode("ascii"), self._path, self._call, self._raw_path, self._query, version,
-            self.headers, self._fields, self._drop_body() if self._body else b"", keep_alive,
+            self.headers, self._fields, self._drop_body() if self._body else b"", keep_alive, self,
         )  # fmt: skip
         if self._request is None and not self._waiting and not self.flow.write_paused:
             self._serve(request)
@@ -286,11 +286,11 @@ class Connection(HttpToolsProtocol):
     def _serve(self, request: Request) -> None:
         self._request = request
         if request.call is not None:
-            self.shop.gate.answer(request, self)
+            self.shop.gate.answer(request)
         elif (shared := self.shop.public.find(request)) is not None:
-            self.finish(shared)
+            self.finish(request, shared)
         else:
-            self.pass_on()
+            self.pass_on(request)
 
     def _serve_waiting(self) -> None:
         """Serve the requests that wait, until one is under way."""
@@ -307,10 +307,9 @@ class Connection(HttpToolsProtocol):
         if not self._waiting and not self.flow.write_paused:
             self.flow.resume_reading()
 
-    def finish(self, answer: Answer) -> None:
-        """Send the answer to the request under way, and go on to the next one."""
-        request = self._request
-        if request is None or self.transport.is_closing():
+    def finish(self, request: Request, answer: Answer) -> None:
+        """Send the answer, if this request is the one that waits for it, and go on to the next one."""
+        if request is not self._request or request.is_passed_on or self.transport.is_closing():
             return
         self.shop.tally.add("shared" if request.call is None else request.call[0], answer.status)
         self._write(answer, with_body=request.method != "HEAD", keep_alive=request.keep_alive)
@@ -356,11 +355,11 @@ class Connection(HttpToolsProtocol):
 
     # --- Django -----------------------------------------------------------------------------------------------------
 
-    def pass_on(self) -> None:
+    def pass_on(self, request: Request) -> None:
         """Have Django's ASGI application answer, through uvicorn's own cycle of a request and its response."""
-        request = self._request
-        if request is None or self.transport.is_closing():
+        if request is not self._request or request.is_passed_on or self.transport.is_closing():
             return
+        request.is_passed_on = True
         scope: HTTPScope = {
             "type": "http",
             "asgi": {"version": self.asgi_version, "spec_version": "2.3"},

@@ -1,4 +1,4 @@
-"""Request: what a client sent, whole and within its limits; and the other end, which takes the answer."""
+"""Request: what a client sent, whole and within its limits; it also takes the answer, for its client."""
 
 import re
 from dataclasses import dataclass
@@ -38,13 +38,37 @@ class Request:
     fields: dict[bytes, bytes]  #: the headers by name; of one sent twice the last value
     body: bytes
     keep_alive: bool
+    client: "Client"
+    is_passed_on: bool = False  #: whether Django answers it
+
+    def finish(self, answer: Answer) -> None:
+        """Send the answer. Nothing happens when the client is gone, or when this request has been answered.
+
+        A connection behind a proxy carries requests of many people: an answer that came twice, or too late, must not
+        be taken for that to the next one.
+        """
+        self.client.finish(self, answer)
+
+    def pass_on(self) -> None:
+        """Have Django answer instead, on the same terms."""
+        self.client.pass_on(self)
+
+
+class Client(Protocol):
+    """A connection, which answers one request at a time."""
+
+    def finish(self, request: Request, answer: Answer) -> None:
+        """Send the answer, if this request is the one that waits for it."""
+
+    def pass_on(self, request: Request) -> None:
+        """Have Django answer this request, if it waits for its answer."""
 
 
 class Asker(Protocol):
-    """Who waits for the answer to one request."""
+    """Whoever waits for an answer: a `Request`."""
 
     def finish(self, answer: Answer) -> None:
-        """Send the answer; nothing happens when the client is gone."""
+        """Take the answer; see `Request.finish`."""
 
     def pass_on(self) -> None:
         """Have Django answer instead."""

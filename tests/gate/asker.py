@@ -13,10 +13,10 @@ class Asker:
     def __init__(self) -> None:
         self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
 
-    def finish(self, answer: Answer) -> None:
+    def finish(self, request: Request, answer: Answer) -> None:  # noqa: ARG002 (a client's signature)
         self.answer.set_result(answer)
 
-    def pass_on(self) -> None:
+    def pass_on(self, request: Request) -> None:  # noqa: ARG002 (a client's signature)
         raise AssertionError("this is the gate's own to answer")
 
 
@@ -26,5 +26,5 @@ def ask(gate: Gate, method: str, path: str, authorization: str = "") -> asyncio.
     call = call_of(path)
     assert call is not None
     asker = Asker()
-    gate.answer(Request(method, path, call, path.encode(), b"", "1.1", [*fields.items()], fields, b"", True), asker)
+    gate.answer(Request(method, path, call, path.encode(), b"", "1.1", [*fields.items()], fields, b"", True, asker))
     return asker.answer

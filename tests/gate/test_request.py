@@ -1,0 +1,65 @@
+"""A request is answered once, and an answer never goes to another request."""
+
+import asyncio
+from typing import Any, cast
+
+import pytest
+import redis
+
+from seckill.gate.answer import Answer, json_head
+from seckill.gate.request import Request
+from tests.gate.door import Door, eventually, held, hold_writes, let_go
+from tests.line.conftest import LoadSale
+
+WRONG = Answer(500, json_head(500), b'{"secret":"of another buyer"}')
+
+
+def under_way(door: Door) -> Request | None:
+    """The request that the only connection is answering."""
+    (client,) = door.application.clients._clients
+    return cast("Any", client)._request  # type: ignore[no-any-return]  # what it is, is not public
+
+
+async def test_an_answer_that_comes_twice_is_not_the_next_requests(
+    door: Door, load_sale: LoadSale, server: redis.Redis
+) -> None:
+    load_sale(stock=0)
+    hold_writes(server)
+    asking = asyncio.create_task(door.purchase(7, "olga"))
+    await eventually(lambda: held(server) == 1)
+    first = under_way(door)
+    assert first is not None
+    let_go(server)
+    assert (await asking).json()["place"] == 1
+    hold_writes(server)
+    asking = asyncio.create_task(door.purchase(7, "amir"))  # on the same connection
+    await eventually(lambda: under_way(door) not in (None, first))
+
+    first.finish(WRONG)
+    first.pass_on()
+    let_go(server)
+
+    assert (await asking).json()["place"] == 2
+    assert (await door.purchase(7, "olga")).json()["place"] == 1
+    assert door.shop.passed_on == []
+
+
+@pytest.mark.parametrize("late", ["finish", "pass_on"])
+async def test_what_django_answers_is_not_answered_by_the_gate_too(
+    door: Door, load_sale: LoadSale, server: redis.Redis, late: str
+) -> None:
+    load_sale(stock=0)
+    hold_writes(server)
+    asking = asyncio.create_task(door.purchase(7, "olga"))
+    await eventually(lambda: held(server) == 1)
+    request = under_way(door)
+    assert request is not None
+
+    request.pass_on()
+    if late == "finish":
+        request.finish(WRONG)
+    else:
+        request.pass_on()
+
+    assert ((await asking).status_code, (await door.poll("made-up")).status_code) == (418, 404)
+    assert door.shop.passed_on == ["http /api/sales/7/purchase"]
