@@ -13,7 +13,7 @@ import redis
 
 from seckill.gate import clients
 from tests.gate.door import Door, eventually, good_pass, held, hold_writes, let_go, open_door, problem
-from tests.gate.wire import Wire, request_bytes
+from tests.gate.wire import WAIT_SECONDS_MAX, Wire, request_bytes
 from tests.line.conftest import LoadSale
 
 SHORT = 0.2  # seconds
@@ -232,6 +232,7 @@ async def test_a_process_takes_as_many_clients_as_it_may_have_files(monkeypatch:
 # --- The end of the process -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("_no_deadline")
 async def test_a_process_that_ends_answers_what_is_under_way_and_closes_the_rest(
     patient: None,  # noqa: ARG001 (opened while it holds)
     load_sale: LoadSale,
@@ -256,7 +257,8 @@ async def test_a_process_that_ends_answers_what_is_under_way_and_closes_the_rest
             asyncio.get_running_loop().call_later(0.2, let_go, server)  # while the process is ending
             return buying
 
-    bought = [await one for one in await serve()]
+    async with asyncio.timeout(WAIT_SECONDS_MAX):
+        bought = [await one for one in await serve()]
 
     assert bought == [(202, "close", b"")] * 5
     assert sale.buyers_in_line() == ["first", "b0", "b1", "b2", "b3", "b4"]
