@@ -25,6 +25,10 @@ Place = tuple[int, str]  #: (place, buyer)
 
 TRIES_MAX = 10  # somebody else writes the same orders, or the shop changes the sale: each failure is their success
 
+LOOKED_UP_AT_ONCE = (
+    100  # where PostgreSQL has no statistics yet, it would read all orders of a sale for many more buyers
+)
+
 _INSERT = """INSERT INTO orders_order (number, sale_id, buyer, place, price, currency, status, created_at, pay_before)
 SELECT {number}, %(sale)s, {buyer}, {place}, %(price)s, %(currency)s, 'pending', %(created_at)s, %(pay_before)s
 FROM {group}
@@ -103,12 +107,13 @@ def _write(claim: Claim, *, look_first: bool) -> list[tuple[str, Outcome]]:
 
 def _present(claim: Claim) -> list[Order]:
     """The orders of the buyers of a claim, and those at its places or between them."""
-    orders = (
-        Order.objects.filter(sale=claim.sale_id).order_by().only("number", "buyer", "place", "status", "pay_before")
-    )
-    of_buyers = orders.filter(buyer__in=[buyer for _, buyer in claim.places])
-    among_places = orders.filter(place__range=(claim.places[0][0], claim.places[-1][0]))
-    return list(of_buyers.union(among_places))  # joined by OR, a table without statistics would be read as a whole
+    fields = ("number", "buyer", "place", "status", "pay_before")
+    orders = Order.objects.filter(sale=claim.sale_id).order_by().only(*fields)
+    found = list(orders.filter(place__range=(claim.places[0][0], claim.places[-1][0])))
+    for start in range(0, len(claim.places), LOOKED_UP_AT_ONCE):
+        buyers = [buyer for _, buyer in claim.places[start : start + LOOKED_UP_AT_ONCE]]
+        found += orders.filter(buyer__in=buyers)
+    return list({order.pk: order for order in found}.values())
 
 
 def _insert(sale: Sale, places: Sequence[Place], numbers: Sequence[str], now: datetime, pay_before: datetime) -> None:

@@ -11,7 +11,7 @@ class Event(models.Model):
     """Something that happened to orders of a sale, in the transaction that made it so; waiting to be told.
 
     One row for up to 500 orders that a transaction moved: a settled group is one event, or a few. Telling is at least
-    once, in steps (`celery_task.notice_task`): buyers first, then other programs. ``id`` grows with an order's time.
+    once, in steps (`celery_task.notice_task`): buyers first, then other programs. ``id`` grows for each order.
     """
 
     class Kind(models.TextChoices):
