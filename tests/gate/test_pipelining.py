@@ -220,7 +220,7 @@ async def test_who_ends_right_behind_a_request_that_is_answered_at_once_is_answe
 async def test_who_does_not_read_is_not_written_to_without_bound(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each answer is large, shared and at hand: only reading slows the server down."""
     monkeypatch.setattr(clients, "LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(clients, "READING_SECONDS", 0.5)
+    monkeypatch.setattr(clients, "READING_SECONDS", 3600)
     picture = b"p" * 256 * 1024
 
     async def shop(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001 (an ASGI application)
@@ -239,6 +239,11 @@ async def test_who_does_not_read_is_not_written_to_without_bound(visit: Visit, m
         assert connection.transport.get_write_buffer_size() <= 2 * len(picture)
         assert len(connection._waiting) <= protocol.PIPELINED_MAX + 1  # the refusal of all others
 
+        for _ in range(5):  # whoever reads a little is sent a little
+            assert (await wire.answer()).content == picture
+            assert connection.transport.get_write_buffer_size() <= 2 * len(picture)
+
+        monkeypatch.setattr(clients, "READING_SECONDS", 0.2)
         await eventually(lambda: not connections)  # and after a while it is left alone
         assert not connection._waiting
 
