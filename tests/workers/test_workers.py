@@ -226,6 +226,15 @@ def test_a_worker_that_is_the_first_one_can_have_messages_delayed(start_worker: 
     assert "delayed delivery" not in worker.log()
 
 
+@pytest.mark.parametrize(("queues", "niceness"), [("orders,banners", 0), ("notices,reports", 10)])
+def test_a_worker_that_settles_nobody_lets_buyers_go_first(
+    start_worker: StartWorker, queues: str, niceness: int
+) -> None:
+    worker = start_worker(queues)
+
+    assert {process.nice() for process in [psutil.Process(worker.pid), *children(worker)]} == {niceness}
+
+
 def test_a_queue_nobody_has_named_is_an_error() -> None:
     with pytest.raises(QueueNotFound):
         probe_task.write.apply_async(("notes", "lost"), queue="oders")
