@@ -1,7 +1,7 @@
 """Events: what happened to orders, told to their buyers and to other programs.
 
-An event is written in the transaction that makes it true, one row for all orders of that transaction: both are there,
-or neither. It is told afterwards, by whoever claims it. A claim is a lease, not a lock: who fell silent is replaced.
+An event is written in the transaction that makes it true, one row for up to 500 orders of it: both are there, or
+neither. It is told afterwards, by whoever claims it. A claim is a lease, not a lock: who fell silent is replaced.
 Thus everything is told at least once, and with an id by which a listener knows what it has heard already.
 """
 
@@ -25,6 +25,7 @@ CLAIMED_MAX = 100  # events in one claim
 OVERDUE_SECONDS = 5  # a reminder so late got lost
 KEPT_DAYS = 7
 FORGET_CHUNK = 1_000
+NUMBERS_MAX = 500  # orders of one event: who is told of it should not get too much at once
 
 #: What an order was when the event happened; by the time it is told the order may have moved on.
 STATUS: dict[str, Order.Status] = {
@@ -57,26 +58,19 @@ class Document(TypedDict):
     orders: list[OrderDocument]  #: by place
 
 
-def record(kind: Event.Kind, orders: Sequence[Order]) -> None:
-    """Write down what has just happened to these orders of one sale, 500 at most; inside the transaction it happens in.
-
-    Confirmed orders came into being together, and are to be paid by the same moment.
-    """
-    first = orders[0]
-    Event.objects.create(
-        sale_id=first.sale_id,
-        kind=kind,
-        numbers=[order.number for order in orders],
-        at=timezone.now(),
-        remind_at=_remind_at(first) if kind == Event.Kind.CONFIRMED else None,
-    )
+def record(kind: Event.Kind, sale_id: int, numbers: Sequence[str], *, remind_at: datetime | None = None) -> None:
+    """Write down what has just happened to the orders of these numbers; inside the transaction it happens in."""
+    now = timezone.now()
+    for start in range(0, len(numbers), NUMBERS_MAX):
+        some = numbers[start : start + NUMBERS_MAX]
+        Event.objects.create(sale_id=sale_id, kind=kind, numbers=some, at=now, remind_at=remind_at)
 
 
-def _remind_at(order: Order) -> datetime | None:
-    """When its buyer should be reminded; None if there is nobody to tell, or if the time to pay is short anyway."""
+def moment_to_remind(created_at: datetime, pay_before: datetime) -> datetime | None:
+    """When buyers should be reminded; None if there is nobody to tell, or if the time to pay is short anyway."""
     before = timedelta(seconds=settings.REMIND_SECONDS)
-    worth_it = before and order.pay_before - order.created_at >= 2 * before
-    return order.pay_before - before if settings.NOTICE_URL and worth_it else None
+    worth_it = before and pay_before - created_at >= 2 * before
+    return pay_before - before if settings.NOTICE_URL and worth_it else None
 
 
 # --- Claims

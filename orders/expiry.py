@@ -41,7 +41,7 @@ def _expire(sale_id: int) -> int:
         orders = list(
             Order.objects.filter(sale=sale_id, status=Order.Status.PENDING, pay_before__lte=now)
             .order_by("place")
-            .only("number", "sale")
+            .only("number")
             .select_for_update(skip_locked=True)[:EXPIRE_CHUNK]
         )
         if orders:
@@ -49,7 +49,7 @@ def _expire(sale_id: int) -> int:
                 status=Order.Status.EXPIRED, decided_at=now
             )
             Sale.objects.filter(pk=sale_id).update(sold=F("sold") - len(orders))
-            record(Event.Kind.EXPIRED, orders)
+            record(Event.Kind.EXPIRED, sale_id, [order.number for order in orders])
     return len(orders)
 
 

@@ -27,7 +27,7 @@ def pay(order: Order) -> Order:
         if Order.objects.filter(pk=order.pk, status=Order.Status.PENDING, pay_before__gt=now).update(
             status=Order.Status.PAID, decided_at=now
         ):
-            record(Event.Kind.PAID, [order])
+            record(Event.Kind.PAID, order.sale_id, [order.number])
     order.refresh_from_db()
     if order.status != Order.Status.PAID:
         raise OrderDecidedError(order)
@@ -47,7 +47,7 @@ def cancel(order: Order) -> Order:
         )
         if cancelled:
             Sale.objects.filter(pk=order.sale_id).update(sold=F("sold") - 1)
-            record(Event.Kind.CANCELLED, [order])
+            record(Event.Kind.CANCELLED, order.sale_id, [order.number])
     order.refresh_from_db()
     if order.status != Order.Status.CANCELLED:
         raise OrderDecidedError(order)

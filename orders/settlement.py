@@ -2,28 +2,23 @@
 
 import time
 from contextlib import closing
-from datetime import timedelta
 from uuid import uuid4
 
 import structlog
 from django.conf import settings
-from django.db import connection, transaction
-from django.db.models import F, Q
-from django.utils import timezone
+from django.db import connection
 
 from orders.downstream import Slots
-from orders.events import record
-from orders.models import Event, Order
-from orders.outcomes import outcome_of
+from orders.ledger import write_orders
+from orders.models import Order
 from orders.reconciliation import rebuild_line
 from seckill.line import verbs
 from seckill.line.line import Line
-from seckill.line.outcome import Outcome
-from seckill.models import Sale
 
 log = structlog.get_logger(__name__)
 
 SETTLE_SECONDS_MAX = 20
+CLAIMS_OF_A_LINE = 8
 LOOK_AGAIN_SECONDS_MIN, LOOK_AGAIN_SECONDS_MAX = 0.01, 0.2
 
 
@@ -39,11 +34,11 @@ def settle(line: Line, sale_id: int, upto: int) -> int:
         SaleUnknownError: Redis does not know the sale (yet); the sweeper rebuilds it.
         redis.RedisError, django.db.OperationalError: a server is away; claimed places stay claimed and are taken over.
     """
-    settled = 0
+    settled, chunk = 0, settings.SETTLE_CHUNK
     stop_at = time.monotonic() + SETTLE_SECONDS_MAX
     while time.monotonic() < stop_at:
         connection.ensure_connection()  # a ledger that is away should cost no claim
-        with closing(Slots(settings.SETTLE_CHUNK)) as slots:
+        with closing(Slots(chunk)) as slots:
             claim = line.run(
                 verbs.reserve(
                     sale_id,
@@ -64,7 +59,13 @@ def settle(line: Line, sale_id: int, upto: int) -> int:
         line.run(verbs.confirm(claim, decided))
         settled += len(decided)
         log.info("settled", sale=sale_id, places=f"{claim.places[0][0]}-{claim.places[-1][0]}", orders=len(decided))
+        chunk = _chunk_for(upto - claim.places[-1][0])
     return settled
+
+
+def _chunk_for(waiting: int) -> int:
+    """How many places to claim when so many wait: a part of them, so that other workers find something to do."""
+    return max(settings.SETTLE_CHUNK, min(waiting // CLAIMS_OF_A_LINE, settings.SETTLE_CHUNK_MAX))
 
 
 def settle_now(line: Line, sale_id: int, buyer: str, place: int) -> Order | None:
@@ -91,41 +92,3 @@ def settle_now(line: Line, sale_id: int, buyer: str, place: int) -> Order | None
         time.sleep(pause_seconds)
         pause_seconds = min(2 * pause_seconds, LOOK_AGAIN_SECONDS_MAX)
     return Order.objects.select_related("sale__product").get(sale=sale_id, buyer=buyer)
-
-
-def write_orders(claim: verbs.Claim) -> list[tuple[str, Outcome]]:
-    """Write one order for each place of the claim; gives (buyer, outcome) of those that have one now.
-
-    One transaction moves the orders and the sale's ``sold`` together, and records it. Buyers who have an order of this
-    sale already keep that one. Where Redis promised more than the ledger has, a place that is somebody else's, or
-    anything in a sale that has ended, the buyer is left out of the answer: Redis is wrong then, and has to be rebuilt.
-    """
-    buyers = {buyer: place for place, buyer in claim.places}
-    with transaction.atomic():
-        sale = Sale.objects.select_for_update().get(pk=claim.sale_id)
-        present = list(
-            Order.objects.filter(Q(buyer__in=buyers) | Q(place__in=buyers.values()), sale=sale).only(
-                "number", "buyer", "place", "status", "pay_before"
-            )
-        )
-        known_buyers = {order.buyer for order in present}
-        taken_places = {order.place for order in present}
-        now = timezone.now()
-        fresh = [
-            Order(
-                sale=sale,
-                buyer=buyer,
-                place=place,
-                price=sale.price,
-                currency=sale.currency,
-                created_at=now,
-                pay_before=now + timedelta(seconds=sale.pay_within_seconds),
-            )
-            for place, buyer in claim.places
-            if sale.ended_at is None and buyer not in known_buyers and place not in taken_places
-        ][: sale.stock - sale.sold]
-        if fresh:
-            Order.objects.bulk_create(fresh)
-            Sale.objects.filter(pk=sale.pk).update(sold=F("sold") + len(fresh))
-            record(Event.Kind.CONFIRMED, fresh)
-    return [(order.buyer, outcome_of(order)) for order in [*present, *fresh] if order.buyer in buyers]

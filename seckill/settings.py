@@ -155,7 +155,8 @@ REJOIN_SECONDS = 5  # after Redis lost the line, its crowd has two polls to come
 ORDER_WORK_SECONDS = env.float("ORDER_WORK_SECONDS", default=0)  # load tests: a slow call that each order needs
 ORDER_WORK_AT_ONCE = env.int("ORDER_WORK_AT_ONCE", default=50)  # such calls that one process makes side by side
 CLAIM_LEASE_SECONDS = 5 + 2 * ORDER_WORK_SECONDS  # a worker silent for so long is dead; its claim goes to the next one
-SETTLE_CHUNK = 500  # orders written in one transaction at most
+SETTLE_CHUNK = 500  # places that a worker claims at once
+SETTLE_CHUNK_MAX = 2_000  # where many wait; Redis does nothing else for 2 ms when so many are reserved or confirmed
 
 # --- Events -----------------------------------------------------------------------------------------------------
 NOTICE_URL = env.str("NOTICE_URL", default="")  # who tells buyers about their orders, by mail or message; empty: nobody

@@ -4,7 +4,7 @@ from orders.models.alert import Alert
 from orders.models.audit import Audit
 from orders.models.event import Event
 from orders.models.export import Export
-from orders.models.order import HOLDS_A_UNIT, NUMBER_ALPHABET, Order, is_number, new_number, on_their_way
+from orders.models.order import HOLDS_A_UNIT, NUMBER_ALPHABET, Order, is_number, new_number, new_numbers, on_their_way
 
 __all__ = [
     "HOLDS_A_UNIT",
@@ -16,5 +16,6 @@ __all__ = [
     "Order",
     "is_number",
     "new_number",
+    "new_numbers",
     "on_their_way",
 ]

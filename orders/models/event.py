@@ -10,8 +10,8 @@ from seckill.models import Sale
 class Event(models.Model):
     """Something that happened to orders of a sale, in the transaction that made it so; waiting to be told.
 
-    One row a transaction, with as many orders as it moved: a settled group is one event. Telling is at least once, in
-    steps (`celery_task.notice_task`): buyers first, then other programs. ``id`` grows with time within a sale.
+    One row for up to 500 orders that a transaction moved: a settled group is one event, or a few. Telling is at least
+    once, in steps (`celery_task.notice_task`): buyers first, then other programs. ``id`` grows for each order.
     """
 
     class Kind(models.TextChoices):

@@ -53,15 +53,15 @@ def install(directory: Path) -> None:
     """The shop's side: put the points around the product's own functions, in this process and its children."""
     # Imported here: these need Django set up, which whoever only arms points has no use for.
     from celery.app.task import Task  # noqa: PLC0415
-    from django.db.models import QuerySet  # noqa: PLC0415
     from django.db.transaction import Atomic  # noqa: PLC0415
 
+    from orders import ledger  # noqa: PLC0415
     from seckill.line.line import AsyncLine, Line  # noqa: PLC0415
 
     around = _Around(directory)
     for owner, name, point in (
         (Line, "run", _of_verb),
-        (QuerySet, "bulk_create", _of_insert),
+        (ledger, "_insert", _of_insert),
         (Atomic, "__exit__", _of_commit),
         (Task, "apply_async", _of_task),
     ):
@@ -121,9 +121,7 @@ def _of_verb(result: object, _line: object, verb: Any) -> FailPoint | None:
 _inserted = threading.local()  # whether this thread wrote orders in its transaction
 
 
-def _of_insert(_result: object, query: Any, *_: object) -> FailPoint | None:
-    if query.model.__name__ != "Order":
-        return None
+def _of_insert(_result: object, *_: object) -> FailPoint:
     _inserted.here = True
     return FailPoint.INSERTED
 

@@ -1,6 +1,7 @@
 """Confirm: the ledger has decided; outcomes are written and units counted once."""
 
 import pytest
+from django.conf import settings
 
 from seckill.line.verbs import SaleUnknownError
 from tests.line.conftest import LoadSale
@@ -142,10 +143,11 @@ def test_a_line_that_was_forgotten_takes_no_confirmation(load_sale: LoadSale) ->
 
 
 def test_a_full_chunk_is_confirmed_in_one_call(load_sale: LoadSale) -> None:
-    sale = load_sale(stock=1000, line_limit=1000)
+    sale = load_sale(stock=2000, line_limit=2000)
     sale.admit(*(f"b{number}" for number in range(1, 1001)))
+    sale.admit(*(f"b{number}" for number in range(1001, 2001)))
 
-    assert sale.confirm_all(sale.claim("c1", chunk=1000)) == 0
+    assert sale.confirm_all(sale.claim("c1", chunk=settings.SETTLE_CHUNK_MAX)) == 0
 
-    assert sale.line.client.hlen(sale.keys.outcomes) == 1000
-    assert sale.outcome("b1000") == order("ORDER-1000")
+    assert sale.line.client.hlen(sale.keys.outcomes) == 2000
+    assert sale.outcome("b2000") == order("ORDER-2000")

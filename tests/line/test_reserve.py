@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.conf import settings
 
 from seckill.line import verbs
 from seckill.line.verbs import SaleUnknownError
@@ -100,13 +101,14 @@ def test_an_empty_line_has_nothing_to_claim(load_sale: LoadSale) -> None:
 
 
 def test_a_full_chunk_is_one_claim(load_sale: LoadSale) -> None:
-    sale = load_sale(stock=2000, line_limit=5000)
+    sale = load_sale(stock=3000, line_limit=5000)
     sale.admit(*(f"b{number}" for number in range(1, 1001)))
-    sale.admit("b1001")
+    sale.admit(*(f"b{number}" for number in range(1001, 2001)))
+    sale.admit("b2001")
 
-    claim = sale.claim("c1", chunk=1000)
+    claim = sale.claim("c1", chunk=settings.SETTLE_CHUNK_MAX)
 
-    assert claim.places == [(number, f"b{number}") for number in range(1, 1001)]
+    assert claim.places == [(number, f"b{number}") for number in range(1, 2001)]
     assert sale.look().stock == 1000
 
 

@@ -11,10 +11,10 @@ from django.utils import timezone
 from structlog.testing import capture_logs
 
 from orders.audit import audit
+from orders.ledger import write_orders
 from orders.models import Audit, Order
 from orders.payment import cancel, pay
 from orders.reconciliation import reconcile
-from orders.settlement import write_orders
 from seckill.embedded.ports import free_port
 from seckill.line import verbs
 from seckill.line.keys import sale_keys

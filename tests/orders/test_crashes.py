@@ -3,9 +3,10 @@
 import pytest
 from pytest_django import Settings
 
+from orders.ledger import write_orders
 from orders.models import Order
 from orders.reconciliation import rebuild_line
-from orders.settlement import settle, write_orders
+from orders.settlement import settle
 from seckill.line import verbs
 from seckill.line.line import Line
 from seckill.line.outcome import Confirmed

@@ -12,9 +12,9 @@ from pytest_django import Settings
 
 from orders import events, expiry
 from orders.expiry import expire_unpaid
+from orders.ledger import write_orders
 from orders.models import Event, Order
 from orders.payment import OrderDecidedError, cancel, pay
-from orders.settlement import write_orders
 from seckill.line import verbs
 from seckill.line.line import Line
 from seckill.models import Sale

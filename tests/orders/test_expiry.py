@@ -6,10 +6,10 @@ from django.utils import timezone
 from orders import expiry
 from orders.audit import audit
 from orders.expiry import expire_unpaid, release_units
+from orders.ledger import write_orders
 from orders.models import Audit, Order
 from orders.payment import cancel, pay
 from orders.reconciliation import rebuild_line
-from orders.settlement import write_orders
 from seckill.line import verbs
 from seckill.line.keys import sale_keys
 from seckill.line.line import Line

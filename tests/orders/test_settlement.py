@@ -1,5 +1,6 @@
 """Settlement on a real line and a real ledger."""
 
+import re
 from collections import Counter
 from datetime import timedelta
 from decimal import Decimal
@@ -10,8 +11,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
+from orders.ledger import write_orders
 from orders.models import Order
-from orders.settlement import settle, write_orders
+from orders.settlement import settle
 from seckill.line import verbs
 from seckill.line.line import Line
 from seckill.line.outcome import Confirmed, Released
@@ -97,7 +99,7 @@ def test_a_long_line_is_settled_in_chunks_of_one_insert_each(
     with CaptureQueriesContext(connection) as queries:
         assert settle(line, sale.pk, upto=11) == 9
 
-    inserts = Counter(query["sql"].split('"')[1] for query in queries if query["sql"].startswith("INSERT INTO"))
+    inserts = Counter(found[1] for query in queries if (found := re.match(r'\s*INSERT INTO "?(\w+)', query["sql"])))
     assert inserts == {"orders_order": 3, "orders_event": 3}  # 4 + 4 + 1
     assert entries(sale) == [(place, f"kettle-fan-{place - 1}", "pending") for place in range(1, 10)]
     assert sold(sale) == 9

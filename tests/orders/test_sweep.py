@@ -7,10 +7,10 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from orders.expiry import expire_unpaid, release_units
+from orders.ledger import write_orders
 from orders.models import Order
 from orders.payment import cancel, pay
 from orders.reconciliation import rebuild_line
-from orders.settlement import write_orders
 from orders.sweep import Doorbell, sweep
 from seckill.line import verbs
 from seckill.line.keys import sale_keys

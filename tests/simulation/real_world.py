@@ -22,7 +22,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from celery_task import order_task
-from orders import payment, reconciliation, settlement
+from orders import ledger, payment, reconciliation, settlement
 from orders.models import Event, Order
 from seckill.gate import gate, snapshots
 from seckill.gate.answer import Answer as Response
@@ -136,6 +136,7 @@ class RealWorld(World):
         self._patches.setattr(lines, "_source", lambda script: source(script).replace(THE_TIME, THE_CLOCK))
         self._patches.setattr(timezone, "now", lambda: from_milliseconds(self.clock.now_ms))
         self._patches.setattr(settings, "SETTLE_CHUNK", SETTLE_CHUNK)
+        self._patches.setattr(settings, "SETTLE_CHUNK_MAX", SETTLE_CHUNK)
         self._patches.setattr(settings, "CLAIM_LEASE_SECONDS", LEASE_MS / 1000)
         self._patches.setattr(settings, "REJOIN_SECONDS", REJOIN_MS / 1000)
         self._patches.setattr(gate, "KNOWN_SALES_SECONDS", NEVER_FRESH)
@@ -209,7 +210,7 @@ class RealWorld(World):
 
     def write(self, claim: Claim, *, commit: bool) -> Decided:
         with transaction.atomic():
-            decided = {buyer: _by_place(outcome) for buyer, outcome in settlement.write_orders(claim)}
+            decided = {buyer: _by_place(outcome) for buyer, outcome in ledger.write_orders(claim)}
             transaction.set_rollback(not commit)
         return decided
 

@@ -9,10 +9,10 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from orders.expiry import release_units
+from orders.ledger import write_orders
 from orders.models import Order
 from orders.payment import cancel
 from orders.reconciliation import publish_sale
-from orders.settlement import write_orders
 from orders.sweep import sweep
 from seckill.line import verbs
 from seckill.line.line import Line

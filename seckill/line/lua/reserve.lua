@@ -5,7 +5,7 @@
   places up to `upto`, passing holes and buyers already decided, and stops early when the stock is gone.
 
   KEYS: 1 meta  2 line  3 pointer  4 stock  5 pending  6 outcomes
-  ARGV: 1 claim (unique for this attempt)  2 upto (place)  3 chunk (places, at most 1000)  4 lease_ms
+  ARGV: 1 claim (unique for this attempt)  2 upto (place)  3 chunk (places, at most 2000)  4 lease_ms
 
   Result: {} when the sale is unknown;
     {epoch, pointer, stock} when there is nothing to do;
