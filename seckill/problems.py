@@ -65,4 +65,4 @@ class Problem(Enum):
 
     def body(self, detail: str = "", **more: object) -> bytes:
         """The problem document as JSON."""
-        return json.dumps(self.document(detail, **more)).encode()
+        return json.dumps(self.document(detail, **more), separators=(",", ":")).encode()

@@ -40,6 +40,8 @@ REQUESTS = Gauge(
 INSIDE = REQUESTS.labels("inside")
 WAITING = REQUESTS.labels("waiting")
 REFUSED = Counter("seckill_django_refused", "Requests answered 503 without asking Django", ["reason"])
+for _reason in ("full", "late"):  # a rate needs a first value to count from
+    REFUSED.labels(_reason)
 UNREAD = Counter("seckill_django_answers_unread", "Answers given up because their client did not read them")
 
 

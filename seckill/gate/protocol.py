@@ -155,7 +155,7 @@ class Connection(HttpToolsProtocol):
                 reason = RefusedError(Problem.INTERNAL)
             self._refuse(reason.answer)
         except httptools.HttpParserError:
-            self._refuse(problem_answer(Problem.BAD_REQUEST, "It is not HTTP/1.1."))
+            self._refuse(problem_answer(Problem.BAD_REQUEST, "The request is not valid HTTP/1.1."))
         else:
             if self.is_reading and self._received > FRAMING_BYTES_MAX + self._body_bytes_max:
                 self._refuse(problem_answer(Problem.TOO_LARGE if self.has_headers else Problem.HEADERS_TOO_LARGE))
@@ -266,7 +266,7 @@ class Connection(HttpToolsProtocol):
         if not keep_alive or b"connection" in self._fields:  # where it may be another one
             version = parser.get_http_version()
             if version not in ("1.0", "1.1"):
-                raise RefusedError(Problem.BAD_REQUEST, "It is not HTTP/1.1.")
+                raise RefusedError(Problem.BAD_REQUEST, "The request is not valid HTTP/1.1.")
             keep_alive = keep_alive and version == "1.1"
         self.is_last = not keep_alive
         request = Request(

@@ -121,7 +121,7 @@ class PublicAnswer:
         """What Django sent, with its present age; 304 for who has it already, by the value of If-None-Match."""
         age = (self._age_before or 0) + int(monotonic() - self._came_at)
         line = b"age: %d\r\n" % age if age or self._age_before is not None else b""
-        if if_none_match and _matches(if_none_match, self.etag):
+        if _matches(if_none_match, self.etag):
             return Answer(HTTPStatus.NOT_MODIFIED, self._unchanged_head + line, b"")
         return Answer(HTTPStatus.OK, self._head + line, self._body)
 
@@ -132,8 +132,12 @@ class Copy:
     A public answer is heard when it is whole and before it is sent: a client that reads slowly holds nobody else up.
     """
 
-    def __init__(self, scope: Scope, send: Send, heard: Callable[[PublicAnswer | None], None]) -> None:
+    def __init__(
+        self, scope: Scope, send: Send, heard: Callable[[PublicAnswer | None], None], if_none_match: bytes = b""
+    ) -> None:
+        """``if_none_match`` is what the client has already, as it said in that header."""
         self._scope = scope
+        self._if_none_match = if_none_match
         self._send = send
         self._heard = heard
         self._start: Message = {}
@@ -158,6 +162,9 @@ class Copy:
         whole = len(self._body) == self._terms.length
         answer = PublicAnswer(self._scope, self._start, self._body, self._terms) if whole else None
         self._heard(answer)
+        if answer is not None and _matches(self._if_none_match, answer.etag):
+            await _send(answer.answer(self._if_none_match), self._send)
+            return
         start = dict(self._start)
         if answer is not None and not any(name.lower() == b"etag" for name, _ in start["headers"]):
             start["headers"] = [*start["headers"], (b"etag", answer.etag)]
@@ -246,8 +253,9 @@ class PublicAnswers:
         whole = _unconditional(scope)
         if key in self._answers:
             whole[RENEWAL] = True
+        copy = Copy(whole, send, heard, headers.get(b"if-none-match", b""))
         try:
-            await self._ask(whole, _patient_client(), Copy(whole, send, heard))
+            await self._ask(whole, _patient_client(), copy)
         finally:
             tell(None)
 

@@ -135,7 +135,7 @@ class Cluster:
             "CELERY_BROKER_URL": self._broker,
             "CELERY_RESULT_BACKEND": self._redis[3],
             "CSRF_TRUSTED_ORIGINS": "",
-            "DATABASE_POOL_SIZE": "4",
+            "DATABASE_POOL_SIZE": "6",
             "LOG_LEVEL": "DEBUG",
             "REDIS_URL": self._redis[0],
             "WEB_CONCURRENCY": "1",
