@@ -9,7 +9,6 @@ from typing import Protocol
 import structlog
 
 from seckill.gate.metrics import CONNECTIONS_REFUSED
-from seckill.problems import Problem
 
 log = structlog.get_logger(__name__)
 
@@ -39,11 +38,18 @@ class Client(Protocol):
     def is_answering(self) -> bool:
         """Whether a request is under way."""
 
-    def give_up(self, problem: Problem) -> None:
-        """Refuse a client that is too slow."""
+    @property
+    def is_closing(self) -> bool:
+        """Whether the connection is closed as soon as the client has read everything."""
+
+    def time_out(self) -> None:
+        """Refuse a request that takes too long to arrive."""
 
     def close(self) -> None:
         """Close the connection when what was written has been sent."""
+
+    def abort(self) -> None:
+        """Close the connection at once."""
 
 
 class Clients:
@@ -94,18 +100,20 @@ class Clients:
 
 
 def _look_at(client: Client, now: float) -> None:
-    """Give up a client that is over its time. `Clients.now` may lag by `LOOK_SECONDS`, which is to nobody's harm."""
-    now -= LOOK_SECONDS
-    if client.paused_since is not None:
-        if now - client.paused_since > READING_SECONDS:
-            client.give_up(Problem.REQUEST_TIMEOUT)
+    """End a connection that is over its time. `Clients.now` may lag by `LOOK_SECONDS`, which is to nobody's harm."""
+    since, end = client.since, client.close
+    if client.is_closing:
+        seconds, end = READING_SECONDS, client.abort
+    elif client.paused_since is not None:
+        since, seconds, end = client.paused_since, READING_SECONDS, client.abort
     elif client.is_answering:
         return
     elif client.is_last:
-        if now - client.since > LINGER_SECONDS:
-            client.close()
+        seconds = LINGER_SECONDS
     elif client.is_reading:
-        if now - client.since > (BODY_SECONDS if client.has_headers else HEADERS_SECONDS):
-            client.give_up(Problem.REQUEST_TIMEOUT)
-    elif now - client.since > KEEP_ALIVE_SECONDS:
-        client.close()
+        seconds = BODY_SECONDS if client.has_headers else HEADERS_SECONDS
+        end = client.time_out
+    else:
+        seconds = KEEP_ALIVE_SECONDS
+    if now - since > seconds + LOOK_SECONDS:
+        end()

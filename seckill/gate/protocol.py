@@ -36,7 +36,9 @@ ADMIN_BODY_BYTES_MAX = 10 * 1024 * 1024  # pictures are uploaded there
 PIECES_MAX = 256  # of a body, beside one for each `PIECE_BYTES`: a piece costs more than its bytes
 PIECE_BYTES = 64
 FRAMING_BYTES_MAX = 64 * 1024  # chunk sizes, extensions and trailers of one message
-PIPELINED_MAX = 32
+PIPELINED_MAX = 32  # requests that wait behind one that is not answered yet
+# Requests of one read: after so many others have their turn first, and more than the most are nobody's in earnest.
+PAUSE_AFTER, AT_ONCE_MAX = 16, 200
 
 SENT_ONCE = (b"host", b"content-length", b"transfer-encoding")
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -70,6 +72,7 @@ class Connection(HttpToolsProtocol):
         self._waiting: list[
             Request | Answer
         ] = []  #: in order; an `Answer` refuses what cannot be taken, and is the last
+        self._at_once = 0  #: requests that came together
         self._is_serving = False  #: whether `_serve_waiting` is at work further down the stack
         self._received = 0  #: bytes of the message, without those that came together with its first one
         self._together = 0  #: bytes that came together with the one being parsed
@@ -94,8 +97,8 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget what the client still wanted; what has begun in the line or in Django goes on."""
         self.shop.clients.discard(self)
-        self._drop_body()
-        self._waiting.clear()
+        self._drop_bodies()
+        self._request = None
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -110,6 +113,11 @@ class Connection(HttpToolsProtocol):
         self.paused_since = None
         self._serve_waiting()
 
+    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn returns nothing, which closes
+        """Called when the client sends nothing more; True: it still gets the answers it waits for."""
+        self.is_last = True
+        return self._request is not None or bool(self._waiting)
+
     def shutdown(self) -> None:
         """Called when the process is to end: finish what is under way, then close."""
         self.is_last = True
@@ -120,16 +128,23 @@ class Connection(HttpToolsProtocol):
         if self.cycle is not None:
             self.cycle.keep_alive = False
 
-    def give_up(self, problem: Problem) -> None:
-        """Refuse a client that is too slow, if it may still be told; otherwise close the connection."""
-        if self._request is None and not self.flow.write_paused and not self.is_last:
-            self._refuse(problem_answer(problem))
-        else:
-            self.transport.abort()
+    def time_out(self) -> None:
+        """Refuse a request that takes too long to arrive."""
+        self._refuse(problem_answer(Problem.REQUEST_TIMEOUT))
 
     def close(self) -> None:
         """Close the connection when what was written has been sent."""
+        self.since = self.shop.clients.now
         self.transport.close()
+
+    def abort(self) -> None:
+        """Close the connection at once."""
+        self.transport.abort()
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether the connection is closed as soon as the client has read everything."""
+        return self.transport.is_closing()
 
     @property
     def is_answering(self) -> bool:
@@ -144,6 +159,7 @@ class Connection(HttpToolsProtocol):
             return
         self._received += len(data)
         self._together = len(data)
+        self._at_once = 0
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -157,6 +173,9 @@ class Connection(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._refuse(problem_answer(Problem.BAD_REQUEST, "The request is not valid HTTP/1.1."))
         else:
+            if self._at_once > PAUSE_AFTER:
+                self.flow.pause_reading()
+                self.loop.call_soon(self._serve_waiting)
             if self.is_reading and self._received > FRAMING_BYTES_MAX + self._body_bytes_max:
                 self._refuse(problem_answer(Problem.TOO_LARGE if self.has_headers else Problem.HEADERS_TOO_LARGE))
 
@@ -248,12 +267,19 @@ class Connection(HttpToolsProtocol):
             raise RefusedError(Problem.UNAVAILABLE)
         self._body += body
 
-    def _drop_body(self) -> bytes:
+    def _take_body(self) -> bytes:
+        """The body, which stays counted until its request is answered."""
         body = bytes(self._body)
-        if body:
-            self.shop.clients.take_body_bytes(-len(body))
-            self._body.clear()
+        self._body.clear()
         return body
+
+    def _drop_bodies(self) -> None:
+        """Forget, and count no more, what was read for requests that will not be answered."""
+        requests = [self._request, *self._waiting]
+        kept = sum(len(request.body) for request in requests if isinstance(request, Request))
+        self.shop.clients.take_body_bytes(-len(self._body) - kept)
+        self._body.clear()
+        self._waiting.clear()
 
     def on_message_complete(self) -> None:
         """The request is whole: serve it, or have it wait for its turn."""
@@ -269,9 +295,12 @@ class Connection(HttpToolsProtocol):
                 raise RefusedError(Problem.BAD_REQUEST, "The request is not valid HTTP/1.1.")
             keep_alive = keep_alive and version == "1.1"
         self.is_last = not keep_alive
+        self._at_once += 1
+        if self._at_once > AT_ONCE_MAX:
+            raise RefusedError(Problem.UNAVAILABLE, "Too many requests were sent at once on one connection.")
         request = Request(
             parser.get_method().decode("ascii"), self._path, self._call, self._raw_path, self._query, version,
-            self.headers, self._fields, self._drop_body() if self._body else b"", keep_alive, self,
+            self.headers, self._fields, self._take_body() if self._body else b"", keep_alive, self,
         )  # fmt: skip
         if self._request is None and not self._waiting and not self.flow.write_paused:
             self._serve(request)
@@ -304,7 +333,7 @@ class Connection(HttpToolsProtocol):
             else:
                 self._serve(first)
         self._is_serving = False
-        if not self._waiting and not self.flow.write_paused:
+        if not self._waiting and not self.flow.write_paused and not self.transport.is_closing():
             self.flow.resume_reading()
 
     def finish(self, request: Request, answer: Answer) -> None:
@@ -313,16 +342,20 @@ class Connection(HttpToolsProtocol):
             return
         self.shop.tally.add("shared" if request.call is None else request.call[0], answer.status)
         self._write(answer, with_body=request.method != "HEAD", keep_alive=request.keep_alive)
-        if request.keep_alive:
-            self._finished()
-        else:
-            self.transport.close()
+        self._finished()
 
     def _finished(self) -> None:
-        self._request = None
+        """The request under way is answered: go on to the next one, or close after the last one."""
+        request, self._request = self._request, None
         self.since = self.shop.clients.now
-        if self._waiting:
+        if request is not None and request.body:
+            self.shop.clients.take_body_bytes(-len(request.body))
+        if request is not None and not request.keep_alive:
+            self.transport.close()
+        elif self._waiting:
             self._serve_waiting()
+        elif self.is_last:
+            self.transport.close()
 
     def _write(self, answer: Answer, *, with_body: bool, keep_alive: bool) -> None:
         length = b"" if answer.status == HTTPStatus.NOT_MODIFIED else b"content-length: %d\r\n" % len(answer.body)
@@ -345,7 +378,8 @@ class Connection(HttpToolsProtocol):
         """
         self.is_last = True
         self.is_reading = False
-        self._drop_body()
+        self.shop.clients.take_body_bytes(-len(self._body))
+        self._body.clear()
         if self._request is not None or self._waiting:
             self._waiting.append(answer)
         elif not self.transport.is_closing():
@@ -395,8 +429,7 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Called by the cycle when Django's answer is written; it has closed the connection if that was due."""
-        if not self.transport.is_closing():
-            self._finished()
+        self._finished()
 
 
 def _size(headers: list[tuple[bytes, bytes]]) -> int:

@@ -203,7 +203,7 @@ class PublicAnswers:
         if stale >= 0:
             if stale >= STALE_SECONDS:
                 return None
-            if key not in self._renewing:
+            if key not in self._renewing and key not in self._asking:
                 self._renewing[key] = asyncio.create_task(self._renew(key, answer.scope))
         self._answers.move_to_end(key)
         return answer.answer(fields.get(b"if-none-match", b""))
@@ -243,7 +243,7 @@ class PublicAnswers:
         def tell(answer: PublicAnswer | None) -> None:
             if not asking.done():
                 asking.set_result(answer)
-                del self._asking[key]
+                del self._asking[key]  # its own: while somebody asks for a key, nobody else does
 
         def heard(answer: PublicAnswer | None) -> None:
             self._remember(scope, headers, answer)
@@ -262,6 +262,8 @@ class PublicAnswers:
     async def _renew(self, key: Key, scope: Scope) -> None:
         """Ask Django again for an answer that is stale; whoever comes meanwhile gets the stale one."""
         try:
+            if key in self._asking:  # somebody began to in the meantime, for whom it was too old
+                return
             await self._ask_for_all(key, self._vary.get(scope["path"]) or VARY_ON, scope, dict(scope["headers"]), _drop)
         except Exception:
             log.exception("public_answer_not_renewed", path=scope["path"])  # a second later, everybody asks Django

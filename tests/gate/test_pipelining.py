@@ -7,6 +7,7 @@ import redis
 
 from seckill.gate import clients, protocol, snapshots
 from seckill.gate.asgi import Receive, Scope, Send
+from seckill.gate.protocol import Connection
 from tests.gate.door import Door, eventually, good_pass, held, hold_writes, let_go, problem
 from tests.gate.echo import EchoServer
 from tests.gate.visitor import Visit
@@ -127,60 +128,38 @@ async def test_a_body_behind_a_pending_request_may_not_be_waited_for(
 REQUEST = buy("olga")
 
 
-@pytest.mark.parametrize("end", ["reset", "half-close"])
-@pytest.mark.parametrize("cut", [0, 1, 20, len(REQUEST) - 1], ids=["nothing", "a letter", "a line", "all but the end"])
-async def test_a_client_that_leaves_before_the_end_has_asked_nothing(
-    door: Door, load_sale: LoadSale, cut: int, end: str
-) -> None:
-    sale = load_sale()
-    async with await Wire.open(door.port) as wire:
-        wire.send(REQUEST[:cut])
-        await eventually(lambda: len(door.application.clients._clients) == 1)
-        if end == "reset":
-            wire.hang_up()
-        else:
-            wire.send_end()
-            assert await wire.rest() == b""
-        await eventually(lambda: not door.application.clients._clients)
-
-    assert sale.buyers_in_line() == []
-
-
-async def test_a_body_that_ends_too_early_is_no_request(echo: EchoServer) -> None:
-    for begin in (
-        request_bytes("POST", "/", {"content-length": "4"}) + b"abc",
-        request_bytes("POST", "/", {"transfer-encoding": "chunked"}) + b"3\r\nabc\r\n",
-    ):
-        async with await Wire.open(echo.port) as wire:
-            wire.send(begin)
-            await eventually(lambda: echo.application.clients._body_bytes == 3)
-            wire.send_end()
-            assert await wire.rest() == b""
-        await eventually(lambda: echo.application.clients._body_bytes == 0)
-    assert echo.seen == []
-
-
-@pytest.mark.parametrize("end", ["reset", "half-close"])
 async def test_who_leaves_while_a_purchase_is_written_keeps_the_place(
-    door: Door, load_sale: LoadSale, server: redis.Redis, end: str
+    door: Door, load_sale: LoadSale, server: redis.Redis
 ) -> None:
-    """Who says that nothing more will come has left, for all that a server can tell."""
     sale = load_sale()
     await door.purchase(7, "first")
     hold_writes(server)
     async with await Wire.open(door.port) as wire:
         wire.send(buy("olga"))
         await eventually(lambda: held(server) == 1)
-        if end == "reset":
-            wire.hang_up()
-        else:
-            wire.send_end()
-            assert await wire.rest() == b""
-        await eventually(lambda: door.answering() == 0)
+        wire.hang_up()
     let_go(server)
 
     assert (await door.purchase(7, "bea")).json()["place"] == 3
     assert sale.buyers_in_line() == ["first", "olga", "bea"]
+    await eventually(lambda: door.answering() == 0)
+
+
+async def test_who_sends_nothing_more_still_gets_what_they_asked_for(
+    door: Door, load_sale: LoadSale, server: redis.Redis
+) -> None:
+    load_sale()
+    await door.purchase(7, "first")
+    hold_writes(server)
+    async with await Wire.open(door.port) as wire:
+        wire.send(buy("olga") + request_bytes("GET", "/"))
+        await eventually(lambda: held(server) == 1)
+        wire.send_end()
+        let_go(server)
+
+        assert (await wire.answer()).json()["place"] == 2
+        assert (await wire.answer()).status_code == 418
+        assert await wire.rest() == b""  # and the server closes
 
 
 async def test_who_leaves_while_others_of_their_requests_wait_disturbs_nobody(
@@ -286,3 +265,24 @@ async def test_others_are_answered_while_somebody_does_not_read(visit: Visit) ->
         [endless] = connection.tasks
         endless.cancel()
         await asyncio.wait([endless])
+
+
+async def test_others_have_their_turn_between_the_reads_of_a_client_that_sends_very_many(door: Door) -> None:
+    """Each read is a turn of its own, and more requests in one than anybody needs end the connection."""
+    poll = request_bytes("GET", "/api/tickets/made-up")
+    async with await Wire.open(door.port) as wire:
+        wire.send(poll * protocol.AT_ONCE_MAX)
+        for _ in range(protocol.AT_ONCE_MAX):
+            assert (await wire.answer()).status_code == 404
+        await eventually(lambda: not client_of(door).flow.read_paused)
+        wire.send(poll * (protocol.AT_ONCE_MAX + 1))
+        for _ in range(protocol.AT_ONCE_MAX):
+            assert (await wire.answer()).status_code == 404
+        assert problem(await wire.answer()) == (503, "unavailable")
+
+
+def client_of(door: Door) -> Connection:
+    """The only connection."""
+    (client,) = door.application.clients._clients
+    assert isinstance(client, Connection)
+    return client

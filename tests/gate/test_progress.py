@@ -9,13 +9,16 @@ import redis
 
 from seckill.gate import clients, snapshots
 from seckill.gate.snapshots import SeenSale, Snapshots
+from seckill.line import verbs
 from seckill.line.line import open_async_line
 from seckill.moment import iso
 from tests.gate.door import (
     Door,
+    eventually,
     eventually_answer,
     exchange,
     forget_calls,
+    held,
     hold_writes,
     let_go,
     problem,
@@ -235,6 +238,27 @@ async def look(seen: Snapshots) -> SeenSale:
     sale = await seen.get(7)
     assert sale is not None
     return sale
+
+
+async def test_made_up_sales_take_few_of_the_connections_that_purchases_need(
+    load_sale: LoadSale, server: redis.Redis
+) -> None:
+    load_sale()
+    line = open_async_line()
+    try:
+        seen = Snapshots(line)
+        await seen.get(7)
+        hold_writes(server)
+        strangers = [asyncio.create_task(seen.get(sale_id)) for sale_id in range(100, 150)]
+        await eventually(lambda: held(server) == snapshots.STRANGERS_AT_ONCE)
+        known = asyncio.create_task(line.run(verbs.admit(7, ["olga"])))
+        await eventually(lambda: held(server) == snapshots.STRANGERS_AT_ONCE + 1)
+        let_go(server)
+
+        assert (await known).places == [1]
+        assert await asyncio.gather(*strangers) == [None] * 50
+    finally:
+        await line.client.aclose()
 
 
 def kept(seen: Snapshots) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from seckill.gate.asgi import RENEWAL, Receive, Scope, Send
+from seckill.gate.asgi import RENEWAL, Message, Receive, Scope, Send
 from seckill.gate.metrics import PUBLIC_ANSWERS
 from tests.gate.clock import Clock
 from tests.gate.door import eventually
@@ -780,3 +780,31 @@ async def test_strangers_fill_no_memory(visit: Visit, clock: Clock) -> None:
 
     public = visitor.application.public
     assert (len(public._answers), len(public._vary), len(public._asking), len(public._renewing)) == (256, 1024, 0, 0)
+
+
+async def test_while_somebody_asks_for_an_answer_it_is_not_renewed_as_well(visit: Visit, clock: Clock) -> None:
+    visitor = await visit(shop := Shop())
+    public = visitor.application.public
+    await visitor.get()
+    (key,) = public._answers
+    shop.doors.clear()
+    asking = asyncio.create_task(public(public._answers[key].scope, _stay, _drop))
+    await eventually(lambda: len(shop.asked) == 2)
+    clock.now += 0.3  # what is there has become stale meanwhile
+
+    assert (await visitor.get()).content == b"answer 1"
+    renewing = public._renewing[key] = asyncio.create_task(public._renew(key, public._answers[key].scope))
+    await renewing
+    shop.doors.set()
+    await asking
+
+    assert (await visitor.get()).content == b"answer 2"
+    assert shop.asked == ["GET /", "GET /"]
+
+
+async def _stay() -> Message:
+    return await asyncio.Event().wait()  # type: ignore[return-value]  # for ever
+
+
+async def _drop(_message: Message) -> None:
+    """Nobody reads it."""

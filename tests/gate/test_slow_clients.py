@@ -5,6 +5,7 @@ import gc
 import resource
 import weakref
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 from functools import partial
 
 import pytest
@@ -12,6 +13,7 @@ import pytest_asyncio
 import redis
 
 from seckill.gate import clients
+from seckill.gate.asgi import AsgiApplication, Receive, Scope, Send
 from tests.gate.door import Door, eventually, good_pass, held, hold_writes, let_go, open_door, problem
 from tests.gate.wire import WAIT_SECONDS_MAX, Wire, request_bytes
 from tests.line.conftest import LoadSale
@@ -279,3 +281,57 @@ async def read(wire: Wire) -> tuple[int, str | None, bytes]:
     async with wire:
         answer = await wire.answer()
         return answer.status_code, answer["connection"], await wire.rest()
+
+
+@dataclass
+class Closing:
+    """A client whose connection is closed once it has read what was written, and which does not read it.
+
+    The system takes megabytes for a client before a server sees that it does not read; here it is only what counts.
+    """
+
+    since: float
+    is_closing = True
+    is_answering = True
+    is_reading = has_headers = is_last = False
+    paused_since: float | None = None
+    ended: list[str] = field(default_factory=list)
+
+    def time_out(self) -> None:
+        self.ended.append("time_out")
+
+    def close(self) -> None:
+        self.ended.append("close")
+
+    def abort(self) -> None:
+        self.ended.append("abort")
+
+
+async def test_a_closed_connection_that_is_never_read_is_cut() -> None:
+    early, late = Closing(since=100.0), Closing(since=101.0)
+    for client in (early, late):
+        clients._look_at(client, 101.0 + clients.READING_SECONDS)
+
+    assert (early.ended, late.ended) == (["abort"], [])
+
+
+async def test_a_body_is_counted_until_its_request_is_answered(door: Door) -> None:
+    """Django may hold it for long: what is only read, and not yet answered, takes memory as well."""
+    async with await Wire.open(door.port) as wire:
+        stay = asyncio.Event()
+        door.application.public._django = _held_by(stay)
+        wire.send(request_bytes("POST", "/", body=b"x" * 1000))
+        await eventually(lambda: door.answering() == 1)
+        assert door.application.clients._body_bytes == 1000
+        stay.set()
+        assert (await wire.answer("POST")).status_code == 204
+    assert door.application.clients._body_bytes == 0
+
+
+def _held_by(stay: asyncio.Event) -> AsgiApplication:
+    async def django(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await stay.wait()
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+
+    return django
