@@ -114,9 +114,13 @@ class Connection(HttpToolsProtocol):
         self._serve_waiting()
 
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn returns nothing, which closes
-        """Called when the client sends nothing more; True: it still gets the answers it waits for."""
+        """Called when the client sends nothing more. True: it still gets the answer that the gate is making for it.
+
+        Who waits for Django has left, for all that can be told, and makes room there for others.
+        """
         self.is_last = True
-        return self._request is not None or bool(self._waiting)
+        request = self._request
+        return request is not None and request.call is not None and not request.is_passed_on
 
     def shutdown(self) -> None:
         """Called when the process is to end: finish what is under way, then close."""
