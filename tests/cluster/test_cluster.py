@@ -219,7 +219,7 @@ def test_a_host_is_lost_in_the_middle_of_a_rush_and_comes_back(cluster: Cluster)
             crowd = buyers(sale, f"{prefix}-{host.name}", count)
             return stack.enter_context(Crowd(host.address, sale, crowd, within_seconds=within_seconds, seed=count))
 
-        # Its worker has claimed the first places, and stands in a transaction that has locked the sale.
+        # Its worker has claimed the first places, and stands in a transaction that has inserted their orders.
         for host in others:
             host.end("worker")
         lost.fail_points.arm(FailPoint.INSERTED)
@@ -228,7 +228,7 @@ def test_a_host_is_lost_in_the_middle_of_a_rush_and_comes_back(cluster: Cluster)
         await_that("its worker is in the middle of it", lambda: lost.fail_points.stopped(FailPoint.INSERTED))
         for host in others:
             start_worker(host)
-        assert cluster.orders(sale) == []
+        assert 1 not in {place for place, _ in cluster.orders(sale)}  # the others go on behind those places
         reports_again = has_reported(cluster, lost.name)
         cluster.network.pull_cable(lost.name)
         pulled_at = time.monotonic()
