@@ -1,4 +1,4 @@
-"""The JSON API behind the gate; purchase, tickets and progress are the gate's (`seckill.gate.routes`)."""
+"""The JSON API behind the gate, which answers some of these calls itself (`seckill.gate.request.call_of`)."""
 
 from django.urls import path, re_path
 
