@@ -1,6 +1,5 @@
 """Answers: one HTTP response each, as bytes that a connection can write."""
 
-from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
 
@@ -18,8 +17,7 @@ Header = tuple[bytes, bytes]
 encode = msgspec.json.Encoder().encode
 
 
-@dataclass(slots=True)
-class Answer:
+class Answer(msgspec.Struct, eq=False):
     """One HTTP response. The connection adds Date, Content-Length and Connection."""
 
     status: int

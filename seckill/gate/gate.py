@@ -36,8 +36,8 @@ class Gate:
 
     def answer(self, request: Request) -> None:
         """Answer a request for one of the gate's calls, now or later."""
-        assert request.call is not None  # noqa: S101 (for the type checker: other requests go to Django)
-        name, key = request.call
+        assert request.target.call is not None  # noqa: S101 (for the type checker: other requests go to Django)
+        name, key = request.target.call
         if name == "purchase":
             if request.method == "POST":
                 self._purchases.answer(int(key), request.fields.get(b"authorization", b""), request)

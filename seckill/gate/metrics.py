@@ -17,21 +17,14 @@ PUBLIC_ANSWERS = Counter(
 CONNECTIONS_REFUSED = Counter("seckill_connections_refused", "Connections answered 503 because too many were open")
 
 
-class AnswerTally:
-    """Counts answers in memory; `flush` adds them to `ANSWERS`. A Prometheus counter costs more than a poll."""
-
-    def __init__(self) -> None:
-        self._counts: Counts[tuple[str, int]] = Counts()
-
-    def add(self, call: str, status: int) -> None:
-        """Count one answer."""
-        self._counts[call, status] += 1
+class AnswerTally(Counts[tuple[str, int]]):
+    """Answers by call and status; `flush` adds them to `ANSWERS`. A Prometheus counter costs more than a poll."""
 
     def flush(self) -> None:
         """Publish what was counted since the last time."""
-        counts, self._counts = self._counts, Counts()
-        for (call, status), count in counts.items():
+        for (call, status), count in self.items():
             if call == "shared":
                 PUBLIC_ANSWERS.labels("shared").inc(count)
             else:
                 ANSWERS.labels(call, status).inc(count)
+        self.clear()

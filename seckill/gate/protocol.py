@@ -6,9 +6,7 @@ flow control, and the running of Django's ASGI application.
 """
 
 import asyncio
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import unquote
 
 import httptools
 import structlog
@@ -17,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from seckill.gate.answer import Answer, problem_answer
-from seckill.gate.request import Call, Request, call_of
+from seckill.gate.request import Request, Target, target_of
 from seckill.problems import Problem
 
 if TYPE_CHECKING:
@@ -40,6 +38,9 @@ PIPELINED_MAX = 32  # requests that wait behind one that is not answered yet
 # Requests of one read: after so many others have their turn first, and more than the most are nobody's in earnest.
 PAUSE_AFTER, AT_ONCE_MAX = 16, 200
 
+REPEATED_BYTES_MAX = 2 * 1024  # what a browser sends for a poll; kept for each connection
+HOME = target_of(b"/")
+NOT_MODIFIED = 304  # has no body, and so no length
 SENT_ONCE = (b"host", b"content-length", b"transfer-encoding")
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -78,9 +79,9 @@ class Connection(HttpToolsProtocol):
         self._together = 0  #: bytes that came together with the one being parsed
         self.has_headers = False
         self._fields: dict[bytes, bytes] = {}
-        self._path = ""
-        self._raw_path = self._query = b""
-        self._call: Call | None = None
+        self._target = HOME
+        self._last: Request | None = None  #: the last one that was read, if it can be read again
+        self._last_read = b""  #: its bytes, if it came whole and alone: who polls sends them again and again
         self._body = bytearray()
         self._body_bytes_max = 0
         self._pieces = 0
@@ -98,7 +99,7 @@ class Connection(HttpToolsProtocol):
         """Forget what the client still wanted; what has begun in the line or in Django goes on."""
         self.shop.clients.discard(self)
         self._drop_bodies()
-        self._request = None
+        self._request = self._last = None
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -120,7 +121,7 @@ class Connection(HttpToolsProtocol):
         """
         self.is_last = True
         request = self._request
-        return request is not None and request.call is not None and not request.is_passed_on
+        return request is not None and request.target.call is not None and not request.is_passed_on
 
     def shutdown(self) -> None:
         """Called when the process is to end: finish what is under way, then close."""
@@ -161,6 +162,11 @@ class Connection(HttpToolsProtocol):
         """Parse what came; requests are served on the way."""
         if self.is_last:
             return
+        if data == self._last_read and self._last is not None and self._is_idle():
+            self._serve(self._last.again())
+            return
+        is_alone = not self.is_reading
+        self._last_read = b""
         self._received += len(data)
         self._together = len(data)
         self._at_once = 0
@@ -182,6 +188,8 @@ class Connection(HttpToolsProtocol):
                 self.loop.call_soon(self._serve_waiting)
             if self.is_reading and self._received > FRAMING_BYTES_MAX + self._body_bytes_max:
                 self._refuse(problem_answer(Problem.TOO_LARGE if self.has_headers else Problem.HEADERS_TOO_LARGE))
+            elif is_alone and self._at_once == 1 and not self.is_reading and len(data) <= REPEATED_BYTES_MAX:
+                self._last_read = data
 
     def on_message_begin(self) -> None:
         """The first byte of a request."""
@@ -217,16 +225,15 @@ class Connection(HttpToolsProtocol):
             if any(names.count(name) > 1 for name in SENT_ONCE):
                 raise RefusedError(Problem.BAD_REQUEST, "A header that may be sent once was sent twice.")
         self._read_target()
-        self._call = call_of(self._path)
-        if self._call is not None:
-            self._body_bytes_max = HOT_BODY_BYTES_MAX
-        else:
-            self._body_bytes_max = ADMIN_BODY_BYTES_MAX if self._path.startswith("/admin/") else BODY_BYTES_MAX
         if b"transfer-encoding" in fields or b"content-length" in fields:
             self._expect_body(fields)
 
     def _expect_body(self, fields: dict[bytes, bytes]) -> None:
         """Look at how a body is announced, and have a client that waits for leave send it."""
+        if self._target.call is not None:
+            self._body_bytes_max = HOT_BODY_BYTES_MAX
+        else:
+            self._body_bytes_max = ADMIN_BODY_BYTES_MAX if self._target.path.startswith("/admin/") else BODY_BYTES_MAX
         coding = fields.get(b"transfer-encoding")
         if coding is not None and coding.lower() != b"chunked":
             raise RefusedError(Problem.BAD_REQUEST, "The only transfer coding that is taken is chunked.")
@@ -255,11 +262,10 @@ class Connection(HttpToolsProtocol):
             url = (parsed.path or b"/") + (b"?" + parsed.query if parsed.query else b"")
         elif b"host" not in fields and self.parser.get_http_version() == "1.1":
             raise RefusedError(Problem.BAD_REQUEST, "The header Host is missing.")
-        self._raw_path, _, self._query = url.partition(b"?")
-        if not self._raw_path.isascii():
-            raise RefusedError(Problem.BAD_REQUEST, "The address is not valid.")
-        path = self._raw_path.decode("ascii")
-        self._path = unquote(path) if "%" in path else path
+        try:
+            self._target = target_of(url)
+        except UnicodeDecodeError as error:
+            raise RefusedError(Problem.BAD_REQUEST, "The address is not valid.") from error
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
@@ -303,9 +309,10 @@ class Connection(HttpToolsProtocol):
         if self._at_once > AT_ONCE_MAX:
             raise RefusedError(Problem.UNAVAILABLE, "Too many requests were sent at once on one connection.")
         request = Request(
-            parser.get_method().decode("ascii"), self._path, self._call, self._raw_path, self._query, version,
-            self.headers, self._fields, self._take_body() if self._body else b"", keep_alive, self,
+            parser.get_method().decode("ascii"), self._target, version, self.headers, self._fields,
+            self._take_body() if self._body else b"", keep_alive, self,
         )  # fmt: skip
+        self._last = request if request.method == "GET" and not request.body else None
         if self._request is None and not self._waiting and not self.flow.write_paused:
             self._serve(request)
         elif len(self._waiting) < PIPELINED_MAX:
@@ -316,9 +323,13 @@ class Connection(HttpToolsProtocol):
 
     # --- Answering --------------------------------------------------------------------------------------------------
 
+    def _is_idle(self) -> bool:
+        """Whether the next message can be served as soon as it is there, and none has begun."""
+        return self._request is None and not (self.is_reading or self._waiting or self.flow.write_paused)
+
     def _serve(self, request: Request) -> None:
         self._request = request
-        if request.call is not None:
+        if request.target.call is not None:
             self.shop.gate.answer(request)
         elif (shared := self.shop.public.find(request)) is not None:
             self.finish(request, shared)
@@ -344,17 +355,18 @@ class Connection(HttpToolsProtocol):
         """Send the answer, if this request is the one that waits for it, and go on to the next one."""
         if request is not self._request or request.is_passed_on or self.transport.is_closing():
             return
-        self.shop.tally.add("shared" if request.call is None else request.call[0], answer.status)
+        call = request.target.call
+        self.shop.tally[call[0] if call is not None else "shared", answer.status] += 1
         self._write(answer, with_body=request.method != "HEAD", keep_alive=request.keep_alive)
-        self._finished()
+        self._finished(request)
 
-    def _finished(self) -> None:
+    def _finished(self, request: Request) -> None:
         """The request under way is answered: go on to the next one, or close after the last one."""
-        request, self._request = self._request, None
+        self._request = None
         self.since = self.shop.clients.now
-        if request is not None and request.body:
+        if request.body:
             self.shop.clients.take_body_bytes(-len(request.body))
-        if request is not None and not request.keep_alive:
+        if not request.keep_alive:
             self.transport.close()
         elif self._waiting:
             self._serve_waiting()
@@ -362,17 +374,11 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
 
     def _write(self, answer: Answer, *, with_body: bool, keep_alive: bool) -> None:
-        length = b"" if answer.status == HTTPStatus.NOT_MODIFIED else b"content-length: %d\r\n" % len(answer.body)
-        self.transport.write(
-            b"%sdate: %s\r\n%s%s\r\n%s"
-            % (
-                answer.head,
-                self.shop.clients.date,
-                length,
-                b"" if keep_alive else b"connection: close\r\n",
-                answer.body if with_body else b"",
-            )
-        )
+        body = answer.body
+        length = b"" if answer.status == NOT_MODIFIED else b"content-length: %d\r\n" % len(body)
+        last = b"" if keep_alive else b"connection: close\r\n"
+        sent = body if with_body else b""
+        self.transport.write(b"%sdate: %s\r\n%s%s\r\n%s" % (answer.head, self.shop.clients.date, length, last, sent))
 
     def _refuse(self, answer: Answer) -> None:
         """Answer what cannot be taken, when its turn comes, and look at nothing more from this client.
@@ -407,9 +413,9 @@ class Connection(HttpToolsProtocol):
             "scheme": self.scheme or "http",
             "method": request.method,
             "root_path": self.root_path,
-            "path": request.path,
-            "raw_path": request.raw_path,
-            "query_string": request.query,
+            "path": request.target.path,
+            "raw_path": request.target.raw_path,
+            "query_string": request.target.query,
             "headers": request.headers,
             "state": self.app_state.copy(),
         }
@@ -433,7 +439,8 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Called by the cycle when Django's answer is written; it has closed the connection if that was due."""
-        self._finished()
+        if self._request is not None:
+            self._finished(self._request)
 
 
 def _size(headers: list[tuple[bytes, bytes]]) -> int:

@@ -191,11 +191,11 @@ class PublicAnswers:
 
         None when the request has to go to Django.
         """
-        vary = self._vary.get(request.path)
+        vary = self._vary.get(request.target.path)
         fields = request.fields
-        if vary is None or not is_plain(request.method, request.query, request.headers, fields):
+        if vary is None or not is_plain(request.method, request.target.query, request.headers, fields):
             return None
-        key = _key(request.path, fields, vary)
+        key = _key(request.target.path, fields, vary)
         answer = self._answers.get(key)
         if answer is None:
             return None

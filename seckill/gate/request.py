@@ -1,8 +1,12 @@
 """Request: what a client sent, whole and within its limits; it also takes the answer, for its client."""
 
 import re
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, Protocol, cast
+from urllib.parse import unquote
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from seckill.gate.answer import Answer
 
@@ -10,6 +14,7 @@ CallName = Literal["purchase", "ticket", "progress", "pass", "me"]
 Call = tuple[CallName, str]  # and the ticket, or the sale's number
 
 TICKET = "/api/tickets/"
+TICKET_BYTES = TICKET.encode()
 ME = "/api/auth/me"
 SALE = re.compile(r"/api/sales/([0-9]{1,9})/(purchase|progress|pass)")
 
@@ -24,15 +29,35 @@ def call_of(path: str) -> Call | None:
     return (cast("CallName", match[2]), match[1]) if match is not None else None
 
 
-@dataclass(slots=True)
-class Request:
+class Target(Struct, frozen=True):
+    """What a request asks for."""
+
+    raw_path: bytes
+    path: str  #: percent-decoded
+    query: bytes
+    call: Call | None  #: of the gate; None: Django answers
+
+
+def target_of(url: bytes) -> Target:
+    """Take a request target in origin form apart. Raises UnicodeDecodeError when its path is not ASCII."""
+    return _take_apart(url) if url.startswith(TICKET_BYTES) else _remembered(url)
+
+
+def _take_apart(url: bytes) -> Target:
+    raw_path, _, query = url.partition(b"?")
+    path = raw_path.decode("ascii")
+    path = unquote(path) if "%" in path else path
+    return Target(raw_path, path, query, call_of(path))
+
+
+_remembered = lru_cache(maxsize=256)(_take_apart)  # a crowd asks for a few addresses, but each for a ticket of its own
+
+
+class Request(Struct, eq=False):
     """One HTTP request."""
 
     method: str
-    path: str  #: percent-decoded
-    call: Call | None  #: of the gate; None: Django answers
-    raw_path: bytes
-    query: bytes
+    target: Target
     http_version: str
     headers: list[tuple[bytes, bytes]]  #: as sent; names in lower case
     fields: dict[bytes, bytes]  #: the headers by name; of one sent twice the last value
@@ -40,6 +65,10 @@ class Request:
     keep_alive: bool
     client: "Client"
     is_passed_on: bool = False  #: whether Django answers it
+
+    def again(self) -> "Request":
+        """The same request, sent once more."""
+        return replace(self, is_passed_on=False)
 
     def finish(self, answer: Answer) -> None:
         """Send the answer. Nothing happens when the client is gone, or when this request has been answered.

@@ -4,7 +4,7 @@ import asyncio
 
 from seckill.gate.answer import Answer
 from seckill.gate.gate import Gate
-from seckill.gate.request import Request, call_of
+from seckill.gate.request import Request, target_of
 
 
 class Asker:
@@ -23,8 +23,6 @@ class Asker:
 def ask(gate: Gate, method: str, path: str, authorization: str = "") -> asyncio.Future[Answer]:
     """Ask now; the answer comes with the future."""
     fields = {b"host": b"127.0.0.1", b"authorization": authorization.encode()}
-    call = call_of(path)
-    assert call is not None
     asker = Asker()
-    gate.answer(Request(method, path, call, path.encode(), b"", "1.1", [*fields.items()], fields, b"", True, asker))
+    gate.answer(Request(method, target_of(path.encode()), "1.1", [*fields.items()], fields, b"", True, asker))
     return asker.answer
