@@ -162,7 +162,7 @@ class Connection(HttpToolsProtocol):
         """Parse what came; requests are served on the way."""
         if self.is_last:
             return
-        if data == self._last_read and self._last is not None and self._is_idle():
+        if data == self._last_read and self._last and self._request is None and not self.flow.write_paused:
             self._serve(self._last.again())
             return
         is_alone = not self.is_reading
@@ -323,10 +323,6 @@ class Connection(HttpToolsProtocol):
 
     # --- Answering --------------------------------------------------------------------------------------------------
 
-    def _is_idle(self) -> bool:
-        """Whether the next message can be served as soon as it is there, and none has begun."""
-        return self._request is None and not (self.is_reading or self._waiting or self.flow.write_paused)
-
     def _serve(self, request: Request) -> None:
         self._request = request
         if request.target.call is not None:
@@ -416,7 +412,7 @@ class Connection(HttpToolsProtocol):
             "path": request.target.path,
             "raw_path": request.target.raw_path,
             "query_string": request.target.query,
-            "headers": request.headers,
+            "headers": list(request.headers),  # an application may change them, and the request may come again
             "state": self.app_state.copy(),
         }
         self.cycle = RequestResponseCycle(

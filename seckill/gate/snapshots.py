@@ -25,7 +25,8 @@ class SeenSale:
     read_at: float  #: by this process' monotonic clock, seconds
     places_per_second: float = 0.0
     rate_from: tuple[float, int] = (0.0, 0)  #: (read_at, pointer) where measuring the present rate began
-    progress: Answer | None = None  #: made from this snapshot when it is first asked for
+    progress: Answer | None = None  #: made from this snapshot when it is first asked for, as the next one
+    sold_out: Answer | None = None
 
     def eta_seconds(self, ahead: int) -> int | None:
         """How long until ``ahead`` places are decided, at the present rate; None while nothing moves."""

@@ -1,5 +1,7 @@
 """Ticket: what became of a place. While the place waits, the answer costs no I/O."""
 
+from functools import lru_cache
+
 import structlog
 from msgspec import UNSET, UnsetType
 
@@ -83,13 +85,13 @@ class Tickets:
 
     async def _look_up(self, sale_id: int, holders: list[Holder]) -> None:
         found = await self._line.look_up(sale_id, [ticket.buyer for ticket, _, _ in holders])
-        for (ticket, seen, asker), (outcome, place) in zip(holders, found, strict=True):
-            if outcome is not None:
-                asker.finish(_decided(outcome))
-            elif place is None:
+        for (ticket, seen, asker), outcome in zip(holders, found, strict=True):
+            if outcome is None:
                 self._late.start(self._rejoin(ticket, seen, asker), asker)
+            elif isinstance(outcome, int):
+                asker.finish(_waiting(seen, outcome, _renewed(ticket, seen, outcome)))
             else:
-                asker.finish(_waiting(seen, place, _renewed(ticket, seen, place)))
+                asker.finish(_decided(outcome))
 
     async def _rejoin(self, ticket: Ticket, seen: SeenSale, asker: Asker) -> None:
         """The line does not know the holder of a valid ticket: it was lost, and the holder comes back."""
@@ -99,7 +101,7 @@ class Tickets:
             asker.finish(await self._unknown.answer(ticket.sale_id))
             return
         if place == 0:
-            asker.finish(_sold_out(seen.snapshot))
+            asker.finish(_sold_out(seen))
             return
         log.info("rejoined", sale=ticket.sale_id, place_before=ticket.place, place=place)
         asker.finish(_waiting(seen, place, _renewed(ticket, seen, place)))
@@ -122,7 +124,7 @@ def _renewed(ticket: Ticket, seen: SeenSale, place: int) -> str | UnsetType:
 def _waiting(seen: SeenSale, place: int, renewed: str | UnsetType = UNSET) -> Answer:
     snapshot = seen.snapshot
     if snapshot.ended_ms:
-        return _sold_out(snapshot)
+        return _sold_out(seen)
     if snapshot.stock <= 0 and place > snapshot.pointer:
         waitlisted = TicketWaitlisted(place, place - snapshot.pointer, POLL_AFTER_SECONDS, renewed)
         return Answer(200, WAITING, encode(waitlisted))
@@ -132,12 +134,16 @@ def _waiting(seen: SeenSale, place: int, renewed: str | UnsetType = UNSET) -> An
     )
 
 
+@lru_cache(maxsize=4096)  # see `decode`
 def _decided(outcome: Outcome) -> Answer:
     if isinstance(outcome, Confirmed):
         return Answer(200, DECIDED, encode(TicketConfirmed(outcome.order, iso(outcome.pay_before_ms))))
     return Answer(200, DECIDED, encode(TicketReleased(outcome.reason)))
 
 
-def _sold_out(snapshot: Snapshot) -> Answer:
-    sold_out_ms = snapshot.sold_out_ms or snapshot.ended_ms or snapshot.now_ms
-    return Answer(200, DECIDED, encode(TicketSoldOut(iso(sold_out_ms))))
+def _sold_out(seen: SeenSale) -> Answer:
+    if seen.sold_out is None:
+        snapshot = seen.snapshot
+        sold_out_ms = snapshot.sold_out_ms or snapshot.ended_ms or snapshot.now_ms
+        seen.sold_out = Answer(200, DECIDED, encode(TicketSoldOut(iso(sold_out_ms))))
+    return seen.sold_out

@@ -106,17 +106,25 @@ class AsyncLine:
             script = self._scripts[verb.script] = self.client.register_script(_source(verb))
         return verb.read(cast("list[Any]", await script(keys=verb.keys, args=verb.args)))
 
-    async def look_up(self, sale_id: int, buyers: Sequence[str]) -> list[tuple[Outcome | None, int | None]]:
-        """For each buyer: (outcome or None while undecided, place or None if the line does not know the buyer)."""
+    async def look_up(self, sale_id: int, buyers: Sequence[str]) -> list[Outcome | int | None]:
+        """For each buyer the outcome, or the place while it is undecided, or None if the line does not know the buyer.
+
+        Raises redis.RedisError when Redis can't be reached.
+        """
         keys = sale_keys(sale_id)
-        pipeline = self.client.pipeline(transaction=False)
-        pipeline.hmget(keys.outcomes, list(buyers))
-        pipeline.hmget(keys.places, list(buyers))
-        outcomes, places = await pipeline.execute()
+        outcomes = await self.client.hmget(keys.outcomes, list(buyers))
+        undecided = [buyer for buyer, outcome in zip(buyers, outcomes, strict=True) if outcome is None]
+        places: dict[str, str | None] = {}
+        if undecided:  # after the outcomes: who is decided meanwhile still has a place
+            places = dict(zip(undecided, await self.client.hmget(keys.places, undecided), strict=True))
         return [
-            (decode(outcome) if outcome else None, int(place) if place else None)
-            for outcome, place in zip(outcomes, places, strict=True)
+            decode(outcome) if outcome is not None else _number(places[buyer])
+            for buyer, outcome in zip(buyers, outcomes, strict=True)
         ]
+
+
+def _number(text: str | None) -> int | None:
+    return None if text is None else int(text)
 
 
 @cache

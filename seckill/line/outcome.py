@@ -1,6 +1,7 @@
 """Outcome: what became of a place that the ledger has decided."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 
@@ -30,6 +31,7 @@ class Released:
 Outcome = Confirmed | Released
 
 
+@lru_cache(maxsize=4096)  # whoever has an order asks for it again and again
 def decode(text: str) -> Outcome:
     """The outcome that `encode` wrote. Raises ValueError for anything else."""
     match text.split(" "):

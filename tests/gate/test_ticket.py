@@ -249,7 +249,7 @@ async def test_a_crowd_that_asks_for_decided_places_is_looked_up_together(
 
     orders = [read_json((await answer).body)["order"] for answer in answers]
     assert orders == [f"ORDER-{place}" for place in range(1, 502)]
-    assert commands(server) == {"hmget": 4}  # two for each group of 500 at most
+    assert commands(server) == {"hmget": 2}  # one for each group of 500 at most
 
 
 # --- a line that was lost --------------------------------------------------------------------------------------------
