@@ -32,7 +32,7 @@ class Gate:
     async def close(self) -> None:
         """Ring what has to be rung, then let go of Redis."""
         await self._purchases.close()
-        await self._line.client.aclose()
+        await self._line.close()
 
     def answer(self, request: Request) -> None:
         """Answer a request for one of the gate's calls, now or later."""

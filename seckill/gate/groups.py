@@ -1,8 +1,8 @@
-"""Group commit: what arrives while one call to Redis is under way goes together into the next one."""
+"""Group commit: what arrives while calls to Redis are under way goes together into the next one."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 Item = TypeVar("Item")
 
@@ -10,7 +10,7 @@ WAITING_MAX = 20_000  # more connections than one process takes
 
 
 class Group(Generic[Item]):
-    """Collects items and commits them in groups, one group at a time, in the order they came.
+    """Collects items and commits them in groups, which begin in the order in which the items came.
 
     A lone item goes at once; under load a group is as large as what arrived during the call before it. No item waits
     for a timer.
@@ -22,26 +22,31 @@ class Group(Generic[Item]):
         fail: Callable[[list[Item], Exception], Awaitable[None]],
         *,
         largest: int,
+        at_once: int = 1,
     ) -> None:
-        """``commit`` answers every item of a group of ``largest`` at most; ``fail`` answers them when it raised."""
+        """``commit`` answers every item of a group of ``largest`` at most; ``fail`` answers them when it raised.
+
+        ``at_once`` groups are under way together at most. More than one helps where a commit waits for the disk.
+        """
         self._commit = commit
         self._fail = fail
         self._largest = largest
+        self._at_once = at_once
         self._waiting: list[Item] = []
-        self._committing: asyncio.Task[None] | None = None
+        self._committing: set[asyncio.Task[None]] = set()
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing waits and nothing is being committed."""
-        return self._committing is None
+        return not self._committing
 
     def join(self, item: Item) -> bool:
         """Put the item into the next group; False when `WAITING_MAX` items wait already."""
         if len(self._waiting) >= WAITING_MAX:
             return False
         self._waiting.append(item)
-        if self._committing is None:
-            self._committing = asyncio.create_task(self._commit_all())
+        if len(self._committing) < self._at_once:
+            self._committing.add(asyncio.create_task(self._commit_all()))
         return True
 
     async def _commit_all(self) -> None:
@@ -55,4 +60,4 @@ class Group(Generic[Item]):
                     group, self._waiting = group + self._waiting, []
                     await self._fail(group, error)
         finally:
-            self._committing = None
+            self._committing.discard(cast("asyncio.Task[None]", asyncio.current_task()))

@@ -15,7 +15,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from seckill.gate.answer import Answer, problem_answer
-from seckill.gate.request import Request, Target, target_of
+from seckill.gate.late import fault_answer
+from seckill.gate.request import Request, target_of
 from seckill.problems import Problem
 
 if TYPE_CHECKING:
@@ -170,6 +171,19 @@ class Connection(HttpToolsProtocol):
         self._received += len(data)
         self._together = len(data)
         self._at_once = 0
+        if not self._parse(data):
+            return
+        if self._at_once > PAUSE_AFTER:
+            self.flow.pause_reading()
+            self.loop.call_soon(self._serve_waiting)
+        if self.is_reading:
+            if self._received > FRAMING_BYTES_MAX + self._body_bytes_max:
+                self._refuse(problem_answer(Problem.TOO_LARGE if self.has_headers else Problem.HEADERS_TOO_LARGE))
+        elif is_alone and self._at_once == 1 and len(data) <= REPEATED_BYTES_MAX:
+            self._last_read = data
+
+    def _parse(self, data: bytes) -> bool:
+        """Have the parser call us; False: nothing more of this client is looked at."""
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -182,14 +196,7 @@ class Connection(HttpToolsProtocol):
             self._refuse(reason.answer)
         except httptools.HttpParserError:
             self._refuse(problem_answer(Problem.BAD_REQUEST, "The request is not valid HTTP/1.1."))
-        else:
-            if self._at_once > PAUSE_AFTER:
-                self.flow.pause_reading()
-                self.loop.call_soon(self._serve_waiting)
-            if self.is_reading and self._received > FRAMING_BYTES_MAX + self._body_bytes_max:
-                self._refuse(problem_answer(Problem.TOO_LARGE if self.has_headers else Problem.HEADERS_TOO_LARGE))
-            elif is_alone and self._at_once == 1 and not self.is_reading and len(data) <= REPEATED_BYTES_MAX:
-                self._last_read = data
+        return not self.is_last
 
     def on_message_begin(self) -> None:
         """The first byte of a request."""
@@ -325,12 +332,15 @@ class Connection(HttpToolsProtocol):
 
     def _serve(self, request: Request) -> None:
         self._request = request
-        if request.target.call is not None:
-            self.shop.gate.answer(request)
-        elif (shared := self.shop.public.find(request)) is not None:
-            self.finish(request, shared)
-        else:
-            self.pass_on(request)
+        try:
+            if request.target.call is not None:
+                self.shop.gate.answer(request)
+            elif (shared := self.shop.public.find(request)) is not None:
+                self.finish(request, shared)
+            else:
+                self.pass_on(request)
+        except Exception as error:  # noqa: BLE001 (it is logged, and answered)
+            self.finish(request, fault_answer(error))
 
     def _serve_waiting(self) -> None:
         """Serve the requests that wait, until one is under way."""

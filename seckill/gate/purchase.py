@@ -26,11 +26,13 @@ PASS_OF_ANOTHER_SALE = problem_answer(Problem.BAD_PASS, "It is a pass for anothe
 PASS_EXPIRED = problem_answer(Problem.BAD_PASS, "It has expired.", BEARER)
 TOO_MANY_WAIT = problem_answer(Problem.UNAVAILABLE)
 
+GROUPS_AT_ONCE = 2  # while one is synced to the disk, the next is on its way
+
 Buyer = tuple[str, Asker]
 
 
 class Purchases:
-    """Admits buyers, in one group after the other for each sale."""
+    """Admits buyers, for each sale in groups, and in the order in which they came."""
 
     def __init__(self, line: AsyncLine, unknown: UnknownSales) -> None:
         self._line = line
@@ -67,12 +69,13 @@ class Purchases:
             lambda buyers: self._admit(sale_id, buyers),
             lambda buyers, error: self._fail(sale_id, buyers, error),
             largest=verbs.ADMIT_GROUP_MAX,
+            at_once=GROUPS_AT_ONCE,
         )
         return group
 
     async def _admit(self, sale_id: int, buyers: list[Buyer]) -> None:
         ADMITTED_GROUP.observe(len(buyers))
-        admission = await self._line.run(verbs.admit(sale_id, [buyer for buyer, _ in buyers]))
+        admission = await self._line.run_in_order(verbs.admit(sale_id, [buyer for buyer, _ in buyers]))
         for (buyer, asker), place in zip(buyers, admission.places, strict=True):
             asker.finish(REFUSED[place] if isinstance(place, Refusal) else _accepted(sale_id, buyer, place, admission))
         if admission.stock > 0 and admission.length > admission.pointer:

@@ -16,7 +16,6 @@ from seckill.line import verbs
 from seckill.line.line import AsyncLine
 from seckill.line.outcome import Confirmed, Outcome
 from seckill.line.signing import BadTokenError
-from seckill.line.snapshot import Snapshot
 from seckill.line.tickets import Ticket
 from seckill.moment import iso
 from seckill.problems import Problem

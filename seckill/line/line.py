@@ -11,8 +11,9 @@ from django.conf import settings
 from redis.backoff import ExponentialBackoff
 
 from seckill.line.keys import sale_keys
+from seckill.line.ordered_calls import OrderedCalls
 from seckill.line.outcome import Outcome, decode
-from seckill.line.verbs import LUA_DIR, Verb
+from seckill.line.verbs import Verb
 
 if TYPE_CHECKING:
     from redis.commands.core import AsyncScript, Script
@@ -29,10 +30,6 @@ CONNECTIONS_MAX = 32
 CONNECTION_WAIT_SECONDS = 2
 
 
-def _source(verb: Verb[Any]) -> str:
-    return "".join((LUA_DIR / f"{part}.lua").read_text(encoding="utf-8") for part in (verb.prelude, verb.script))
-
-
 class Line:
     """Runs verbs and waits for the reply. Safe to share between threads; make a new one after a fork."""
 
@@ -44,7 +41,7 @@ class Line:
         """The verb's result. Raises what the verb says, and redis.RedisError when Redis can't be reached."""
         script = self._scripts.get(verb.script)
         if script is None:
-            script = self._scripts[verb.script] = self.client.register_script(_source(verb))
+            script = self._scripts[verb.script] = self.client.register_script(verb.source)
         return verb.read(cast("list[Any]", script(keys=verb.keys, args=verb.args)))
 
     def outcome(self, sale_id: int, buyer: str) -> Outcome | None:
@@ -98,12 +95,22 @@ class AsyncLine:
     def __init__(self, client: redis.asyncio.Redis) -> None:
         self.client = client
         self._scripts: dict[str, AsyncScript] = {}
+        self._ordered = OrderedCalls(client.connection_pool, redis.asyncio.retry.Retry(BACKOFF, RETRIES))
+
+    async def close(self) -> None:
+        """Let go of Redis."""
+        await self._ordered.close()
+        await self.client.aclose()
+
+    async def run_in_order(self, verb: Verb[T]) -> T:
+        """As `run`, behind all others that were run in order before, which need not have ended."""
+        return await self._ordered.run(verb)
 
     async def run(self, verb: Verb[T]) -> T:
         """The verb's result. Raises what the verb says, and redis.RedisError when Redis can't be reached."""
         script = self._scripts.get(verb.script)
         if script is None:
-            script = self._scripts[verb.script] = self.client.register_script(_source(verb))
+            script = self._scripts[verb.script] = self.client.register_script(verb.source)
         return verb.read(cast("list[Any]", await script(keys=verb.keys, args=verb.args)))
 
     async def look_up(self, sale_id: int, buyers: Sequence[str]) -> list[Outcome | int | None]:
@@ -116,7 +123,8 @@ class AsyncLine:
         undecided = [buyer for buyer, outcome in zip(buyers, outcomes, strict=True) if outcome is None]
         places: dict[str, str | None] = {}
         if undecided:  # after the outcomes: who is decided meanwhile still has a place
-            places = dict(zip(undecided, await self.client.hmget(keys.places, undecided), strict=True))
+            found = cast("list[str | None]", await self.client.hmget(keys.places, undecided))
+            places = dict(zip(undecided, found, strict=True))
         return [
             decode(outcome) if outcome is not None else _number(places[buyer])
             for buyer, outcome in zip(buyers, outcomes, strict=True)
@@ -142,7 +150,7 @@ def get_line() -> Line:
 
 
 def open_async_line() -> AsyncLine:
-    """A line at ``REDIS_URL`` for the running event loop; close its client when the loop ends."""
+    """A line at ``REDIS_URL`` for the running event loop; close it before the loop ends."""
     return AsyncLine(
         redis.asyncio.Redis.from_pool(
             redis.asyncio.BlockingConnectionPool.from_url(

@@ -6,6 +6,7 @@ A verb does no I/O, so that workers (`Line`) and the gate (`AsyncLine`) share on
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -85,6 +86,16 @@ class Verb(Generic[T]):
     args: Sequence[int | str]
     read: Callable[[list[Any]], T]
     prelude: str = "known"  #: the file that stands before the script
+
+    @property
+    def source(self) -> str:
+        """The script as Redis runs it."""
+        return _source(self.prelude, self.script)
+
+
+@cache
+def _source(*parts: str) -> str:
+    return "".join((LUA_DIR / f"{part}.lua").read_text(encoding="utf-8") for part in parts)
 
 
 def _known(sale_id: int, reply: list[Any]) -> list[Any]:

@@ -66,7 +66,8 @@ def install(directory: Path) -> None:
         (Task, "apply_async", _of_task),
     ):
         setattr(owner, name, around.call(getattr(owner, name), point))
-    setattr(AsyncLine, "run", around.awaited(AsyncLine.run, _of_verb))  # noqa: B010 (its type is its own business)
+    for name in ("run", "run_in_order"):
+        setattr(AsyncLine, name, around.awaited(getattr(AsyncLine, name), _of_verb))
 
 
 class _Around:

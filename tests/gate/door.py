@@ -158,7 +158,7 @@ def problem(response: Answered) -> tuple[int, str]:
 def script_calls(client: redis.Redis) -> int:
     """How many scripts the server ran since `forget_calls`."""
     stats = cast("dict[str, dict[str, int]]", client.info("commandstats"))
-    return stats.get("cmdstat_evalsha", {"calls": 0})["calls"]
+    return sum(stats[name]["calls"] for name in ("cmdstat_eval", "cmdstat_evalsha") if name in stats)
 
 
 def commands(client: redis.Redis) -> dict[str, int]:

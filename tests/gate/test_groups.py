@@ -33,8 +33,8 @@ async def counter() -> Counter:
     return Counter()
 
 
-def group_of(counter: Counter, *, largest: int = 10) -> Group[str]:
-    return Group(counter.commit, counter.fail, largest=largest)
+def group_of(counter: Counter, *, largest: int = 10, at_once: int = 1) -> Group[str]:
+    return Group(counter.commit, counter.fail, largest=largest, at_once=at_once)
 
 
 async def test_a_lone_item_goes_at_once(counter: Counter) -> None:
@@ -64,6 +64,42 @@ async def test_what_arrives_meanwhile_is_the_next_group_in_order(counter: Counte
     await eventually(lambda: group.is_idle)
 
     assert counter.groups == ["a", "bcd"]
+
+
+async def test_so_many_groups_are_under_way_together_and_no_more(counter: Counter) -> None:
+    group = group_of(counter, at_once=2)
+    group.join("a")
+    await eventually(lambda: counter.groups == ["a"])
+    group.join("b")
+    await eventually(lambda: counter.groups == ["a", "b"])
+
+    for item in "cd":
+        group.join(item)
+        await asyncio.sleep(0)
+    assert counter.groups == ["a", "b"]
+    counter.may_answer.set()
+    await eventually(lambda: group.is_idle)
+
+    assert counter.groups == ["a", "b", "cd"]
+
+
+async def test_who_comes_in_the_moment_the_last_group_ends_is_served() -> None:
+    groups_: list[str] = []
+
+    async def commit(items: list[str]) -> None:
+        groups_.append("".join(items))
+        if items == ["a"]:
+            task = asyncio.current_task()
+            assert task is not None
+            task.add_done_callback(lambda _: group.join("b"))
+
+    async def fail(items: list[str], error: Exception) -> None:
+        raise AssertionError(items) from error
+
+    group = Group(commit, fail, largest=10)
+    group.join("a")
+
+    await eventually(lambda: groups_ == ["a", "b"])
 
 
 async def test_no_group_is_larger_than_allowed(counter: Counter) -> None:

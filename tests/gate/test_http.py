@@ -528,6 +528,24 @@ async def test_all_bodies_together_may_be_so_large(echo: EchoServer, monkeypatch
     await echo.eventually(lambda: clients._body_bytes == 0)  # also of who hung up
 
 
+# --- Faults ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_fault_of_the_gate_is_an_answer_and_the_connection_goes_on(
+    door: Door, load_sale: LoadSale, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_sale()
+    ask = request_bytes("GET", "/api/sales/7/progress")
+    async with await Wire.open(door.port) as wire:
+        with monkeypatch.context() as broken:
+            broken.setattr(door.application.gate, "answer", lambda request: request.nonsense)
+            for _ in range(2):  # the second time, it is not parsed
+                wire.send(ask)
+                assert problem(await wire.answer()) == (500, "internal")
+        wire.send(ask)
+        assert (await wire.answer()).json()["stock"] == 3
+
+
 # --- Expect ---------------------------------------------------------------------------------------------------------
 
 

@@ -193,7 +193,7 @@ async def test_made_up_sales_do_not_fill_the_memory(load_sale: LoadSale) -> None
         await seen.get(7)
         assert kept(seen) == 1
     finally:
-        await line.client.aclose()
+        await line.close()
 
 
 async def test_of_many_sales_the_one_read_longest_ago_goes(
@@ -214,7 +214,7 @@ async def test_of_many_sales_the_one_read_longest_ago_goes(
         monkeypatch.setattr(snapshots, "FRESH_SECONDS", 60)
         assert [seen.fresh(sale_id) is not None for sale_id in (7, 8, 9, 10)] == [True, False, True, True]
     finally:
-        await line.client.aclose()
+        await line.close()
 
 
 async def test_a_sale_that_redis_forgot_is_forgotten_here_too(
@@ -230,7 +230,7 @@ async def test_a_sale_that_redis_forgot_is_forgotten_here_too(
         assert await seen.get(7) is None
         assert kept(seen) == 0
     finally:
-        await line.client.aclose()
+        await line.close()
 
 
 async def look(seen: Snapshots) -> SeenSale:
@@ -258,7 +258,7 @@ async def test_made_up_sales_take_few_of_the_connections_that_purchases_need(
         assert (await known).places == [1]
         assert await asyncio.gather(*strangers) == [None] * 50
     finally:
-        await line.client.aclose()
+        await line.close()
 
 
 def kept(seen: Snapshots) -> int:
@@ -297,7 +297,7 @@ async def test_a_line_that_moves_tells_how_long_it_will_take(
         assert later.places_per_second == 300 / (later.read_at - first.read_at)
         assert later.rate_from == (later.read_at, 300)
     finally:
-        await line.client.aclose()
+        await line.close()
 
 
 async def test_a_rebuilt_line_is_measured_afresh(load_sale: LoadSale, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -316,4 +316,4 @@ async def test_a_rebuilt_line_is_measured_afresh(load_sale: LoadSale, monkeypatc
         assert (rebuilt.places_per_second, rebuilt.rate_from[1]) == (0.0, 20)
         assert rebuilt.eta_seconds(10) is None
     finally:
-        await line.client.aclose()
+        await line.close()

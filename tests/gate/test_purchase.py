@@ -81,40 +81,40 @@ async def test_a_ticket_stays_the_same_after_the_sale_has_closed(door: Door, loa
     assert problem(await door.purchase(7, "amir")) == (403, "closed")
 
 
-async def test_sixty_four_at_once_get_sixty_four_places_in_one_call(
+async def test_sixty_four_who_wait_get_sixty_four_places_in_one_call(
     door: Door, load_sale: LoadSale, server: redis.Redis
 ) -> None:
     sale = load_sale(stock=3)
     await door.purchase(7, "first")  # the server knows the script from here on
     forget_calls(server)
     hold_writes(server)
-    early = await door.line_up([door.purchase(7, "early")])
+    early = [*await door.line_up([door.purchase(7, "early")]), *await door.line_up([door.purchase(7, "next")])]
     await eventually(lambda: held(server) == 1)
 
     crowd = await door.line_up(door.purchase(7, f"b{number}") for number in range(64))
     let_go(server)
 
-    assert [(await one).json()["place"] for one in (*early, *crowd)] == list(range(2, 67))
-    assert sale.buyers_in_line() == ["first", "early", *(f"b{number}" for number in range(64))]
-    assert script_calls(server) == 2
+    assert [(await one).json()["place"] for one in (*early, *crowd)] == list(range(2, 68))
+    assert sale.buyers_in_line() == ["first", "early", "next", *(f"b{number}" for number in range(64))]
+    assert script_calls(server) == 3
 
 
-async def test_those_who_come_while_a_group_is_written_form_the_next_one(
+async def test_those_who_come_while_two_groups_are_written_form_the_next_one(
     door: Door, load_sale: LoadSale, server: redis.Redis
 ) -> None:
     load_sale(stock=0, line_limit=100)
     await door.purchase(7, "first")
     forget_calls(server)
     hold_writes(server)
-    early = await door.line_up([door.purchase(7, "early")])
+    one = await door.line_up([door.purchase(7, "one")])
+    two = await door.line_up([door.purchase(7, "two")])
     await eventually(lambda: held(server) == 1)
     late = await door.line_up(door.purchase(7, f"late{number}") for number in range(40))
 
     let_go(server)
 
-    assert (await early[0]).json()["place"] == 2
-    assert [(await task).json()["place"] for task in late] == list(range(3, 43))
-    assert script_calls(server) == 2
+    assert [(await task).json()["place"] for task in (*one, *two, *late)] == list(range(2, 44))
+    assert script_calls(server) == 3
 
 
 async def test_a_group_larger_than_one_call_may_be_is_cut(door: Door, load_sale: LoadSale, server: redis.Redis) -> None:
@@ -172,7 +172,7 @@ async def test_when_too_many_wait_others_are_told_to_come_back(
     monkeypatch.setattr(groups, "WAITING_MAX", 2)
     sale = load_sale(stock=0)
     hold_writes(server)
-    first = await door.line_up([door.purchase(7, "first")])
+    written = [*await door.line_up([door.purchase(7, "first")]), *await door.line_up([door.purchase(7, "second")])]
     await eventually(lambda: held(server) == 1)
     waiting = await door.line_up(door.purchase(7, buyer) for buyer in ("one", "two"))
 
@@ -181,8 +181,8 @@ async def test_when_too_many_wait_others_are_told_to_come_back(
 
     assert problem(refused) == (503, "unavailable")
     assert refused.headers["retry-after"] == "2"
-    assert [(await task).json()["place"] for task in (*first, *waiting)] == [1, 2, 3]
-    assert sale.buyers_in_line() == ["first", "one", "two"]
+    assert [(await task).json()["place"] for task in (*written, *waiting)] == [1, 2, 3, 4]
+    assert sale.buyers_in_line() == ["first", "second", "one", "two"]
 
 
 # --- passes ---------------------------------------------------------------------------------------------------------

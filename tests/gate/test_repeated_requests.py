@@ -164,6 +164,7 @@ async def test_one_behind_a_pending_one_waits_and_has_its_own_headers() -> None:
         await eventually(lambda: slow.headers)
         [client] = application.clients._clients
         wire.send(GET)
+        assert isinstance(client, protocol.Connection)
         await eventually(lambda: client._waiting)
         slow.answers.set()
         assert [(await wire.answer()).content for _ in range(2)] == [b"1", b"2"]

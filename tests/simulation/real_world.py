@@ -8,7 +8,7 @@ import asyncio
 import json
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import astuple
 from decimal import Decimal
 from itertools import count
@@ -26,7 +26,6 @@ from orders import ledger, payment, reconciliation, settlement
 from orders.models import Event, Order
 from seckill.gate import gate, snapshots, unknown_sales
 from seckill.gate.doorbell import Doorbell
-from seckill.line import line as lines
 from seckill.line import verbs
 from seckill.line.line import AsyncLine, Line, get_line, open_async_line
 from seckill.line.outcome import Confirmed, Outcome, decode
@@ -90,12 +89,18 @@ class FlakyAsyncLine(AsyncLine):
         self._network = network
 
     async def run(self, verb: Verb[T]) -> T:
+        return await self._flaky(super().run, verb)
+
+    async def run_in_order(self, verb: Verb[T]) -> T:
+        return await self._flaky(super().run_in_order, verb)
+
+    async def _flaky(self, run: Callable[[Verb[T]], Awaitable[T]], verb: Verb[T]) -> T:
         fate = self._network.fate()
         if fate is Fate.NEVER_ARRIVES:
             raise redis.ConnectionError
         if self._network.twice:
-            await super().run(verb)
-        reply = await super().run(verb)
+            await run(verb)
+        reply = await run(verb)
         if fate is Fate.REPLY_LOST:
             raise redis.ConnectionError
         return reply
@@ -132,8 +137,8 @@ class RealWorld(World):
         self._gate = self._wait(self._open_gate())
 
     def _patch(self) -> None:
-        source, names = lines._source, count(1)
-        self._patches.setattr(lines, "_source", lambda verb: source(verb).replace(THE_TIME, THE_CLOCK))
+        source, names = verbs._source, count(1)
+        self._patches.setattr(verbs, "_source", lambda *parts: source(*parts).replace(THE_TIME, THE_CLOCK))
         self._patches.setattr(timezone, "now", lambda: from_milliseconds(self.clock.now_ms))
         self._patches.setattr(settings, "SETTLE_CHUNK", SETTLE_CHUNK)
         self._patches.setattr(settings, "SETTLE_CHUNK_MAX", SETTLE_CHUNK)

@@ -1,0 +1,154 @@
+"""Ordered calls: what is under way together runs in order, and everybody gets their own reply, whatever breaks."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import redis
+
+from seckill.embedded.shop import WAIT_SECONDS_MAX
+from seckill.line import line as line_module
+from seckill.line import verbs
+from seckill.line.keys import sale_keys
+from seckill.line.line import AsyncLine, open_async_line
+from seckill.line.verbs import Admission, SaleUnknownError
+from tests import servers
+from tests.gate.door import eventually, held, hold_writes, let_go
+from tests.line.conftest import LoadSale
+
+
+@pytest.fixture
+def server() -> redis.Redis:
+    return redis.Redis.from_url(servers.valkey.url(0), decode_responses=True)
+
+
+@pytest.fixture
+async def ordered(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AsyncLine]:
+    """A line that is patient with a slow machine."""
+    monkeypatch.setattr(line_module, "SOCKET_TIMEOUT_SECONDS", WAIT_SECONDS_MAX)
+    line = open_async_line()
+    yield line
+    await line.close()
+
+
+def admit(line: AsyncLine, *buyers: str) -> asyncio.Task[Admission]:
+    return asyncio.create_task(line.run_in_order(verbs.admit(7, buyers)))
+
+
+def writers(server: redis.Redis) -> list[str]:
+    """The connections that have sent a script in full last, as only ordered calls do."""
+    return [one["id"] for one in server.client_list() if one["cmd"] == "eval"]
+
+
+async def test_calls_under_way_together_run_in_order_on_one_connection(
+    ordered: AsyncLine, load_sale: LoadSale, server: redis.Redis
+) -> None:
+    sale = load_sale()
+    hold_writes(server)
+    calls = [admit(ordered, f"a{number}", f"b{number}") for number in range(20)]
+    await eventually(lambda: held(server) == 1)
+    await asyncio.sleep(0)
+    let_go(server)
+
+    assert [(await call).places for call in calls] == [[2 * n + 1, 2 * n + 2] for n in range(20)]
+    assert sale.buyers_in_line() == [f"{letter}{number}" for number in range(20) for letter in "ab"]
+    assert len(writers(server)) == 1
+
+
+async def test_a_connection_that_breaks_costs_nobody_their_reply(
+    ordered: AsyncLine, load_sale: LoadSale, server: redis.Redis
+) -> None:
+    load_sale()
+    await admit(ordered, "first")
+    hold_writes(server)
+    calls = [admit(ordered, buyer) for buyer in ("olga", "amir", "wei")]
+    await eventually(lambda: held(server) == 1)
+
+    for client in writers(server):
+        server.client_kill_filter(_id=client)
+    let_go(server)
+
+    places = [(await call).places for call in calls]
+    assert sorted(places) == [[2], [3], [4]]
+    assert [(await admit(ordered, buyer)).places for buyer in ("olga", "amir", "wei")] == places
+
+
+async def test_a_server_that_does_not_answer_fails_all_calls_and_the_next_gets_its_own_reply(
+    ordered: AsyncLine, load_sale: LoadSale, server: redis.Redis
+) -> None:
+    load_sale()
+    connect = ordered.client.connection_pool.connection_kwargs
+    connect["socket_timeout"] = 0.1
+    hold_writes(server)
+    calls = [admit(ordered, buyer) for buyer in ("olga", "amir")]
+
+    failed = await asyncio.gather(*calls, return_exceptions=True)
+    let_go(server)
+
+    assert [type(error) for error in failed] == [redis.TimeoutError, redis.ConnectionError]
+    connect["socket_timeout"] = WAIT_SECONDS_MAX
+    assert (await admit(ordered, "wei")).places == [1]
+    assert (await admit(ordered, "wei", "late")).places == [1, 2]
+
+
+async def test_a_server_that_is_away_is_a_fault_and_its_return_is_noticed(
+    ordered: AsyncLine, load_sale: LoadSale
+) -> None:
+    load_sale()
+    connect = ordered.client.connection_pool.connection_kwargs
+    port, connect["port"] = connect["port"], 1
+    with pytest.raises(redis.ConnectionError):
+        await admit(ordered, "olga")
+
+    connect["port"] = port
+    assert (await admit(ordered, "olga")).places == [1]
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["reading", "waiting to read"])
+async def test_whoever_gives_up_does_not_leave_a_reply_to_the_next(
+    ordered: AsyncLine, load_sale: LoadSale, server: redis.Redis, *, first: bool
+) -> None:
+    load_sale()
+    await admit(ordered, "first")
+    hold_writes(server)
+    calls = {buyer: admit(ordered, buyer) for buyer in ("olga", "amir", "wei")}
+    await eventually(lambda: held(server) == 1)
+
+    gone = calls.pop("olga" if first else "amir")
+    gone.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+    let_go(server)
+
+    for buyer, call in calls.items():
+        assert (await call).places == (await admit(ordered, buyer)).places
+    assert len({(await call).places[0] for call in calls.values()}) == 2
+
+
+async def test_a_refusal_of_the_server_is_told_and_disturbs_no_other_call(
+    ordered: AsyncLine, load_sale: LoadSale, server: redis.Redis
+) -> None:
+    load_sale()
+    await admit(ordered, "first")
+    connections = writers(server)
+    server.set(sale_keys(8).meta, "not a hash")
+    unknown = asyncio.create_task(ordered.run_in_order(verbs.admit(9, ["olga"])))
+    wrong = asyncio.create_task(ordered.run_in_order(verbs.admit(8, ["olga"])))
+    right = admit(ordered, "olga")
+
+    with pytest.raises(SaleUnknownError):
+        await unknown
+    with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
+        await wrong
+    assert (await right).places == [2]
+    assert writers(server) == connections
+
+
+async def test_a_server_that_has_forgotten_its_scripts_is_asked_once(
+    ordered: AsyncLine, load_sale: LoadSale, server: redis.Redis
+) -> None:
+    load_sale()
+    await admit(ordered, "olga")
+    server.script_flush()
+
+    assert [(await call).places for call in [admit(ordered, "amir"), admit(ordered, "wei")]] == [[2], [3]]
