@@ -37,8 +37,8 @@ def sweep(line: Line) -> list[Doorbell]:
     """
     recently = timezone.now() - timedelta(seconds=KEEP_ENDED_SECONDS)
     doorbells = []
-    for sale in Sale.objects.filter(Q(ended_at__isnull=True) | Q(ended_at__gt=recently)):
-        snapshot = _look(line, sale)
+    sales = list(Sale.objects.filter(Q(ended_at__isnull=True) | Q(ended_at__gt=recently)))
+    for sale, snapshot in zip(sales, line.run_all([_look(sale) for sale in sales]), strict=True):
         if snapshot is None:
             rebuild_line(line, sale.pk, broken_epoch=None)
             continue
@@ -51,8 +51,8 @@ def sweep(line: Line) -> list[Doorbell]:
     return doorbells
 
 
-def _look(line: Line, sale: Sale) -> Snapshot | None:
-    return line.run(verbs.snapshot(sale.pk, lease_seconds=settings.CLAIM_LEASE_SECONDS))
+def _look(sale: Sale) -> verbs.Verb[Snapshot | None]:
+    return verbs.snapshot(sale.pk, lease_seconds=settings.CLAIM_LEASE_SECONDS)
 
 
 def _differs(snapshot: Snapshot, sale: Sale) -> bool:
@@ -78,7 +78,7 @@ def _all_paid(sale: Sale) -> bool:
 def _finish(line: Line, sale_id: int) -> None:
     with transaction.atomic():
         sale = Sale.objects.select_for_update().get(pk=sale_id)  # the stock can't grow meanwhile
-        snapshot = _look(line, sale)
+        snapshot = line.run(_look(sale))
         # An end that the line was told of, and the ledger not, is one: buyers may have heard of it.
         if snapshot is None or not (snapshot.ended_ms or _is_decided(sale, snapshot)):
             return

@@ -3,7 +3,8 @@
 A request falls due every 1/RATE seconds, whether or not those before it have been answered, and its latency counts from
 then: a shop that stalls for a second is charged with the wait of everybody who would have come in that second. A
 generator that waits for an answer before it asks again (a closed loop, as wrk) sends nothing meanwhile, and so sees one
-slow answer. RATE 0 is such a closed loop: it finds out how much gets through.
+slow answer. What falls due in the first second is sent and not counted, as wrk2 does it: connections are made, and
+caches and workers wake up. RATE 0 is a closed loop: it finds out how much gets through.
 
 REQUESTS holds a request a line, as a JSON string. Prints `Answers` as JSON.
 """
@@ -24,6 +25,7 @@ import uvloop
 from loadtest.benchmark.connection import LOST, Connection, connect
 
 TICK_SECONDS = 0.001
+RAMP_SECONDS = 1.0  #: of an open loop, before SECONDS begin
 AWAIT_SECONDS_MAX = 20.0  #: for what is still under way when the time is over
 
 
@@ -52,7 +54,10 @@ class Answers:
 class Pacer(Generic[C]):
     """Who is asked what, and when. All times are seconds of one clock; it does no I/O and knows no clock."""
 
-    def __init__(self, connections: Sequence[C], requests: Iterator[bytes], *, rate: float, start: float) -> None:
+    def __init__(
+        self, connections: Sequence[C], requests: Iterator[bytes], *, rate: float, start: float, ramp: float = 0.0
+    ) -> None:
+        """``rate`` requests a second fall due from ``start`` on; the first ``ramp`` seconds are not counted."""
         self.latencies: list[float] = []  #: seconds, in the order of the answers
         self.statuses: dict[str, int] = {}
         self.sent = 0
@@ -63,6 +68,7 @@ class Pacer(Generic[C]):
         self._requests = requests
         self._rate = rate
         self._start = start
+        self._counted_from = start + ramp
         self._fallen_due = 0
         self._open = True
 
@@ -83,7 +89,8 @@ class Pacer(Generic[C]):
         self.statuses[status] = self.statuses.get(status, 0) + 1
         if status == LOST:
             return
-        self.latencies.append(now - due)
+        if due >= self._counted_from:
+            self.latencies.append(now - due)
         self._free.append(connection)
         self.tick(now)
 
@@ -117,7 +124,9 @@ async def run(port: int, rate: float, seconds: float, connections: int, requests
     """Ask the shop on a port of this machine."""
     asked = await connect(port, connections, lambda one, status, _: pacer.answered(one, status, time.monotonic()))
     start = time.monotonic()
-    pacer = Pacer[Connection](asked, requests, rate=rate, start=start)
+    ramp = RAMP_SECONDS if rate else 0.0
+    pacer = Pacer[Connection](asked, requests, rate=rate, start=start, ramp=ramp)
+    seconds += ramp
     while (now := time.monotonic()) < start + seconds:
         pacer.tick(now)
         await asyncio.sleep(TICK_SECONDS)
@@ -132,7 +141,7 @@ async def run(port: int, rate: float, seconds: float, connections: int, requests
     for connection in asked:
         connection.close()
     p50_ms, p99_ms = (percentile_ms(pacer.latencies, share) for share in (0.5, 0.99))
-    return Answers(pacer.sent, in_time / (now - start), p50_ms, p99_ms, statuses, pacer.ran_out)
+    return Answers(pacer.sent, in_time / (now - start - ramp), p50_ms, p99_ms, statuses, pacer.ran_out)
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from loadtest.benchmark.connection import request
 from loadtest.benchmark.costs import costs
 from loadtest.benchmark.generator import GeneratorError, pace, running
 from loadtest.benchmark.open_files import can_open
-from loadtest.benchmark.pacer import Answers, percentile_ms
+from loadtest.benchmark.pacer import RAMP_SECONDS, Answers, percentile_ms
 from loadtest.benchmark.result import Findings, Reading
 from loadtest.benchmark.side import Side
 
@@ -35,7 +35,7 @@ def paced(side: Side, seconds: int) -> Findings:
     file = side.purchase_requests(sales[0], int(MOST_SECONDS * GUESS_A_SECOND))
     most = pace(shop.shop.port, rate=0, seconds=MOST_SECONDS, connections=wrk.CONNECTIONS, requests=file).per_second
     rate = LOAD * most
-    file = side.purchase_requests(sales[1], math.ceil(rate * seconds) + wrk.CONNECTIONS)
+    file = side.purchase_requests(sales[1], math.ceil(rate * (RAMP_SECONDS + seconds)) + wrk.CONNECTIONS)
     shop.await_rest()
     disk = _disk_p99_ms(side.file("disk"))
     before = shop.meters()
@@ -55,11 +55,12 @@ def busy(side: Side, seconds: int) -> Findings:
     shop = side.line
     accounts = side.accounts()
     sales = shop.new_sales(2, stock=FLASH_STOCK)
-    files = [side.purchase_requests(sale, LOW_RATE * seconds + wrk.CONNECTIONS, f"slow{sale}-") for sale in sales]
+    purchases = math.ceil(LOW_RATE * (RAMP_SECONDS + seconds)) + wrk.CONNECTIONS
+    files = [side.purchase_requests(sale, purchases, f"slow{sale}-") for sale in sales]
     buy = partial(pace, shop.shop.port, rate=LOW_RATE, seconds=seconds, connections=wrk.CONNECTIONS)
     idle = buy(requests=files[0])
-    pages = [request("GET", f"/login/?x={next(_page)}") for _ in range(PAGES_A_SECOND * (seconds + 2))]
-    credentials = [accounts[each % len(accounts)].credentials() for each in range(LOG_INS_A_SECOND * (seconds + 2))]
+    pages = [request("GET", f"/login/?x={next(_page)}") for _ in range(PAGES_A_SECOND * (seconds + 3))]
+    credentials = [accounts[each % len(accounts)].credentials() for each in range(LOG_INS_A_SECOND * (seconds + 3))]
     log_ins = [request("POST", "/api/auth/login", body=body) for body in credentials]
     others = (shop.shop.port, PAGES_A_SECOND, seconds + 1, BUSY_CONNECTIONS, side.requests_file(pages, "pages"))
     people = (shop.shop.port, LOG_INS_A_SECOND, seconds + 1, BUSY_CONNECTIONS, side.requests_file(log_ins, "log-ins"))

@@ -11,7 +11,7 @@ from seckill.gate.metrics import DOORBELLS
 
 log = structlog.get_logger(__name__)
 
-PAUSE_SECONDS = 0.01  # between two rings for one sale; those who join meanwhile are covered by the second
+PAUSE_SECONDS = 0.1  # between two rings for one sale; those who join meanwhile are covered by the second
 
 
 class Doorbell:
