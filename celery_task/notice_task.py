@@ -1,9 +1,9 @@
 """Notice tasks: tell buyers and other programs what happened to orders (`orders.events`)."""
 
-import json
 from typing import Any
 
 import httpx
+import msgspec
 from celery import Task, shared_task
 from django.conf import settings
 from django.db import OperationalError
@@ -95,7 +95,7 @@ def publish_events(event_ids: list[int]) -> None:
 
 
 def _publish(document: events.Document, producer: Producer) -> None:
-    body = json.dumps(document).encode()
+    body = msgspec.json.encode(document)
     producer.publish(
         body,
         exchange=EVENTS,

@@ -1,6 +1,7 @@
 """Moments: the line counts milliseconds since 1970 (UTC), the API speaks ISO 8601, the ledger stores datetimes."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
 def milliseconds(moment: datetime) -> int:
@@ -13,6 +14,7 @@ def from_milliseconds(value: int) -> datetime:
     return datetime.fromtimestamp(value / 1000, UTC)
 
 
+@lru_cache(maxsize=1024)  # the orders of a group have the same moments
 def iso(value: int) -> str:
     """ISO 8601 in UTC, such as ``2026-11-21T12:15:00.000Z``, of milliseconds since 1970."""
     return from_milliseconds(value).isoformat(timespec="milliseconds").replace("+00:00", "Z")
