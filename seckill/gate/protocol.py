@@ -400,7 +400,8 @@ class Connection(HttpToolsProtocol):
             self._waiting.append(answer)
         elif not self.transport.is_closing():
             self.since = self.shop.clients.now
-            self._write(answer, with_body=True, keep_alive=False)
+            is_head = bool(self.url) and self.parser.get_method() == b"HEAD"  # without a target, it is that of before
+            self._write(answer, with_body=not is_head, keep_alive=False)
             self.transport.write_eof()
 
     # --- Django -----------------------------------------------------------------------------------------------------

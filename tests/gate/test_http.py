@@ -528,6 +528,34 @@ async def test_all_bodies_together_may_be_so_large(echo: EchoServer, monkeypatch
     await echo.eventually(lambda: clients._body_bytes == 0)  # also of who hung up
 
 
+# --- HEAD -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"HEAD / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+        (b"HEAD / HTTP/1.1\r\n\r\n", 400),
+        (b"HEAD /" + b"a" * protocol.URL_BYTES_MAX + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
+        (b"HEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999\r\n\r\n", 413),
+    ],
+)
+async def test_a_head_that_is_refused_gets_no_body(echo: EchoServer, sent: bytes, status: int) -> None:
+    async with await Wire.open(echo.port) as wire:
+        wire.send(sent)
+        answer = await wire.answer("HEAD")
+        assert (answer.status_code, int(answer.headers["content-length"]) > 0) == (status, True)
+        assert await wire.rest() == b""
+
+
+async def test_what_is_no_request_is_refused_with_a_body_after_a_head_too(echo: EchoServer) -> None:
+    async with await Wire.open(echo.port) as wire:
+        wire.send(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert (await wire.answer("HEAD")).status_code == 200
+        wire.send(b"\0\r\n\r\n")
+        assert problem(await wire.answer()) == (400, "bad_request")
+
+
 # --- Faults ---------------------------------------------------------------------------------------------------------
 
 

@@ -75,6 +75,16 @@ def test_who_wants_something_else_than_json_is_refused(client: Client, accept: s
     problem(client.get("/api/sales/", headers={"Accept": accept}), 406, "not_acceptable")
 
 
+@pytest.mark.parametrize("opening", ["[", '{"a":'])
+@pytest.mark.parametrize("closing", ["", "]"])
+def test_json_that_is_nested_too_deeply_is_a_bad_request(client: Client, opening: str, closing: str) -> None:
+    body = opening * 150_000 + closing * 150_000
+
+    answer = client.post("/api/auth/login", body, content_type="application/json")
+
+    problem(answer, 400, "bad_request")
+
+
 @pytest.mark.parametrize("accept", ["*/*", "application/json", "application/*", "text/html, */*;q=0.1"])
 def test_who_takes_json_gets_json(client: Client, accept: str) -> None:
     assert client.get("/api/sales/", headers={"Accept": accept}).json() == []
