@@ -10,7 +10,7 @@ end
 
 function init(arguments)
   passes = assert(io.open(arguments[1] .. "." .. share))
-  -- A request is made once: making each anew would take processor time that the shop needs.
+  -- Format the request once: doing so for each purchase would take CPU time from the shop.
   local example = wrk.format("POST", nil, {["Authorization"] = "Bearer PASS"})
   before, after = example:match("^(.*)PASS(.*)$")
 end
