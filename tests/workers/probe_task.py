@@ -33,13 +33,15 @@ def write(where: str, text: str) -> None:
 def work(where: str, name: str) -> None:
     """Say when it begins and when it ends, which is when it is let go."""
     note(where, f"{name} begins")
-    with redis.Redis.from_url(settings.CACHE_URL) as client:
-        client.blpop([f"{name} may end"], timeout=HELD_SECONDS_MAX)
+    may_end = f"{name} may end"
+    with redis.Redis.from_url(settings.CACHE_URL, socket_timeout=2 * HELD_SECONDS_MAX) as client:
+        # It stays there: a worker that was killed may still count as waiting, and would take it along.
+        client.blmove(may_end, may_end, HELD_SECONDS_MAX, "LEFT", "LEFT")
     note(where, f"{name} ends")
 
 
 def let_go(name: str) -> None:
-    """Let the work of this name end, once; called by tests."""
+    """Let the work of this name end, now and whenever it is done again; called by tests."""
     note(f"{name} may end", "now")
 
 
