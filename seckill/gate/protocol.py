@@ -79,6 +79,7 @@ class Connection(HttpToolsProtocol):
         self._received = 0  #: bytes of the message, without those that came together with its first one
         self._together = 0  #: bytes that came together with the one being parsed
         self.has_headers = False
+        self.url = b""
         self._fields: dict[bytes, bytes] = {}
         self._target = HOME
         self._last: Request | None = None  #: the last one that was read, if it can be read again
