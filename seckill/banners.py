@@ -69,9 +69,11 @@ def read_banners() -> BannerList:
             return BannerList(cached["banners"], max(0, int(time.time() - cached["built_at"])), hit=True)
         if cache.add(FILLING_KEY, 1, FILL_SECONDS_MAX):
             try:
-                return BannerList(refresh_banners(), 0, hit=False)
+                if cache.get(BANNERS_KEY) is None:  # somebody may have filled it since we looked
+                    return BannerList(refresh_banners(), 0, hit=False)
             finally:
                 cache.delete(FILLING_KEY)
+            continue
         if time.monotonic() > give_up_at:
             return BannerList(build_banners(), 0, hit=False)
         time.sleep(WAIT_SECONDS)

@@ -132,6 +132,24 @@ def test_the_cache_holds_json_and_lets_go_after_a_minute(client: Client, kettles
     assert document["banners"] == [listed(kettles)]
 
 
+@pytest.mark.django_db
+def test_a_list_that_came_while_a_visitor_looked_is_not_built_again(
+    kettles: Banner, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    add = cache.add
+
+    def after_another_one_filled_it(*arguments: object) -> bool:
+        banners.refresh_banners()
+        return bool(add(*arguments))
+
+    monkeypatch.setattr(cache, "add", after_another_one_filled_it)
+
+    with django_assert_num_queries(1):
+        seen = read_banners()
+
+    assert (seen.hit, seen.banners) == (True, [listed(kettles)])
+
+
 @pytest.mark.django_db(transaction=True)
 def test_of_sixteen_visitors_who_find_the_cache_empty_one_asks_the_database(
     kettles: Banner, monkeypatch: pytest.MonkeyPatch
