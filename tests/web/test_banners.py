@@ -138,9 +138,9 @@ def test_a_list_that_came_while_a_visitor_looked_is_not_built_again(
 ) -> None:
     add = cache.add
 
-    def after_another_one_filled_it(*arguments: object) -> bool:
+    def after_another_one_filled_it(key: str, value: int, seconds: int) -> bool:
         banners.refresh_banners()
-        return bool(add(*arguments))
+        return bool(add(key, value, seconds))
 
     monkeypatch.setattr(cache, "add", after_another_one_filled_it)
 
