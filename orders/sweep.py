@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+import redis
 import structlog
 from django.conf import settings
 from django.db import transaction
@@ -38,7 +39,11 @@ def sweep(line: Line) -> list[Doorbell]:
     recently = timezone.now() - timedelta(seconds=KEEP_ENDED_SECONDS)
     doorbells = []
     sales = list(Sale.objects.filter(Q(ended_at__isnull=True) | Q(ended_at__gt=recently)))
-    for sale, snapshot in zip(sales, line.run_all([_look(sale) for sale in sales]), strict=True):
+    snapshots = line.run_all([_look(sale) for sale in sales])
+    for sale, snapshot in zip(sales, snapshots, strict=True):
+        if isinstance(snapshot, redis.ResponseError):  # the other sales are not to suffer for it
+            log.error("sale_not_swept", sale=sale.pk, error=str(snapshot))
+            continue
         if snapshot is None:
             rebuild_line(line, sale.pk, broken_epoch=None)
             continue

@@ -69,7 +69,7 @@ def read_banners() -> BannerList:
             return BannerList(cached["banners"], max(0, int(time.time() - cached["built_at"])), hit=True)
         if cache.add(FILLING_KEY, 1, FILL_SECONDS_MAX):
             try:
-                if cache.get(BANNERS_KEY) is None:  # somebody may have filled it since we looked
+                if cache.get(BANNERS_KEY) is None:  # another process may have filled it since the first look
                     return BannerList(refresh_banners(), 0, hit=False)
             finally:
                 cache.delete(FILLING_KEY)

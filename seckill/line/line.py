@@ -42,15 +42,21 @@ class Line:
         """The verb's result. Raises what the verb says, and redis.RedisError when Redis can't be reached."""
         return verb.read(cast("list[Any]", self._script(verb)(keys=verb.keys, args=verb.args)))
 
-    def run_all(self, verbs: Sequence[Verb[T]]) -> list[T]:
-        """The results of many calls, so many in a round trip; each as `run` has it, and none if one raises."""
+    def run_all(self, verbs: Sequence[Verb[T]]) -> list[T | redis.ResponseError]:
+        """The results of many calls, `CALLS_AT_ONCE` in a round trip; what Redis refuses is an error among them.
+
+        Raises what a verb says, and redis.RedisError when Redis can't be reached.
+        """
         replies: list[Any] = []
         for first in range(0, len(verbs), CALLS_AT_ONCE):
             pipeline = self.client.pipeline(transaction=False)
             for verb in verbs[first : first + CALLS_AT_ONCE]:
                 self._script(verb)(keys=verb.keys, args=verb.args, client=pipeline)
-            replies += pipeline.execute()
-        return [verb.read(reply) for verb, reply in zip(verbs, replies, strict=True)]
+            replies += pipeline.execute(raise_on_error=False)
+        return [
+            reply if isinstance(reply, redis.ResponseError) else verb.read(reply)
+            for verb, reply in zip(verbs, replies, strict=True)
+        ]
 
     def _script(self, verb: Verb[Any]) -> "Script":
         script = self._scripts.get(verb.script)

@@ -347,3 +347,12 @@ def test_a_sale_does_not_end_before_everybody_was_told_of_their_order(make_sale:
     rebuild_line(line, sale.pk, broken_epoch=1)
     assert sweep(line) == []
     assert ended_at_of(sale) == look(line, sale).ended_ms > 0
+
+
+def test_a_sale_that_redis_refuses_to_look_at_leaves_the_others_alone(make_sale: MakeSale, line: Line) -> None:
+    broken, sound = make_sale(stock=1), make_sale(stock=1)
+    line.client.delete(sale_keys(broken.pk).pending)
+    line.client.set(sale_keys(broken.pk).pending, "not a hash")
+    line.run(verbs.admit(sound.pk, ["olga"]))
+
+    assert sweep(line) == [Doorbell(sound.pk, 1)]

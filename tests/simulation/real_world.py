@@ -74,7 +74,7 @@ class FlakyLine(Line):
     def run(self, verb: Verb[T]) -> T:
         return self._network.call(lambda: super(FlakyLine, self).run(verb))
 
-    def run_all(self, verbs: Sequence[Verb[T]]) -> list[T]:
+    def run_all(self, verbs: Sequence[Verb[T]]) -> list[T | redis.ResponseError]:
         return [self.run(verb) for verb in verbs]
 
     def forget(self, sale_id: int) -> bool:
