@@ -165,7 +165,8 @@ class Connection(HttpToolsProtocol):
         if self.is_last:
             return
         if data == self._last_read and self._last and self._request is None and not self.flow.write_paused:
-            self._serve(self._last.again())
+            self._last = self._last.again()
+            self._serve(self._last)
             return
         is_alone = not self.is_reading
         self._last_read = b""

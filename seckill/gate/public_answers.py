@@ -112,18 +112,23 @@ class PublicAnswer:
             headers.append((b"etag", self.etag))
         self._head = head(HTTPStatus.OK, *headers)
         self._unchanged_head = head(HTTPStatus.NOT_MODIFIED, *(pair for pair in headers if pair[0] in OF_UNCHANGED))
+        self._aged = -1  #: seconds; the age that the two answers below tell
+        self._whole = self._unchanged = Answer(0, b"", b"")
 
-    def seconds_stale(self) -> float:
+    def seconds_stale(self, now: float) -> float:
         """For how long it has not been fresh any more; below 0 while it is."""
-        return monotonic() - self._came_at - self._fresh_seconds
+        return now - self._came_at - self._fresh_seconds
 
-    def answer(self, if_none_match: bytes) -> Answer:
+    def answer(self, if_none_match: bytes, now: float) -> Answer:
         """What Django sent, with its present age; 304 for who has it already, by the value of If-None-Match."""
-        age = (self._age_before or 0) + int(monotonic() - self._came_at)
-        line = b"age: %d\r\n" % age if age or self._age_before is not None else b""
-        if _matches(if_none_match, self.etag):
-            return Answer(HTTPStatus.NOT_MODIFIED, self._unchanged_head + line, b"")
-        return Answer(HTTPStatus.OK, self._head + line, self._body)
+        seconds = int(now - self._came_at)
+        if seconds != self._aged:
+            age = (self._age_before or 0) + seconds
+            line = b"age: %d\r\n" % age if age or self._age_before is not None else b""
+            self._whole = Answer(HTTPStatus.OK, self._head + line, self._body)
+            self._unchanged = Answer(HTTPStatus.NOT_MODIFIED, self._unchanged_head + line, b"")
+            self._aged = seconds
+        return self._unchanged if if_none_match and _matches(if_none_match, self.etag) else self._whole
 
 
 class Copy:
@@ -163,7 +168,7 @@ class Copy:
         answer = PublicAnswer(self._scope, self._start, self._body, self._terms) if whole else None
         self._heard(answer)
         if answer is not None and _matches(self._if_none_match, answer.etag):
-            await _send(answer.answer(self._if_none_match), self._send)
+            await _send(answer.answer(self._if_none_match, monotonic()), self._send)
             return
         start = dict(self._start)
         if answer is not None and not any(name.lower() == b"etag" for name, _ in start["headers"]):
@@ -192,21 +197,23 @@ class PublicAnswers:
         None when the request has to go to Django.
         """
         vary = self._vary.get(request.target.path)
-        fields = request.fields
-        if vary is None or not is_plain(request.method, request.target.query, request.headers, fields):
+        if vary is None:
             return None
-        key = _key(request.target.path, fields, vary)
+        if request.shared_key is None or request.shared_vary != vary:
+            request.shared_key, request.shared_vary = _key_of(request, vary), vary
+        key = request.shared_key
         answer = self._answers.get(key)
         if answer is None:
             return None
-        stale = answer.seconds_stale()
+        now = monotonic()
+        stale = answer.seconds_stale(now)
         if stale >= 0:
             if stale >= STALE_SECONDS:
                 return None
             if key not in self._renewing and key not in self._asking:
                 self._renewing[key] = asyncio.create_task(self._renew(key, answer.scope))
         self._answers.move_to_end(key)
-        return answer.answer(fields.get(b"if-none-match", b""))
+        return answer.answer(request.fields.get(b"if-none-match", b""), now)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Ask Django, for one or for all; only for requests that `find` does not know an answer to."""
@@ -230,7 +237,7 @@ class PublicAnswers:
                 await self._ask(scope, receive, send)
             else:
                 SHARED.inc()
-                await _send(answer.answer(headers.get(b"if-none-match", b"")), send)
+                await _send(answer.answer(headers.get(b"if-none-match", b""), monotonic()), send)
 
     async def _ask(self, scope: Scope, receive: Receive, send: Send) -> None:
         ASKED.inc()
@@ -289,6 +296,12 @@ def is_plain(method: str, query: bytes, headers: Sequence[Header], fields: Heade
         and len(fields) == len(headers)  # a header sent twice is read differently by different readers
         and NOT_PLAIN.isdisjoint(fields)
     )
+
+
+def _key_of(request: Request, vary: tuple[bytes, ...]) -> Key:
+    """What answers are kept by, for this request; () for one that asks for something of its own."""
+    plain = is_plain(request.method, request.target.query, request.headers, request.fields)
+    return _key(request.target.path, request.fields, vary) if plain else ()
 
 
 def _key(path: str, fields: Headers, vary: Iterable[bytes]) -> Key:

@@ -65,6 +65,9 @@ class Request(Struct, eq=False):
     keep_alive: bool
     client: "Client"
     is_passed_on: bool = False  #: whether Django answers it
+    # What `PublicAnswers` looks it up by, and what that depends on: it need not be worked out when it comes again.
+    shared_key: tuple[object, ...] | None = None
+    shared_vary: tuple[bytes, ...] = ()
 
     def again(self) -> "Request":
         """The same request, sent once more."""

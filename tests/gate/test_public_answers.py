@@ -367,6 +367,21 @@ async def test_an_address_varies_on_whatever_it_has_ever_varied_on(visit: Visit,
     assert len(shop.asked) == 4
 
 
+async def test_a_repeated_request_is_looked_up_anew_once_its_address_varies_on_more(visit: Visit, clock: Clock) -> None:
+    visitor = await visit(shop := Shop())
+    async with await Wire.open(visitor.port) as wire:
+        for _ in range(3):
+            wire.send(request_bytes("GET", "/", {"accept": "a/b"}))
+            assert (await wire.answer()).text == "answer 1"
+
+        shop.headers["Vary"] = "Accept"
+        clock.now += 1
+        await visitor.get(accept="c/d")
+        for _ in range(3):
+            wire.send(request_bytes("GET", "/", {"accept": "a/b"}))
+            assert (await wire.answer()).text == "answer 3"
+
+
 async def test_who_waits_is_not_given_a_form_they_cannot_read(visit: Visit, clock: Clock) -> None:
     visitor = await visit(shop := Shop())
     await visitor.get()  # so far the address varied on nothing

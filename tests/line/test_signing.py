@@ -17,17 +17,19 @@ PASS = Pass(sale_id=7, buyer="olga@example.org", not_before_ms=1_764_000_000_000
 TICKET = Ticket(sale_id=7, place=4821, buyer="olga@example.org", epoch=3)
 
 
+def read_keys_again() -> None:
+    """Do what the start of a new process does: keys are read from the settings once, and verified tickets are kept."""
+    for module in (passes, tickets):
+        module._signer.cache_clear()
+    tickets._verified.cache_clear()
+
+
 @pytest.fixture(autouse=True)
 def _fresh_signers() -> Iterator[None]:
-    """Signers read the settings once; a test that changes the keys wants them read again, and so does the next."""
-
-    def forget() -> None:
-        for module in (passes, tickets):
-            module._signer.cache_clear()
-
-    forget()
+    """A test that changes the keys wants them read again, and so does the next."""
+    read_keys_again()
     yield
-    forget()
+    read_keys_again()
 
 
 def test_a_pass_and_a_ticket_are_read_as_they_were_signed() -> None:
@@ -166,23 +168,34 @@ def test_tokens_of_an_old_key_are_read_until_the_key_is_dropped(settings: Settin
 
     settings.SECRET_KEY = "the-key-of-this-year-with-32-characters"
     settings.SECRET_KEY_FALLBACKS = ["some-other-key", "the-key-of-last-year-with-32-characters"]
-    tickets._signer.cache_clear()
+    read_keys_again()
     new = TICKET.sign()
     assert new != old
     assert Ticket.verify(old) == TICKET
     assert Ticket.verify(new) == TICKET
 
     settings.SECRET_KEY_FALLBACKS = []
-    tickets._signer.cache_clear()
+    read_keys_again()
     assert Ticket.verify(new) == TICKET
     with pytest.raises(BadTokenError, match="not signed here"):
         Ticket.verify(old)
 
 
+def test_so_many_verified_tickets_are_kept_and_nothing_that_is_none() -> None:
+    for token in ("", "forged", TICKET.sign()[:-1], TICKET.sign() + "=", "x" * 1000):
+        with pytest.raises(BadTokenError):
+            Ticket.verify(token)
+    assert tickets._verified.cache_info().currsize == 0
+
+    for place in range(1, tickets.VERIFIED_MAX + 2):
+        assert Ticket.verify(Ticket(7, place, "olga", 1).sign()).place == place
+    assert tickets._verified.cache_info().currsize == tickets.VERIFIED_MAX
+
+
 def test_an_old_key_signs_nothing_any_more(settings: Settings) -> None:
     settings.SECRET_KEY_FALLBACKS = ["the-key-of-last-year-with-32-characters"]
     with_fallback = TICKET.sign()
-    tickets._signer.cache_clear()
+    read_keys_again()
     settings.SECRET_KEY_FALLBACKS = []
 
     assert TICKET.sign() == with_fallback
@@ -192,7 +205,7 @@ def test_another_site_s_key_makes_worthless_tokens(settings: Settings) -> None:
     settings.SECRET_KEY = "the-key-of-quite-another-shop-somewhere"
     foreign = TICKET.sign()
     settings.SECRET_KEY = "our-own-key-which-nobody-else-has-seen"
-    tickets._signer.cache_clear()
+    read_keys_again()
 
     with pytest.raises(BadTokenError, match="not signed here"):
         Ticket.verify(foreign)
