@@ -7,7 +7,8 @@ RUN /opt/venv/bin/pip install --only-binary :all: -r /tmp/requirements.txt \
     && /opt/venv/bin/pip uninstall --yes --quiet pip
 
 FROM python:3.13-slim
-RUN useradd --system --uid 10001 --user-group --home-dir /nonexistent --shell /usr/sbin/nologin shop
+RUN groupadd --gid 10001 shop \
+    && useradd --no-log-init --uid 10001 --gid shop --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin shop
 COPY --from=packages /opt/venv /opt/venv
 WORKDIR /app
 COPY . .

@@ -82,8 +82,10 @@ class Connection(HttpToolsProtocol):
         self.url = b""
         self._fields: dict[bytes, bytes] = {}
         self._target = HOME
-        self._last: Request | None = None  #: the last one that was read, if it can be read again
-        self._last_read = b""  #: its bytes, if it came whole and alone: who polls sends them again and again
+        # The newest request, if it is a GET without a body, and its bytes, if they were one whole read. A client that
+        # polls sends the same bytes again and again.
+        self._last: Request | None = None
+        self._last_read = b""
         self._body = bytearray()
         self._body_bytes_max = 0
         self._pieces = 0
@@ -402,7 +404,8 @@ class Connection(HttpToolsProtocol):
             self._waiting.append(answer)
         elif not self.transport.is_closing():
             self.since = self.shop.clients.now
-            is_head = bool(self.url) and self.parser.get_method() == b"HEAD"  # without a target, it is that of before
+            # Before the first byte of a target, the parser still has the method of the request before.
+            is_head = bool(self.url) and self.parser.get_method() == b"HEAD"
             self._write(answer, with_body=not is_head, keep_alive=False)
             self.transport.write_eof()
 

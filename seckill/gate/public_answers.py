@@ -29,10 +29,11 @@ log = structlog.get_logger(__name__)
 FRESH_SECONDS = 0.2  # next to nothing beside the five seconds that the banners may lag behind the database
 # A first visit loads thirty modules at once. Their names change with their content, so an old answer is a right one.
 IMMUTABLE_FRESH_SECONDS = 60.0
-# Then one asks Django again, and whoever comes meanwhile gets what is there: no answer is older than a second.
+# When an answer is no longer fresh, one request asks Django again, and the others get what is there for so long. So no
+# answer is older than a second, counted from when Django was asked.
 STALE_SECONDS = 0.75
 BODY_BYTES_MAX = 256 * 1024
-ANSWERS_MAX = 256  # the one used longest ago goes; with the line above, 64 MiB at the very worst
+ANSWERS_MAX = 256  # the one used longest ago goes; with BODY_BYTES_MAX, 64 MiB at the very worst
 PATHS_MAX = 1024
 
 VARY_ON = (b"accept", b"accept-encoding", b"accept-language", b"origin")  # what varies on anything else isn't shared
@@ -91,11 +92,11 @@ class Terms:
 class PublicAnswer:
     """An answer that Django gave to one, to be given to others."""
 
-    def __init__(self, scope: Scope, start: Message, body: bytes, terms: Terms) -> None:
+    def __init__(self, scope: Scope, start: Message, body: bytes, terms: Terms, asked_at: float) -> None:
         self.scope = _impersonal(scope)  #: of the request that it answered, to ask again with
         self.vary = terms.vary
         self._fresh_seconds = terms.fresh_seconds
-        self._came_at = monotonic()
+        self._asked_at = asked_at  # Django may have read its content as early as that
         self._body = body
         self._age_before: int | None = None  #: seconds, if Django told them
         headers: list[Header] = []
@@ -117,11 +118,11 @@ class PublicAnswer:
 
     def seconds_stale(self, now: float) -> float:
         """For how long it has not been fresh any more; below 0 while it is."""
-        return now - self._came_at - self._fresh_seconds
+        return now - self._asked_at - self._fresh_seconds
 
     def answer(self, if_none_match: bytes, now: float) -> Answer:
         """What Django sent, with its present age; 304 for who has it already, by the value of If-None-Match."""
-        seconds = int(now - self._came_at)
+        seconds = int(now - self._asked_at)
         if seconds != self._aged:
             age = (self._age_before or 0) + seconds
             line = b"age: %d\r\n" % age if age or self._age_before is not None else b""
@@ -145,6 +146,7 @@ class Copy:
         self._if_none_match = if_none_match
         self._send = send
         self._heard = heard
+        self._asked_at = monotonic()
         self._start: Message = {}
         self._terms: Terms | None = None
         self._body = b""
@@ -165,7 +167,7 @@ class Copy:
         if message.get("more_body", False):
             return
         whole = len(self._body) == self._terms.length
-        answer = PublicAnswer(self._scope, self._start, self._body, self._terms) if whole else None
+        answer = PublicAnswer(self._scope, self._start, self._body, self._terms, self._asked_at) if whole else None
         self._heard(answer)
         if answer is not None and _matches(self._if_none_match, answer.etag):
             await _send(answer.answer(self._if_none_match, monotonic()), self._send)

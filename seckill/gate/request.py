@@ -65,7 +65,8 @@ class Request(Struct, eq=False):
     keep_alive: bool
     client: "Client"
     is_passed_on: bool = False  #: whether Django answers it
-    # What `PublicAnswers` looks it up by, and what that depends on: it need not be worked out when it comes again.
+    # `PublicAnswers` keeps its key for this request here, and the header names the key was made for, so that a repeated
+    # request has them at once.
     shared_key: tuple[object, ...] | None = None
     shared_vary: tuple[bytes, ...] = ()
 

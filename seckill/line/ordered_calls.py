@@ -18,17 +18,22 @@ log = structlog.get_logger(__name__)
 
 
 class OrderedCalls:
-    """Sends a call without waiting for the replies to those before it. On connections of a pool it could overtake them.
+    """Sends a call without waiting for the replies to the calls before it.
 
-    When the connection breaks, the calls that have no reply are made again on a new one.
+    All calls go over one connection. On several connections, as a pool has them, a later call could overtake an
+    earlier one.
+
+    When the connection breaks, the calls that have no reply are made again on a new one. Then a later call may come
+    before an earlier one: their order is kept on one connection only.
     """
 
     def __init__(self, pool: redis.asyncio.ConnectionPool, retry: Retry) -> None:
-        """Connect as ``pool`` does, beside its connections."""
+        """The connection is made with the settings of ``pool``, but is not one of the pool's."""
         self._pool = pool
         self._retry = retry
         self._connection: AbstractConnection | None = None
         self._sending = asyncio.Lock()  # whoever waits for it gets it in turn
+        self._failures = 0  #: how often a call could not be sent
         self._newest = asyncio.Event()  #: set when the newest call has its reply
         self._newest.set()
 
@@ -42,28 +47,58 @@ class OrderedCalls:
             await self._connection.disconnect()
 
     async def _call(self, verb: Verb[Any]) -> list[Any]:
-        connection: AbstractConnection | None = None
         replied = asyncio.Event()
         try:
-            async with self._sending:
-                before, self._newest = self._newest, replied
-                if self._connection is None:
-                    self._connection = self._pool.make_connection()  # type: ignore[no-untyped-call]  # redis-py's own
-                connection = self._connection
-                # Not by its hash: where the server has forgotten the script, others would overtake the second call.
-                await connection.send_command("EVAL", verb.source, len(verb.keys), *verb.keys, *verb.args)
-            await before.wait()
-            return cast("list[Any]", await connection.read_response())
-        except redis.ResponseError:
-            raise
-        except BaseException:
-            # Replies that still come on it would be taken for those to later calls.
-            if connection is not None:
-                self._connection = None if self._connection is connection else self._connection
-                await connection.disconnect(nowait=True)
-            raise
+            connection, before = await self._send(verb, replied)
+            try:
+                await before.wait()
+                async with self._time_out():
+                    return cast("list[Any]", await connection.read_response())
+            except redis.ResponseError:
+                raise
+            except BaseException:
+                # A reply that still comes would be taken for that to a later call.
+                await self._disconnect(connection)
+                raise
+        except TimeoutError as error:
+            raise redis.TimeoutError("Redis does not answer") from error
         finally:
             replied.set()
+
+    async def _send(self, verb: Verb[Any], replied: asyncio.Event) -> tuple["AbstractConnection", asyncio.Event]:
+        """Send a call in its turn, over a new connection if there is none.
+
+        Returns the connection, and the event to wait for before its next reply is the one to this call.
+        """
+        failures = self._failures
+        async with self._sending:
+            if failures != self._failures:  # otherwise each call that waits would spend a time-out of its own
+                raise redis.ConnectionError("Redis could not be reached while this call waited")
+            if self._connection is None:
+                self._connection = self._pool.make_connection()  # type: ignore[no-untyped-call]  # redis-py's own
+                # redis-py sends within a time-out in another task (Python 3.11), and meanwhile another call may
+                # disconnect. Without it a call is written at once; `_time_out` does the same for all that takes time.
+                self._connection.socket_timeout = None
+            connection, before = self._connection, self._newest
+            self._newest = replied
+            try:
+                async with self._time_out():
+                    # Not by the script's hash: a server that has forgotten the script would refuse this call, and the
+                    # calls after it would be run before it is made again.
+                    await connection.send_command("EVAL", verb.source, len(verb.keys), *verb.keys, *verb.args)
+            except BaseException as error:
+                self._failures += isinstance(error, Exception)  # a call that was cancelled says nothing about Redis
+                await self._disconnect(connection)
+                raise
+            return connection, before
+
+    def _time_out(self) -> asyncio.Timeout:
+        return asyncio.timeout(self._pool.connection_kwargs["socket_timeout"])
+
+    async def _disconnect(self, connection: "AbstractConnection") -> None:
+        if self._connection is connection:
+            self._connection = None
+        await connection.disconnect(nowait=True)
 
     @staticmethod
     async def _failed(error: Exception) -> None:

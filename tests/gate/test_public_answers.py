@@ -115,6 +115,23 @@ async def test_while_one_asks_again_the_others_get_what_is_there_until_it_is_nea
     assert len(shop.asked) == 2
 
 
+async def test_an_answer_is_as_old_as_the_question(visit: Visit, clock: Clock) -> None:
+    shop = Shop()
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        clock.now += 0.5  # Django has read its content, and takes its time
+        await shop(scope, receive, send)
+
+    visitor = await visit(slow)
+    assert (await visitor.get()).content == b"answer 1"
+    clock.now += 0.44
+    assert (await visitor.get()).content == b"answer 1"
+    await until_renewed(visitor)
+    clock.now += 0.5
+
+    assert (await visitor.get()).content == b"answer 3"
+
+
 async def test_what_nobody_asked_for_in_time_is_asked_for_while_they_wait(visit: Visit, clock: Clock) -> None:
     visitor = await visit(shop := Shop())
     await visitor.get()
@@ -813,8 +830,8 @@ async def test_while_somebody_asks_for_an_answer_it_is_not_renewed_as_well(visit
     shop.doors.set()
     await asking
 
-    assert (await visitor.get()).content == b"answer 2"
     assert shop.asked == ["GET /", "GET /"]
+    assert (await visitor.get()).content == b"answer 2"
 
 
 async def _stay() -> Message:

@@ -91,6 +91,43 @@ async def test_a_server_that_does_not_answer_fails_all_calls_and_the_next_gets_i
     assert (await admit(ordered, "wei", "late")).places == [1, 2]
 
 
+async def test_calls_that_begin_while_the_connection_breaks_are_made_again(
+    ordered: AsyncLine, load_sale: LoadSale, server: redis.Redis
+) -> None:
+    load_sale()
+    calls: list[asyncio.Task[Admission]] = []
+    for round_ in range(30):
+        await admit(ordered, f"first-{round_}")
+        [connection] = writers(server)
+        hold_writes(server)
+        calls.append(admit(ordered, f"under-way-{round_}"))
+        await eventually(lambda: held(server) == 1)
+        server.client_kill_filter(_id=connection)
+        for number in range(12):  # each in another turn of the event loop
+            calls.append(admit(ordered, f"{round_}-{number}"))
+            await asyncio.sleep(0)
+        let_go(server)
+        assert len({(await call).places[0] for call in calls}) == len(calls)
+
+
+async def test_a_server_that_accepts_connections_and_says_nothing_is_tried_three_times_for_all(
+    ordered: AsyncLine,
+) -> None:
+    tried: list[asyncio.StreamWriter] = []
+    mute = await asyncio.start_server(lambda _, writer: tried.append(writer), "127.0.0.1", 0)
+    ordered.client.connection_pool.connection_kwargs |= {
+        "port": mute.sockets[0].getsockname()[1],
+        "socket_timeout": 1,
+    }
+    failed = await asyncio.gather(*[admit(ordered, f"b{number}") for number in range(50)], return_exceptions=True)
+
+    assert {type(error) for error in failed} == {redis.TimeoutError, redis.ConnectionError}
+    assert len(tried) < 10  # a call that is late after its pause makes one of its own
+    for writer in tried:
+        writer.close()
+    mute.close()
+
+
 async def test_a_server_that_is_away_is_a_fault_and_its_return_is_noticed(
     ordered: AsyncLine, load_sale: LoadSale
 ) -> None:
