@@ -24,7 +24,7 @@ if os.environ.get("METRICS_PORT"):
 UNREAD_SECONDS_MAX = 2
 NICENESS = 10
 
-app = Celery("seckill", task_cls="celery_task.task:ShopTask")
+app = Celery("seckill", task_cls="celery_task.task:ShopTask", events="celery_task.worker_events:WorkerEvents")
 app.config_from_object("celery_task.config")
 keep_connections(app)
 

@@ -25,6 +25,8 @@ T = TypeVar("T")
 RETRIES = 2
 BACKOFF = ExponentialBackoff(cap=0.2, base=0.02)
 SOCKET_TIMEOUT_SECONDS = 0.6
+# uvloop raises RuntimeError for writing to a connection that has just been closed, which redis-py does not expect.
+LOST: Any = (redis.ConnectionError, redis.TimeoutError, RuntimeError)
 # Calls that can't be grouped (a crowd that rejoins, polls of made-up sales) wait for a free connection, not fail.
 CONNECTIONS_MAX = 32
 CONNECTION_WAIT_SECONDS = 2
@@ -115,7 +117,7 @@ class AsyncLine:
     def __init__(self, client: redis.asyncio.Redis) -> None:
         self.client = client
         self._scripts: dict[str, AsyncScript] = {}
-        self._ordered = OrderedCalls(client.connection_pool, redis.asyncio.retry.Retry(BACKOFF, RETRIES))
+        self._ordered = OrderedCalls(client.connection_pool, redis.asyncio.retry.Retry(BACKOFF, RETRIES, LOST))
 
     async def close(self) -> None:
         """Let go of Redis."""
@@ -180,7 +182,7 @@ def open_async_line() -> AsyncLine:
                 decode_responses=True,
                 socket_timeout=SOCKET_TIMEOUT_SECONDS,
                 socket_connect_timeout=SOCKET_TIMEOUT_SECONDS,
-                retry=redis.asyncio.retry.Retry(BACKOFF, RETRIES),
+                retry=redis.asyncio.retry.Retry(BACKOFF, RETRIES, LOST),
             )
         )
     )

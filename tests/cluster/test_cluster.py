@@ -76,7 +76,8 @@ def settles(cluster: Cluster, host: Host) -> bool:
     """Whether the worker of this host settles: somebody buys there, and it is watched who does it."""
     sale = cluster.new_sale(stock=1)
     (buyer,) = buyers(sale, "probe", 1)
-    post(f"{host.address}/api/sales/{sale}/purchase", headers={"Authorization": f"Bearer {buyer.token}"})
+    address, bearer = f"{host.address}/api/sales/{sale}/purchase", {"Authorization": f"Bearer {buyer.token}"}
+    await_that("somebody may buy", lambda: post(address, headers=bearer).status_code == httpx.codes.ACCEPTED)
     await_that("the unit is sold", lambda: len(cluster.orders(sale)) == 1)
     return settled_by(host, sale) == {1}
 
@@ -248,6 +249,7 @@ def test_a_host_is_lost_in_the_middle_of_a_rush_and_comes_back(cluster: Cluster)
         await_that("the picture is here", lambda: {copies(cluster, picture)[host.name] for host in others} == {content})
         # Nobody needs the message that its worker holds, for beat rang again; others may need theirs.
         await_and_say("another worker was given it", is_begun_again(lost, others))
+        await_and_say("its worker knows", lambda: "Connection to broker lost" in lost.log("worker"))
         assert (copies(cluster, picture)[lost.name], reports_again()) == (None, False)
 
     # Whoever was accepted there asks somewhere else.
@@ -262,8 +264,7 @@ def test_a_host_is_lost_in_the_middle_of_a_rush_and_comes_back(cluster: Cluster)
     cluster.network.plug_cable(lost.name)
     lost.fail_points.let_go(FailPoint.INSERTED)
     await_that("it reports", reports_again)
-    await_that("it has the picture", lambda: copies(cluster, picture)[lost.name] == content)
-    await_that("its web is ready", lost.is_ready)
+    await_that("it has the picture", lambda: copies(cluster, picture)[lost.name] == content and lost.is_ready())
     again = cluster.new_sale(stock=30)
     everybody = sell_everywhere(cluster, again, "again", each=20)
     assert cluster.orders(again) == [(buyer.place, buyer.name) for buyer in everybody[:30]]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+import anyio
 import httpx
 
 from seckill.embedded.shop import WAIT_SECONDS_MAX
@@ -88,13 +89,14 @@ class Crowd:
         no_tls = httpx.create_ssl_context(verify=False)
         async with (
             httpx.AsyncClient(base_url=self._address, timeout=60, limits=limits, verify=no_tls) as client,
-            asyncio.TaskGroup() as everybody,
+            anyio.create_task_group() as everybody,
         ):
-            visits = [everybody.create_task(self._buy_and_poll(client, buyer)) for buyer in self.buyers]
+            for buyer in self.buyers:
+                everybody.start_soon(self._buy_and_poll, client, buyer)
             while not self._leave.is_set():  # noqa: ASYNC110 (another thread sets it)
                 await asyncio.sleep(0.05)
-            for visit in visits:  # nobody waits for an answer that may never come
-                visit.cancel()
+            # Nobody waits for an answer that may never come. anyio's cancellation lets httpx close its connections.
+            everybody.cancel_scope.cancel()
 
     async def _buy_and_poll(self, client: httpx.AsyncClient, buyer: Buyer) -> None:
         while buyer.name in self._held_back and not self._let_in.is_set():  # noqa: ASYNC110 (another thread sets it)

@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import redis
+import redis.asyncio
 
 from seckill.embedded.shop import WAIT_SECONDS_MAX
 from seckill.line import line as line_module
@@ -189,3 +191,24 @@ async def test_a_server_that_has_forgotten_its_scripts_is_asked_once(
     server.script_flush()
 
     assert [(await call).places for call in [admit(ordered, "amir"), admit(ordered, "wei")]] == [[2], [3]]
+
+
+async def test_a_connection_of_the_pool_that_closes_as_it_is_written_to_is_replaced(
+    ordered: AsyncLine, load_sale: LoadSale, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_sale()
+    await ordered.run(verbs.admit(7, ["olga"]))
+    send = redis.asyncio.Connection.send_packed_command
+    broken: list[redis.asyncio.Connection] = []
+
+    async def break_first(connection: Any, *args: Any, **options: Any) -> None:
+        if not broken:
+            broken.append(connection)
+            connection._writer.transport.abort()
+            await asyncio.sleep(0.01)
+        await send(connection, *args, **options)
+
+    monkeypatch.setattr(redis.asyncio.Connection, "send_packed_command", break_first)
+
+    assert (await ordered.run(verbs.admit(7, ["amir"]))).places == [2]
+    assert len(broken) == 1
