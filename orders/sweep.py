@@ -41,7 +41,7 @@ def sweep(line: Line) -> list[Doorbell]:
     sales = list(Sale.objects.filter(Q(ended_at__isnull=True) | Q(ended_at__gt=recently)))
     snapshots = line.run_all([_look(sale) for sale in sales])
     for sale, snapshot in zip(sales, snapshots, strict=True):
-        if isinstance(snapshot, redis.ResponseError):  # the other sales are not to suffer for it
+        if isinstance(snapshot, redis.ResponseError):  # only this sale is left out
             log.error("sale_not_swept", sale=sale.pk, error=str(snapshot))
             continue
         if snapshot is None:

@@ -125,7 +125,7 @@ class AsyncLine:
         await self.client.aclose()
 
     async def run_in_order(self, verb: Verb[T]) -> T:
-        """As `run`, behind all others that were run in order before, which need not have ended."""
+        """As `run`, after all calls that were made with this method before; they need not have ended."""
         return await self._ordered.run(verb)
 
     async def run(self, verb: Verb[T]) -> T:

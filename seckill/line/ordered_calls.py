@@ -32,7 +32,7 @@ class OrderedCalls:
         self._pool = pool
         self._retry = retry
         self._connection: AbstractConnection | None = None
-        self._sending = asyncio.Lock()  # whoever waits for it gets it in turn
+        self._sending = asyncio.Lock()  # a fair lock: calls get it in the order in which they ask
         self._failures = 0  #: how often a call could not be sent
         self._newest = asyncio.Event()  #: set when the newest call has its reply
         self._newest.set()

@@ -31,7 +31,7 @@ class Released:
 Outcome = Confirmed | Released
 
 
-@lru_cache(maxsize=4096)  # whoever has an order asks for it again and again
+@lru_cache(maxsize=4096)  # a client polls a decided ticket many times
 def decode(text: str) -> Outcome:
     """The outcome that `encode` wrote. Raises ValueError for anything else."""
     match text.split(" "):

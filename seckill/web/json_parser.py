@@ -8,7 +8,7 @@ from rest_framework.parsers import JSONParser
 
 
 class JsonParser(JSONParser):
-    """DRF's own, for strangers: what is nested too deeply is a bad request, not a fault of ours."""
+    """DRF's parser; JSON that is nested too deeply is answered 400, not 500."""
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None

@@ -77,7 +77,7 @@ def settles(cluster: Cluster, host: Host) -> bool:
     sale = cluster.new_sale(stock=1)
     (buyer,) = buyers(sale, "probe", 1)
     address, bearer = f"{host.address}/api/sales/{sale}/purchase", {"Authorization": f"Bearer {buyer.token}"}
-    await_that("somebody may buy", lambda: post(address, headers=bearer).status_code == httpx.codes.ACCEPTED)
+    await_that("the purchase is accepted", lambda: post(address, headers=bearer).status_code == httpx.codes.ACCEPTED)
     await_that("the unit is sold", lambda: len(cluster.orders(sale)) == 1)
     return settled_by(host, sale) == {1}
 

@@ -95,7 +95,7 @@ class Crowd:
                 everybody.start_soon(self._buy_and_poll, client, buyer)
             while not self._leave.is_set():  # noqa: ASYNC110 (another thread sets it)
                 await asyncio.sleep(0.05)
-            # Nobody waits for an answer that may never come. anyio's cancellation lets httpx close its connections.
+            # Some requests may never be answered. anyio's cancellation lets httpx close their connections.
             everybody.cancel_scope.cancel()
 
     async def _buy_and_poll(self, client: httpx.AsyncClient, buyer: Buyer) -> None:

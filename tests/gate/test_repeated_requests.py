@@ -140,7 +140,7 @@ async def test_one_that_came_in_pieces_does_not_take_the_place_of_the_one_before
 
 
 class Slow:
-    """An application that takes the headers away, and answers when it is told to."""
+    """An application that empties its list of headers, and answers when the test says so."""
 
     def __init__(self) -> None:
         self.headers: list[list[tuple[bytes, bytes]]] = []
