@@ -17,8 +17,8 @@ from seckill.embedded.shop import await_that
 
 TICKETS = 1000  #: of each kind that are polled
 ACCOUNTS = 50
-FIRST_GUESS = 100_000  #: purchases a second that no shop exceeds before it was measured once
-SPARE, SPARE_LEAST = 3, 50_000  #: more passes than the fastest measurement so far would need; a machine may wake up
+FIRST_GUESS = 200_000  #: purchases a second that no shop exceeds before it was measured once
+SPARE, SPARE_LEAST = 3, 50_000  #: a second: more passes than the fastest so far would need; a machine may wake up
 
 
 class Side:
@@ -64,7 +64,7 @@ class Side:
     ) -> tuple[wrk.Answers, Meters]:  # fmt: skip
         """Have wrk buy for so long, each time with another pass; gives the meters before it, too. Raises WrkError."""
         fastest = self._fastest.get((shop.system.name, connections))
-        enough = int(SPARE * fastest * seconds) + SPARE_LEAST if fastest else FIRST_GUESS * seconds
+        enough = seconds * (int(SPARE * fastest) + SPARE_LEAST if fastest else FIRST_GUESS)
         passes = shop.passes(sale, enough, prefix)
         file = self.file("purchases")
         for share in range(wrk.THREADS):

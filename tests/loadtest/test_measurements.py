@@ -35,7 +35,6 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Side]:
     shop = MeasuredShop(LINE, seed(), directory / "line", servers.postgres)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(side, "ACCOUNTS", 3)
-        patch.setattr(side, "FIRST_GUESS", 40_000)
         patch.setattr(settling, "ORDERS_OF_A_SECOND", 2_000)
         try:
             shop.open()
