@@ -10,7 +10,7 @@ help: ## what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: .venv/demo ## run the shop on this machine: PORT=8000 DEMO_STOCK=100
-	@PORT=$(PORT) DEMO_STOCK=$(DEMO_STOCK) exec $(BIN)/python -m seckill.demo
+	@PORT=$(PORT) DEMO_STOCK=$(DEMO_STOCK) exec $(BIN)/python -m devtools.demo
 
 test: .venv/development ## run every test, on real servers
 	@$(MAKE) --no-print-directory --jobs=2 test-on-rabbitmq test-on-valkey

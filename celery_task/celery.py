@@ -10,13 +10,14 @@ import prometheus_client.values
 from celery import Celery
 from celery.signals import celeryd_after_setup, setup_logging, worker_init
 
-from celery_task.connections import keep_connections
+from celery_task.runtime.connections import keep_connections
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "seckill.settings")
 
 if os.environ.get("METRICS_PORT"):
-    # Before the first count is made (`celery_task.exposition`). Always a directory of our own: what the web or another
-    # worker counted would be counted twice. The library has decided already how it counts: Flower's command imports it.
+    # Set before the first count is made (`celery_task.runtime.metrics_server`). It is always a new directory: counts of
+    # the web or of another worker would be added twice. The library chose its way of counting on import (Flower's
+    # command imports it), so that is set again, too.
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="seckill-metrics-")
     atexit.register(shutil.rmtree, os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
     prometheus_client.values.ValueClass = prometheus_client.values.get_value_class()
@@ -24,7 +25,7 @@ if os.environ.get("METRICS_PORT"):
 UNREAD_SECONDS_MAX = 2
 NICENESS = 10
 
-app = Celery("seckill", task_cls="celery_task.task:ShopTask", events="celery_task.worker_events:WorkerEvents")
+app = Celery("seckill", task_cls="celery_task.runtime.task:ShopTask", events="celery_task.runtime.events:WorkerEvents")
 app.config_from_object("celery_task.config")
 keep_connections(app)
 

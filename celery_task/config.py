@@ -1,11 +1,11 @@
-"""Celery's settings, each with its reason. Queues are in `celery_task.queues`, schedules in `celery_task.schedule`."""
+"""Celery's settings, each with its reason. Queues: `celery_task.queues`; schedules: `celery_task.beat.schedule`."""
 
 from typing import Any
 
 from django.conf import settings
 
+from celery_task.beat.schedule import SCHEDULE
 from celery_task.queues import BANNERS, FIRST, ON_REDIS, PRIORITY_MAX, QUEUES, ROUTES
-from celery_task.schedule import SCHEDULE
 
 broker_url = settings.CELERY_BROKER_URL
 broker_connection_retry_on_startup = True
@@ -18,7 +18,7 @@ VISIBILITY_SECONDS = 30
 broker_transport_options: dict[str, Any] = (
     {
         # A message whose worker died comes back after this long. Doorbells are healed sooner, by the sweeper. Whatever
-        # a worker holds for longer is delivered twice: see `celery_task.delay`.
+        # a worker holds for longer is delivered twice: see `celery_task.runtime.delay`.
         "visibility_timeout": VISIBILITY_SECONDS,
         "unacked_restore_interval": 1,
         "unacked_restore_throttle": 1,
@@ -51,7 +51,7 @@ enable_utc = True
 timezone = settings.TIME_ZONE  # of crontabs that name none
 
 imports = [
-    "celery_task.exposition",
+    "celery_task.runtime.metrics_server",
     "celery_task.order_task",
     "celery_task.home_task",
     "celery_task.notice_task",
@@ -76,5 +76,5 @@ worker_hijack_root_logger = False
 worker_send_task_events = True  # Flower shows them
 task_send_sent_event = True
 
-beat_scheduler = "celery_task.scheduler:Scheduler"
+beat_scheduler = "celery_task.beat.scheduler:Scheduler"
 beat_schedule = SCHEDULE

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from seckill.banners import refresh_banners
+from seckill.catalog.banners import refresh_banners
 
 
 @shared_task

@@ -17,12 +17,12 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
 
 from celery_task.celery import app
-from celery_task.health import read_health
-from celery_task.models import Host
-from celery_task.publishing import PUBLISH
 from celery_task.queues import HOSTS, host_queue
-from seckill.logs import rotate
-from seckill.pictures import store, store_missing
+from celery_task.runtime.host_health import read_health
+from celery_task.runtime.publishing import PUBLISH
+from seckill.catalog.pictures import store, store_missing
+from seckill.monitoring.logs import rotate
+from seckill.monitoring.models import Host
 
 log = structlog.get_logger(__name__)
 

@@ -9,12 +9,12 @@ from django.conf import settings
 from django.db import OperationalError
 from kombu import Producer
 
-from celery_task import notice
-from celery_task.backlog import depths
 from celery_task.celery import app
-from celery_task.delay import is_due, send_at
-from celery_task.publishing import PUBLISH
 from celery_task.queues import EVENTS, FIRST, LAST, NOTICES
+from celery_task.runtime import webhook as notice
+from celery_task.runtime.backlog import depths
+from celery_task.runtime.delay import is_due, send_at
+from celery_task.runtime.publishing import PUBLISH
 from orders import events
 from orders.models import Event
 

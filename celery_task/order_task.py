@@ -7,16 +7,16 @@ import structlog
 from celery import shared_task
 from django.db import OperationalError
 
-from celery_task.publishing import PUBLISH
+from celery_task.runtime.publishing import PUBLISH
 from orders.expiry import expire_unpaid, release_units
 from orders.models import Audit, Order, is_number
 from orders.payment import OrderDecidedError, cancel
 from orders.reconciliation import reconcile
 from orders.settlement import settle
 from orders.sweep import sweep
+from seckill.catalog.models import Sale
 from seckill.line.line import get_line
 from seckill.line.verbs import SaleUnknownError
-from seckill.models import Sale
 
 log = structlog.get_logger(__name__)
 

@@ -10,13 +10,12 @@ from django.db import OperationalError
 from django.db.models.functions import Now
 from django_redis.exceptions import ConnectionInterrupted
 
-from celery_task import backlog
-from celery_task.metrics import ALERTS
-from celery_task.models import Host
-from celery_task.publishing import PUBLISH
-from orders.alerts import Change, Finding, claim_untold, gone, judge, look_at_audits, look_at_lines, tell
-from orders.models import Alert
+from celery_task.runtime import backlog
+from celery_task.runtime.metrics import ALERTS
+from celery_task.runtime.publishing import PUBLISH
 from seckill.line.line import get_line
+from seckill.monitoring.alerts import Change, Finding, claim_untold, gone, judge, look_at_audits, look_at_lines, tell
+from seckill.monitoring.models import Alert, Host
 
 log = structlog.get_logger(__name__)
 

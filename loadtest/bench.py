@@ -19,6 +19,7 @@ from types import FrameType
 
 from rich.console import Console
 
+from devtools.embedded.shop import PROJECT
 from loadtest.benchmark import wrk
 from loadtest.benchmark.million import measure_million
 from loadtest.benchmark.open_files import limit, raise_limit
@@ -32,7 +33,6 @@ from loadtest.benchmark.stage import Cast, open_stage
 from loadtest.benchmark.waiting import VERY_MANY, can_open
 from loadtest.machine import hardware, versions
 from loadtest.systems import NAIVE, SYNC
-from seckill.embedded.shop import PROJECT
 
 ROUNDS_MIN = 1
 WARM_UP_SECONDS = 1

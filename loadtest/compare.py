@@ -20,6 +20,8 @@ import psycopg
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from devtools.embedded.postgres import Postgres
+from devtools.embedded.shop import PROJECT, Seed
 from loadtest.comparison.ceiling import generator_per_second
 from loadtest.comparison.control import Sabotage
 from loadtest.comparison.report import table, write_report
@@ -28,8 +30,6 @@ from loadtest.comparison.rush import Rush
 from loadtest.comparison.scenarios import CONTROL, SCENARIOS, Scenario
 from loadtest.machine import hardware, versions
 from loadtest.systems import LINE, SYSTEMS, System
-from seckill.embedded.postgres import Postgres
-from seckill.embedded.shop import PROJECT, Seed
 
 T = TypeVar("T")
 CHOICES = ("SYSTEMS", "SCENARIOS", "LEDGER", "NEGATIVE_CONTROL")

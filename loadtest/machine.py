@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from seckill.embedded.valkey import find_server
+from devtools.embedded.valkey import find_server
 
 PACKAGES = (
     "Django",

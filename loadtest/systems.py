@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from seckill.embedded.shop import BEAT, CHORES, WEB, WORKER
+from devtools.embedded.shop import BEAT, CHORES, WEB, WORKER
 
 WEB_PROCESSES = 2
 THREADS = 50  #: of each process that serves one request a thread: 100 request slots together

@@ -10,10 +10,10 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from orders.models import HOLDS_A_UNIT, Audit, Order, on_their_way
+from seckill.catalog.models import Sale
 from seckill.line import verbs
 from seckill.line.keys import sale_keys
 from seckill.line.line import Line
-from seckill.models import Sale
 
 log = structlog.get_logger(__name__)
 

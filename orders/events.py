@@ -16,7 +16,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from orders.models import Event, Order
-from seckill.moment import iso, milliseconds
+from seckill.timestamps import iso, milliseconds
 
 log = structlog.get_logger(__name__)
 

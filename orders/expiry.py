@@ -7,10 +7,10 @@ from django.utils import timezone
 
 from orders.events import record
 from orders.models import Event, Order, on_their_way
+from seckill.catalog.models import Sale
 from seckill.line import verbs
 from seckill.line.line import Line
 from seckill.line.outcome import Released
-from seckill.models import Sale
 
 log = structlog.get_logger(__name__)
 

@@ -16,10 +16,10 @@ from django.utils import timezone
 from orders.events import moment_to_remind, record
 from orders.models import Event, Order, new_numbers
 from orders.outcomes import outcome_of
+from seckill.catalog.models import Sale
 from seckill.line.outcome import Confirmed, Outcome
 from seckill.line.verbs import Claim
-from seckill.models import Sale
-from seckill.moment import milliseconds
+from seckill.timestamps import milliseconds
 
 Place = tuple[int, str]  #: (place, buyer)
 

@@ -2,7 +2,7 @@
 
 from orders.models import Order
 from seckill.line.outcome import Confirmed, Outcome, Released
-from seckill.moment import milliseconds
+from seckill.timestamps import milliseconds
 
 
 def outcome_of(order: Order) -> Outcome:

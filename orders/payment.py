@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from orders.events import record
 from orders.models import Event, Order
-from seckill.models import Sale
+from seckill.catalog.models import Sale
 
 
 class OrderDecidedError(Exception):

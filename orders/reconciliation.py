@@ -12,10 +12,10 @@ from django.utils import timezone
 from orders.audit import audit
 from orders.models import Audit, Order, on_their_way
 from orders.outcomes import outcome_of
+from seckill.catalog.models import Sale
 from seckill.line import verbs
 from seckill.line.line import Line
-from seckill.models import Sale
-from seckill.moment import milliseconds
+from seckill.timestamps import milliseconds
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")

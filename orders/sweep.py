@@ -12,13 +12,13 @@ from django.utils import timezone
 
 from orders.models import Order
 from orders.reconciliation import KEEP_ENDED_SECONDS, config_of, publish_sale, rebuild_line
+from seckill.catalog.models import Sale
 from seckill.line import verbs
 from seckill.line.keys import sale_keys
 from seckill.line.line import Line
 from seckill.line.snapshot import Snapshot
 from seckill.line.state import State
-from seckill.models import Sale
-from seckill.moment import from_milliseconds
+from seckill.timestamps import from_milliseconds
 
 log = structlog.get_logger(__name__)
 

@@ -60,17 +60,21 @@ INSTALLED_APPS = [
     "django_prometheus",
     "django_structlog",
     "django_celery_beat",
-    "seckill",
-    "seckill.web",
+    "seckill.catalog",
+    "seckill.accounts",
+    "seckill.monitoring",
+    "seckill.storefront",
+    "seckill.backoffice",
     "orders",
     "celery_task",
+    "seckill",  # its commands
 ]
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "seckill.web.login_cookie.LoginCookieMiddleware",  # Django's session middleware, and a cookie for the gate
-    "seckill.web.language.LanguageMiddleware",
+    "seckill.accounts.login_cookie.LoginCookieMiddleware",  # Django's session middleware, and a cookie for the gate
+    "seckill.storefront.language.LanguageMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -78,7 +82,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_structlog.middlewares.RequestMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
-    "seckill.web.unavailable.UnavailableMiddleware",
+    "seckill.errors.unavailable.UnavailableMiddleware",
 ]
 ROOT_URLCONF = "seckill.urls"
 ASGI_APPLICATION = "seckill.asgi.application"
@@ -187,7 +191,7 @@ if NOTICE_URL and len(NOTICE_SECRET) < SECRET_KEY_CHARS_MIN:
 REMIND_SECONDS = env.int("REMIND_SECONDS", default=120)  # before the time to pay ends; 0: nobody is reminded
 
 # --- Accounts ---------------------------------------------------------------------------------------------------
-PASSWORD_HASHERS = ["seckill.passwords.PasswordHasher"]  # PBKDF2 as Django does it, one at a time on a host
+PASSWORD_HASHERS = ["seckill.accounts.passwords.PasswordHasher"]  # PBKDF2 as Django does it, one at a time on a host
 PASSWORD_WAITING_MAX = env.int("PASSWORD_WAITING_MAX", default=5)  # log-ins; a host hashes two to four a second
 PASSWORD_WAIT_SECONDS = 5.0  # for a turn among the processes: eight of them take so long for one each
 AUTH_PASSWORD_VALIDATORS = [
@@ -195,7 +199,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
-SESSION_ENGINE = "seckill.web.sessions"  # in the database; a session that is deleted ends its login cookies
+SESSION_ENGINE = "seckill.accounts.sessions"  # in the database; a session that is deleted ends its login cookies
 # How long a login cookie speaks for its session: what ends it earlier has to be remembered for as long, in Redis.
 LOGIN_COOKIE_SECONDS = 3600
 LOGIN_URL = "/login/"
@@ -203,16 +207,16 @@ LOGIN_REDIRECT_URL = "/"
 
 # --- API --------------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["seckill.web.authentication.SessionAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["seckill.api.authentication.SessionAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.AllowAny"],
-    "DEFAULT_PARSER_CLASSES": ["seckill.web.json_parser.JsonParser"],
+    "DEFAULT_PARSER_CLASSES": ["seckill.api.json_parser.JsonParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_THROTTLE_RATES": {
         "register": env.str("THROTTLE_REGISTER", default="30/min"),
         "login": env.str("THROTTLE_LOGIN", default="30/min"),
     },
-    "EXCEPTION_HANDLER": "seckill.web.exceptions.problem_handler",
+    "EXCEPTION_HANDLER": "seckill.api.exceptions.problem_handler",
     "NUM_PROXIES": env.int("NUM_PROXIES", default=0),  # how many reverse proxies add to X-Forwarded-For
 }
 SPECTACULAR_SETTINGS = {
@@ -220,7 +224,7 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",  # whose schemas are JSON Schema, as msgspec writes it
     "DESCRIPTION": "Join the line, poll the ticket, pay the order. Errors are RFC 9457 problems with a stable code.",
-    "DEFAULT_GENERATOR_CLASS": "seckill.web.schema.OnceGenerator",
+    "DEFAULT_GENERATOR_CLASS": "seckill.api.schema.OnceGenerator",
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SERVE_INCLUDE_SCHEMA": False,
@@ -228,7 +232,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {"StatusEnum": "orders.models.Order.Status"},  # which two calls name
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "seckill.web.gate_schema.add_gate",  # purchase, tickets and progress are no DRF views
+        "seckill.api.gate_schema.add_gate",  # purchase, tickets and progress are no DRF views
     ],
 }
 
@@ -245,8 +249,8 @@ STATIC_ROOT = VAR_DIR / "static"
 MEDIA_URL = "/media/"
 MEDIA_ROOT = VAR_DIR / "media"
 STORAGES = {
-    "default": {"BACKEND": "seckill.pictures.PictureStorage"},
-    "staticfiles": {"BACKEND": "seckill.web.static_storage.StaticStorage"},
+    "default": {"BACKEND": "seckill.catalog.pictures.PictureStorage"},
+    "staticfiles": {"BACKEND": "seckill.storefront.static_storage.StaticStorage"},
     # Written by workers, read by the web: hosts share it. No URL leads there, the API asks who wants to know.
     "exports": {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
@@ -364,25 +368,25 @@ UNFOLD = {
             {
                 "title": _("Shop"),
                 "items": [
-                    _admin_link(_("Sales"), "bolt", "seckill_sale", "seckill.view_sale"),
+                    _admin_link(_("Sales"), "bolt", "catalog_sale", "catalog.view_sale"),
                     _admin_link(_("Orders"), "receipt_long", "orders_order", "orders.view_order"),
                     _admin_link(_("Exports"), "download", "orders_export", "orders.view_order"),
-                    _admin_link(_("Products"), "inventory_2", "seckill_product", "seckill.view_product"),
-                    _admin_link(_("Banners"), "image", "seckill_banner", "seckill.view_banner"),
+                    _admin_link(_("Products"), "inventory_2", "catalog_product", "catalog.view_product"),
+                    _admin_link(_("Banners"), "image", "catalog_banner", "catalog.view_banner"),
                 ],
             },
             {
                 "title": _("Work"),
                 "separator": True,
                 "items": [
-                    _admin_link(_("Alerts"), "notifications_active", "orders_alert", "orders.view_alert"),
+                    _admin_link(_("Alerts"), "notifications_active", "monitoring_alert", "monitoring.view_alert"),
                     _admin_link(
                         _("Schedules"),
                         "schedule",
                         "django_celery_beat_periodictask",
                         "django_celery_beat.view_periodictask",
                     ),
-                    _admin_link(_("Hosts"), "dns", "celery_task_host", "celery_task.view_host"),
+                    _admin_link(_("Hosts"), "dns", "monitoring_host", "monitoring.view_host"),
                 ],
             },
             {

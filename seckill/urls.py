@@ -5,11 +5,11 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from seckill.web.health import healthz, readyz
-from seckill.web.media import media
-from seckill.web.metrics import metrics
+from seckill.monitoring.health import healthz, readyz
+from seckill.monitoring.metrics import metrics
+from seckill.storefront.media import media
 
-handler500 = "seckill.web.exceptions.internal_error"
+handler500 = "seckill.api.exceptions.internal_error"
 urlpatterns = [
     path("healthz", healthz),
     path("readyz", readyz),
@@ -17,7 +17,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema")),
-    path("api/", include("seckill.web.api_urls")),
+    path("api/", include("seckill.api.urls")),
     path("media/<path:path>", media),
-    *i18n_patterns(path("", include("seckill.web.pages")), prefix_default_language=False),
+    *i18n_patterns(path("", include("seckill.storefront.pages")), prefix_default_language=False),
 ]

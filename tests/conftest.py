@@ -13,11 +13,11 @@ from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
+from devtools.embedded.ports import free_port
+from devtools.embedded.shop import WAIT_SECONDS_MAX
 from orders.reconciliation import publish_sale
-from seckill.embedded.ports import free_port
-from seckill.embedded.shop import WAIT_SECONDS_MAX
+from seckill.catalog.models import Product, Sale
 from seckill.line.line import Line, get_line
-from seckill.models import Product, Sale
 from tests import servers
 
 MakeSale = Callable[..., Sale]

@@ -7,7 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from seckill.embedded.ports import free_port
+from devtools.embedded.ports import free_port
 from tests.machine import install
 
 PROGRAMS = ("/usr/lib/rabbitmq/bin", "/opt/rabbitmq/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from seckill.embedded.postgres import Postgres
-from seckill.embedded.valkey import Valkey
+from devtools.embedded.postgres import Postgres
+from devtools.embedded.valkey import Valkey
 from tests.rabbitmq import NoRabbitError, Rabbit
 
 directory: Path | None = None

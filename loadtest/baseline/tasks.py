@@ -14,7 +14,7 @@ from django.utils import timezone
 from loadtest.baseline.celery import app
 from orders.downstream import Slots
 from orders.models import Order
-from seckill.models import Sale
+from seckill.catalog.models import Sale
 
 if TYPE_CHECKING:
     from redis.commands.core import Script

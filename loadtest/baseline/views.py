@@ -12,11 +12,11 @@ from rest_framework.views import APIView
 
 from loadtest.baseline.celery import app
 from loadtest.baseline.tasks import create_order
-from seckill.models import Sale
-from seckill.problems import Problem
-from seckill.web.authentication import BadPassError, PassAuthentication
-from seckill.web.exceptions import ProblemError
-from seckill.web.permissions import HasPass
+from seckill.api.authentication import BadPassError, PassAuthentication
+from seckill.api.exceptions import ProblemError
+from seckill.api.permissions import HasPass
+from seckill.catalog.models import Sale
+from seckill.errors.problems import Problem
 
 if TYPE_CHECKING:
     from seckill.line.passes import Pass

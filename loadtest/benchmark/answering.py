@@ -6,6 +6,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from devtools.embedded.shop import await_that
 from loadtest.benchmark import wrk
 from loadtest.benchmark.costs import costs
 from loadtest.benchmark.generator import generate
@@ -13,7 +14,6 @@ from loadtest.benchmark.pacer import Answers
 from loadtest.benchmark.result import Findings, Reading
 from loadtest.benchmark.shop import MeasuredShop
 from loadtest.benchmark.side import ACCOUNTS, Side, reading
-from seckill.embedded.shop import await_that
 
 LIMIT = 100  #: places in the line of a sale that is sold out
 REFUSED_BUYERS = 1000

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from devtools.embedded.shop import PROJECT
 from loadtest.benchmark.pacer import Answers
-from seckill.embedded.shop import PROJECT
 
 
 class GeneratorError(RuntimeError):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from seckill.embedded.shop import PROJECT
+from devtools.embedded.shop import PROJECT
 
 REQUIREMENTS = ("requirements-demo.txt", "requirements.txt")  #: what a shop needs; the first one names the second
 COMPLETE = "complete"  #: a file in an environment whose packages are all installed

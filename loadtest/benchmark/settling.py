@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
+from devtools.embedded.shop import await_that
 from loadtest.benchmark.costs import costs
 from loadtest.benchmark.generator import generate
 from loadtest.benchmark.result import Findings, Reading
 from loadtest.benchmark.shop import SETTLE_SECONDS_MAX, MeasuredShop
 from loadtest.benchmark.side import Side
-from seckill.embedded.shop import await_that
 
 ORDERS_OF_A_SECOND = 10_000  #: orders that are written for each second that a measurement may take
 READY_ORDERS = 200

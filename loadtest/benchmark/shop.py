@@ -9,11 +9,11 @@ from pathlib import Path
 
 import redis
 
+from devtools.embedded.postgres import Postgres
+from devtools.embedded.shop import Seed, Shop, await_that
 from loadtest.benchmark.costs import Meters, cpu_seconds, memory_bytes, read_meters
 from loadtest.benchmark.revision import NOW, Revision
 from loadtest.systems import System
-from seckill.embedded.postgres import Postgres
-from seckill.embedded.shop import Seed, Shop, await_that
 
 SETTLE_SECONDS_MAX = 300
 END_SECONDS_MAX = 60
@@ -98,7 +98,7 @@ class RevisionShop(Shop):
     def open(self, *, stock: int) -> None:
         """Everything up; where beat runs, sale 1 is known to the line."""
         self.valkey.start()
-        self.sql(f"UPDATE seckill_sale SET stock = {stock:d}")  # noqa: S608 (a number)
+        self.sql(f"UPDATE catalog_sale SET stock = {stock:d}")  # noqa: S608 (a number)
         for name in self.parts:
             self.start(name)
         await_that("the shop is ready", lambda: self.get("/readyz"))
@@ -165,11 +165,11 @@ class MeasuredShop:
             "line_limit": f"{line_limit:d}",
             "epoch": "0",
         }
-        names = [name for name in self._columns("seckill_sale") if name != "id"]
+        names = [name for name in self._columns("catalog_sale") if name != "id"]
         several = ", ".join(f"({each})" for each in range(number))
         rows = self.shop.sql(
-            f"INSERT INTO seckill_sale ({', '.join(names)}) WITH several(number) AS (VALUES {several})"  # noqa: S608 (names of columns, numbers)
-            f" SELECT {', '.join(changed.get(name, name) for name in names)} FROM seckill_sale, several"
+            f"INSERT INTO catalog_sale ({', '.join(names)}) WITH several(number) AS (VALUES {several})"  # noqa: S608 (names of columns, numbers)
+            f" SELECT {', '.join(changed.get(name, name) for name in names)} FROM catalog_sale, several"
             " WHERE id = 1 RETURNING id"
         )
         sales = sorted(int(sale) for (sale,) in rows)
@@ -202,7 +202,7 @@ class MeasuredShop:
         """Nobody looks after these sales any more: they would take time from what is measured next."""
         if sales:
             listed = ", ".join(f"{sale:d}" for sale in sales)
-            self.shop.sql(f"UPDATE seckill_sale SET ended_at = '{LONG_AGO}' WHERE id IN ({listed})")  # noqa: S608 (numbers)
+            self.shop.sql(f"UPDATE catalog_sale SET ended_at = '{LONG_AGO}' WHERE id IN ({listed})")  # noqa: S608 (numbers)
 
     def passes(self, sale: int, count: int, prefix: str = "b") -> list[str]:
         """Passes of so many buyers, who are called PREFIX1 and so on."""
@@ -224,7 +224,7 @@ class MeasuredShop:
 
     def sold(self, sale: int) -> int:
         """How many units the sale has sold: it moves with its orders, in their transaction, and is cheap to ask."""
-        return int(self.shop.sql(f"SELECT sold FROM seckill_sale WHERE id = {sale:d}")[0][0])  # noqa: S608 (a number)
+        return int(self.shop.sql(f"SELECT sold FROM catalog_sale WHERE id = {sale:d}")[0][0])  # noqa: S608 (a number)
 
     def commits(self, sale: int) -> list[tuple[str, int]]:
         """When orders of a sale were written (ISO 8601), and how many at that moment, ascending."""

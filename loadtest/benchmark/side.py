@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote
 
+from devtools.embedded.shop import await_that
 from loadtest.benchmark import wrk
 from loadtest.benchmark.accounts import Account, register, renew, write_accounts
 from loadtest.benchmark.connection import request
@@ -13,7 +14,6 @@ from loadtest.benchmark.costs import Costs, Meters
 from loadtest.benchmark.generator import generate
 from loadtest.benchmark.result import Reading
 from loadtest.benchmark.shop import MeasuredShop
-from seckill.embedded.shop import await_that
 
 TICKETS = 1000  #: of each kind that are polled
 ACCOUNTS = 50

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from devtools.embedded.postgres import Postgres
 from loadtest.benchmark.revision import Revision
 from loadtest.benchmark.shop import MeasuredShop, RevisionSeed
 from loadtest.systems import System
-from seckill.embedded.postgres import Postgres
 
 POSTGRES_SETTINGS = {"max_connections": "300", "shared_buffers": "256MB"}
 

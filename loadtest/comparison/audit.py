@@ -9,10 +9,10 @@ from dataclasses import replace
 
 import redis
 
+from devtools.embedded.shop import Shop
 from loadtest.comparison.result import Check
 from loadtest.crowd.purchase import Purchase
 from loadtest.systems import System
-from seckill.embedded.shop import Shop
 from seckill.line.keys import sale_keys
 
 HOLDS_A_UNIT = "sale_id = 1 AND status IN ('pending', 'paid')"
@@ -40,7 +40,7 @@ def audit(shop: Shop, system: System, purchases: Sequence[Purchase], *, stock: i
         "SELECT count(*), count(DISTINCT buyer), coalesce(min(place), 1), coalesce(max(place), 0)"  # noqa: S608 (ours)
         f" FROM orders_order WHERE {HOLDS_A_UNIT}"
     )
-    ((sold,),) = shop.sql("SELECT sold FROM seckill_sale WHERE id = 1")
+    ((sold,),) = shop.sql("SELECT sold FROM catalog_sale WHERE id = 1")
     numbers = {number for (number,) in shop.sql(f"SELECT number FROM orders_order WHERE {HOLDS_A_UNIT}")}  # noqa: S608
     told = [purchase.order for purchase in purchases if purchase.outcome == "confirmed"]
     undecided = sum(1 for purchase in promised if not purchase.outcome)

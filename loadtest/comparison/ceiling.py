@@ -8,8 +8,8 @@ import sys
 import urllib.request
 from pathlib import Path
 
-from seckill.embedded.ports import free_port
-from seckill.embedded.shop import PROJECT, WEB, await_that
+from devtools.embedded.ports import free_port
+from devtools.embedded.shop import PROJECT, WEB, await_that
 
 USERS = 200
 SECONDS = 6

@@ -2,16 +2,16 @@
 
 import redis
 
-from seckill.embedded.shop import Shop
+from devtools.embedded.shop import Shop
 
 _GUARD_OFF_POSTGRES = """
-ALTER TABLE seckill_sale DROP CONSTRAINT sale_never_oversold;
+ALTER TABLE catalog_sale DROP CONSTRAINT sale_never_oversold;
 CREATE FUNCTION forget_sold() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.sold = 0; RETURN NEW; END $$;
-CREATE TRIGGER forget_sold BEFORE UPDATE ON seckill_sale FOR EACH ROW EXECUTE FUNCTION forget_sold()
+CREATE TRIGGER forget_sold BEFORE UPDATE ON catalog_sale FOR EACH ROW EXECUTE FUNCTION forget_sold()
 """
 _GUARD_OFF_SQLITE = """
-CREATE TRIGGER forget_sold AFTER UPDATE OF sold ON seckill_sale WHEN NEW.sold > 0
-BEGIN UPDATE seckill_sale SET sold = 0 WHERE id = NEW.id; END
+CREATE TRIGGER forget_sold AFTER UPDATE OF sold ON catalog_sale WHEN NEW.sold > 0
+BEGIN UPDATE catalog_sale SET sold = 0 WHERE id = NEW.id; END
 """
 
 
@@ -41,6 +41,6 @@ class Sabotage:
 
     def _is_sold_out(self) -> bool:
         ((sold_out,),) = self._shop.sql(
-            "SELECT (SELECT count(*) FROM orders_order WHERE sale_id = 1) >= stock FROM seckill_sale WHERE id = 1"
+            "SELECT (SELECT count(*) FROM orders_order WHERE sale_id = 1) >= stock FROM catalog_sale WHERE id = 1"
         )
         return bool(sold_out)

@@ -15,13 +15,13 @@ from pathlib import Path
 import psutil
 import redis
 
+from devtools.embedded.shop import PROJECT, Seed, Shop, await_that
 from loadtest.comparison.audit import HOLDS_A_UNIT, ask_again, audit
 from loadtest.comparison.result import Latency, Run
 from loadtest.comparison.scenarios import Scenario
 from loadtest.crowd.purchase import Purchase, read_purchases
 from loadtest.crowd.visit import read_visits
 from loadtest.systems import SLOW_CALLS, System
-from seckill.embedded.shop import PROJECT, Seed, Shop, await_that
 from seckill.line.keys import sale_keys
 
 ARRIVE_SECONDS_MAX = 120
@@ -77,7 +77,7 @@ class Rush:
     def _open_shop(self) -> None:
         far = datetime.now(UTC) + timedelta(hours=1)
         self.shop.sql(
-            f"UPDATE seckill_sale SET line_limit = 2000000, opens_at = '{far:%Y-%m-%d %H:%M:%S.%f}+00:00',"  # noqa: S608 (ours)
+            f"UPDATE catalog_sale SET line_limit = 2000000, opens_at = '{far:%Y-%m-%d %H:%M:%S.%f}+00:00',"  # noqa: S608 (ours)
             f" closes_at = '{far + timedelta(days=1):%Y-%m-%d %H:%M:%S.%f}+00:00' WHERE id = 1"
         )
         self.shop.open(stock=self.scenario.stock)
@@ -122,7 +122,7 @@ class Rush:
     def _set_opening(self) -> None:
         opens_at = datetime.now(UTC) + timedelta(seconds=LEAD_SECONDS)
         self._opens_at = opens_at.timestamp()
-        self.shop.sql(f"UPDATE seckill_sale SET opens_at = '{opens_at:%Y-%m-%d %H:%M:%S.%f}+00:00' WHERE id = 1")  # noqa: S608
+        self.shop.sql(f"UPDATE catalog_sale SET opens_at = '{opens_at:%Y-%m-%d %H:%M:%S.%f}+00:00' WHERE id = 1")  # noqa: S608
 
     def _watch(self, during: Callable[[float], None] | None) -> None:
         """Until the crowd is through: how many purchases wait inside the system?"""

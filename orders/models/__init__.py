@@ -1,6 +1,5 @@
 """The ledger's tables. Django finds them here; each noun has its own file."""
 
-from orders.models.alert import Alert
 from orders.models.audit import Audit
 from orders.models.event import Event
 from orders.models.export import Export
@@ -9,7 +8,6 @@ from orders.models.order import HOLDS_A_UNIT, NUMBER_ALPHABET, Order, is_number,
 __all__ = [
     "HOLDS_A_UNIT",
     "NUMBER_ALPHABET",
-    "Alert",
     "Audit",
     "Event",
     "Export",

@@ -3,7 +3,7 @@
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from seckill.models import Sale
+from seckill.catalog.models import Sale
 
 
 class Audit(models.Model):

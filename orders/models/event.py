@@ -4,7 +4,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from seckill.models import Sale
+from seckill.catalog.models import Sale
 
 
 class Event(models.Model):

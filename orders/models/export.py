@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from seckill.models import Sale
+from seckill.catalog.models import Sale
 
 
 class Export(models.Model):

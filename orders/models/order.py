@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from seckill.models import Sale
+from seckill.catalog.models import Sale
 
 # Crockford's base 32 without vowels' look-alikes: can be read out over a telephone.
 NUMBER_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"

@@ -6,7 +6,7 @@ from http import HTTPStatus
 import msgspec
 from django.conf import settings
 
-from seckill.problems import MEDIA_TYPE, Problem
+from seckill.errors.problems import MEDIA_TYPE, Problem
 
 NO_STORE = (b"cache-control", b"no-store")
 NO_SNIFF = (b"x-content-type-options", b"nosniff")

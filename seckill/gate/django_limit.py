@@ -18,9 +18,9 @@ from django.conf import settings
 from django.db import close_old_connections
 from prometheus_client import Counter, Gauge
 
+from seckill.errors.problems import MEDIA_TYPE, Problem
+from seckill.errors.unavailable_page import CONTENT_TYPE, PAGE, RETRY_SECONDS, SECURITY_POLICY, wants_page
 from seckill.gate.asgi import RENEWAL, AsgiApplication, Message, Receive, Scope, Send
-from seckill.problems import MEDIA_TYPE, Problem
-from seckill.unavailable_page import CONTENT_TYPE, PAGE, RETRY_SECONDS, SECURITY_POLICY, wants_page
 
 #: Probes and scrapes have a thread each that nobody else takes: a crowd can't make the shop look dead.
 PROBES = ("/healthz", "/readyz", "/metrics")

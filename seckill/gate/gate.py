@@ -1,5 +1,6 @@
 """The gate of one process: the calls it answers itself. The rules of a sale are in the line; this is HTTP."""
 
+from seckill.errors.problems import Problem
 from seckill.gate.answer import problem_answer
 from seckill.gate.late import LateAnswers
 from seckill.gate.logins import Logins
@@ -10,7 +11,6 @@ from seckill.gate.snapshots import Snapshots
 from seckill.gate.ticket import Tickets
 from seckill.gate.unknown_sales import UnknownSales
 from seckill.line.line import open_async_line
-from seckill.problems import Problem
 
 GET_ONLY = problem_answer(Problem.METHOD_NOT_ALLOWED, "", (b"allow", b"GET, HEAD"))
 POST_ONLY = problem_answer(Problem.METHOD_NOT_ALLOWED, "", (b"allow", b"POST"))

@@ -8,9 +8,9 @@ import redis
 import structlog
 from django.db import DatabaseError
 
+from seckill.errors.problems import Problem
 from seckill.gate.answer import Answer, problem_answer
 from seckill.gate.request import Asker
-from seckill.problems import Problem
 
 log = structlog.get_logger(__name__)
 

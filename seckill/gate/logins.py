@@ -9,19 +9,19 @@ import time
 import structlog
 from django.conf import settings
 
-from seckill.cookies import read_cookies
-from seckill.csrf import is_from_our_page
+from seckill.accounts.cookies import read_cookies
+from seckill.accounts.csrf import is_from_our_page
+from seckill.accounts.login_commands import LOGIN_GROUP_MAX, PassAnswer, issue_passes, void_logins
+from seckill.accounts.logins import Login, account_document, login_in
+from seckill.errors.problems import Problem
 from seckill.gate.answer import Answer, encode, json_head, problem_answer
 from seckill.gate.groups import Group
 from seckill.gate.late import LateAnswers
 from seckill.gate.request import Asker, Request
 from seckill.gate.snapshots import SeenSale, Snapshots
 from seckill.line.line import AsyncLine
-from seckill.line.login_verbs import LOGIN_GROUP_MAX, PassAnswer, issue_passes, void_logins
-from seckill.line.logins import Login, account_document, login_in
 from seckill.line.passes import pass_document
 from seckill.line.state import State
-from seckill.problems import Problem
 
 log = structlog.get_logger(__name__)
 

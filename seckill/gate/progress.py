@@ -6,7 +6,7 @@ from seckill.gate.late import LateAnswers
 from seckill.gate.request import Asker
 from seckill.gate.snapshots import SeenSale, Snapshots
 from seckill.gate.unknown_sales import UnknownSales
-from seckill.moment import iso
+from seckill.timestamps import iso
 
 PUBLIC = json_head(200, (b"cache-control", b"public, max-age=1"))
 

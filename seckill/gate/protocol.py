@@ -14,10 +14,10 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from seckill.errors.problems import Problem
 from seckill.gate.answer import Answer, problem_answer
 from seckill.gate.late import fault_answer
 from seckill.gate.request import Request, target_of
-from seckill.problems import Problem
 
 if TYPE_CHECKING:
     from uvicorn._types import HTTPScope

@@ -2,6 +2,7 @@
 
 import time
 
+from seckill.errors.problems import Problem
 from seckill.gate.answer import NO_STORE, POLL_AFTER_SECONDS, RETRY_AFTER, Answer, encode, json_head, problem_answer
 from seckill.gate.documents import Queued
 from seckill.gate.doorbell import Doorbell
@@ -16,7 +17,6 @@ from seckill.line.passes import Pass
 from seckill.line.signing import BadTokenError
 from seckill.line.tickets import Ticket
 from seckill.line.verbs import Admission, Refusal
-from seckill.problems import Problem
 
 ACCEPTED = json_head(202, NO_STORE, RETRY_AFTER)
 REFUSED = {refusal: problem_answer(Problem[refusal.name], "", RETRY_AFTER) for refusal in Refusal}

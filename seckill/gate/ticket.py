@@ -5,6 +5,7 @@ from functools import lru_cache
 import structlog
 from msgspec import UNSET, UnsetType
 
+from seckill.errors.problems import Problem
 from seckill.gate.answer import NO_STORE, POLL_AFTER_SECONDS, RETRY_AFTER, Answer, encode, json_head, problem_answer
 from seckill.gate.documents import TicketConfirmed, TicketQueued, TicketReleased, TicketSoldOut, TicketWaitlisted
 from seckill.gate.groups import Group
@@ -17,8 +18,7 @@ from seckill.line.line import AsyncLine
 from seckill.line.outcome import Confirmed, Outcome
 from seckill.line.signing import BadTokenError
 from seckill.line.tickets import Ticket
-from seckill.moment import iso
-from seckill.problems import Problem
+from seckill.timestamps import iso
 
 log = structlog.get_logger(__name__)
 

@@ -10,10 +10,10 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from orders.reconciliation import KEEP_ENDED_SECONDS
+from seckill.catalog.models import Sale
+from seckill.errors.problems import Problem
 from seckill.gate.answer import Answer, problem_answer
 from seckill.gate.late import fault_answer
-from seckill.models import Sale
-from seckill.problems import Problem
 
 KNOWN_SALES_SECONDS = 1.0  # how often the database is asked which sales exist, at most, also while it fails
 

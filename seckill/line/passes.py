@@ -6,7 +6,7 @@ from functools import cache
 from msgspec import Struct
 
 from seckill.line.signing import Signer
-from seckill.moment import iso
+from seckill.timestamps import iso
 
 # A pass stays good for a day after its sale, so that its holder can still look at the order and pay it.
 PASS_AFTER_CLOSING_MS = 86_400_000

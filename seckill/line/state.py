@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from seckill.models import Sale
+from seckill.catalog.models import Sale
 
 
 class State(StrEnum):

@@ -2,7 +2,7 @@
 
 from playwright.sync_api import Browser, Page
 
-from seckill.embedded.shop import Shop
+from devtools.embedded.shop import Shop
 from tests.browser.chromium import new_context
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from seckill.embedded.shop import CHORES, Shop, await_that
+from devtools.embedded.shop import CHORES, Shop, await_that
 from tests.browser.admin import enter_admin
 from tests.shop.conftest import OpenShop, open_shop
 from tests.visitor import post

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
 
-from seckill.embedded.shop import Shop, await_that
+from devtools.embedded.shop import Shop, await_that
 from tests.browser.admin import enter_admin
 from tests.browser.chromium import new_context
 from tests.shop.conftest import OpenShop, open_shop

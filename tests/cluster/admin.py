@@ -6,8 +6,8 @@ from typing import Self
 import httpx
 from PIL import Image
 
-from seckill.embedded.shop import WAIT_SECONDS_MAX
-from seckill.models import Sale
+from devtools.embedded.shop import WAIT_SECONDS_MAX
+from seckill.catalog.models import Sale
 
 
 class Admin:
@@ -34,12 +34,12 @@ class Admin:
         buffer = BytesIO()
         Image.new("RGB", (64, 48), colour).save(buffer, "PNG")
         picture = (f"{colour}.png", buffer.getvalue(), "image/png")
-        self._post("/admin/seckill/product/add/", {"name": product, "description": ""}, image=picture)
+        self._post("/admin/catalog/product/add/", {"name": product, "description": ""}, image=picture)
 
     def set_status(self, sale: int, status: Sale.Status) -> None:
         """Open, pause or close a sale; when this returns it was answered."""
         action = {Sale.Status.OPEN: "open_sales", Sale.Status.PAUSED: "pause_sales", Sale.Status.CLOSED: "close_sales"}
-        page = self._post("/admin/seckill/sale/", {"action": action[status], "_selected_action": str(sale)})
+        page = self._post("/admin/catalog/sale/", {"action": action[status], "_selected_action": str(sale)})
         assert f"1 sale is {status.label} now." in page
 
     def _post(self, path: str, form: dict[str, str], **files: tuple[str, bytes, str]) -> str:

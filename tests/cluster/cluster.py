@@ -20,9 +20,9 @@ from kombu.exceptions import ChannelError
 
 from celery_task.celery import app
 from celery_task.queues import ON_REDIS
-from seckill.embedded.postgres import Postgres
-from seckill.embedded.shop import BEAT, PROJECT, WAIT_SECONDS_MAX, WEB, Seed, ask, await_that
-from seckill.embedded.valkey import Valkey
+from devtools.embedded.postgres import Postgres
+from devtools.embedded.shop import BEAT, PROJECT, WAIT_SECONDS_MAX, WEB, Seed, ask, await_that
+from devtools.embedded.valkey import Valkey
 from seckill.line.keys import sale_keys
 from seckill.line.passes import Pass
 from tests.cluster.network import Network
@@ -153,8 +153,8 @@ class Cluster:
                 host.start(part)
         for host in self.hosts.values():
             await_that(f"{host.name} is ready", host.is_ready)
-        await_that("every host is known", lambda: self.sql("SELECT count(*) FROM celery_task_host") == [(3,)])
-        await_that("sale 1 is in the line", lambda: self.sql("SELECT epoch FROM seckill_sale WHERE id = 1")[0][0])
+        await_that("every host is known", lambda: self.sql("SELECT count(*) FROM monitoring_host") == [(3,)])
+        await_that("sale 1 is in the line", lambda: self.sql("SELECT epoch FROM catalog_sale WHERE id = 1")[0][0])
 
     def close(self) -> None:
         """End whatever runs."""
@@ -217,9 +217,9 @@ class Cluster:
     def new_sale(self, *, stock: int) -> int:
         """An open sale that nobody has joined, known to the line; gives its number."""
         like = "product_id, price, currency, opens_at, closes_at, status, pay_within_seconds, line_limit"
-        values = f"SELECT {like}, {stock:d}, 0, 0 FROM seckill_sale WHERE id = 1"  # noqa: S608 (a number)
-        self.sql(f"INSERT INTO seckill_sale ({like}, stock, sold, epoch) {values}")
-        ((sale,),) = self.sql("SELECT max(id) FROM seckill_sale")
+        values = f"SELECT {like}, {stock:d}, 0, 0 FROM catalog_sale WHERE id = 1"  # noqa: S608 (a number)
+        self.sql(f"INSERT INTO catalog_sale ({like}, stock, sold, epoch) {values}")
+        ((sale,),) = self.sql("SELECT max(id) FROM catalog_sale")
         with self.line() as line:
             await_that("the line knows the sale", lambda: line.get(sale_keys(sale).stock) == str(stock))
         return int(sale)
@@ -231,7 +231,7 @@ class Cluster:
 
     def books(self, sale: int) -> tuple[int, int, int]:
         """Sold by the ledger, units left in the line, claims that nobody has confirmed."""
-        ((sold,),) = self.sql(f"SELECT sold FROM seckill_sale WHERE id = {sale:d}")  # noqa: S608 (a number)
+        ((sold,),) = self.sql(f"SELECT sold FROM catalog_sale WHERE id = {sale:d}")  # noqa: S608 (a number)
         keys = sale_keys(sale)
         with self.line() as line:
             return int(sold), int(line.get(keys.stock) or -1), line.hlen(keys.pending)

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from celery_task.queues import REPORTS
-from seckill.embedded.shop import WAIT_SECONDS_MAX, await_that
-from seckill.models import Sale
+from devtools.embedded.shop import WAIT_SECONDS_MAX, await_that
+from seckill.catalog.models import Sale
 from tests.cluster.admin import Admin
 from tests.cluster.cluster import HOSTS, Cluster, Host, buyers
 from tests.faults.crowd import Buyer, Crowd
@@ -108,8 +108,8 @@ def copies(cluster: Cluster, name: str) -> dict[str, bytes | None]:
 def picture_of(cluster: Cluster, product: str) -> tuple[str, bytes]:
     """Name and content of a product's picture, by the database."""
     ((name, content),) = cluster.sql(
-        "SELECT seckill_picture.name, content FROM seckill_picture JOIN seckill_product ON image = seckill_picture.name"  # noqa: S608 (a name of ours)
-        f" WHERE seckill_product.name = '{product}'"
+        "SELECT catalog_picture.name, content FROM catalog_picture JOIN catalog_product ON image = catalog_picture.name"  # noqa: S608 (a name of ours)
+        f" WHERE catalog_product.name = '{product}'"
     )
     return str(name), bytes(content)
 
@@ -117,7 +117,7 @@ def picture_of(cluster: Cluster, product: str) -> tuple[str, bytes]:
 def has_reported(cluster: Cluster, host: str) -> Callable[[], bool]:
     """A condition: the host has reported after now."""
     ((before,),) = cluster.sql("SELECT clock_timestamp()")
-    ask = f"SELECT seen_at > '{before}' FROM celery_task_host WHERE name = '{host}'"  # noqa: S608 (a name of ours)
+    ask = f"SELECT seen_at > '{before}' FROM monitoring_host WHERE name = '{host}'"  # noqa: S608 (a name of ours)
     return lambda: bool(cluster.sql(ask)[0][0])
 
 
@@ -130,7 +130,7 @@ def test_of_three_beats_one_leads_and_each_run_is_sent_once(cluster: Cluster) ->
 
 
 def test_a_host_without_a_single_picture_has_them_all_once_it_works(cluster: Cluster) -> None:
-    pictures = {str(name): bytes(content) for name, content in cluster.sql("SELECT name, content FROM seckill_picture")}
+    pictures = {str(name): bytes(content) for name, content in cluster.sql("SELECT name, content FROM catalog_picture")}
 
     assert len(pictures) == 5  # of the demo: two products, three banners
     for name, content in pictures.items():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from seckill.embedded.shop import PROJECT, await_that
+from devtools.embedded.shop import PROJECT, await_that
 from tests.cluster.network import Network, NoNetworkError
 from tests.machine import lacks
 

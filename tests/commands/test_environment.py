@@ -16,8 +16,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 READERS = (
     "seckill/settings.py",
     "deploy/gunicorn.conf.py",
-    "seckill/demo.py",
-    "celery_task/exposition.py",
+    "devtools/demo.py",
+    "celery_task/runtime/metrics_server.py",
     "seckill/management/commands/seed_demo.py",
 )
 ENTRY = re.compile(r"^#?([A-Z][A-Z0-9_]*)=(.*)$")

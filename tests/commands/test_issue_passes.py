@@ -6,9 +6,9 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
+from seckill.catalog.models import Sale
 from seckill.line.passes import Pass
-from seckill.models import Sale
-from seckill.moment import milliseconds
+from seckill.timestamps import milliseconds
 from tests.conftest import MakeSale
 
 pytestmark = pytest.mark.django_db

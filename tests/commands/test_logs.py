@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from seckill import logs
-from seckill.embedded.shop import PROJECT, WAIT_SECONDS_MAX, await_that
-from seckill.logs import rotate
+from devtools.embedded.shop import PROJECT, WAIT_SECONDS_MAX, await_that
+from seckill.monitoring import logs
+from seckill.monitoring.logs import rotate
 
 TODAY = date(2026, 11, 11)
 WRITERS = 4
@@ -99,7 +99,7 @@ def test_a_rotation_that_was_broken_off_goes_on(directory: Path, monkeypatch: py
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as broken:
-        broken.setattr("seckill.logs.shutil.copyfileobj", break_off)
+        broken.setattr("seckill.monitoring.logs.shutil.copyfileobj", break_off)
         with pytest.raises(OSError, match="No space"):
             rotate(directory, day(1))
     rotate(directory, day(1))

@@ -7,9 +7,9 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
+from seckill.catalog.models import Sale
 from seckill.line.line import Line
 from seckill.line.verbs import Refusal
-from seckill.models import Sale
 from tests.conftest import MakeSale
 from tests.orders.crowd import in_line, join, look
 

@@ -8,11 +8,11 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 from pytest_django import Settings
 
+from devtools.embedded.ports import free_port
 from orders.models import Audit
-from seckill.embedded.ports import free_port
+from seckill.catalog.models import Sale
 from seckill.line.keys import sale_keys
 from seckill.line.line import Line, get_line
-from seckill.models import Sale
 from tests.conftest import MakeSale
 from tests.orders.crowd import add_units_behind_its_back, claim_and_die, in_line, join, look, sell
 

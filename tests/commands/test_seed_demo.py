@@ -12,7 +12,7 @@ from django.utils import timezone
 from PIL import Image
 from pytest_django import Settings
 
-from seckill.models import Banner, Product, Sale
+from seckill.catalog.models import Banner, Product, Sale
 
 pytestmark = pytest.mark.django_db(transaction=True)  # the files of pictures are written on commit
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Self
 
-from seckill.embedded.shop import WAIT_SECONDS_MAX, await_that
+from devtools.embedded.shop import WAIT_SECONDS_MAX, await_that
 from tests.faults.crowd import POLL_SECONDS, Crowd
 from tests.faults.shop import FaultyShop
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from seckill.embedded.shop import Seed
+from devtools.embedded.shop import Seed
 from tests.faults.case import Case, new_seed
 from tests.faults.shop import FaultyShop
 from tests.machine import lacks

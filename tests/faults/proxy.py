@@ -5,7 +5,7 @@ import contextlib
 import threading
 from typing import Self
 
-from seckill.embedded.shop import WAIT_SECONDS_MAX
+from devtools.embedded.shop import WAIT_SECONDS_MAX
 
 BYTES_MAX = 65_536
 SERVER_SECONDS = 0.05  #: so long a server may do what it was told before its end is cut too

@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 import psutil
 import redis
 
-from seckill.embedded.shop import BEAT, WEB, WORKER, Seed, Shop, ask, await_that
+from devtools.embedded.shop import BEAT, WEB, WORKER, Seed, Shop, ask, await_that
 from seckill.line.keys import sale_keys
 from seckill.line.passes import Pass
-from seckill.moment import iso, milliseconds
+from seckill.timestamps import iso, milliseconds
 from tests.faults.crowd import Buyer, Crowd
 from tests.faults.fail_points import FailPoints
 
@@ -80,16 +80,16 @@ class FaultyShop(Shop):
     def new_sale(self, *, stock: int) -> int:
         """An open sale that nobody has joined, known to the line; gives its number."""
         like = "product_id, price, currency, opens_at, closes_at, status, pay_within_seconds, line_limit"
-        values = f"SELECT {like}, {stock:d}, 0, 0 FROM seckill_sale WHERE id = 1"
-        self.sql(f"INSERT INTO seckill_sale ({like}, stock, sold, epoch) {values}")
-        ((sale,),) = self.sql("SELECT max(id) FROM seckill_sale")
+        values = f"SELECT {like}, {stock:d}, 0, 0 FROM catalog_sale WHERE id = 1"
+        self.sql(f"INSERT INTO catalog_sale ({like}, stock, sold, epoch) {values}")
+        ((sale,),) = self.sql("SELECT max(id) FROM catalog_sale")
         await_that("the line knows the sale", lambda: self.progress(sale).get("stock") == stock)
         return int(sale)
 
     def set_opening(self, sale: int, opens_at: float) -> None:
         """Move the opening to a moment, in seconds since 1970, and return when the line knows."""
         when = datetime.fromtimestamp(opens_at, UTC)
-        self.sql(f"UPDATE seckill_sale SET opens_at = '{when:%Y-%m-%d %H:%M:%S.%f}+00:00' WHERE id = {sale:d}")
+        self.sql(f"UPDATE catalog_sale SET opens_at = '{when:%Y-%m-%d %H:%M:%S.%f}+00:00' WHERE id = {sale:d}")
         await_that("the line knows the opening", lambda: self.progress(sale).get("opens_at") == iso(milliseconds(when)))
 
     def buyers(self, sale: int, count: int) -> list[Buyer]:
@@ -143,7 +143,7 @@ class FaultyShop(Shop):
 
     def books(self, sale: int) -> dict[str, Any]:
         """What ledger and line say about a sale: equal numbers when all is well."""
-        ((stock, sold),) = self.sql(f"SELECT stock, sold FROM seckill_sale WHERE id = {sale:d}")
+        ((stock, sold),) = self.sql(f"SELECT stock, sold FROM catalog_sale WHERE id = {sale:d}")
         ((holding,),) = self.sql(f"SELECT count(*) FROM orders_order WHERE sale_id = {sale:d} AND {HOLDS_A_UNIT}")
         keys = sale_keys(sale)
         with self.line() as line:

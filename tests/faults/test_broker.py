@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from seckill.embedded.shop import WAIT_SECONDS_MAX, await_that
-from seckill.embedded.valkey import Valkey
+from devtools.embedded.shop import WAIT_SECONDS_MAX, await_that
+from devtools.embedded.valkey import Valkey
 from tests.faults.conftest import MakeCase, OpenShop
 from tests.faults.proxy import Proxy
 

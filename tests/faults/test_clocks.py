@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from seckill.embedded.shop import WORKER, await_that
+from devtools.embedded.shop import WORKER, await_that
 from tests.faults.conftest import MakeCase, OpenShop
 from tests.faults.shop import PARTS
 
@@ -46,7 +46,7 @@ def test_a_worker_whose_clock_is_ahead_expires_early_by_that_much_at_most(
     shop = open_shop(parts=parts, clocks_off={"fast worker": OFF_SECONDS})
     shop.end("fast worker")
     case = make_case(shop, buyers=10, stock=10, within_seconds=0.1)
-    shop.sql(f"UPDATE seckill_sale SET pay_within_seconds = {OFF_SECONDS + 8} WHERE id = {case.sale}")
+    shop.sql(f"UPDATE catalog_sale SET pay_within_seconds = {OFF_SECONDS + 8} WHERE id = {case.sale}")
     case.broken()
     with case:
         case.recovers()

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 import redis
 
-from seckill.embedded.shop import await_that
+from devtools.embedded.shop import await_that
 from tests.faults.conftest import MakeCase
 from tests.faults.shop import FaultyShop
 

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from seckill.embedded.shop import await_that
+from devtools.embedded.shop import await_that
 from tests.faults.conftest import MakeCase
 from tests.faults.fail_points import FailPoint
 from tests.faults.shop import FaultyShop

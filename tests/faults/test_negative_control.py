@@ -2,8 +2,8 @@
 
 import pytest
 
+from devtools.embedded.shop import await_that
 from loadtest.comparison.control import switch_guard_off
-from seckill.embedded.shop import await_that
 from tests.faults.conftest import MakeCase, OpenShop
 
 

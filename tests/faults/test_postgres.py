@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from seckill.embedded.postgres import Postgres
-from seckill.embedded.shop import Seed, await_that
+from devtools.embedded.postgres import Postgres
+from devtools.embedded.shop import Seed, await_that
 from tests.faults.conftest import MakeCase, OpenShop
 from tests.faults.proxy import Proxy
 

@@ -5,7 +5,7 @@ import time
 import httpx
 import pytest
 
-from seckill.embedded.shop import WAIT_SECONDS_MAX, await_that
+from devtools.embedded.shop import WAIT_SECONDS_MAX, await_that
 from tests.faults.conftest import MakeCase, OpenShop
 from tests.rabbitmq import VHOST, Rabbit
 

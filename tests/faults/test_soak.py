@@ -11,7 +11,7 @@ from typing import Self
 import psutil
 import pytest
 
-from seckill.embedded.shop import CHORES, await_that
+from devtools.embedded.shop import CHORES, await_that
 from seckill.line.passes import Pass
 from tests.faults.conftest import OpenShop
 from tests.faults.load import Load
@@ -104,7 +104,7 @@ def test_memory_connections_and_channels_stay_flat(
     rabbit: Rabbit | None = request.getfixturevalue("rabbit") if broker == "rabbitmq" else None
     shop = open_shop(parts={**PARTS, "chores": CHORES}, environment={"CELERY_BROKER_URL": rabbit.url} if rabbit else {})
     sale = shop.new_sale(stock=UNITS)
-    shop.sql(f"UPDATE seckill_sale SET line_limit = {UNITS} WHERE id = {sale}")
+    shop.sql(f"UPDATE catalog_sale SET line_limit = {UNITS} WHERE id = {sale}")
     now_ms = int(time.time() * 1000)
     tokens = (Pass(sale, f"fan-{n}", now_ms - DAY_MS, now_ms + DAY_MS).sign() for n in itertools.count())
     load = Load(shop.port, sale, tokens)

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from seckill.embedded.shop import WORKER, await_that
+from devtools.embedded.shop import WORKER, await_that
 from tests.faults.conftest import MakeCase, OpenShop
 from tests.faults.shop import PARTS, FaultyShop
 

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 
-from seckill.embedded.shop import BEAT, await_that
+from devtools.embedded.shop import BEAT, await_that
 from tests.faults.conftest import MakeCase, OpenShop
 from tests.faults.shop import PARTS
 
@@ -14,7 +14,7 @@ BUYERS = 60
 def test_units_nobody_pays_for_go_round_once(open_shop: OpenShop, make_case: MakeCase) -> None:
     shop = open_shop(parts={**PARTS, "second beat": BEAT})
     case = make_case(shop, buyers=BUYERS, stock=STOCK)
-    shop.sql(f"UPDATE seckill_sale SET pay_within_seconds = 2 WHERE id = {case.sale}")
+    shop.sql(f"UPDATE catalog_sale SET pay_within_seconds = 2 WHERE id = {case.sale}")
     case.broken()
     with case:
         await_that(

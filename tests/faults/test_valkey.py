@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from seckill.embedded.shop import await_that
+from devtools.embedded.shop import await_that
 from seckill.line.keys import sale_keys
 from tests.faults.conftest import MakeCase, OpenShop
 from tests.faults.shop import FaultyShop

@@ -10,8 +10,8 @@ import redis
 import uvloop
 
 from celery_task import app as celery
-from seckill.embedded.ports import free_port
-from seckill.embedded.valkey import Valkey
+from devtools.embedded.ports import free_port
+from devtools.embedded.valkey import Valkey
 from seckill.gate import clients, public_answers
 from seckill.line import line as lines
 from tests import servers

@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 import redis
 
-from seckill.embedded.valkey import Valkey
+from devtools.embedded.valkey import Valkey
 from seckill.gate.doorbell import Doorbell
 from tests import servers
 from tests.gate.asker import ask

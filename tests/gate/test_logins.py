@@ -7,9 +7,9 @@ import pytest
 import redis
 from pytest_django import Settings
 
+from seckill.accounts.login_commands import change_account, end_login
+from seckill.accounts.logins import Login, login_id_of
 from seckill.gate import snapshots
-from seckill.line.login_verbs import change_account, end_login
-from seckill.line.logins import Login, login_id_of
 from seckill.line.passes import Pass
 from seckill.rate import Rate
 from tests.gate.door import (

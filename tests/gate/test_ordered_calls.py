@@ -8,7 +8,7 @@ import pytest
 import redis
 import redis.asyncio
 
-from seckill.embedded.shop import WAIT_SECONDS_MAX
+from devtools.embedded.shop import WAIT_SECONDS_MAX
 from seckill.line import line as line_module
 from seckill.line import verbs
 from seckill.line.keys import sale_keys

@@ -11,7 +11,7 @@ from seckill.gate import clients, snapshots
 from seckill.gate.snapshots import SeenSale, Snapshots
 from seckill.line import verbs
 from seckill.line.line import open_async_line
-from seckill.moment import iso
+from seckill.timestamps import iso
 from tests.gate.door import (
     Door,
     eventually,

@@ -10,8 +10,8 @@ from django.test import Client
 from pytest_django import Settings
 
 from celery_task.home_task import update_banner_list
+from seckill.catalog.models import Banner, Sale
 from seckill.gate.asgi import Receive, Scope, Send
-from seckill.models import Banner, Sale
 from tests.conftest import MakeSale
 from tests.gate.clock import Clock
 from tests.gate.door import eventually

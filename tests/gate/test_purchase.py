@@ -8,7 +8,7 @@ import pytest
 import redis
 from pytest_django import Settings
 
-from seckill.embedded.valkey import Valkey
+from devtools.embedded.valkey import Valkey
 from seckill.gate import groups
 from seckill.line.line import Line
 from seckill.line.passes import Pass

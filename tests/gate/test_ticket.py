@@ -10,7 +10,7 @@ import redis
 from seckill.gate import clients, snapshots
 from seckill.line.outcome import Confirmed, Released
 from seckill.line.tickets import Ticket
-from seckill.moment import iso
+from seckill.timestamps import iso
 from tests.gate.asker import ask
 from tests.gate.door import (
     Door,

@@ -8,9 +8,9 @@ from django.db import connection
 from django.utils import timezone
 
 from orders.reconciliation import publish_sale
+from seckill.catalog.models import Sale
 from seckill.line.line import Line
 from seckill.line.tickets import Ticket
-from seckill.models import Sale
 from tests.conftest import MakeSale
 from tests.gate.door import Door, eventually_answer, open_door, problem
 

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from redis.crc import key_slot
 
-from seckill.line import login_verbs, verbs
+from seckill.accounts import login_commands as login_verbs
+from seckill.accounts.logins import Login
+from seckill.line import verbs
 from seckill.line.keys import LOGIN_KEYS, sale_keys
-from seckill.line.logins import Login
 from seckill.line.outcome import Released
 from seckill.line.verbs import Claim, SaleConfig, Verb
 from seckill.rate import Rate

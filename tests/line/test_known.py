@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import redis
 
-from seckill.embedded.shop import await_that
-from seckill.embedded.valkey import Valkey
+from devtools.embedded.shop import await_that
+from devtools.embedded.valkey import Valkey
 from seckill.line import verbs
 from seckill.line.line import Line
 from seckill.line.verbs import Claim, SaleUnknownError, Verb

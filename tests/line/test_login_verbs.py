@@ -6,10 +6,8 @@ import pytest
 from msgspec.structs import replace
 from pytest_django import Settings
 
-from seckill.line import login_verbs
-from seckill.line.keys import LOGIN_KEYS
-from seckill.line.line import Line, open_async_line
-from seckill.line.login_verbs import (
+from seckill.accounts import login_commands as login_verbs
+from seckill.accounts.login_commands import (
     LOGIN_GROUP_MAX,
     Issued,
     PassAnswer,
@@ -19,7 +17,9 @@ from seckill.line.login_verbs import (
     issue_passes,
     void_logins,
 )
-from seckill.line.logins import Login, login_id_of
+from seckill.accounts.logins import Login, login_id_of
+from seckill.line.keys import LOGIN_KEYS
+from seckill.line.line import Line, open_async_line
 from seckill.rate import Rate
 
 ISSUED, VOID, TOO_MANY = PassAnswer.ISSUED, PassAnswer.VOID, PassAnswer.TOO_MANY

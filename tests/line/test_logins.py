@@ -7,8 +7,8 @@ import pytest
 from msgspec.structs import replace
 from pytest_django import Settings
 
-from seckill.line import logins
-from seckill.line.logins import TOKEN_CHARS_MAX, Login, login_id_of, login_in
+from seckill.accounts import logins
+from seckill.accounts.logins import TOKEN_CHARS_MAX, Login, login_id_of, login_in
 from seckill.line.passes import Pass
 from seckill.line.signing import BadTokenError, Signer
 

@@ -15,6 +15,7 @@ from unittest.mock import Mock
 import pytest
 from rich.console import Console
 
+from devtools.embedded.shop import PROJECT, WORKER
 from loadtest import bench
 from loadtest.benchmark import million, wrk
 from loadtest.benchmark.costs import Costs, Meters, costs, cpu_seconds
@@ -27,7 +28,6 @@ from loadtest.benchmark.settling import orders_per_second, with_processes
 from loadtest.benchmark.shop import MeasuredShop, key
 from loadtest.benchmark.side import Side, check_count
 from loadtest.systems import LINE
-from seckill.embedded.shop import PROJECT, WORKER
 from tests import servers
 from tests.shop.conftest import seed
 
@@ -482,15 +482,15 @@ def test_the_audit_finds_what_is_wrong(shop: MeasuredShop, tmp_path: Path) -> No
     assert course.holds
     for part in ("beat", "worker"):  # nobody repairs what is broken here
         shop.shop.end(part, signal.SIGKILL)
-    ((sale,),) = shop.shop.sql("SELECT max(id) FROM seckill_sale")
+    ((sale,),) = shop.shop.sql("SELECT max(id) FROM catalog_sale")
     keys = {name: key(sale, name) for name in ("stock", "pending", "outcomes", "line")}
     holes = "places with an order, first to last, without a hole"
 
     assert violated(shop, sale, Course("now", 200, statuses={"202": 199, "503": 1})) == ["answers: all 202"]
     for table, breaking, mending, found in (
         ("orders_order", "place = 201", "place = 100", holes),
-        ("seckill_sale", "stock = 199, sold = 199", "stock = 200, sold = 200", "oversold"),
-        ("seckill_sale", "sold = 199", "sold = 200", "the sale's own count of sold units"),
+        ("catalog_sale", "stock = 199, sold = 199", "stock = 200, sold = 200", "oversold"),
+        ("catalog_sale", "sold = 199", "sold = 200", "the sale's own count of sold units"),
     ):
         rows = f"sale_id = {sale} AND place IN (100, 201)" if table == "orders_order" else f"id = {sale}"
         shop.shop.sql(f"UPDATE {table} SET {breaking} WHERE {rows}")  # noqa: S608 (ours)

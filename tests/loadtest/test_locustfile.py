@@ -5,8 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from devtools.embedded.shop import PROJECT, WAIT_SECONDS_MAX, Shop
 from loadtest.crowd.purchase import Purchase, read_purchases
-from seckill.embedded.shop import PROJECT, WAIT_SECONDS_MAX, Shop
 from tests.shop.conftest import OpenShop, open_shop
 
 __all__ = ["open_shop"]

@@ -44,7 +44,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Side]:
 
 
 def newest_sale(measured: Side) -> int:
-    ((sale,),) = measured.line.shop.sql("SELECT max(id) FROM seckill_sale")
+    ((sale,),) = measured.line.shop.sql("SELECT max(id) FROM catalog_sale")
     return int(sale)
 
 

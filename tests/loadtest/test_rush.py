@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from devtools.embedded.shop import PROJECT, WAIT_SECONDS_MAX
 from loadtest.comparison import rush
 from loadtest.comparison.result import Comparison, Run
 from loadtest.comparison.rush import Rush
 from loadtest.comparison.scenarios import Scenario
 from loadtest.systems import LINE, NAIVE, SYNC, System
-from seckill.embedded.shop import PROJECT, WAIT_SECONDS_MAX
 from tests.shop.conftest import seed
 
 SMALL = Scenario(

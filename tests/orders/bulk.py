@@ -11,7 +11,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from orders.models import Export, Order
-from seckill.models import Sale
+from seckill.catalog.models import Sale
 
 
 def write_orders(sale: Sale, count: int, **fields: Any) -> list[Order]:

@@ -10,14 +10,14 @@ import pytest
 from django.conf import settings
 from django.db import connection, connections
 
+from devtools.embedded.shop import WAIT_SECONDS_MAX, await_that
 from orders.models import Order
 from orders.settlement import settle
-from seckill.embedded.shop import WAIT_SECONDS_MAX, await_that
+from seckill.catalog.models import Sale
 from seckill.line import verbs
 from seckill.line.keys import sale_keys
 from seckill.line.line import Line
 from seckill.line.snapshot import Snapshot
-from seckill.models import Sale
 
 T = TypeVar("T")
 

@@ -12,13 +12,14 @@ from django.core.cache import cache
 from django.utils import timezone
 from pytest_django import Settings
 
-from orders import alerts
-from orders.alerts import Change, Finding, claim_untold, judge, look_at_audits, look_at_lines, tell
 from orders.audit import audit
-from orders.models import Alert, Audit
+from orders.models import Audit
 from orders.reconciliation import reconcile
+from seckill.catalog.models import Sale
 from seckill.line.line import Line
-from seckill.models import Sale
+from seckill.monitoring import alerts
+from seckill.monitoring.alerts import Change, Finding, claim_untold, judge, look_at_audits, look_at_lines, tell
+from seckill.monitoring.models import Alert
 from tests.conftest import MakeSale
 from tests.orders.crowd import add_units_behind_its_back, at_once, claim_and_die, join, sell, settle_all
 

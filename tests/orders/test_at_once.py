@@ -11,6 +11,7 @@ from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
+from devtools.embedded.shop import WAIT_SECONDS_MAX
 from orders import expiry
 from orders.audit import audit
 from orders.expiry import expire_unpaid, release_units
@@ -18,10 +19,9 @@ from orders.models import Audit, Order
 from orders.payment import OrderDecidedError, cancel, pay
 from orders.reconciliation import rebuild_line, reconcile
 from orders.settlement import settle
-from seckill.embedded.shop import WAIT_SECONDS_MAX
+from seckill.catalog.models import Sale
 from seckill.line.keys import sale_keys
 from seckill.line.line import Line
-from seckill.models import Sale
 from tests.conftest import MakeSale
 from tests.orders.crowd import ONE_WRITER, at_once, await_waiter, entries, in_line, join, look, sell, settle_all, sold
 

@@ -10,17 +10,17 @@ from django.db import connection, transaction
 from django.utils import timezone
 from structlog.testing import capture_logs
 
+from devtools.embedded.ports import free_port
+from devtools.embedded.shop import WAIT_SECONDS_MAX
 from orders.audit import audit
 from orders.ledger import write_orders
 from orders.models import Audit, Order
 from orders.payment import cancel, pay
 from orders.reconciliation import reconcile
-from seckill.embedded.ports import free_port
-from seckill.embedded.shop import WAIT_SECONDS_MAX
+from seckill.catalog.models import Sale
 from seckill.line import verbs
 from seckill.line.keys import sale_keys
 from seckill.line.line import Line
-from seckill.models import Sale
 from tests.conftest import MakeSale
 from tests.orders.crowd import (
     add_units_behind_its_back,
@@ -69,7 +69,7 @@ def no_guard(db: None) -> Iterator[None]:  # noqa: ARG001 (it changes the databa
         cursor.execute(
             "PRAGMA ignore_check_constraints = ON"
             if sqlite
-            else "ALTER TABLE seckill_sale DROP CONSTRAINT sale_never_oversold"  # comes back with the test's rollback
+            else "ALTER TABLE catalog_sale DROP CONSTRAINT sale_never_oversold"  # comes back with the test's rollback
         )
         yield
         if sqlite:

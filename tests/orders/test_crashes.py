@@ -10,7 +10,7 @@ from orders.settlement import settle
 from seckill.line import verbs
 from seckill.line.line import Line
 from seckill.line.outcome import Confirmed
-from seckill.moment import milliseconds
+from seckill.timestamps import milliseconds
 from tests.conftest import MakeSale
 from tests.orders.crowd import claim_and_die, entries, join, look, settle_all, sold
 

@@ -8,10 +8,10 @@ import pytest
 from django.db import connections
 from pytest_django import Settings
 
+from devtools.embedded.shop import WAIT_SECONDS_MAX
 from orders import downstream
 from orders.downstream import Slots
 from orders.models import Order
-from seckill.embedded.shop import WAIT_SECONDS_MAX
 from seckill.line.line import Line
 from tests.conftest import MakeSale
 from tests.orders.crowd import entries, join, settle_all

@@ -15,10 +15,10 @@ from orders.expiry import expire_unpaid
 from orders.ledger import write_orders
 from orders.models import Event, Order
 from orders.payment import OrderDecidedError, cancel, pay
+from seckill.catalog.models import Sale
 from seckill.line import verbs
 from seckill.line.line import Line
-from seckill.models import Sale
-from seckill.moment import iso, milliseconds
+from seckill.timestamps import iso, milliseconds
 from tests.conftest import MakeSale
 from tests.orders.crowd import ONE_WRITER, at_once, claim_and_die, join, sell
 

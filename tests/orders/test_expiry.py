@@ -10,11 +10,11 @@ from orders.ledger import write_orders
 from orders.models import Audit, Order
 from orders.payment import cancel, pay
 from orders.reconciliation import rebuild_line
+from seckill.catalog.models import Sale
 from seckill.line import verbs
 from seckill.line.keys import sale_keys
 from seckill.line.line import Line
 from seckill.line.outcome import Confirmed, Released
-from seckill.models import Sale
 from tests.conftest import MakeSale
 from tests.orders.crowd import claim_and_die, entries, join, look, sell, settle_all, sold
 

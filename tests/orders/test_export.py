@@ -28,7 +28,7 @@ from orders.export import (
     write_next_part,
 )
 from orders.models import Export, Order
-from seckill.models import Product
+from seckill.catalog.models import Product
 from tests.conftest import MakeSale
 from tests.orders.bulk import buyers, clerk, empty_storage, new_export, rows, write_orders
 from tests.orders.crowd import at_once

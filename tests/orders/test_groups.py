@@ -21,11 +21,11 @@ from orders.ledger import TRIES_MAX, SaleChangedError, write_orders
 from orders.models import HOLDS_A_UNIT, Event, Order
 from orders.outcomes import outcome_of
 from orders.settlement import settle
+from seckill.catalog.models import Sale
 from seckill.line import verbs
 from seckill.line.line import Line
 from seckill.line.outcome import Confirmed, Outcome
-from seckill.models import Sale
-from seckill.moment import milliseconds
+from seckill.timestamps import milliseconds
 from tests.conftest import MakeSale
 from tests.orders.crowd import entries, join, sold
 
@@ -130,7 +130,7 @@ def test_an_order_is_what_its_sale_offers_when_it_is_committed(make_sale: MakeSa
         if not changed:
             changed.append(Sale.objects.filter(pk=sale.pk).update(**change))
 
-    with before('UPDATE "seckill_sale" SET "sold"', change_once) as attempts:
+    with before('UPDATE "catalog_sale" SET "sold"', change_once) as attempts:
         assert len(write_orders(claim_of(sale, "ann"))) == 1
 
     sale.refresh_from_db()
@@ -149,7 +149,7 @@ def test_nothing_is_written_for_a_sale_that_keeps_changing(make_sale: MakeSale, 
         Sale.objects.filter(pk=sale.pk).update(**change)
 
     with (
-        before('UPDATE "seckill_sale" SET "sold"', change_again) as attempts,
+        before('UPDATE "catalog_sale" SET "sold"', change_again) as attempts,
         pytest.raises(SaleChangedError, match=f"sale {sale.pk} changed while orders were written"),
     ):
         write_orders(claim_of(sale, "ann", "ben"))
@@ -213,7 +213,7 @@ class Worker:
 
     def _write(self, claim: verbs.Claim) -> list[tuple[str, Outcome]]:
         try:
-            with before('UPDATE "seckill_sale" SET "sold"', self._stand_still):
+            with before('UPDATE "catalog_sale" SET "sold"', self._stand_still):
                 return write_orders(claim)
         finally:
             connections.close_all()

@@ -11,8 +11,8 @@ from django.utils import timezone
 from orders import ledger
 from orders.ledger import SaleChangedError, write_orders
 from orders.models import NUMBER_ALPHABET, Order, new_numbers
+from seckill.catalog.models import Sale
 from seckill.line.line import Line
-from seckill.models import Sale
 from tests.conftest import MakeSale
 from tests.orders.crowd import add_units_behind_its_back, claim_and_die, entries, join, sell, sold
 
@@ -30,20 +30,20 @@ def execute(sql: str, *values: int | str) -> int:
 
 def test_the_database_refuses_more_sold_than_there_is_stock(make_sale: MakeSale) -> None:
     sale = make_sale(stock=57)
-    assert execute("UPDATE seckill_sale SET sold = 57 WHERE id = %s", sale.pk) == 1
+    assert execute("UPDATE catalog_sale SET sold = 57 WHERE id = %s", sale.pk) == 1
 
     with pytest.raises(IntegrityError, match="sale_never_oversold"):
-        execute("UPDATE seckill_sale SET sold = sold + 1 WHERE id = %s", sale.pk)
+        execute("UPDATE catalog_sale SET sold = sold + 1 WHERE id = %s", sale.pk)
 
     assert sold(sale) == 57
 
 
 def test_the_database_refuses_a_stock_below_what_is_sold(make_sale: MakeSale) -> None:
     sale = make_sale(stock=57)
-    execute("UPDATE seckill_sale SET sold = 41 WHERE id = %s", sale.pk)
+    execute("UPDATE catalog_sale SET sold = 41 WHERE id = %s", sale.pk)
 
     with pytest.raises(IntegrityError, match="sale_never_oversold"):
-        execute("UPDATE seckill_sale SET stock = 40 WHERE id = %s", sale.pk)
+        execute("UPDATE catalog_sale SET stock = 40 WHERE id = %s", sale.pk)
 
     sale.refresh_from_db()
     assert (sale.stock, sale.sold) == (57, 41)
@@ -53,7 +53,7 @@ def test_the_database_refuses_a_negative_number_of_sold_units(make_sale: MakeSal
     sale = make_sale(stock=57)
 
     with pytest.raises(IntegrityError, match="sold"):
-        execute("UPDATE seckill_sale SET sold = sold - 1 WHERE id = %s", sale.pk)
+        execute("UPDATE catalog_sale SET sold = sold - 1 WHERE id = %s", sale.pk)
 
     assert sold(sale) == 0
 
@@ -141,8 +141,8 @@ def test_an_order_is_one_transaction_with_what_is_sold(make_sale: MakeSale, line
     claim = claim_and_die(line, sale, upto=2)
 
     def shrink_before_counting(execute, sql, params, many, context):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 (Django's wrapper)
-        if sql.startswith('UPDATE "seckill_sale" SET "sold"'):
-            context["cursor"].execute("UPDATE seckill_sale SET stock = 1 WHERE id = %s", [sale.pk])
+        if sql.startswith('UPDATE "catalog_sale" SET "sold"'):
+            context["cursor"].execute("UPDATE catalog_sale SET stock = 1 WHERE id = %s", [sale.pk])
         return execute(sql, params, many, context)
 
     with (

@@ -14,13 +14,13 @@ from orders.outcomes import outcome_of
 from orders.payment import cancel, pay
 from orders.reconciliation import config_of, publish_sale, rebuild_line
 from orders.settlement import settle
+from seckill.catalog.models import Sale
 from seckill.line import verbs
 from seckill.line.keys import sale_keys
 from seckill.line.line import Line
 from seckill.line.outcome import Confirmed, Released
 from seckill.line.verbs import Refusal
-from seckill.models import Sale
-from seckill.moment import milliseconds
+from seckill.timestamps import milliseconds
 from tests.conftest import MakeSale
 from tests.orders.crowd import (
     add_units_behind_its_back,

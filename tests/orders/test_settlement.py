@@ -14,11 +14,11 @@ from pytest_django import Settings
 from orders.ledger import write_orders
 from orders.models import Order
 from orders.settlement import settle
+from seckill.catalog.models import Sale
 from seckill.line import verbs
 from seckill.line.line import Line
 from seckill.line.outcome import Confirmed, Released
-from seckill.models import Sale
-from seckill.moment import milliseconds
+from seckill.timestamps import milliseconds
 from tests.conftest import MakeSale
 from tests.orders.crowd import (
     add_units_behind_its_back,

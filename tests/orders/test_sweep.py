@@ -12,13 +12,13 @@ from orders.models import Order
 from orders.payment import cancel, pay
 from orders.reconciliation import rebuild_line
 from orders.sweep import Doorbell, sweep
+from seckill.catalog.models import Sale
 from seckill.line import verbs
 from seckill.line.keys import sale_keys
 from seckill.line.line import Line
 from seckill.line.state import State
 from seckill.line.verbs import Refusal
-from seckill.models import Sale
-from seckill.moment import from_milliseconds, milliseconds
+from seckill.timestamps import from_milliseconds, milliseconds
 from tests.conftest import MakeSale
 from tests.orders.crowd import claim_and_die, entries, in_line, join, look, sell, settle_all, sold
 

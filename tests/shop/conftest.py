@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from seckill.embedded.shop import BEAT, CHORES, WEB, WORKER, Seed, Shop
+from devtools.embedded.shop import BEAT, CHORES, WEB, WORKER, Seed, Shop
 from tests import servers
 
 OpenShop = Callable[..., Shop]

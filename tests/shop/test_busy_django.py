@@ -11,7 +11,7 @@ import httpx
 import psycopg
 import pytest
 
-from seckill.embedded.shop import Shop, await_that
+from devtools.embedded.shop import Shop, await_that
 from tests.shop.conftest import OpenShop
 
 THREADS = 2

@@ -2,7 +2,7 @@
 
 import psycopg
 
-from seckill.embedded.shop import Shop, await_that
+from devtools.embedded.shop import Shop, await_that
 from tests.shop.conftest import OpenShop
 from tests.visitor import get, post
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from seckill.embedded.ports import free_port, is_taken
-from seckill.embedded.shop import PROJECT, WAIT_SECONDS_MAX, await_that
+from devtools.embedded.ports import free_port, is_taken
+from devtools.embedded.shop import PROJECT, WAIT_SECONDS_MAX, await_that
 from tests.visitor import get, post
 
 WITHOUT = {"REDIS_URL", "DATABASE_URL", "CELERY_BROKER_URL", "CACHE_URL", "SECRET_KEY", "LOG_LEVEL", "PUBLIC_BASE_URL"}
@@ -29,7 +29,7 @@ class Demo:
         self._output = var.with_suffix(f".{port}.{len(list(var.parent.iterdir()))}.txt")
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "seckill.demo"],
+                [sys.executable, "-m", "devtools.demo"],
                 cwd=PROJECT,
                 env=self.environment,
                 stdout=output,

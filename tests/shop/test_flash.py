@@ -9,7 +9,7 @@ import socket
 from collections import Counter
 from contextlib import ExitStack
 
-from seckill.embedded.shop import Shop, await_that
+from devtools.embedded.shop import Shop, await_that
 from tests.shop.conftest import OpenShop
 from tests.shop.crowd import Crowd
 from tests.visitor import get, post
@@ -98,7 +98,7 @@ def test_a_banner_changed_in_sql_shows_by_itself(open_shop: OpenShop) -> None:
     shop = open_shop()
     address = f"{shop.address}/api/banners/"
     await_that("the cache is filled", lambda: get(address).headers["X-Cache"] == "hit")
-    shop.sql("UPDATE seckill_banner SET title = 'Seventeen left' WHERE id = 1")
+    shop.sql("UPDATE catalog_banner SET title = 'Seventeen left' WHERE id = 1")
     await_that("the new title", lambda: get(address).json()[0]["title"] == "Seventeen left")
     assert get(address).headers["X-Cache"] == "hit"
 

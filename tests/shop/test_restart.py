@@ -3,7 +3,7 @@
 import asyncio
 import signal
 
-from seckill.embedded.shop import await_that
+from devtools.embedded.shop import await_that
 from tests.shop.conftest import OpenShop
 from tests.shop.crowd import Crowd
 

@@ -11,7 +11,7 @@ from seckill.line.snapshot import Snapshot
 from seckill.line.state import State
 from seckill.line.tickets import Ticket
 from seckill.line.verbs import Claim, Refusal, SaleConfig, SaleUnknownError
-from seckill.moment import iso
+from seckill.timestamps import iso
 from tests.simulation.clock import Clock
 from tests.simulation.model_ledger import Books, ModelLedger
 from tests.simulation.model_line import ANY_SERVER, SALE_ID, THIS_SERVER, Kept, ModelLine

@@ -24,6 +24,7 @@ from django.utils import timezone
 from celery_task import order_task
 from orders import ledger, payment, reconciliation, settlement
 from orders.models import Event, Order
+from seckill.catalog.models import Product, Sale
 from seckill.gate import gate, snapshots, unknown_sales
 from seckill.gate.doorbell import Doorbell
 from seckill.line import verbs
@@ -32,8 +33,7 @@ from seckill.line.outcome import Confirmed, Outcome, decode
 from seckill.line.snapshot import Snapshot
 from seckill.line.tickets import Ticket
 from seckill.line.verbs import Claim, SaleConfig, Verb
-from seckill.models import Product, Sale
-from seckill.moment import from_milliseconds, milliseconds
+from seckill.timestamps import from_milliseconds, milliseconds
 from tests.gate.asker import ask
 from tests.gate.door import good_pass
 from tests.line.sale_in_line import SaleInLine

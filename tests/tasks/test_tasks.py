@@ -28,9 +28,9 @@ from celery_task.user_task import clear_expired_sessions
 from celery_task.watch_task import sound_queues, tell_alert, watch
 from orders.models import Audit, Order
 from orders.payment import cancel
-from seckill.banners import BANNERS_KEY
+from seckill.catalog.banners import BANNERS_KEY
+from seckill.catalog.models import Banner, Sale
 from seckill.line.line import Line
-from seckill.models import Banner, Sale
 from tests.conftest import MakeSale
 from tests.orders.crowd import add_units_behind_its_back, entries, join, look, sell, sold
 from tests.workers.messages import take

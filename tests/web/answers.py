@@ -5,9 +5,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Protocol
 
+from seckill.catalog.models import Sale
 from seckill.line.passes import Pass
-from seckill.models import Sale
-from seckill.moment import milliseconds
+from seckill.timestamps import milliseconds
 
 
 class Answer(Protocol):

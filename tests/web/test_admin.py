@@ -24,19 +24,19 @@ from PIL import Image
 from pytest_django import Settings
 from unfold.forms import AdminPasswordChangeForm
 
+from devtools.embedded.ports import free_port
+from devtools.embedded.shop import WAIT_SECONDS_MAX
 from orders import payment
 from orders.audit import audit
 from orders.models import Audit, Order
 from orders.reconciliation import publish_sale, reconcile
 from orders.settlement import settle
-from seckill.banners import BANNERS_KEY
-from seckill.embedded.ports import free_port
-from seckill.embedded.shop import WAIT_SECONDS_MAX
+from seckill.backoffice import orders as order_admin
+from seckill.catalog.banners import BANNERS_KEY
+from seckill.catalog.models import Banner, Product, Sale
 from seckill.line import verbs
 from seckill.line.keys import sale_keys
 from seckill.line.line import Line, get_line
-from seckill.models import Banner, Product, Sale
-from seckill.web import order_admin
 from tests.orders.crowd import await_waiter
 
 IN_LINE = ("state", "remaining", "reserved", "admitted", "pointer")  # what only Redis knows
@@ -208,7 +208,7 @@ def test_a_redis_that_is_away_says_so_and_is_asked_only_once(
     assert asked == ["snapshot"]
 
 
-@pytest.mark.parametrize("list_of", ["seckill_sale", "orders_order", "seckill_banner", "seckill_product"])
+@pytest.mark.parametrize("list_of", ["catalog_sale", "orders_order", "catalog_banner", "catalog_product"])
 def test_a_list_costs_the_same_queries_however_long_it_is(admin_client: Client, admin_user: User, list_of: str) -> None:
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
@@ -418,7 +418,7 @@ def test_audit_now_looks_and_repairs_nothing(admin_client: Client, line: Line) -
     Sale.objects.filter(pk=ended.pk).update(ended_at=timezone.now(), sold=1)
     before = list(Sale.objects.order_by("pk").values())
 
-    messages = act(admin_client, "seckill_sale", "audit_sales", [right, same, wrong, unknown, ended])
+    messages = act(admin_client, "catalog_sale", "audit_sales", [right, same, wrong, unknown, ended])
     assert {message.split(". ")[0] for message in messages} == {
         "2 sales agree with the ledger.",
         f"{wrong}: drift",
@@ -440,7 +440,7 @@ def test_audit_now_looks_and_repairs_nothing(admin_client: Client, line: Line) -
 @pytest.mark.usefixtures("redis_away")
 def test_audit_now_asks_a_redis_that_is_away_once(admin_client: Client) -> None:
     first, second = new_sale(), new_sale()
-    (message,) = act(admin_client, "seckill_sale", "audit_sales", [first, second])
+    (message,) = act(admin_client, "catalog_sale", "audit_sales", [first, second])
     assert message in {f"{sale}: Redis does not answer, so nothing more was audited." for sale in (first, second)}
     assert Audit.objects.get().result == "unreachable"
     assert label_colours(audit_panel(admin_client, Audit.objects.get().sale)) == [("red", "unreachable")]
@@ -451,7 +451,7 @@ def test_who_may_only_look_at_sales_sees_audits_and_makes_none(line: Line) -> No
     publish_sale(line, sale)
     audit(line, sale.pk, by=Audit.By.BEAT)
     clerk = staff("view_sale")
-    act(clerk, "seckill_sale", "audit_sales", [sale])
+    act(clerk, "catalog_sale", "audit_sales", [sale])
     assert Audit.objects.get().by == "beat"
     assert label_colours(audit_panel(clerk, sale)) == [("green", "agrees")]
 
@@ -561,7 +561,7 @@ def test_sales_are_opened_paused_and_closed_in_the_line_too(
     same = new_sale(status=after)
     for sale in sales:
         publish_sale(line, sale)
-    messages = act(admin_client, "seckill_sale", action, [*sales, same])
+    messages = act(admin_client, "catalog_sale", action, [*sales, same])
     assert messages == [f"2 sales are {after} now.", f"1 sale was {after} already."]
     for sale in sales:
         sale.refresh_from_db()
@@ -574,7 +574,7 @@ def test_sales_are_opened_paused_and_closed_in_the_line_too(
 @pytest.mark.usefixtures("redis_away")
 def test_a_sale_is_paused_while_redis_is_away(admin_client: Client) -> None:
     sale = new_sale()
-    assert act(admin_client, "seckill_sale", "pause_sales", [sale]) == [
+    assert act(admin_client, "catalog_sale", "pause_sales", [sale]) == [
         "1 sale is paused now.",
         "The change is saved, but Redis is away: the line takes it over as soon as Redis is back.",
     ]
@@ -586,7 +586,7 @@ def test_a_sale_is_paused_while_redis_is_away(admin_client: Client) -> None:
 def test_an_ended_sale_stays_as_it_is(admin_client: Client, line: Line, action: str) -> None:
     ended_at = datetime(2026, 11, 11, 20, 15, tzinfo=timezone.get_default_timezone())
     sale = new_sale(ended_at=ended_at, status="closed" if action != "close_sales" else "open")
-    assert act(admin_client, "seckill_sale", action, [sale]) == [
+    assert act(admin_client, "catalog_sale", action, [sale]) == [
         f"{sale} ended on Nov. 11, 2026, 8:15 p.m.: it can't be changed or opened again."
     ]
     messages = said(admin_client.post(change_url(sale), sale_form(sale, stock=99, status="paused"), follow=True))
@@ -603,10 +603,10 @@ def test_an_ended_sale_stays_as_it_is(admin_client: Client, line: Line, action: 
 def test_sales_are_not_deleted_and_strangers_change_none(admin_client: Client) -> None:
     sale = new_sale()
     assert admin_client.post(reverse("admin:seckill_sale_delete", args=[sale.pk]), {"post": "yes"}).status_code == 403
-    act(admin_client, "seckill_sale", "delete_selected", [sale])
+    act(admin_client, "catalog_sale", "delete_selected", [sale])
     clerk = staff("view_sale")
     assert clerk.post(change_url(sale), sale_form(sale, stock=9)).status_code == 403
-    act(clerk, "seckill_sale", "close_sales", [sale])
+    act(clerk, "catalog_sale", "close_sales", [sale])
     sale.refresh_from_db()
     assert (sale.stock, sale.status) == (7, "open")
 

@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from orders.models import Alert
+from seckill.monitoring.models import Alert
 from tests.conftest import MakeSale
 
 pytestmark = pytest.mark.django_db(transaction=True)

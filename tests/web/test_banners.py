@@ -12,10 +12,10 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from celery_task.home_task import update_banner_list
-from seckill import banners
-from seckill.banners import BANNERS_KEY, FILLING_KEY, BannerList, read_banners
-from seckill.embedded.shop import WAIT_SECONDS_MAX
-from seckill.models import Banner
+from devtools.embedded.shop import WAIT_SECONDS_MAX
+from seckill.catalog import banners
+from seckill.catalog.banners import BANNERS_KEY, FILLING_KEY, BannerList, read_banners
+from seckill.catalog.models import Banner
 from tests import servers
 from tests.conftest import MakeSale
 from tests.orders.crowd import at_once
@@ -112,7 +112,7 @@ def test_pictures_have_the_address_the_site_has_outside(client: Client, kettles:
 def test_what_sql_changed_is_shown_after_the_next_beat(client: Client, kettles: Banner) -> None:
     assert client.get("/api/banners/").json()[0]["title"] == "Copper kettles"
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE seckill_banner SET title = %s WHERE id = %s", ["Brass kettles", kettles.pk])
+        cursor.execute("UPDATE catalog_banner SET title = %s WHERE id = %s", ["Brass kettles", kettles.pk])
     assert client.get("/api/banners/").json()[0]["title"] == "Copper kettles"  # from the cache
 
     update_banner_list.run()
@@ -161,7 +161,7 @@ def test_of_sixteen_visitors_who_find_the_cache_empty_one_asks_the_database(
         tick = Event()
 
         def count_and_wait_for_the_crowd(execute, sql, params, many, context):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 (Django's wrapper)
-            if "seckill_banner" in sql:
+            if "catalog_banner" in sql:
                 selects.append(sql)
                 while raw.info("commandstats")["cmdstat_get"]["calls"] < 16:  # until all have found it empty
                     tick.wait(0.005)

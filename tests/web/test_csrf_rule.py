@@ -1,4 +1,4 @@
-"""`seckill.csrf` is Django's CSRF check without a Django request: the same result for whatever is sent."""
+"""`seckill.accounts.csrf` is Django's CSRF check without a Django request: the same result for whatever is sent."""
 
 from collections.abc import Iterable
 from itertools import product
@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from pytest_django import Settings
 from rest_framework.authentication import CSRFCheck
 
-from seckill.cookies import CHARS_MAX, COOKIES_MAX, read_cookies
-from seckill.csrf import is_from_our_page
+from seckill.accounts.cookies import CHARS_MAX, COOKIES_MAX, read_cookies
+from seckill.accounts.csrf import is_from_our_page
 
 
 def masked(secret: str) -> str:

@@ -21,10 +21,10 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from celery_task.celery import app
 from celery_task.queues import REPORTS
+from devtools.embedded.ports import free_port
 from orders import export as module
 from orders.export import UNFINISHED_MAX, ask, cancel, fail, forget_old, write_next_part
 from orders.models import Export
-from seckill.embedded.ports import free_port
 from tests.conftest import MakeSale
 from tests.orders.bulk import buyers, clerk, empty_storage, new_export, rows, write_orders
 from tests.web.answers import problem, written

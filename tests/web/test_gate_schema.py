@@ -9,8 +9,8 @@ import pytest_asyncio
 from django.test import Client
 from jsonschema import Draft202012Validator, ValidationError
 
+from seckill.accounts.logins import Login, login_id_of
 from seckill.gate import snapshots
-from seckill.line.logins import Login, login_id_of
 from seckill.line.outcome import Confirmed
 from seckill.line.passes import Pass
 from seckill.line.tickets import Ticket

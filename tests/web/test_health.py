@@ -55,4 +55,4 @@ def test_metrics_count_requests_by_view(client: Client) -> None:
     assert answer.status_code == 200
     assert answer["Content-Type"].startswith("text/plain")
     assert "django_http_requests_total_by_view_transport_method_total" in answer.content.decode()
-    assert 'view="seckill.web.health.healthz"' in answer.content.decode()
+    assert 'view="seckill.monitoring.health.healthz"' in answer.content.decode()

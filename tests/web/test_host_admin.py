@@ -8,8 +8,8 @@ from django.db.models.functions import Now
 from django.test import Client
 from django.urls import reverse
 
-from celery_task.models import Host
 from celery_task.watch_task import HOST_SILENT_SECONDS
+from seckill.monitoring.models import Host
 from tests.web.test_admin import row
 
 pytestmark = pytest.mark.django_db

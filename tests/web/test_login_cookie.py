@@ -13,14 +13,14 @@ from django.test import Client, RequestFactory
 from msgspec.structs import replace
 from pytest_django import DjangoAssertNumQueries, Settings
 
+from seckill.accounts import changes as account_changes
+from seckill.accounts.changes import RestlessAccountError, tell_mark
+from seckill.accounts.login_commands import change_account, void_logins
+from seckill.accounts.login_cookie import LoginCookieMiddleware, mark_of
+from seckill.accounts.logins import Login, login_id_of
 from seckill.line.keys import LOGIN_KEYS
 from seckill.line.line import Line
-from seckill.line.login_verbs import void_logins
-from seckill.line.logins import Login, login_id_of
 from seckill.line.verbs import Verb
-from seckill.web import account_changes
-from seckill.web.account_changes import RestlessAccountError, tell_mark
-from seckill.web.login_cookie import LoginCookieMiddleware, mark_of
 from tests.conftest import MakeSale
 from tests.web.answers import Answer, bearer, problem
 from tests.web.conftest import PASSWORD, LogIn
@@ -442,7 +442,7 @@ def changing_meanwhile(monkeypatch: pytest.MonkeyPatch, line: Line, names: Itera
             name = next(names, None)
             if name is not None:
                 User.objects.update(username=name)
-                line.run(account_changes.change_account(str(verb.args[0]), mark_of(User.objects.get())))
+                line.run(change_account(str(verb.args[0]), mark_of(User.objects.get())))
             told.append(str(verb.args[1]))
             return line.run(verb)
 

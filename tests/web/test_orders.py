@@ -11,8 +11,8 @@ from pytest_django import DjangoAssertNumQueries
 from orders.expiry import expire_unpaid
 from orders.models import Order
 from orders.payment import cancel, pay
+from seckill.catalog.models import Sale
 from seckill.line.line import Line
-from seckill.models import Sale
 from tests.conftest import MakeSale
 from tests.orders.crowd import sell, sold
 from tests.web.answers import bearer, problem, written

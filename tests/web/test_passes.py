@@ -8,13 +8,13 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
+from seckill.accounts.login_commands import PassAnswer, issue_passes
+from seckill.accounts.logins import Login
+from seckill.catalog.models import Sale
 from seckill.line.line import Line
-from seckill.line.login_verbs import PassAnswer, issue_passes
-from seckill.line.logins import Login
 from seckill.line.passes import Pass
-from seckill.models import Sale
-from seckill.moment import iso, milliseconds
 from seckill.rate import Rate
+from seckill.timestamps import iso, milliseconds
 from tests.conftest import MakeSale
 from tests.web.answers import problem
 from tests.web.conftest import LogIn

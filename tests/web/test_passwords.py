@@ -16,7 +16,7 @@ from django.db import connections, transaction
 from django.test import Client
 from pytest_django import Settings
 
-from seckill.passwords import PasswordHasher, PasswordsBusyError
+from seckill.accounts.passwords import PasswordHasher, PasswordsBusyError
 from tests.web.answers import problem
 from tests.web.conftest import PASSWORD
 
@@ -30,7 +30,7 @@ time.sleep(60)
 
 @pytest.fixture(autouse=True)
 def _real_hasher(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings.PASSWORD_HASHERS = ["seckill.passwords.PasswordHasher"]
+    settings.PASSWORD_HASHERS = ["seckill.accounts.passwords.PasswordHasher"]
     monkeypatch.setattr(PasswordHasher, "iterations", 1000)  # as many as it likes, in less time
 
 

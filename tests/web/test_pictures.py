@@ -19,10 +19,10 @@ from PIL import Image
 from pytest_django import Settings
 
 from celery_task.celery import app
-from seckill.embedded.ports import free_port
-from seckill.embedded.shop import WAIT_SECONDS_MAX
-from seckill.models import PICTURE_MIB_MAX, Banner, Picture, Product
-from seckill.pictures import store, store_missing
+from devtools.embedded.ports import free_port
+from devtools.embedded.shop import WAIT_SECONDS_MAX
+from seckill.catalog.models import PICTURE_MIB_MAX, Banner, Picture, Product
+from seckill.catalog.pictures import store, store_missing
 from tests.orders.crowd import await_waiter
 
 pytestmark = pytest.mark.django_db(transaction=True)  # copies are written on commit

@@ -6,8 +6,8 @@ import pytest
 from django.core.cache import cache
 from django.test import Client
 
-from seckill.banners import BANNERS_KEY
-from seckill.problems import Problem
+from seckill.catalog.banners import BANNERS_KEY
+from seckill.errors.problems import Problem
 from tests.conftest import MakeSale
 from tests.web.answers import bearer, problem
 from tests.web.conftest import LogIn

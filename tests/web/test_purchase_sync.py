@@ -8,16 +8,16 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
+from devtools.embedded.shop import WAIT_SECONDS_MAX
 from orders.expiry import release_units
 from orders.ledger import write_orders
 from orders.models import Order
 from orders.payment import cancel
 from orders.reconciliation import publish_sale
 from orders.sweep import sweep
-from seckill.embedded.shop import WAIT_SECONDS_MAX
+from seckill.catalog.models import Sale
 from seckill.line import verbs
 from seckill.line.line import Line
-from seckill.models import Sale
 from tests.conftest import MakeSale
 from tests.orders.crowd import at_once, claim_and_die, entries, in_line, join, look, sell, sold
 from tests.web.answers import bearer, problem, written

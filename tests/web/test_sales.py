@@ -13,8 +13,8 @@ from pytest_django import DjangoAssertNumQueries
 
 from orders.payment import pay
 from orders.sweep import sweep
+from seckill.catalog.models import Product, Sale
 from seckill.line.line import Line
-from seckill.models import Product, Sale
 from tests.conftest import MakeSale
 from tests.orders.crowd import claim_and_die, join, look, sell
 from tests.web.answers import problem, written

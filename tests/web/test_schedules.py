@@ -12,9 +12,9 @@ from django.urls import reverse
 from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask, PeriodicTasks
 
+from celery_task.beat.changes import offered_tasks
+from celery_task.beat.schedule import SCHEDULE
 from celery_task.celery import app
-from celery_task.schedule import SCHEDULE
-from seckill.web.schedules import offered_tasks
 from tests.web.answers import problem
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -15,10 +15,10 @@ from drf_spectacular.validation import validate_schema
 from drf_spectacular.views import SpectacularAPIView
 from pytest_django import Settings
 
+from seckill.api.schema import OnceGenerator
+from seckill.api.urls import urlpatterns
+from seckill.errors.problems import Problem
 from seckill.line.state import State
-from seckill.problems import Problem
-from seckill.web.api_urls import urlpatterns
-from seckill.web.schema import OnceGenerator
 
 HTTP_METHODS = {"get", "post", "put", "patch", "delete"}
 

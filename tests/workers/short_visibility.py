@@ -10,9 +10,9 @@ from typing import Any
 
 from celery.signals import task_prerun
 
-from celery_task import delay
 from celery_task.celery import app
 from celery_task.queues import ON_REDIS
+from celery_task.runtime import delay
 
 if ON_REDIS:
     app.conf.broker_transport_options["visibility_timeout"] = 4

@@ -11,9 +11,9 @@ from pathlib import Path
 from django.db import OperationalError
 
 from celery_task import report_task
+from devtools.embedded.shop import await_that
 from orders import export as module
 from orders.models import Export
-from seckill.embedded.shop import await_that
 
 HELD_SECONDS_MAX = 600
 

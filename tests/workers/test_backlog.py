@@ -10,13 +10,13 @@ import yaml
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
-from celery_task import backlog
 from celery_task.home_task import update_banner_list
 from celery_task.models import Leader
 from celery_task.queues import FIRST, LAST, NOTICES, ON_REDIS, ORDERS
+from celery_task.runtime import backlog
 from celery_task.watch_task import hear, sound_queues, tell_alert
-from orders.models import Alert
-from seckill.embedded.shop import PROJECT, await_that
+from devtools.embedded.shop import PROJECT, await_that
+from seckill.monitoring.models import Alert
 from tests.workers.conftest import StartWorker
 from tests.workers.messages import tasks
 
@@ -176,7 +176,9 @@ def test_the_rules_for_prometheus_know_only_metrics_that_there_are() -> None:
         for group in yaml.safe_load((PROJECT / "deploy/alerts.yml").read_text())["groups"]
         for rule in group["rules"]
     ]
-    sources = "".join((PROJECT / path).read_text() for path in ("seckill/web/metrics.py", "celery_task/metrics.py"))
+    sources = "".join(
+        (PROJECT / path).read_text() for path in ("seckill/monitoring/metrics.py", "celery_task/runtime/metrics.py")
+    )
 
     named = {word for rule in rules for word in _words(rule["expr"]) if word.startswith("seckill_")}
 

@@ -14,9 +14,9 @@ from django.conf import settings
 
 from celery_task.notice_task import tell_events
 from celery_task.queues import ON_REDIS
+from devtools.embedded.shop import PROJECT, WAIT_SECONDS_MAX, await_that
 from orders.models import Event, Order
 from orders.payment import pay
-from seckill.embedded.shop import PROJECT, WAIT_SECONDS_MAX, await_that
 from seckill.line.line import Line
 from tests.conftest import MakeSale
 from tests.orders.crowd import entries, sell

@@ -14,11 +14,11 @@ from django.utils import timezone
 from celery_task.celery import app
 from celery_task.queues import REPORTS
 from celery_task.report_task import export_orders, resume_exports, send, stop
+from devtools.embedded.ports import free_port
+from devtools.embedded.shop import await_that
 from orders.export import ask, pieces
 from orders.models import Export
-from seckill.embedded.ports import free_port
-from seckill.embedded.shop import await_that
-from seckill.web.live_export import state_of
+from seckill.api.export_state import state_of
 from tests.conftest import MakeSale
 from tests.orders.bulk import buyers, new_export, write_orders
 from tests.workers.conftest import StartWorker

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from seckill.embedded.ports import free_port
-from seckill.embedded.shop import PROJECT, WAIT_SECONDS_MAX, await_that
+from devtools.embedded.ports import free_port
+from devtools.embedded.shop import PROJECT, WAIT_SECONDS_MAX, await_that
 from tests.workers import odd_tasks
 from tests.workers.conftest import StartBeat, StartWorker
 from tests.workers.worker import Process

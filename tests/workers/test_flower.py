@@ -16,8 +16,8 @@ import yaml
 
 from celery_task.celery import app
 from celery_task.order_task import settle_orders
-from seckill.embedded.ports import free_port
-from seckill.embedded.shop import PROJECT, WAIT_SECONDS_MAX, await_that
+from devtools.embedded.ports import free_port
+from devtools.embedded.shop import PROJECT, WAIT_SECONDS_MAX, await_that
 from tests.workers import odd_tasks
 from tests.workers.conftest import StartWorker
 

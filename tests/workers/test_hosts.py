@@ -14,11 +14,11 @@ from kombu.exceptions import ChannelError
 from pytest_django import Settings
 
 from celery_task.celery import app
-from celery_task.health import read_health
 from celery_task.host_task import report_health, send_rotation, store_everywhere, tend_hosts
-from celery_task.models import Host
 from celery_task.queues import ON_REDIS, host_queue
-from seckill.embedded.shop import await_that
+from celery_task.runtime.host_health import read_health
+from devtools.embedded.shop import await_that
+from seckill.monitoring.models import Host
 from tests import servers
 from tests.rabbitmq import VHOST
 from tests.workers.messages import tasks
@@ -99,7 +99,7 @@ def test_a_host_says_how_it_is(settings: Settings) -> None:
 
 
 def test_where_the_system_does_not_say_nothing_is_made_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("celery_task.health.MEMORY", Path("/nowhere"))
+    monkeypatch.setattr("celery_task.runtime.host_health.MEMORY", Path("/nowhere"))
     monkeypatch.delattr("os.getloadavg")
 
     health = read_health()

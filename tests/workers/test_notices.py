@@ -15,12 +15,12 @@ from celery_task import notice_task
 from celery_task.notice_task import notify_buyers, publish_events, remind_buyers, tell_events
 from celery_task.order_task import cancel_order, ring
 from celery_task.queues import FIRST, LAST, NOTICES
+from devtools.embedded.shop import await_that
 from orders import events
 from orders.models import Event, Order
 from orders.payment import pay
-from seckill.embedded.shop import await_that
+from seckill.catalog.models import Sale
 from seckill.line.line import Line
-from seckill.models import Sale
 from tests.conftest import MakeSale
 from tests.orders.crowd import entries, join, sell
 from tests.workers.conftest import StartBeat, StartWorker

@@ -12,8 +12,8 @@ from honcho.environ import parse_procfile
 
 from celery_task.models import Leader
 from celery_task.queues import BY_PURPOSE
-from seckill.embedded.ports import free_port
-from seckill.embedded.shop import PROJECT, WAIT_SECONDS_MAX, await_that
+from devtools.embedded.ports import free_port
+from devtools.embedded.shop import PROJECT, WAIT_SECONDS_MAX, await_that
 from tests.workers.worker import Process
 
 pytestmark = pytest.mark.django_db(transaction=True)

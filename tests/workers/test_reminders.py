@@ -12,13 +12,13 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from celery_task.celery import app
-from celery_task.delay import EARLY_SECONDS
 from celery_task.notice_task import remind_buyers, tell_events
 from celery_task.queues import NOTICES, ON_REDIS
+from celery_task.runtime.delay import EARLY_SECONDS
+from devtools.embedded.shop import await_that
 from orders.events import OVERDUE_SECONDS
 from orders.models import Event, Order
 from orders.payment import pay
-from seckill.embedded.shop import await_that
 from seckill.line.line import Line
 from tests.conftest import MakeSale
 from tests.orders.crowd import sell

@@ -14,12 +14,12 @@ from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 from django_celery_beat.schedulers import ModelEntry
 
+from celery_task.beat.schedule import SCHEDULE
+from celery_task.beat.scheduler import Scheduler
 from celery_task.celery import app
 from celery_task.models import Leader
 from celery_task.queues import BANNERS, ORDERS
-from celery_task.schedule import SCHEDULE
-from celery_task.scheduler import Scheduler
-from seckill.embedded.shop import WAIT_SECONDS_MAX, await_that
+from devtools.embedded.shop import WAIT_SECONDS_MAX, await_that
 from tests.orders.crowd import await_waiter
 from tests.workers.conftest import StartBeat
 from tests.workers.messages import tasks

@@ -5,11 +5,10 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from celery_task.models import Host
 from celery_task.watch_task import watch
-from orders.models import Alert
-from seckill.embedded.ports import free_port
-from seckill.embedded.shop import await_that
+from devtools.embedded.ports import free_port
+from devtools.embedded.shop import await_that
+from seckill.monitoring.models import Alert, Host
 from tests.workers.conftest import StartBeat, StartWorker
 from tests.workers.mail_server import mail_server
 

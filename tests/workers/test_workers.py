@@ -17,7 +17,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from celery_task.queues import BANNERS, FIRST, LAST, NOTICES, ON_REDIS
-from seckill.embedded.shop import PROJECT, WAIT_SECONDS_MAX, await_that
+from devtools.embedded.shop import PROJECT, WAIT_SECONDS_MAX, await_that
 from tests.workers import probe_task
 from tests.workers.conftest import StartWorker
 from tests.workers.messages import take

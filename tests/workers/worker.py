@@ -9,7 +9,7 @@ from pathlib import Path
 
 from django.db import connection
 
-from seckill.embedded.shop import PROJECT, WAIT_SECONDS_MAX, await_that
+from devtools.embedded.shop import PROJECT, WAIT_SECONDS_MAX, await_that
 from tests import servers
 
 

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 from django.core.management.base import BaseCommand, CommandError
 
+from seckill.catalog.models import Sale
 from seckill.line.passes import Pass
-from seckill.models import Sale
-from seckill.moment import milliseconds
+from seckill.timestamps import milliseconds
 
 VALID_AFTER_CLOSING = timedelta(days=1)
 

@@ -8,8 +8,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from orders.reconciliation import publish_sale
+from seckill.catalog.models import Sale
 from seckill.line.line import get_line
-from seckill.models import Sale
 
 
 class Command(BaseCommand):

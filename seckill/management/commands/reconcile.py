@@ -11,8 +11,8 @@ from redis.exceptions import RedisError
 from orders.audit import audit
 from orders.models import Audit
 from orders.reconciliation import reconcile
+from seckill.catalog.models import Sale
 from seckill.line.line import get_line
-from seckill.models import Sale
 
 CANT_TELL = 2  #: exit status of a question that makes no sense, or that Redis did not answer
 

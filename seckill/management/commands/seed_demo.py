@@ -4,15 +4,18 @@ import os
 from argparse import ArgumentParser
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 
 from django.contrib.auth import get_user_model
+from django.core.files.images import ImageFile
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
+from django.db.models.fields.files import ImageFieldFile
 from django.utils import timezone
 
-from seckill.demo_pictures import kettle_banner, kettle_picture, lamp_banner, lamp_picture, line_banner
-from seckill.models import Banner, Product, Sale
+from seckill.catalog.models import Banner, Product, Sale
 
+PICTURES = Path(__file__).parent.parent / "demo"  # drawn by devtools/pictures.py
 OPEN_FOR = timedelta(days=30)
 SECOND_OPENS_IN = timedelta(seconds=60)
 
@@ -44,19 +47,30 @@ class Command(BaseCommand):
     def _add(stock: int) -> None:
         now = timezone.now()
         kettle = Product(name="Copper kettle", description="Hand-hammered, 1.2 litres, whistles in G.")
-        kettle.image.save("kettle.png", kettle_picture())
+        _give_picture(kettle.image, "kettle.jpg")
         lamp = Product(name="Night lamp", description="Walnut foot, linen shade, dims by a touch.")
-        lamp.image.save("lamp.png", lamp_picture())
+        _give_picture(lamp.image, "lamp.jpg")
         common = {"stock": stock, "closes_at": now + OPEN_FOR}
         live = Sale.objects.create(
             product=kettle, price=Decimal("19.90"), opens_at=now - timedelta(minutes=1), **common
         )
         soon = Sale.objects.create(product=lamp, price=Decimal("34.50"), opens_at=now + SECOND_OPENS_IN, **common)
         banners = (
-            (f"Copper kettles, {stock} of them", "One for each buyer, first come, first served", live, kettle_banner()),
-            ("Night lamps from one minute on", "Get your pass before the doors open", soon, lamp_banner()),
-            ("Fair by construction", "Everybody in line can see where they stand", None, line_banner()),
+            (
+                f"Copper kettles, {stock} of them",
+                "One for each buyer, first come, first served",
+                live,
+                "kettle-banner.jpg",
+            ),
+            ("Night lamps from one minute on", "Get your pass before the doors open", soon, "lamp-banner.jpg"),
+            ("Fair by construction", "Everybody in line can see where they stand", None, "line-banner.jpg"),
         )
         for position, (title, subtitle, sale, picture) in enumerate(banners):
             banner = Banner(title=title, subtitle=subtitle, sale=sale, position=position)
-            banner.image.save(f"demo-{position + 1}.png", picture)
+            _give_picture(banner.image, picture)
+
+
+def _give_picture(field: ImageFieldFile, name: str) -> None:
+    """Save the row with this picture."""
+    with (PICTURES / name).open("rb") as file:
+        field.save(name, ImageFile(file))

@@ -1,0 +1,1 @@
+"""Beat: what is scheduled, and which of several beats sends it."""

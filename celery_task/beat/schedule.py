@@ -1,0 +1,43 @@
+"""Schedules, as the shop comes with them. Once in the database they belong to the operator, who changes them there."""
+
+from datetime import timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django_celery_beat.tzcrontab import TzAwareCrontab
+
+# A tick not heard by then is dropped: a worker that comes back after hours should not make up for each of them. It
+# decides by its own clock, so the time has to be longer than clocks are apart, or it would drop every tick.
+TICK_EXPIRES_SECONDS = 120
+
+SOUND_SECONDS = 5  # between two looks at how long messages wait (`celery_task.runtime.backlog`)
+
+
+def _every(seconds: int, task: str) -> dict[str, Any]:
+    """Run a task every so many seconds."""
+    expires = max(TICK_EXPIRES_SECONDS, seconds)
+    return {"task": task, "schedule": timedelta(seconds=seconds), "options": {"expire_seconds": expires}}
+
+
+def _daily(hour: int, minute: int, task: str) -> dict[str, Any]:
+    """Run a task once a day, at that time by the shop's clocks on the wall (``TIME_ZONE``)."""
+    at = TzAwareCrontab(minute=str(minute), hour=str(hour), tz=ZoneInfo(settings.TIME_ZONE))
+    return {"task": task, "schedule": at, "options": {"expire_seconds": 6 * 3600}}
+
+
+SCHEDULE: dict[str, dict[str, Any]] = {
+    "ring-doorbells": _every(1, "celery_task.order_task.ring_doorbells"),
+    "expire-unpaid-orders": _every(2, "celery_task.order_task.expire_unpaid_orders"),
+    "reconcile-sales": _every(30, "celery_task.order_task.reconcile_sales"),
+    "sound-queues": _every(SOUND_SECONDS, "celery_task.watch_task.sound_queues"),
+    "watch": _every(10, "celery_task.watch_task.watch"),
+    "tell-events": _every(2, "celery_task.notice_task.tell_events"),
+    "update-banner-list": _every(5, "celery_task.home_task.update_banner_list"),
+    "tend-hosts": _every(15, "celery_task.host_task.tend_hosts"),
+    "rotate-logs": _daily(4, 20, "celery_task.host_task.send_rotation"),
+    "forget-events": _daily(4, 20, "celery_task.notice_task.forget_events"),
+    "clear-sessions": _daily(4, 10, "celery_task.user_task.clear_expired_sessions"),
+    "resume-exports": _every(30, "celery_task.report_task.resume_exports"),
+    "forget-old-exports": _daily(3, 40, "celery_task.report_task.forget_old_exports"),
+}

@@ -1,0 +1,1 @@
+"""Runtime: what every task and worker needs and is no task itself."""

@@ -1,0 +1,1 @@
+"""Development tools: the demo, embedded servers, drawn pictures. Not in the image."""

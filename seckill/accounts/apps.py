@@ -1,0 +1,15 @@
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class AccountsConfig(AppConfig):
+    """Who buys: accounts, sessions and the cookie that the gate reads."""
+
+    name = "seckill.accounts"
+    verbose_name = _("Accounts")
+
+    def ready(self) -> None:
+        """Connect the signals that end logins when an account changes."""
+        from seckill.accounts.changes import watch_accounts  # noqa: PLC0415 (models exist now, and not before)
+
+        watch_accounts()

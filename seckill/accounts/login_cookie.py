@@ -1,0 +1,72 @@
+"""The login cookie: what Django knows about a session's user, for the gate, which asks no database."""
+
+import time
+from base64 import urlsafe_b64encode
+
+from django.conf import settings
+from django.contrib.auth import SESSION_KEY
+from django.contrib.auth.models import AbstractUser
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.http import HttpRequest, HttpResponse
+from django.utils.crypto import salted_hmac
+from django.utils.functional import LazyObject, empty
+from msgspec.structs import replace
+from rest_framework import status
+
+from seckill.accounts.buyers import buyer_of_user
+from seckill.accounts.logins import COOKIE, Login, login_id_of
+from seckill.line.signing import BadTokenError
+
+MARK_BYTES = 12
+MARKED_FIELDS = frozenset({"username", "password", "is_active"})
+
+
+def mark_of(user: AbstractUser | None) -> str:
+    """The mark of an account, 16 characters that say nothing to others; '' for one that can't log in."""
+    if user is None or not user.is_active:
+        return ""
+    digest = salted_hmac("seckill.login", f"{user.password} {user.username}", algorithm="sha256").digest()
+    return urlsafe_b64encode(digest[:MARK_BYTES]).decode()
+
+
+class LoginCookieMiddleware(SessionMiddleware):
+    """Django's session middleware, with a second cookie on answers for which the session was read anyway.
+
+    On no other: what is public stays the same for everybody. The session is stored first, and has its key by then.
+    """
+
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        """Set the cookie where it is missing, is another login's or half of its time is over; delete that of nobody."""
+        response = super().process_response(request, response)
+        session = getattr(request, "session", None)
+        if session is None or not session.accessed or response.status_code >= status.HTTP_500_INTERNAL_SERVER_ERROR:
+            return response
+        user = request.user
+        if isinstance(user, LazyObject) and user._wrapped is empty:  # noqa: SLF001 (Django has no other way to ask)
+            return response  # no view wanted to know who it is
+        if isinstance(user, AbstractUser) and session.session_key is not None:
+            _renew(request, response, user, session.session_key)
+        elif (
+            COOKIE in request.COOKIES and SESSION_KEY not in session
+        ):  # a missing CSRF token makes nobody of a user too
+            response.delete_cookie(COOKIE, samesite="Lax")
+        return response
+
+
+def _renew(request: HttpRequest, response: HttpResponse, user: AbstractUser, session_key: str) -> None:
+    now_ms = int(time.time() * 1000)
+    login = Login(buyer_of_user(user), login_id_of(session_key), mark_of(user), now_ms, user.get_username())
+    try:
+        held = Login.verify(request.COOKIES.get(COOKIE, ""))
+    except BadTokenError:
+        held = None
+    if held is not None and replace(held, issued_ms=now_ms) == login and held.is_fresh(now_ms):
+        return
+    response.set_cookie(
+        COOKIE,
+        login.sign(),
+        max_age=settings.LOGIN_COOKIE_SECONDS,
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite="Lax",
+    )

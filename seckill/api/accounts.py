@@ -1,0 +1,124 @@
+"""Accounts: register, log in, log out, who am I.
+
+These take JSON only. A page of another site can't send that without asking first, and isn't allowed to; so logging in
+needs no CSRF token, and everything that needs a session does.
+"""
+
+from typing import Any
+
+from django.contrib.auth import authenticate, get_user_model, login, logout, password_validation
+from django.contrib.auth.validators import UnicodeUsernameValidator
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import extend_schema, extend_schema_serializer
+from rest_framework import serializers, status
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.throttling import ScopedRateThrottle
+from rest_framework.views import APIView
+
+from seckill.accounts.logins import account_document
+from seckill.api.exceptions import ProblemError
+from seckill.errors.problems import Problem
+
+User = get_user_model()
+NAME_TAKEN = _("This name is taken.")
+
+
+class AccountSerializer(serializers.Serializer[Any]):
+    """The account as its owner sees it."""
+
+    username = serializers.CharField()
+
+
+class RegisterApi(APIView):
+    """Make an account, and log in."""
+
+    authentication_classes = ()
+    throttle_classes = (ScopedRateThrottle,)
+    throttle_scope = "register"
+
+    @extend_schema_serializer(component_name="Registration")
+    class InputSerializer(serializers.Serializer[Any]):
+        """A name and a password."""
+
+        username = serializers.CharField(max_length=150, validators=[UnicodeUsernameValidator()])
+        password = serializers.CharField(max_length=128, trim_whitespace=False, write_only=True)
+
+        def validate_username(self, value: str) -> str:
+            """Refuse a name that is taken, in whatever case."""
+            if User.objects.filter(username__iexact=value).exists():
+                raise serializers.ValidationError(NAME_TAKEN)
+            return value
+
+        def validate(self, attrs: dict[str, str]) -> dict[str, str]:
+            """Apply Django's password rules."""
+            try:
+                password_validation.validate_password(attrs["password"], User(username=attrs["username"]))
+            except ValidationError as error:
+                raise serializers.ValidationError({"password": error.messages}) from error
+            return attrs
+
+    @extend_schema(request=InputSerializer, responses={201: AccountSerializer}, operation_id="register")
+    def post(self, request: Request) -> Response:
+        """201 with a session; 400 ``invalid`` says which field and why."""
+        fields = self.InputSerializer(data=request.data)
+        fields.is_valid(raise_exception=True)
+        user = User(username=User.normalize_username(fields.validated_data["username"]))
+        user.set_password(fields.validated_data["password"])  # takes its time: before the transaction, not within
+        try:
+            with transaction.atomic():
+                user.save()
+        except IntegrityError as error:  # somebody took the name a moment ago
+            raise serializers.ValidationError({"username": [NAME_TAKEN]}) from error
+        login(request._request, user, backend="django.contrib.auth.backends.ModelBackend")  # noqa: SLF001 (DRF's way to Django's request)
+        return Response(account_document(user.get_username()), status=status.HTTP_201_CREATED)
+
+
+class LoginApi(APIView):
+    """Log in."""
+
+    authentication_classes = ()
+    throttle_classes = (ScopedRateThrottle,)
+    throttle_scope = "login"
+
+    @extend_schema_serializer(component_name="Login")
+    class InputSerializer(serializers.Serializer[Any]):
+        """A name and a password."""
+
+        username = serializers.CharField(max_length=150)
+        password = serializers.CharField(max_length=128, trim_whitespace=False, write_only=True)
+
+    @extend_schema(request=InputSerializer, responses=AccountSerializer, operation_id="login")
+    def post(self, request: Request) -> Response:
+        """200 with a session; 401 ``bad_credentials``."""
+        fields = self.InputSerializer(data=request.data)
+        fields.is_valid(raise_exception=True)
+        user = authenticate(request._request, **fields.validated_data)  # noqa: SLF001 (as above)
+        if user is None:
+            raise ProblemError(Problem.BAD_CREDENTIALS)
+        login(request._request, user)  # noqa: SLF001 (as above)
+        return Response(account_document(user.get_username()))
+
+
+class LogoutApi(APIView):
+    """Log out."""
+
+    @extend_schema(request=None, responses={204: None}, operation_id="logout")
+    def post(self, request: Request) -> Response:
+        """204, also for who wasn't logged in."""
+        logout(request._request)  # noqa: SLF001 (as above)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class MeApi(APIView):
+    """Who am I?"""
+
+    permission_classes = (IsAuthenticated,)
+
+    @extend_schema(responses=AccountSerializer, operation_id="me")
+    def get(self, request: Request) -> Response:
+        """200 with the account; 401 when nobody is logged in. Pages are the same for everybody, so they ask this."""
+        return Response(account_document(request.user.get_username()), headers={"Cache-Control": "no-store"})

@@ -1,0 +1,41 @@
+"""Banners: the carousel of the home page, from the cache."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema, extend_schema_serializer
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from seckill.catalog.banners import read_banners
+
+
+class BannersApi(APIView):
+    """The active banners, in order."""
+
+    authentication_classes = ()  # the same for everybody: no session is looked up
+
+    @extend_schema_serializer(component_name="Banner")
+    class OutputSerializer(serializers.Serializer[Any]):
+        """One banner."""
+
+        id = serializers.IntegerField()
+        title = serializers.CharField()
+        subtitle = serializers.CharField()
+        image = serializers.URLField(help_text="absolute")
+        sale = serializers.IntegerField(allow_null=True, help_text="the sale it leads to")
+
+    @extend_schema(responses=OutputSerializer(many=True), operation_id="banners")
+    def get(self, request: Request) -> Response:  # noqa: ARG002 (DRF's signature)
+        """200; ``X-Cache`` says hit or miss, ``Age`` how many seconds ago the list was read from the database."""
+        listed = read_banners()
+        return Response(
+            listed.banners,
+            headers={
+                "X-Cache": "hit" if listed.hit else "miss",
+                "Age": str(listed.age_seconds),
+                "Cache-Control": "public, max-age=1",
+                "Vary": "Accept",  # which may ask for indented JSON, or for something else
+            },
+        )

@@ -1,0 +1,232 @@
+"""Exports: orders as CSV, at once if they are few, or as a job with progress. For staff who may see orders."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+from uuid import UUID
+
+from asgiref.sync import sync_to_async
+from django.core.handlers.asgi import ASGIRequest
+from django.db import connection
+from django.db.models import QuerySet
+from django.http import HttpResponse, StreamingHttpResponse
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import (
+    OpenApiParameter,
+    OpenApiResponse,
+    extend_schema,
+    extend_schema_field,
+    extend_schema_serializer,
+)
+from rest_framework import serializers, status
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from celery_task.report_task import send, stop
+from orders.export import (
+    UNFINISHED_MAX,
+    TooManyExportsError,
+    TooManyOrdersError,
+    ask,
+    is_there,
+    pieces,
+    write_at_once,
+)
+from orders.models import Export, Order
+from seckill.api.exceptions import ProblemError
+from seckill.api.export_state import State, state_of
+from seckill.api.permissions import SeesOrders
+from seckill.catalog.models import Sale
+from seckill.errors.problems import Problem
+
+NO_STORE = {"Cache-Control": "no-store"}
+CSV = "text/csv"
+
+
+@extend_schema_serializer(component_name="ExportRequest")
+class ExportRequestSerializer(serializers.Serializer[Any]):
+    """Which orders; without a field, all."""
+
+    sale = serializers.PrimaryKeyRelatedField(queryset=Sale.objects.all(), required=False, allow_null=True)
+    statuses = serializers.ListField(
+        child=serializers.ChoiceField(choices=Order.Status.choices), required=False, max_length=len(Order.Status)
+    )
+
+    def get_fields(self) -> dict[str, Any]:
+        """With ``from``, which Python takes for its own word."""
+        days = {
+            "from": serializers.DateField(source="first_day", required=False, allow_null=True),
+            "to": serializers.DateField(source="last_day", required=False, allow_null=True),
+        }
+        return super().get_fields() | days
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse days that end before they begin."""
+        first, last = attrs.get("first_day"), attrs.get("last_day")
+        if first and last and last < first:
+            raise serializers.ValidationError({"to": [_("This day is before the first one.")]})
+        return attrs
+
+
+@extend_schema_serializer(component_name="Export")
+class ExportSerializer(serializers.ModelSerializer[Export]):
+    """An export and how far it is."""
+
+    @extend_schema_serializer(component_name="ExportResult")
+    class ResultSerializer(serializers.Serializer[Any]):
+        """What came of it."""
+
+        rows = serializers.IntegerField()
+        file = serializers.CharField(help_text="address of the CSV file")
+
+    state = serializers.SerializerMethodField()
+    percent = serializers.IntegerField(help_text="0 to 100")
+    total = serializers.IntegerField(allow_null=True, help_text="orders, once they are counted")
+    result = serializers.SerializerMethodField(help_text="once it is done")
+    error = serializers.CharField(help_text="why it failed")
+
+    class Meta:
+        model = Export
+        fields = ("id", "state", "asked_at", "rows", "total", "percent", "result", "error")
+
+    @extend_schema_field(serializers.ChoiceField(choices=[state.value for state in State]))
+    def get_state(self, export: Export) -> str:
+        """Where it stands."""
+        return state_of(export).value
+
+    @extend_schema_field(ResultSerializer(allow_null=True))
+    def get_result(self, export: Export) -> dict[str, Any] | None:
+        """The file, once it is done."""
+        if export.result != Export.Result.DONE:
+            return None
+        return {"rows": export.rows, "file": f"/api/exports/{export.pk}/file"}
+
+
+class CsvRenderer(JSONRenderer):
+    """Lets callers accept CSV alone; a problem is JSON all the same."""
+
+    media_type = CSV
+    format = "csv"
+
+
+class ExportView(APIView):
+    """A view on the caller's own exports; those of others do not exist here, but for superusers."""
+
+    permission_classes = (SeesOrders,)
+    renderer_classes = (JSONRenderer, CsvRenderer)
+
+    def export(self, request: Request, export_id: UUID) -> Export:
+        """One of them. Raises Http404."""
+        return get_object_or_404(exports_of(request.user), pk=export_id)
+
+
+def exports_of(user: Any) -> QuerySet[Export]:  # noqa: ANN401 (DRF types request.user so)
+    """The exports that somebody may see."""
+    return Export.objects.all() if user.is_superuser else Export.objects.filter(asked_by=user)
+
+
+def begin(user: Any, wanted: dict[str, Any]) -> Export:  # noqa: ANN401 (as above)
+    """Have workers export the orders that an `ExportRequestSerializer` describes. Raises TooManyExportsError."""
+    export = Export(asked_by=user, **wanted)
+    ask(export)
+    send(export)
+    return export
+
+
+class ExportsApi(ExportView):
+    """Ask for one."""
+
+    @extend_schema(
+        request=ExportRequestSerializer,
+        parameters=[
+            OpenApiParameter(
+                "async", bool, description="1: as a job; otherwise the CSV itself, of 10,000 orders at most"
+            )
+        ],
+        responses={
+            202: ExportSerializer,
+            (200, CSV): OpenApiResponse(OpenApiTypes.STR, "the orders, oldest first"),
+        },
+        operation_id="export_orders",
+    )
+    def post(self, request: Request) -> HttpResponse:
+        """202 with a job, 429 ``too_many_exports``; or 200 with the CSV, 409 ``too_many_orders``.
+
+        A job is taken on even if nobody can be told of it just now: it begins within minutes of the broker's return.
+        """
+        fields = ExportRequestSerializer(data=request.data)
+        fields.is_valid(raise_exception=True)
+        as_job = serializers.BooleanField().run_validation(request.query_params.get("async", "0"))
+        if not as_job:
+            try:
+                content = write_at_once(Export(**fields.validated_data))
+            except TooManyOrdersError as error:
+                raise ProblemError(Problem.TOO_MANY_ORDERS) from error
+            return HttpResponse(content, headers=_headers(f"orders-{timezone.localdate()}.csv"))
+        try:
+            export = begin(request.user, fields.validated_data)
+        except TooManyExportsError as error:
+            raise ProblemError(Problem.TOO_MANY_EXPORTS, unfinished_max=UNFINISHED_MAX) from error
+        return Response(
+            ExportSerializer(export).data,
+            status=status.HTTP_202_ACCEPTED,
+            headers=NO_STORE | {"Location": f"/api/exports/{export.pk}/", "Retry-After": "1"},
+        )
+
+
+class ExportApi(ExportView):
+    """One of them."""
+
+    @extend_schema(responses=ExportSerializer, operation_id="export")
+    def get(self, request: Request, export_id: UUID) -> Response:
+        """200, or 404."""
+        return Response(ExportSerializer(self.export(request, export_id)).data, headers=NO_STORE)
+
+    @extend_schema(responses={200: ExportSerializer}, operation_id="cancel_export")
+    def delete(self, request: Request, export_id: UUID) -> Response:
+        """Cancel it: 200, its state says whether it had ended before."""
+        export = self.export(request, export_id)
+        stop(export)
+        return Response(ExportSerializer(export).data, headers=NO_STORE)
+
+
+class ExportFileApi(ExportView):
+    """Its file."""
+
+    @extend_schema(
+        responses={(200, CSV): OpenApiResponse(OpenApiTypes.STR, "the orders, oldest first")},
+        operation_id="export_file",
+    )
+    def get(self, request: Request, export_id: UUID) -> StreamingHttpResponse:
+        """200 with the CSV as an attachment; 409 ``export_not_done``; 404 also when the file is gone."""
+        export = self.export(request, export_id)
+        if export.result != Export.Result.DONE:
+            raise ProblemError(Problem.EXPORT_NOT_DONE, state=state_of(export).value)
+        if not is_there(export):
+            raise ProblemError(Problem.NOT_FOUND, "The file is gone.")
+        name = f"orders-{timezone.localdate(export.asked_at)}-{str(export.pk)[:8]}.csv"
+        content = _without_database(pieces(export))
+        as_asgi = isinstance(request._request, ASGIRequest)  # noqa: SLF001 (DRF's way to Django's request)
+        return StreamingHttpResponse(_one_by_one(content) if as_asgi else content, headers=_headers(name))
+
+
+def _headers(name: str) -> dict[str, str]:
+    disposition = f'attachment; filename="{name}"'
+    return NO_STORE | {"Content-Type": f"{CSV}; charset=utf-8", "Content-Disposition": disposition}
+
+
+def _without_database(content: Iterator[bytes]) -> Iterator[bytes]:
+    """The pieces; who reads them slowly keeps no connection from others."""
+    connection.close()
+    yield from content
+
+
+async def _one_by_one(content: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """The pieces as ASGI wants them: a plain iterator would be read to its end before anything was sent."""
+    following = sync_to_async(lambda: next(content, None))
+    while (piece := await following()) is not None:
+        yield piece

@@ -1,0 +1,191 @@
+"""The gate's part of the OpenAPI document: purchase, ticket and progress are no DRF views, so they are described here.
+
+What the gate answers comes from the classes that it is encoded with (`seckill.gate.documents`). Here is the rest:
+addresses, headers and problems, and what all calls share: every error is a problem document, and a buyer shows a
+session or a pass.
+"""
+
+from typing import Any
+
+import msgspec
+from django.conf import settings
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.openapi import AutoSchema
+
+from seckill.errors.problems import MEDIA_TYPE, Problem
+from seckill.gate.documents import Progress, Queued, Ticket
+
+Schema = dict[str, Any]
+
+REFERENCE = "#/components/schemas/{name}"
+STRING: Schema = {"type": "string"}
+RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}}
+
+# Where a request comes in, before anybody looks at what it asks for; and where anything at all goes wrong.
+OF_EVERY_CALL = (
+    Problem.BAD_REQUEST,
+    Problem.METHOD_NOT_ALLOWED,
+    Problem.REQUEST_TIMEOUT,
+    Problem.TOO_LARGE,
+    Problem.URL_TOO_LONG,
+    Problem.HEADERS_TOO_LARGE,
+    Problem.INTERNAL,
+    Problem.UNAVAILABLE,
+)
+OF_EVERY_SALE = (Problem.CLOSED, Problem.NOT_FOUND, Problem.RECOVERING)
+
+PROBLEM: Schema = {
+    "type": "object",
+    "description": "RFC 9457",
+    "required": ["type", "title", "status", "code"],
+    "properties": {
+        "type": {"type": "string", "format": "uri"},
+        "title": STRING,
+        "status": {"type": "integer"},
+        "code": {"type": "string", "enum": [problem.code for problem in Problem]},
+        "detail": STRING,
+        "errors": {
+            "type": "object",
+            "description": "for `invalid`: what is wrong, by field",
+            "additionalProperties": {"type": "array", "items": STRING},
+        },
+        "order_status": {**STRING, "description": "for `order_decided`"},
+        "state": {**STRING, "description": "for `export_not_done`"},
+        "unfinished_max": {"type": "integer", "description": "for `too_many_exports`"},
+        "place": {"type": "integer", "description": "for `sold_out` after a synchronous purchase"},
+    },
+}
+
+
+def add_gate(result: Schema, **_: object) -> Schema:
+    """DRF-spectacular's postprocessing hook: the document with the gate's calls, and with problems for all errors."""
+    components = result.setdefault("components", {}).setdefault("schemas", {})
+    components |= component_schemas()
+    for operations in result["paths"].values():
+        for operation in operations.values():
+            operation["responses"].setdefault("default", problem_answers("Any error."))
+    result["paths"] = dict(sorted({**result["paths"], **gate_paths()}.items()))
+    return result
+
+
+def gate_paths() -> Schema:
+    """The gate's calls."""
+    sale_id = {"in": "path", "name": "sale_id", "required": True, "schema": {"type": "integer"}}
+    ticket = {"in": "path", "name": "ticket", "required": True, "schema": STRING, "description": "as purchase gave it"}
+    return {
+        "/api/sales/{sale_id}/purchase": {
+            "post": {
+                "operationId": "purchase",
+                "summary": "Join the line of a sale",
+                "description": "The same buyer gets the same place, and so the same ticket, however often they ask.",
+                "tags": ["sales"],
+                "parameters": [sale_id],
+                "security": [{"pass": []}],
+                "responses": {
+                    "202": {
+                        **json_answer("A place in line, and the ticket to ask with.", "Queued"),
+                        "headers": {
+                            **RETRY_AFTER,
+                            "Location": {"schema": {"type": "string"}, "description": "the ticket's address"},
+                        },
+                    },
+                    **problems(
+                        Problem.BAD_PASS, Problem.NOT_OPEN, Problem.PAUSED, Problem.SOLD_OUT, *OF_EVERY_SALE,
+                        *OF_EVERY_CALL,
+                    ),
+                },
+            }
+        },
+        "/api/tickets/{ticket}": {
+            "get": {
+                "operationId": "ticket",
+                "summary": "What became of a place in line",
+                "description": "A ticket is a capability: whoever holds it may ask, and learns nothing else by it.",
+                "tags": ["tickets"],
+                "parameters": [ticket],
+                "responses": {
+                    "200": {**json_answer("Where the place stands now.", "Ticket"), "headers": RETRY_AFTER},
+                    **problems(*OF_EVERY_SALE, *OF_EVERY_CALL),
+                },
+            }
+        },
+        "/api/sales/{sale_id}/progress": {
+            "get": {
+                "operationId": "progress",
+                "summary": "Where the line of a sale stands",
+                "description": "The same for everybody; any cache may hold it for a second.",
+                "tags": ["sales"],
+                "parameters": [sale_id],
+                "responses": {
+                    "200": json_answer("The line of this moment.", "Progress"),
+                    **problems(*OF_EVERY_SALE, *OF_EVERY_CALL),
+                },
+            }
+        },
+    }  # fmt: skip
+
+
+def component_schemas() -> Schema:
+    """The documents that the gate answers, and the problem."""
+    kinds = (Queued, Ticket, Progress)
+    (_, ticket, _), documents = msgspec.json.schema_components(kinds, ref_template=REFERENCE)
+    return documents | {"Ticket": ticket, "Problem": PROBLEM}
+
+
+def json_answer(description: str, component: str) -> Schema:
+    """A JSON response."""
+    return {
+        "description": description,
+        "content": {"application/json": {"schema": {"$ref": REFERENCE.format(name=component)}}},
+    }
+
+
+def problems(*kinds: Problem) -> Schema:
+    """The responses for these problems, by status."""
+    by_status: dict[int, list[Problem]] = {}
+    for kind in kinds:
+        by_status.setdefault(kind.value.status, []).append(kind)
+    return {
+        str(status): problem_answers(" ".join(f"`{kind.code}`: {kind.value.title}." for kind in same))
+        for status, same in by_status.items()
+    }
+
+
+def problem_answers(description: str) -> Schema:
+    """A problem response."""
+    return {
+        "description": description,
+        "content": {MEDIA_TYPE: {"schema": {"$ref": REFERENCE.format(name="Problem")}}},
+    }
+
+
+class SessionScheme(OpenApiAuthenticationExtension):
+    """How the OpenAPI document describes the session."""
+
+    target_class = "seckill.api.authentication.SessionAuthentication"
+    name = "session"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:  # noqa: ARG002 (the base class' signature)
+        """A cookie; DRF-spectacular's own name for it says nothing about CSRF."""
+        return {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": settings.SESSION_COOKIE_NAME,
+            "description": f"Set by register and login. Calls that change something also send the value of the cookie "
+            f"`{settings.CSRF_COOKIE_NAME}` as `X-CSRFToken`.",
+        }
+
+
+class PassScheme(OpenApiAuthenticationExtension):
+    """How the OpenAPI document describes a pass."""
+
+    target_class = "seckill.api.authentication.PassAuthentication"
+    name = "pass"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:  # noqa: ARG002 (the base class' signature)
+        """A bearer token."""
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "The signed right of one buyer to buy in one sale, from `POST /api/sales/{sale_id}/pass`.",
+        }

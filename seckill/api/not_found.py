@@ -1,0 +1,26 @@
+"""Addresses below /api/ that do not exist: a problem document instead of a page."""
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from seckill.api.exceptions import ProblemError
+from seckill.errors.problems import Problem
+
+
+@extend_schema(exclude=True)
+class UnknownApi(APIView):
+    """404 for every method."""
+
+    authentication_classes = ()
+
+    def dispatch(self, request: Request, *args: object, **kwargs: object) -> Response:  # type: ignore[override]  # narrower on purpose
+        """DRF would answer 405 for a method that has no handler; the address itself is what is missing."""
+        self.http_method_names = [*APIView.http_method_names, (request.method or "").lower()]
+        setattr(self, (request.method or "get").lower(), self.missing)
+        return super().dispatch(request, *args, **kwargs)  # type: ignore[return-value]  # DRF's own annotation is wider
+
+    def missing(self, request: Request, *args: object, **kwargs: object) -> Response:  # noqa: ARG002 (a handler)
+        """Nothing is here."""
+        raise ProblemError(Problem.NOT_FOUND)

@@ -1,0 +1,99 @@
+"""Orders: a buyer's own, to see, to pay and to cancel."""
+
+from django.db.models import QuerySet
+from django.http import Http404
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from orders.models import Order, is_number
+from orders.payment import OrderDecidedError, cancel, pay
+from seckill.accounts.buyers import buyer_of_user
+from seckill.api.authentication import PassAuthentication, SessionAuthentication
+from seckill.api.exceptions import ProblemError
+from seckill.api.permissions import IsBuyer
+from seckill.errors.problems import Problem
+from seckill.line.passes import Pass
+
+LISTED_MAX = 100
+NO_STORE = {"Cache-Control": "no-store"}
+
+
+class OrderSerializer(serializers.ModelSerializer[Order]):
+    """An order as its buyer sees it."""
+
+    product = serializers.CharField(source="sale.product.name")
+
+    class Meta:
+        model = Order
+        fields = (
+            "number", "sale", "product", "place", "price", "currency", "status", "created_at", "pay_before",
+            "decided_at",
+        )  # fmt: skip
+
+
+class BuyerApi(APIView):
+    """A view on the caller's own orders; those of others do not exist here."""
+
+    authentication_classes = (PassAuthentication, SessionAuthentication)
+    permission_classes = (IsBuyer,)
+
+    def orders(self, request: Request) -> QuerySet[Order]:
+        """The caller's orders: with a pass those of its sale, with a session all."""
+        orders = Order.objects.select_related("sale__product")
+        if isinstance(request.auth, Pass):
+            return orders.filter(buyer=request.auth.buyer, sale=request.auth.sale_id)
+        return orders.filter(buyer=buyer_of_user(request.user))
+
+    def order(self, request: Request, number: str) -> Order:
+        """One of them. Raises Http404, also for what can't be a number."""
+        if not is_number(number):
+            raise Http404
+        return get_object_or_404(self.orders(request), number=number)
+
+
+class OrdersApi(BuyerApi):
+    """All of them."""
+
+    @extend_schema(responses=OrderSerializer(many=True), operation_id="orders")
+    def get(self, request: Request) -> Response:
+        """200, newest first, the latest 100."""
+        return Response(OrderSerializer(self.orders(request)[:LISTED_MAX], many=True).data, headers=NO_STORE)
+
+
+class OrderApi(BuyerApi):
+    """One of them."""
+
+    @extend_schema(responses=OrderSerializer, operation_id="order")
+    def get(self, request: Request, number: str) -> Response:
+        """200, or 404."""
+        return Response(OrderSerializer(self.order(request, number)).data, headers=NO_STORE)
+
+
+class PayApi(BuyerApi):
+    """Pay (simulated: no money moves)."""
+
+    @extend_schema(request=None, responses=OrderSerializer, operation_id="pay")
+    def post(self, request: Request, number: str) -> Response:
+        """200 with the paid order, also when it was paid before; 409 ``order_decided`` when it is too late."""
+        order = self.order(request, number)
+        try:
+            return Response(OrderSerializer(pay(order)).data)
+        except OrderDecidedError as error:
+            raise ProblemError(Problem.ORDER_DECIDED, order_status=error.order.status) from error
+
+
+class CancelApi(BuyerApi):
+    """Give an unpaid order back; the next in line gets its unit within seconds."""
+
+    @extend_schema(request=None, responses=OrderSerializer, operation_id="cancel")
+    def post(self, request: Request, number: str) -> Response:
+        """200 with the cancelled order, also when it was cancelled before; 409 ``order_decided`` otherwise."""
+        order = self.order(request, number)
+        try:
+            return Response(OrderSerializer(cancel(order)).data)
+        except OrderDecidedError as error:
+            raise ProblemError(Problem.ORDER_DECIDED, order_status=error.order.status) from error

@@ -1,0 +1,202 @@
+"""Sales: what is on, a pass to buy, and the synchronous purchase."""
+
+from datetime import timedelta
+from typing import Any, cast
+
+import redis
+import structlog
+from django.conf import settings
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_serializer
+from rest_framework import serializers, status
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from orders.settlement import settle_now
+from seckill.accounts.buyers import buyer_of_user
+from seckill.accounts.login_commands import PassAnswer, count_pass
+from seckill.api.authentication import BadPassError, PassAuthentication
+from seckill.api.exceptions import ProblemError
+from seckill.api.orders import OrderSerializer
+from seckill.api.permissions import HasPass
+from seckill.catalog.models import Product, Sale
+from seckill.errors.problems import Problem
+from seckill.line import verbs
+from seckill.line.line import get_line
+from seckill.line.passes import Pass, pass_document
+from seckill.line.snapshot import Snapshot
+from seckill.line.state import State, state_at
+from seckill.line.verbs import Refusal
+from seckill.timestamps import iso, milliseconds
+
+log = structlog.get_logger(__name__)
+
+LISTED_AFTER_CLOSING = timedelta(days=7)
+CACHE_A_SECOND = {
+    "Cache-Control": "public, max-age=1",
+    "Vary": "Accept",  # which may ask for indented JSON, or for something else
+}
+
+
+class SaleSerializer(serializers.ModelSerializer[Sale]):
+    """A sale as everybody sees it; ``state`` and ``remaining`` come from the line."""
+
+    class ProductSerializer(serializers.ModelSerializer[Product]):
+        """What is sold."""
+
+        class Meta:
+            model = Product
+            fields = ("name", "description", "image")
+
+    product = ProductSerializer()
+    remaining = serializers.SerializerMethodField()
+    state = serializers.SerializerMethodField()
+    server_time = serializers.SerializerMethodField()
+    pay_within_s = serializers.IntegerField(source="pay_within_seconds")
+
+    class Meta:
+        model = Sale
+        fields = (
+            "id", "product", "price", "currency", "stock", "remaining", "state", "opens_at", "closes_at", "server_time",
+            "pay_within_s",
+        )  # fmt: skip
+
+    def get_remaining(self, sale: Sale) -> int:
+        """Units neither reserved nor sold; by the ledger while Redis does not know."""
+        snapshot = self._snapshot(sale)
+        return snapshot.remaining if snapshot else sale.stock - sale.sold
+
+    @extend_schema_field(serializers.ChoiceField(choices=[state.value for state in State]))
+    def get_state(self, sale: Sale) -> str:
+        """What the sale page shows."""
+        snapshot = self._snapshot(sale)
+        if snapshot:
+            return snapshot.state()
+        return state_at(
+            milliseconds(timezone.now()),
+            opens_ms=milliseconds(sale.opens_at),
+            closes_ms=milliseconds(sale.closes_at),
+            status=sale.status,
+            units_left=sale.stock - sale.sold,
+            ended=sale.ended_at is not None,
+        )
+
+    @extend_schema_field(serializers.DateTimeField())
+    def get_server_time(self, sale: Sale) -> str:
+        """Now; a countdown goes by this clock, not by the phone's."""
+        snapshot = self._snapshot(sale)
+        return iso(snapshot.now_ms if snapshot else milliseconds(timezone.now()))
+
+    def _snapshot(self, sale: Sale) -> Snapshot | None:
+        snapshots: dict[int, Snapshot | None] = self.context["snapshots"]
+        return snapshots[sale.pk]
+
+
+def read_snapshots(sales: list[Sale]) -> dict[int, Snapshot | None]:
+    """Where the line of each sale stands; None while Redis does not know it or can't be reached."""
+    line = get_line()
+    snapshots: dict[int, Snapshot | None] = dict.fromkeys(sale.pk for sale in sales)
+    try:
+        for sale in sales:
+            snapshots[sale.pk] = line.run(verbs.snapshot(sale.pk, lease_seconds=settings.CLAIM_LEASE_SECONDS))
+    except redis.RedisError as error:
+        log.warning("redis_unavailable", error=str(error))
+    return snapshots
+
+
+class SalesApi(APIView):
+    """The sales that are on, or coming, or were over lately."""
+
+    authentication_classes = ()  # the same for everybody
+
+    @extend_schema(responses=SaleSerializer(many=True), operation_id="sales")
+    def get(self, request: Request) -> Response:
+        """200, by opening time; sales that closed more than a week ago are left out, and it lists 100 at most."""
+        sales = list(
+            Sale.objects.select_related("product").filter(closes_at__gt=timezone.now() - LISTED_AFTER_CLOSING)[:100]
+        )
+        context = {"request": request, "snapshots": read_snapshots(sales)}
+        return Response(SaleSerializer(sales, many=True, context=context).data, headers=CACHE_A_SECOND)
+
+
+class SaleApi(APIView):
+    """One sale."""
+
+    authentication_classes = ()  # the same for everybody
+
+    @extend_schema(responses=SaleSerializer, operation_id="sale")
+    def get(self, request: Request, sale_id: int) -> Response:
+        """200, or 404."""
+        sale = get_object_or_404(Sale.objects.select_related("product"), pk=sale_id)
+        context = {"request": request, "snapshots": read_snapshots([sale])}
+        return Response(SaleSerializer(sale, context=context).data, headers=CACHE_A_SECOND)
+
+
+class PassApi(APIView):
+    """The right to buy in a sale."""
+
+    permission_classes = (IsAuthenticated,)
+
+    @extend_schema_serializer(component_name="Pass")
+    class OutputSerializer(serializers.Serializer[Any]):
+        """A pass, and when it can be used."""
+
+        # "pass" is a keyword of the language, so this field can't be declared by name.
+        vars()["pass"] = serializers.CharField()
+        not_before = serializers.DateTimeField()
+        expires_at = serializers.DateTimeField()
+
+    @extend_schema(request=None, responses=OutputSerializer, operation_id="issue_pass")
+    def post(self, request: Request, sale_id: int) -> Response:
+        """200 with the caller's pass, before the opening too; 403 ``closed``, 404, 429."""
+        sale = get_object_or_404(Sale, pk=sale_id)
+        if sale.status == Sale.Status.CLOSED or sale.closes_at <= timezone.now():
+            raise ProblemError(Problem.CLOSED)
+        buyer = buyer_of_user(request.user)
+        _count_pass(buyer)
+        return Response(
+            pass_document(sale.pk, buyer, opens_ms=milliseconds(sale.opens_at), closes_ms=milliseconds(sale.closes_at)),
+            headers={"Cache-Control": "no-store"},
+        )
+
+
+def _count_pass(buyer: str) -> None:
+    """Count one more pass, together with those the gate issues. Raises ProblemError where there were too many.
+
+    A pass needs no line: while Redis is away the session is proof enough, and nothing is counted.
+    """
+    try:
+        issued = get_line().run(count_pass(buyer, settings.PASS_RATE))
+    except redis.RedisError as error:
+        log.warning("redis_unavailable", error=str(error))
+        return
+    if issued.answers == [PassAnswer.TOO_MANY]:
+        raise ProblemError(Problem.THROTTLED, headers={"Retry-After": str(issued.retry_after_seconds)})
+
+
+class SyncPurchaseApi(APIView):
+    """The purchase without the buffer: the same line, the same ledger, the same answer, but inside the request."""
+
+    authentication_classes = (PassAuthentication,)
+    permission_classes = (HasPass,)
+
+    @extend_schema(request=None, responses={201: OrderSerializer}, operation_id="purchase_sync")
+    def post(self, request: Request, sale_id: int) -> Response:
+        """201 with the order, the same one when asked again; 409 ``sold_out`` while no unit is left."""
+        buyer_pass = cast("Pass", request.auth)  # HasPass saw to it
+        if buyer_pass.sale_id != sale_id:
+            raise BadPassError("It is a pass for another sale.")
+        line = get_line()
+        place = line.run(verbs.admit(sale_id, [buyer_pass.buyer])).places[0]
+        if isinstance(place, Refusal):
+            raise ProblemError(Problem[place.name])
+        try:
+            order = settle_now(line, sale_id, buyer_pass.buyer, place)
+        except TimeoutError as error:
+            raise ProblemError(Problem.UNAVAILABLE, str(error)) from error
+        if order is None:
+            raise ProblemError(Problem.SOLD_OUT, place=place)
+        return Response(OrderSerializer(order).data, status=status.HTTP_201_CREATED)

@@ -1,0 +1,137 @@
+"""Exports in the admin: how far they are, their files, and a way to cancel them. They begin at the list of orders."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.forms import Script
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.loader import render_to_string
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.formats import date_format
+from django.utils.functional import Promise
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_POST
+from unfold.decorators import display
+
+from celery_task.report_task import stop
+from orders.models import Export, Order
+from seckill.api.export_state import STATE_LABELS, State, recorded_state, state_of
+from seckill.api.exports import exports_of
+from seckill.backoffice.read_only import ReadOnlyAdmin
+
+STATE_COLOURS = {
+    State.QUEUED.value: "default",
+    State.STARTED.value: "info",
+    State.PROGRESS.value: "info",
+    State.DONE.value: "success",
+    State.FAILED.value: "danger",
+    State.CANCELLED.value: "default",
+}
+
+
+@admin.register(Export)
+class ExportAdmin(ReadOnlyAdmin):
+    """One's own exports; superusers see all. They begin with a button above the orders; old ones are forgotten."""
+
+    list_display = ("asked_at", "asked_by", "orders", "progress", "state", "file")
+    list_per_page = 25
+    list_fullwidth = True
+    list_select_related = ("sale__product", "asked_by")
+    sortable_by = ()
+    ordering = ("-asked_at",)
+    actions = ("cancel_exports",)
+    fields = (("asked_at", "asked_by"), "orders", "ended_at")
+    readonly_fields = ("orders",)
+    change_form_outer_before_template = "admin/orders/export/panel.html"
+
+    class Media:
+        js = (Script("admin/export_progress.js", type="module"),)
+
+    # --- What may be done
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Who may see orders."""
+        return self.has_view_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Export | None = None) -> bool:  # noqa: ARG002 (Django's signature)
+        """Who may see orders; which exports is up to `get_queryset`."""
+        return request.user.has_perm("orders.view_order")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Export]:
+        """Those that this person may see."""
+        exports: QuerySet[Export] = super().get_queryset(request)
+        return exports & exports_of(request.user)
+
+    @admin.action(description=_("Cancel selected exports"), permissions=["view"])
+    def cancel_exports(self, request: HttpRequest, queryset: QuerySet[Export]) -> None:
+        """Those that have ended stay as they are."""
+        cancelled = sum(stop(export) for export in queryset)
+        if cancelled:
+            text = ngettext("%(count)d export was cancelled.", "%(count)d exports were cancelled.", cancelled)
+            self.message_user(request, text % {"count": cancelled}, messages.SUCCESS)
+        if kept := len(queryset) - cancelled:
+            text = ngettext("%(count)d export had ended already.", "%(count)d exports had ended already.", kept)
+            self.message_user(request, text % {"count": kept}, messages.WARNING)
+
+    # --- What is shown
+
+    @admin.display(description=_("orders"))
+    def orders(self, export: Export) -> str:
+        """Which: the sale, the statuses, the days."""
+        statuses = ", ".join(str(Order.Status(status).label) for status in export.statuses)
+        first, last = (date_format(day) if day else "…" for day in (export.first_day, export.last_day))
+        days = _("%(first)s to %(last)s") % {"first": first, "last": last}
+        dated = export.first_day or export.last_day
+        return " · ".join(filter(None, [str(export.sale or _("all sales")), statuses, days if dated else ""]))
+
+    @admin.display(description=_("progress"))
+    def progress(self, export: Export) -> SafeString:
+        """A bar."""
+        return render_to_string("admin/orders/export/bar.html", {"export": export})
+
+    @display(description=_("state"), label=STATE_COLOURS)
+    def state(self, export: Export) -> tuple[str, Promise]:
+        """Coloured. A list of exports doesn't ask the result backend about each."""
+        state = recorded_state(export)
+        return state.value, STATE_LABELS[state]
+
+    @admin.display(description=_("file"))
+    def file(self, export: Export) -> SafeString | None:
+        """A link, once there is one."""
+        if export.result != Export.Result.DONE:
+            return None
+        return render_to_string("admin/orders/export/file.html", {"export": export})
+
+    def get_urls(self) -> list[URLPattern]:
+        """With the address that the panel's button posts to."""
+        view = self.admin_site.admin_view(require_POST(self.cancel_view))
+        return [path("<uuid:export_id>/cancel/", view, name="orders_export_cancel"), *super().get_urls()]
+
+    def cancel_view(self, request: HttpRequest, export_id: str) -> HttpResponse:
+        """Cancel one, and show it again."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        stop(get_object_or_404(self.get_queryset(request), pk=export_id))
+        return HttpResponseRedirect(reverse("admin:orders_export_change", args=[export_id]))
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The page with its panel."""
+        response: HttpResponse = super().change_view(request, object_id, form_url, extra_context)
+        if isinstance(response, TemplateResponse) and response.context_data is not None:
+            export: Export = response.context_data["original"]
+            state = state_of(export)
+            response.context_data |= {
+                "export": export,
+                "state_label": STATE_LABELS[state],
+                "state_colour": STATE_COLOURS[state.value],
+                "state_labels": STATE_LABELS.items(),
+            }
+        return response

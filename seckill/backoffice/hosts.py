@@ -1,0 +1,60 @@
+"""Hosts in the admin: which there are, and how they are."""
+
+from datetime import timedelta
+from typing import cast
+
+from django.contrib import admin
+from django.db.models import BooleanField, Case, QuerySet, Value, When
+from django.db.models.functions import Now
+from django.http import HttpRequest
+from django.utils.formats import number_format
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+from unfold.decorators import display
+
+from celery_task.watch_task import HOST_SILENT_SECONDS
+from seckill.backoffice.read_only import ReadOnlyAdmin
+from seckill.monitoring.models import Host
+
+COLOURS = {"reports": "success", "silent": "danger"}
+
+
+@admin.register(Host)
+class HostAdmin(ReadOnlyAdmin):
+    """Hosts: a worker registers its own; they are forgotten when they have been silent for a week."""
+
+    list_display = ("name", "state", "seen_at", "load_per_core", "free_memory", "free_disk")
+    list_display_links = None  # the list says everything
+    list_per_page = 50
+    search_fields = ("name",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Host]:
+        """With whether each is silent, by the clock of the database, which stamped it."""
+        hosts: QuerySet[Host] = super().get_queryset(request)
+        is_silent = When(seen_at__lt=Now() - timedelta(seconds=HOST_SILENT_SECONDS), then=Value(value=True))
+        return hosts.annotate(is_silent=Case(is_silent, default=Value(value=False), output_field=BooleanField()))
+
+    @display(description=_("state"), label=COLOURS)
+    def state(self, host: Host) -> tuple[str, Promise]:
+        """Whether it has reported lately."""
+        is_silent = cast("bool", vars(host)["is_silent"])
+        return ("silent", _("silent")) if is_silent else ("reports", _("reports"))
+
+    @admin.display(description=_("load per core"), ordering="load")
+    def load_per_core(self, host: Host) -> str | None:
+        """With two decimals."""
+        return None if host.load is None else number_format(host.load, 2)
+
+    @admin.display(description=_("free memory"), ordering="memory_free_mib")
+    def free_memory(self, host: Host) -> str | None:
+        """In GiB."""
+        return _gib(host.memory_free_mib)
+
+    @admin.display(description=_("free disk"), ordering="disk_free_mib")
+    def free_disk(self, host: Host) -> str | None:
+        """In GiB."""
+        return _gib(host.disk_free_mib)
+
+
+def _gib(mib: int | None) -> str | None:
+    return None if mib is None else f"{number_format(mib / 1024, 1)} GiB"

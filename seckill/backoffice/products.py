@@ -1,0 +1,68 @@
+"""Products in the admin, and the small pictures that products and banners show in lists."""
+
+from functools import partial
+from typing import TYPE_CHECKING, cast
+
+from django.contrib import admin
+from django.db import transaction
+from django.db.models import Count, QuerySet
+from django.db.models.fields.files import FieldFile
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import ModelAdmin
+
+from celery_task.host_task import store_everywhere
+from seckill.catalog.models import Product
+
+if TYPE_CHECKING:
+    from django.forms import ModelForm
+
+
+def thumbnail(image: FieldFile, alt: str) -> SafeString:
+    """The image, small; an empty string if there is none. A file that is lost shows ``alt``."""
+    if not image:
+        return SafeString("")
+    return format_html(
+        '<img src="{}" alt="{}" class="h-10 max-w-40 object-cover rounded-default" loading="lazy">',
+        image.url,
+        alt,
+    )
+
+
+def send_image(image: FieldFile) -> None:
+    """Once it is committed, have every web host write its copy of a new image."""
+    if image.name:
+        transaction.on_commit(partial(store_everywhere, image.name))
+
+
+@admin.register(Product)
+class ProductAdmin(ModelAdmin):
+    """Products; one that has sales can't be deleted (the ledger refers to them)."""
+
+    list_display = ("picture", "name", "sale_count")
+    list_display_links = ("name",)
+    list_per_page = 25
+    search_fields = ("name",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Product]:
+        """With the number of sales."""
+        products: QuerySet[Product] = super().get_queryset(request)
+        return products.annotate(sale_count=Count("sales"))
+
+    @admin.display(description=_("image"))
+    def picture(self, product: Product) -> SafeString:
+        """A thumbnail."""
+        return thumbnail(product.image, product.name)
+
+    @admin.display(description=_("sales"), ordering="sale_count")
+    def sale_count(self, product: Product) -> int:
+        """How many sales there are of it."""
+        return cast("int", vars(product)["sale_count"])
+
+    def save_model(self, request: HttpRequest, obj: Product, form: "ModelForm[Product]", change: bool) -> None:  # noqa: FBT001 (Django's signature)
+        """Save, and send a new image to the hosts."""
+        super().save_model(request, obj, form, change)
+        if "image" in form.changed_data:
+            send_image(obj.image)

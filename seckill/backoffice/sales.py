@@ -1,0 +1,292 @@
+"""Sales in the admin: open, pause and close them, and watch their lines."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import QuerySet
+from django.forms import Script
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.template.loader import render_to_string
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils.formats import date_format
+from django.utils.functional import Promise
+from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+from redis.exceptions import RedisError
+from unfold.admin import ModelAdmin
+from unfold.decorators import display
+from unfold.views import ChangeList
+
+from orders.audit import audit
+from orders.models import Audit
+from orders.reconciliation import publish_sale
+from seckill.backoffice.alerts import open_alerts
+from seckill.backoffice.audit_panel import LastAudit
+from seckill.backoffice.sale_panel import REACH_LABELS, STATE_LABELS, LiveSale, Reach, look_at
+from seckill.catalog.models import Sale
+from seckill.line.line import get_line
+from seckill.line.state import State
+
+if TYPE_CHECKING:
+    from django.forms import ModelForm
+
+STATE_COLOURS = {
+    State.SCHEDULED.value: "info",
+    State.OPEN.value: "success",
+    State.SOLD_OUT.value: "primary",
+    State.PAUSED.value: "warning",
+    State.CLOSED.value: "default",
+    Reach.UNKNOWN.value: "warning",
+    Reach.UNREACHABLE.value: "danger",
+}
+
+
+class SaleChangeList(ChangeList):
+    """The list of sales; looks at all lines of a page before it is shown."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """The page, each sale with its live view."""
+        super().get_results(request)
+        sales: list[Sale] = list(self.result_list)  # type: ignore[has-type]  # the base class is untyped
+        views = look_at(get_line(), sales)
+        for sale in sales:
+            vars(sale)["live"] = views[sale.pk]
+        self.result_list = sales
+
+
+def _live(sale: Sale) -> LiveSale:
+    return cast("LiveSale", vars(sale)["live"])
+
+
+def _shown(sale: Sale, name: Literal["remaining", "reserved", "admitted", "pointer"]) -> int | Promise:
+    live = _live(sale)
+    figure = live.figures()[name]
+    return REACH_LABELS[live.reach] if figure is None else figure
+
+
+@admin.register(Sale)
+class SaleAdmin(ModelAdmin):
+    """Sales. What is saved here reaches the line once it is committed.
+
+    A sale is closed, never deleted: buyers may stand in its line, and orders refer to it. One that has ended stays as
+    it is.
+    """
+
+    list_display = (
+        "name",
+        "state",
+        "last_audit",
+        "opens_at",
+        "stock",
+        "remaining",
+        "reserved",
+        "paid",
+        "admitted",
+        "pointer",
+    )
+    list_filter = ("status",)
+    list_per_page = 25
+    list_max_show_all = 25
+    list_fullwidth = True
+    ordering = ("-opens_at", "-id")
+    search_fields = ("=id", "product__name")
+    search_help_text = _("product, or number of the sale")
+    autocomplete_fields = ("product",)
+    fieldsets = (
+        (None, {"fields": ("product", ("price", "currency"), "stock", "status")}),
+        (_("Window"), {"fields": ("opens_at", "closes_at")}),
+        (_("Limits"), {"fields": (("pay_within_seconds", "line_limit"),)}),
+    )
+    actions = ("open_sales", "pause_sales", "close_sales", "audit_sales")
+    change_form_outer_before_template = "admin/catalog/sale/panels.html"
+
+    class Media:
+        js = (Script("admin/sale_live.js", type="module"),)
+
+    # --- What is shown
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Sale]:
+        """With the product, which names the sale, and the last audit."""
+        sales: QuerySet[Sale] = super().get_queryset(request)
+        return sales.select_related("product", "audit")
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:  # noqa: ARG002, ANN401 (Django's signature)
+        """The list that looks at lines."""
+        return SaleChangeList
+
+    @admin.display(description=_("sale"), ordering="product__name")
+    def name(self, sale: Sale) -> str:
+        """Product and number."""
+        return str(sale)
+
+    @display(description=_("state"), label=STATE_COLOURS)
+    def state(self, sale: Sale) -> tuple[str, Promise]:
+        """What buyers see; or that Redis can't tell."""
+        live = _live(sale)
+        if live.snapshot is None:
+            return live.reach.value, REACH_LABELS[live.reach]
+        state = live.snapshot.state()
+        return state.value, STATE_LABELS[state]
+
+    @admin.display(description=_("audit"))
+    def last_audit(self, sale: Sale) -> SafeString | None:
+        """Its result, and when it was."""
+        last = LastAudit.of(sale)
+        return render_to_string("admin/catalog/sale/audit_cell.html", {"last_audit": last}) if last else None
+
+    @admin.display(description=_("remaining"))
+    def remaining(self, sale: Sale) -> int | Promise:
+        """Units left."""
+        return _shown(sale, "remaining")
+
+    @admin.display(description=_("reserved"))
+    def reserved(self, sale: Sale) -> int | Promise:
+        """Units promised, not paid for."""
+        return _shown(sale, "reserved")
+
+    @admin.display(description=_("paid"))
+    def paid(self, sale: Sale) -> int:
+        """Orders paid."""
+        return _live(sale).paid
+
+    @admin.display(description=_("admitted"))
+    def admitted(self, sale: Sale) -> int | Promise:
+        """Places given out."""
+        return _shown(sale, "admitted")
+
+    @admin.display(description=_("pointer"))
+    def pointer(self, sale: Sale) -> int | Promise:
+        """Every place up to it is decided or claimed."""
+        return _shown(sale, "pointer")
+
+    def get_urls(self) -> list[URLPattern]:
+        """With the address that the panel of the change page asks."""
+        view = self.admin_site.admin_view(self.live_view)
+        return [path("<int:sale_id>/live/", view, name="seckill_sale_live"), *super().get_urls()]
+
+    def live_view(self, request: HttpRequest, sale_id: int) -> JsonResponse:
+        """The sale's figures as JSON."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        sale = Sale.objects.filter(pk=sale_id).first()
+        if sale is None:
+            raise Http404
+        return JsonResponse(look_at(get_line(), [sale])[sale.pk].figures())
+
+    # --- What may be changed
+
+    def has_change_permission(self, request: HttpRequest, obj: Sale | None = None) -> bool:
+        """An ended sale is shown, but not changed."""
+        return super().has_change_permission(request, obj) and (obj is None or obj.ended_at is None)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Sale | None = None) -> bool:  # noqa: ARG002 (Django's signature)
+        """Nobody may."""
+        return False
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The change page with its panels; on POST the sale's row is locked before anything is read from it.
+
+        Settlement adds to ``sold`` under the same lock, so that what the form is checked against still holds when it
+        is saved, and saving never writes an old ``sold`` over a newer one.
+        """
+        pk = unquote(object_id)
+        response: HttpResponse
+        if request.method == "POST" and pk.isdecimal() and self.has_change_permission(request):
+            with transaction.atomic():
+                sale = Sale.objects.select_for_update().filter(pk=pk).first()
+                if sale and sale.ended_at:
+                    self.message_user(request, _ended(sale), messages.ERROR)
+                    return HttpResponseRedirect(request.path)
+                response = super().change_view(request, object_id, form_url, extra_context)
+        else:
+            response = super().change_view(request, object_id, form_url, extra_context)
+        if isinstance(response, TemplateResponse) and response.context_data is not None:
+            # The page's own instance may carry what a refused form said.
+            sale = Sale.objects.select_related("audit").get(pk=pk)
+            response.context_data["live"] = look_at(get_line(), [sale])[sale.pk].figures()
+            response.context_data["last_audit"] = LastAudit.of(sale)
+            response.context_data["alerts"] = open_alerts(sale)
+        return response
+
+    def save_model(self, request: HttpRequest, obj: Sale, form: "ModelForm[Sale]", change: bool) -> None:  # noqa: FBT001 (Django's signature)
+        """Save, and tell the line."""
+        super().save_model(request, obj, form, change)
+        transaction.on_commit(partial(self._publish, request, [obj.pk]))
+
+    @admin.action(description=_("Open selected sales"), permissions=["change"])
+    def open_sales(self, request: HttpRequest, queryset: QuerySet[Sale]) -> None:
+        """Admit buyers, inside the window."""
+        self._set_status(request, queryset, Sale.Status.OPEN)
+
+    @admin.action(description=_("Pause selected sales"), permissions=["change"])
+    def pause_sales(self, request: HttpRequest, queryset: QuerySet[Sale]) -> None:
+        """Admit nobody for now."""
+        self._set_status(request, queryset, Sale.Status.PAUSED)
+
+    @admin.action(description=_("Close selected sales"), permissions=["change"])
+    def close_sales(self, request: HttpRequest, queryset: QuerySet[Sale]) -> None:
+        """Admit nobody any more."""
+        self._set_status(request, queryset, Sale.Status.CLOSED)
+
+    @admin.action(description=_("Audit now"), permissions=["change"])
+    def audit_sales(self, request: HttpRequest, queryset: QuerySet[Sale]) -> None:
+        """Compare line and ledger, and repair nothing. Redis is not asked again once it did not answer."""
+        agree = 0
+        for sale in queryset:
+            try:
+                last = LastAudit(audit(get_line(), sale.pk, by=Audit.By.ADMIN))
+            except RedisError:
+                away = _("%(sale)s: Redis does not answer, so nothing more was audited.")
+                self.message_user(request, away % {"sale": sale}, messages.ERROR)
+                break
+            if last.result is Audit.Result.AGREES:
+                agree += 1
+            else:
+                self.message_user(request, f"{sale}: {last.label}. {last.meaning}", last.level)
+        if agree:
+            text = ngettext("%(n)d sale agrees with the ledger.", "%(n)d sales agree with the ledger.", agree)
+            self.message_user(request, text % {"n": agree}, messages.SUCCESS)
+
+    def _set_status(self, request: HttpRequest, queryset: QuerySet[Sale], status: Sale.Status) -> None:
+        with transaction.atomic():
+            sales = list(queryset.select_for_update(of=("self",)).order_by("pk"))
+            ended = [sale for sale in sales if sale.ended_at]
+            changed = [sale for sale in sales if not sale.ended_at and sale.status != status]
+            for sale in changed:
+                sale.status = status
+                sale.save(update_fields=["status"])
+                self.log_change(request, sale, [{"changed": {"fields": ["status"]}}])
+            transaction.on_commit(partial(self._publish, request, [sale.pk for sale in changed]))
+            for sale in ended:
+                self.message_user(request, _ended(sale), messages.ERROR)
+            same = len(sales) - len(ended) - len(changed)
+            if changed:
+                text = ngettext("%(n)d sale is %(status)s now.", "%(n)d sales are %(status)s now.", len(changed))
+                self.message_user(request, text % {"n": len(changed), "status": status.label}, messages.SUCCESS)
+            if same:
+                text = ngettext("%(n)d sale was %(status)s already.", "%(n)d sales were %(status)s already.", same)
+                self.message_user(request, text % {"n": same, "status": status.label}, messages.INFO)
+
+    def _publish(self, request: HttpRequest, sale_ids: Sequence[int]) -> None:
+        """Make the lines follow. The rows are read again: somebody else may have saved one meanwhile."""
+        try:
+            for sale in Sale.objects.filter(pk__in=sale_ids):
+                publish_sale(get_line(), sale)
+        except RedisError:
+            text = _("The change is saved, but Redis is away: the line takes it over as soon as Redis is back.")
+            self.message_user(request, text, messages.WARNING)
+
+
+def _ended(sale: Sale) -> str:
+    when = date_format(localtime(sale.ended_at), "DATETIME_FORMAT")
+    return _("%(sale)s ended on %(when)s: it can't be changed or opened again.") % {"sale": sale, "when": when}

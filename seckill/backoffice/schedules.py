@@ -1,0 +1,231 @@
+"""Schedules in the admin: what beat sends, and when. A change is followed within seconds."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.timezone import localtime
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+from django_celery_beat.models import (
+    ClockedSchedule,
+    CrontabSchedule,
+    IntervalSchedule,
+    PeriodicTask,
+    SolarSchedule,
+)
+from unfold.admin import ModelAdmin
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
+
+from celery_task.beat.changes import (
+    ARGUMENTS_BYTES_MAX,
+    TASKS,
+    check_call,
+    check_crontab,
+    comes_with_shop,
+    offered_tasks,
+    save_schedule,
+)
+
+if TYPE_CHECKING:
+    from django.utils.functional import Promise
+
+for model in (PeriodicTask, IntervalSchedule, CrontabSchedule, ClockedSchedule, SolarSchedule):
+    admin.site.unregister(model)
+
+
+def _task_choices() -> list[tuple[str, str]]:
+    return [("", "---------"), *((name, name) for name in offered_tasks())]
+
+
+class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
+    """A schedule: one of the shop's tasks, either at intervals or by the clock."""
+
+    task = forms.ChoiceField(label=_("Task"), choices=_task_choices, widget=UnfoldAdminSelectWidget)
+
+    class Meta:
+        model = PeriodicTask
+        fields = (
+            *("name", "task", "enabled", "description", "interval", "crontab", "args", "kwargs"),
+            "expire_seconds",
+        )
+        widgets = {name: UnfoldAdminTextareaWidget(attrs={"rows": 2}) for name in ("description", "args", "kwargs")}
+        labels = {"interval": _("Interval"), "crontab": _("Crontab"), "expire_seconds": _("Dropped after")}
+        help_texts = {
+            "name": "",
+            "enabled": "",
+            "description": "",
+            "interval": _("either this"),
+            "crontab": _("or this, by the clocks of its time zone"),
+            "expire_seconds": _("seconds, if no worker has taken it by then"),
+            "args": _("a JSON list, such as [7, 4821]"),
+            "kwargs": _('a JSON object, such as {"sale_id": 7}'),
+        }
+
+    def clean_name(self) -> str:
+        """What comes with the shop keeps its name."""
+        name = str(self.cleaned_data["name"])
+        if self.instance.pk and comes_with_shop(self.instance) and name != self.instance.name:
+            raise ValidationError(_("It comes with the shop, which knows it by its name."))
+        return name
+
+    def clean_args(self) -> str:
+        """A JSON list."""
+        return self._json("args", "[]")
+
+    def clean_kwargs(self) -> str:
+        """A JSON object."""
+        return self._json("kwargs", "{}")
+
+    def _json(self, name: str, empty: str) -> str:
+        text = str(self.cleaned_data[name] or empty)
+        if len(text) > ARGUMENTS_BYTES_MAX:
+            raise ValidationError(_("No more than %(n)d bytes."), params={"n": ARGUMENTS_BYTES_MAX})
+        try:
+            json.loads(text)
+        except ValueError as error:
+            raise ValidationError(_("This is no JSON: %(error)s."), params={"error": error}) from error
+        return text
+
+    def clean(self) -> dict[str, Any]:
+        """Times of one kind, and a call the task can take."""
+        data = super().clean() or self.cleaned_data
+        if not self.errors:
+            if bool(data["interval"]) == bool(data["crontab"]):
+                self.add_error("interval", _("Either this or a crontab is needed."))
+            try:
+                check_call(data["task"], json.loads(data["args"]), json.loads(data["kwargs"]))
+            except ValidationError as error:
+                self.add_error(None, error)
+        return data
+
+    def validate_unique(self) -> None:
+        """Only what has no error yet: the library's own check names fields that are not here."""
+        if not self.errors:
+            super().validate_unique()
+
+
+@admin.register(PeriodicTask)
+class ScheduleAdmin(ModelAdmin):
+    """What beat sends. Where to, which queue has to be, is the shop's own affair (`celery_task.queues`)."""
+
+    form = ScheduleForm
+    list_display = ("name", "short_task", "when", "last_run", "runs", "is_enabled")
+    list_filter = ("enabled",)
+    list_select_related = ("interval", "crontab")
+    list_per_page = 50
+    ordering = ("name",)
+    search_fields = ("name", "task")
+    actions = ("enable", "disable")
+    fieldsets = (
+        (None, {"fields": ("name", "task", "enabled", "description")}),
+        (_("When"), {"fields": (("interval", "crontab"), "expire_seconds")}),
+        (_("Arguments"), {"fields": ("args", "kwargs")}),
+        (_("Runs"), {"fields": (("last_run", "runs"),)}),
+    )
+    readonly_fields = ("last_run", "runs")
+
+    @display(description=_("task"), ordering="task")
+    def short_task(self, schedule: PeriodicTask) -> str:
+        """Without what all of them begin with."""
+        return str(schedule.task.removeprefix(TASKS))
+
+    @display(description=_("when"))
+    def when(self, schedule: PeriodicTask) -> str:
+        """In words."""
+        return schedule.crontab.human_readable if schedule.crontab else str(schedule.interval)
+
+    @display(description=_("last run"), ordering="last_run_at")
+    def last_run(self, schedule: PeriodicTask) -> str | None:
+        """To the second: some run every second."""
+        return f"{localtime(schedule.last_run_at):%Y-%m-%d %H:%M:%S}" if schedule.last_run_at else None
+
+    @display(description=_("runs"), ordering="total_run_count")
+    def runs(self, schedule: PeriodicTask) -> int:
+        """How often it was sent."""
+        return int(schedule.total_run_count)
+
+    @display(description=_("enabled"), label={"yes": "success", "no": "default"}, ordering="enabled")
+    def is_enabled(self, schedule: PeriodicTask) -> "tuple[str, Promise]":
+        """Coloured."""
+        return ("yes", _("yes")) if schedule.enabled else ("no", _("no"))
+
+    def has_delete_permission(self, request: HttpRequest, obj: PeriodicTask | None = None) -> bool:
+        """What comes with the shop can be disabled: beat would make it anew."""
+        return super().has_delete_permission(request, obj) and (obj is None or not comes_with_shop(obj))
+
+    def save_model(self, request: HttpRequest, obj: PeriodicTask, form: ScheduleForm, change: bool) -> None:  # noqa: ARG002, FBT001 (Django's signature)
+        """Save what was changed; beat counts runs in the same row."""
+        save_schedule(obj, form.changed_data)
+
+    @admin.action(description=_("Enable selected schedules"), permissions=["change"])
+    def enable(self, request: HttpRequest, queryset: QuerySet[PeriodicTask]) -> None:
+        """From now on: nothing is made up for."""
+        self._switch(request, queryset, enabled=True)
+
+    @admin.action(description=_("Disable selected schedules"), permissions=["change"])
+    def disable(self, request: HttpRequest, queryset: QuerySet[PeriodicTask]) -> None:
+        """Until somebody enables them."""
+        self._switch(request, queryset, enabled=False)
+
+    def _switch(self, request: HttpRequest, queryset: QuerySet[PeriodicTask], *, enabled: bool) -> None:
+        changed = list(queryset.exclude(enabled=enabled))
+        for schedule in changed:
+            schedule.enabled = enabled
+            save_schedule(schedule, ["enabled"])  # a row each: `QuerySet.update` would tell beat nothing
+            self.log_change(request, schedule, [{"changed": {"fields": ["enabled"]}}])
+        text = (
+            ngettext("%(n)d schedule is enabled now.", "%(n)d schedules are enabled now.", len(changed))
+            if enabled
+            else ngettext("%(n)d schedule is disabled now.", "%(n)d schedules are disabled now.", len(changed))
+        )
+        self.message_user(request, text % {"n": len(changed)}, messages.SUCCESS)
+
+
+class TimesAdmin(ModelAdmin):
+    """Times that schedules share. They are added from a schedule; deleting one would delete its schedules with it."""
+
+    def has_module_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 (Django's signature)
+        """They have no entry of their own."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ANN401, ARG002 (Django's signature)
+        """Nobody may."""
+        return False
+
+
+@admin.register(IntervalSchedule)
+class IntervalAdmin(TimesAdmin):
+    """Every so often."""
+
+    def formfield_for_choice_field(self, db_field: Any, request: HttpRequest | None, **kwargs: Any) -> Any:  # noqa: ANN401 (Django's signature)
+        """No microseconds: beat looks once a second."""
+        kwargs["choices"] = [choice for choice in db_field.choices if choice[0] != IntervalSchedule.MICROSECONDS]
+        return super().formfield_for_choice_field(db_field, request, **kwargs)
+
+
+class CrontabForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
+    """Times by the clock."""
+
+    class Meta:
+        model = CrontabSchedule
+        fields = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week", "timezone")
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse what beat does not understand."""
+        data = super().clean() or self.cleaned_data
+        if not self.errors:
+            check_crontab(CrontabSchedule(**data))
+        return data
+
+
+@admin.register(CrontabSchedule)
+class CrontabAdmin(TimesAdmin):
+    """By the clock."""
+
+    form = CrontabForm

@@ -1,0 +1,1 @@
+"""Catalog: products, sales, banners and their pictures. The lowest layer."""

@@ -1,0 +1,74 @@
+"""Sale: what is sold, when, how many and for how much."""
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from seckill.catalog.models.product import Product
+
+
+class Sale(models.Model):
+    """One product at one price, ``stock`` units, in a window of time.
+
+    ``sold`` counts the orders that hold a unit (pending or paid). It moves only in the transaction that writes
+    those orders, and the database itself refuses a value above ``stock``: this is the guard that makes overselling
+    impossible whatever Redis says.
+    """
+
+    class Status(models.TextChoices):
+        """What the shop wants; what a buyer sees also depends on the clock and the stock (`seckill.line.state`)."""
+
+        OPEN = "open", _("open")  #: admits buyers inside the window
+        PAUSED = "paused", _("paused")  #: admits nobody for now; buyers in line keep their place
+        CLOSED = "closed", _("closed")  #: admits nobody any more
+
+    product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="sales", verbose_name=_("product"))
+    price = models.DecimalField(_("price"), max_digits=10, decimal_places=2, validators=[MinValueValidator(0)])
+    currency = models.CharField(_("currency"), max_length=3, default="USD", help_text=_("ISO 4217 code"))
+    stock = models.PositiveIntegerField(_("stock"), help_text=_("units in the sale, sold ones included"))
+    sold = models.PositiveIntegerField(_("sold"), default=0, editable=False)
+    opens_at = models.DateTimeField(_("opens at"))
+    closes_at = models.DateTimeField(_("closes at"))
+    status = models.CharField(_("status"), max_length=8, choices=Status.choices, default=Status.OPEN)
+    pay_within_seconds = models.PositiveIntegerField(
+        _("time to pay"), default=900, validators=[MinValueValidator(10)], help_text=_("seconds")
+    )
+    line_limit = models.PositiveIntegerField(
+        _("longest line"), default=200_000, help_text=_("places given out at most; after that the sale says sold out")
+    )
+    epoch = models.PositiveIntegerField(
+        default=0, editable=False, help_text=_("how often the line was built from the ledger")
+    )
+    ended_at = models.DateTimeField(
+        _("ended at"), null=True, editable=False, help_text=_("when it became certain that nobody waiting can win")
+    )
+
+    class Meta:
+        verbose_name = _("sale")
+        verbose_name_plural = _("sales")
+        ordering = ["opens_at", "id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(sold__lte=F("stock")), name="sale_never_oversold", violation_error_message=_("Below sold.")
+            ),
+            models.CheckConstraint(
+                condition=Q(opens_at__lt=F("closes_at")),
+                name="sale_opens_before_it_closes",
+                violation_error_message=_("A sale has to open before it closes."),
+            ),
+        ]
+        indexes = [models.Index(fields=["id"], condition=Q(ended_at__isnull=True), name="sale_not_ended")]
+
+    def __str__(self) -> str:
+        return f"{self.product} #{self.pk}"
+
+    def clean(self) -> None:
+        """Explain the constraints beside the field they concern."""
+        if self.stock is not None and self.stock < self.sold:
+            raise ValidationError(
+                {"stock": _("%(sold)d are sold already: the stock can't be less.") % {"sold": self.sold}}
+            )
+        if self.opens_at and self.closes_at and self.opens_at >= self.closes_at:
+            raise ValidationError({"closes_at": _("A sale has to open before it closes.")})

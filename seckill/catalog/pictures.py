@@ -1,0 +1,95 @@
+"""Pictures: the database holds them, and every web host keeps a copy of each as a file below MEDIA_ROOT.
+
+The row is the truth. Files are written after it is committed, by the process that was given the picture and by the
+worker of each host (`celery_task.host_task`); until that has happened `seckill.storefront.media` serves the row itself.
+"""
+
+import os
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import structlog
+from django.core.files.storage import FileSystemStorage, default_storage
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from seckill.catalog.models import Picture
+
+if TYPE_CHECKING:
+    from django.core.files.base import File
+
+log = structlog.get_logger(__name__)
+
+READABLE_BY_ALL = 0o644  # a proxy serves them, too
+
+
+class PictureStorage(FileSystemStorage):
+    """Files that any host can write again. No two pictures have one name, whichever hosts they are uploaded to."""
+
+    def _save(self, name: str, content: "File[bytes]") -> str:
+        data = b"".join(content.chunks())
+        while True:
+            try:
+                with transaction.atomic():
+                    Picture.objects.create(name=name, content=data, stored_at=timezone.now())
+            except IntegrityError:  # another host was given one of that name
+                suffix = PurePosixPath(name).suffix
+                name = self.get_alternative_name(name.removesuffix(suffix), suffix)
+            else:
+                break
+        # Not before: the file of a picture that is taken back would stand in the way of the next one of its name.
+        transaction.on_commit(lambda: store(name), robust=True)
+        return name
+
+    def delete(self, name: str) -> None:
+        """The row and this host's copy. Other hosts keep theirs until another picture gets the name."""
+        Picture.objects.filter(name=name).delete()
+        super().delete(name)
+
+
+def store(name: str) -> None:
+    """Write this host's copy of a picture, whole or not at all; nothing if there is no such picture (any more).
+
+    Raises django.core.exceptions.SuspiciousFileOperation for a name that leads out of MEDIA_ROOT.
+    """
+    picture = Picture.objects.filter(name=name).first()
+    if picture is None:
+        return
+    file = Path(default_storage.path(name))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f".{uuid4().hex}")
+    try:
+        part.write_bytes(picture.content)
+        part.chmod(READABLE_BY_ALL)
+        stored_at = _seconds(picture.stored_at)
+        os.utime(part, times=(stored_at, stored_at))  # the same on every host
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def store_missing() -> int:
+    """Write the copies that this host does not have, or has of a former picture of the name; gives how many."""
+    missing = [
+        name
+        for name, stored_at in Picture.objects.values_list("name", "stored_at")
+        if not _is_stored(Path(default_storage.path(name)), stored_at)
+    ]
+    for name in missing:
+        store(name)
+    if missing:
+        log.info("pictures_stored", pictures=len(missing))
+    return len(missing)
+
+
+def _is_stored(file: Path, stored_at: datetime) -> bool:
+    try:
+        return int(file.stat().st_mtime) == _seconds(stored_at)
+    except FileNotFoundError:
+        return False
+
+
+def _seconds(moment: datetime) -> int:
+    return int(moment.timestamp())

@@ -1,0 +1,89 @@
+"""``/metrics``: what this shop's web processes counted, and how the work of the others stands at this moment.
+
+Workers and beats serve their own counts (`celery_task.runtime.metrics_server`). Queues, the leading beat and alerts are
+read here, at each scrape; what can't be read is left out of the response.
+"""
+
+from collections.abc import Iterator
+
+import redis
+import structlog
+from django.db import DatabaseError, InterfaceError
+from django.db.models import Count
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+from django_prometheus.exports import ExportToDjangoView
+from django_redis.exceptions import ConnectionInterrupted
+from prometheus_client import CollectorRegistry, Metric, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+from celery_task.models import Leader
+from celery_task.runtime import backlog
+from seckill.monitoring.models import Alert
+
+log = structlog.get_logger(__name__)
+
+
+class Work:
+    """How the work stands, as a collector."""
+
+    def describe(self) -> Iterator[Metric]:
+        """Nothing: looking at it only to learn the names would be a second look."""
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        """Everything that can be seen."""
+        yield from self.queues()
+        for look in (self.ages, self.beat, self.alerts):
+            try:
+                yield look()
+            except (redis.RedisError, ConnectionInterrupted, DatabaseError, InterfaceError) as error:
+                log.warning("metric_left_out", metric=look.__name__, error=str(error))
+
+    def queues(self) -> Iterator[Metric]:
+        """Whether the broker answers, and what waits there."""
+        try:
+            depths = backlog.depths()
+        except backlog.BROKER_ERRORS as error:
+            log.warning("metric_left_out", metric="queues", error=str(error))
+            yield GaugeMetricFamily("seckill_broker_up", "Whether the broker answers", 0)
+            return
+        yield GaugeMetricFamily("seckill_broker_up", "Whether the broker answers", 1)
+        family = GaugeMetricFamily("seckill_queue_messages", "Messages that wait for a worker", labels=["queue"])
+        for queue, messages in depths.items():
+            family.add_metric([queue], messages)
+        yield family
+
+    def ages(self) -> Metric:
+        """How long messages wait, at least."""
+        family = GaugeMetricFamily("seckill_queue_oldest_seconds", "Age of the oldest message", labels=["queue"])
+        for queue, seconds in backlog.ages().items():
+            family.add_metric([queue], seconds)
+        return family
+
+    def beat(self) -> Metric:
+        """How often beats renewed their lead: standing still, none leads. No two clocks need to agree for that."""
+        leader = Leader.objects.filter(pk=1).first()
+        renewals = leader.renewals if leader else 0
+        return CounterMetricFamily("seckill_beat_renewals", "Renewals of the lead among beats", renewals)
+
+    def alerts(self) -> Metric:
+        """Alerts that have not ended."""
+        family = GaugeMetricFamily("seckill_alerts_open", "Alerts that have not ended", labels=["kind"])
+        open_alerts = Alert.objects.filter(ended_at__isnull=True).order_by()
+        found = dict(open_alerts.values_list("kind").annotate(Count("pk")))
+        for kind in Alert.Kind.values:
+            family.add_metric([kind], found.get(kind, 0))
+        return family
+
+
+WORK = CollectorRegistry()
+WORK.register(Work())
+
+
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """What was counted, then how the work stands, in Prometheus' text format."""
+    counted: HttpResponse = ExportToDjangoView(request)
+    counted.write(generate_latest(WORK))
+    return counted

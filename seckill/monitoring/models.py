@@ -1,0 +1,56 @@
+"""What watches the shop keeps: alerts, and the hosts that report."""
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+
+class Alert(models.Model):
+    """Something that needs somebody: raised once, seen again each time it is looked for, ended when it is over."""
+
+    class Kind(models.TextChoices):
+        DRIFT = "drift", _("line and ledger differ")
+        CONTRADICTION = "contradiction", _("the ledger contradicts itself")
+        STALLED = "stalled", _("buyers wait, units are there, and nothing moves")
+        HOST_SILENT = "host_silent", _("a host is silent")
+
+    kind = models.CharField(_("kind"), max_length=13, choices=Kind.choices)
+    subject = models.CharField(_("about"), max_length=253)  #: "sale 7", "host web-2"
+    detail = models.TextField(_("detail"), blank=True)
+    since = models.DateTimeField(_("since"))
+    ended_at = models.DateTimeField(_("ended at"), null=True)
+    told_from = models.DateTimeField(null=True)  #: when somebody began to tell it; after a while another one may
+    told_at = models.DateTimeField(_("told at"), null=True)  #: as it was then: before ``ended_at``, the end is untold
+
+    class Meta:
+        verbose_name = _("alert")
+        verbose_name_plural = _("alerts")
+        ordering = ["-since"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["kind", "subject"], condition=Q(ended_at__isnull=True), name="alert_once_at_a_time"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}: {self.subject}"
+
+
+class Host(models.Model):
+    """A host that works for the shop, as its worker reported last (`celery_task.host_task`)."""
+
+    name = models.CharField(_("name"), max_length=253, primary_key=True)
+    seen_at = models.DateTimeField(_("seen at"))
+    load = models.FloatField(_("load"), null=True, help_text=_("processes that want to run, over a minute, per core"))
+    memory_free_mib = models.PositiveIntegerField(_("free memory"), null=True, help_text=_("MiB"))
+    disk_free_mib = models.PositiveBigIntegerField(
+        _("free disk"), null=True, help_text=_("MiB, where logs and pictures are")
+    )
+
+    class Meta:
+        verbose_name = _("host")
+        verbose_name_plural = _("hosts")
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,1 @@
+"""Storefront: the pages that buyers see. A top layer: nothing imports it."""

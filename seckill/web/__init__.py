@@ -1,1 +1,0 @@
-"""The web: Django behind the gate. JSON API, pages, admin."""
