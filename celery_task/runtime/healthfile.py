@@ -1,7 +1,7 @@
 """The Celery application with a sign of life: a file whose age a health check reads.
 
-``celery -A celery_task.runtime.healthfile worker`` touches LIVENESS_FILE with each heartbeat that it sends to the broker
-(every 2 s). ``celery -A celery_task.runtime.healthfile beat`` touches it each time it reads the schedules (every
+``celery -A celery_task.runtime.healthfile worker`` touches LIVENESS_FILE with each heartbeat that it sends to the
+broker (every 2 s). ``celery -A celery_task.runtime.healthfile beat`` touches it each time it reads the schedules (every
 second), whether it leads or stands by. A stale file means that the process hangs, or that the worker has lost the
 broker. ``celery inspect ping`` would start Python, Django and a broker connection in every container every few seconds,
 would make every worker answer every check, and can't check beat at all.

@@ -173,7 +173,7 @@ def audit(shop: MeasuredShop, sale: int, course: Course) -> list[Check]:
         "SELECT count(*), count(DISTINCT buyer), count(DISTINCT place), coalesce(min(place), 1),"  # noqa: S608 (a number)
         f" coalesce(max(place), 0) FROM orders_order WHERE sale_id = {sale:d} AND status = 'pending'"
     )
-    ((stock, sold),) = shop.shop.sql(f"SELECT stock, sold FROM catalog_sale WHERE id = {sale:d}")  # noqa: S608 (a number)
+    ((stock, sold),) = shop.shop.sql(f"SELECT stock, sold FROM {shop.shop.sale_table} WHERE id = {sale:d}")  # noqa: S608 (a number)
     keys = {name: key(sale, name) for name in ("line", "outcomes", "pending", "stock")}
     count = course.count
     return [

@@ -5,6 +5,7 @@ import os
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import redis
@@ -95,10 +96,22 @@ class RevisionShop(Shop):
         """Have the revision's own code do what `inside.py` offers."""
         self._revision.inside(self.environment, *arguments)
 
+    @cached_property
+    def sale_table(self) -> str:
+        """The table of sales: ``seckill_sale`` in revisions in which the catalog was no app of its own."""
+        return "catalog_sale" if self.columns("catalog_sale") else "seckill_sale"
+
+    def columns(self, table: str) -> list[str]:
+        """The names of a table's columns; none when there is no such table."""
+        if self.environment["DATABASE_URL"].startswith("sqlite"):
+            return [str(row[1]) for row in self.sql(f"PRAGMA table_info({table})")]
+        rows = self.sql(f"SELECT column_name FROM information_schema.columns WHERE table_name = '{table}'")  # noqa: S608 (ours)
+        return [str(name) for (name,) in rows]
+
     def open(self, *, stock: int) -> None:
         """Everything up; where beat runs, sale 1 is known to the line."""
         self.valkey.start()
-        self.sql(f"UPDATE catalog_sale SET stock = {stock:d}")  # noqa: S608 (a number)
+        self.sql(f"UPDATE {self.sale_table} SET stock = {stock:d}")  # noqa: S608 (a number)
         for name in self.parts:
             self.start(name)
         await_that("the shop is ready", lambda: self.get("/readyz"))
@@ -165,11 +178,11 @@ class MeasuredShop:
             "line_limit": f"{line_limit:d}",
             "epoch": "0",
         }
-        names = [name for name in self._columns("catalog_sale") if name != "id"]
+        names = [name for name in self.shop.columns(self.shop.sale_table) if name != "id"]
         several = ", ".join(f"({each})" for each in range(number))
         rows = self.shop.sql(
-            f"INSERT INTO catalog_sale ({', '.join(names)}) WITH several(number) AS (VALUES {several})"  # noqa: S608 (names of columns, numbers)
-            f" SELECT {', '.join(changed.get(name, name) for name in names)} FROM catalog_sale, several"
+            f"INSERT INTO {self.shop.sale_table} ({', '.join(names)}) WITH several(number) AS (VALUES {several})"  # noqa: S608 (names of columns, numbers)
+            f" SELECT {', '.join(changed.get(name, name) for name in names)} FROM {self.shop.sale_table}, several"
             " WHERE id = 1 RETURNING id"
         )
         sales = sorted(int(sale) for (sale,) in rows)
@@ -192,17 +205,11 @@ class MeasuredShop:
         """One sale."""
         return self.new_sales(1, stock=stock, line_limit=line_limit)[0]
 
-    def _columns(self, table: str) -> list[str]:
-        if self._postgres is None:
-            return [str(row[1]) for row in self.shop.sql(f"PRAGMA table_info({table})")]
-        rows = self.shop.sql(f"SELECT column_name FROM information_schema.columns WHERE table_name = '{table}'")  # noqa: S608 (ours)
-        return [str(name) for (name,) in rows]
-
     def retire(self, sales: Sequence[int]) -> None:
         """Nobody looks after these sales any more: they would take time from what is measured next."""
         if sales:
             listed = ", ".join(f"{sale:d}" for sale in sales)
-            self.shop.sql(f"UPDATE catalog_sale SET ended_at = '{LONG_AGO}' WHERE id IN ({listed})")  # noqa: S608 (numbers)
+            self.shop.sql(f"UPDATE {self.shop.sale_table} SET ended_at = '{LONG_AGO}' WHERE id IN ({listed})")  # noqa: S608 (numbers)
 
     def passes(self, sale: int, count: int, prefix: str = "b") -> list[str]:
         """Passes of so many buyers, who are called PREFIX1 and so on."""
@@ -224,7 +231,7 @@ class MeasuredShop:
 
     def sold(self, sale: int) -> int:
         """How many units the sale has sold: it moves with its orders, in their transaction, and is cheap to ask."""
-        return int(self.shop.sql(f"SELECT sold FROM catalog_sale WHERE id = {sale:d}")[0][0])  # noqa: S608 (a number)
+        return int(self.shop.sql(f"SELECT sold FROM {self.shop.sale_table} WHERE id = {sale:d}")[0][0])  # noqa: S608 (a number)
 
     def commits(self, sale: int) -> list[tuple[str, int]]:
         """When orders of a sale were written (ISO 8601), and how many at that moment, ascending."""

@@ -170,7 +170,7 @@ class SaleAdmin(ModelAdmin):
     def get_urls(self) -> list[URLPattern]:
         """With the address that the panel of the change page asks."""
         view = self.admin_site.admin_view(self.live_view)
-        return [path("<int:sale_id>/live/", view, name="seckill_sale_live"), *super().get_urls()]
+        return [path("<int:sale_id>/live/", view, name="catalog_sale_live"), *super().get_urls()]
 
     def live_view(self, request: HttpRequest, sale_id: int) -> JsonResponse:
         """The sale's figures as JSON."""

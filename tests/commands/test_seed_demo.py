@@ -49,7 +49,7 @@ def test_an_empty_shop_gets_two_sales_and_three_banners() -> None:
     ]
     for banner in Banner.objects.all():
         with Image.open(banner.image.path) as picture:
-            assert (picture.format, picture.size) == ("PNG", (1280, 480))
+            assert (picture.format, picture.size) == ("JPEG", (1280, 480))
     for product in Product.objects.all():
         with Image.open(product.image.path) as picture:
             assert (picture.format, picture.size) == ("PNG", (800, 800))

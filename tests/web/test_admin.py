@@ -129,7 +129,7 @@ def sale_form(sale: Sale, **changes: str | int) -> dict[str, str | int]:
 
 def change_url(sale: Sale) -> str:
     """The sale's change page."""
-    return reverse("admin:seckill_sale_change", args=[sale.pk])
+    return reverse("admin:catalog_sale_change", args=[sale.pk])
 
 
 def act(client: Client, model: str, action: str, objects: list[Any]) -> list[str]:
@@ -168,7 +168,7 @@ def staff(*permissions: str) -> Client:
 
 def test_the_list_of_sales_shows_where_each_line_stands(admin_client: Client, line: Line) -> None:
     sale = busy_sale(line)
-    cells = row(admin_client.get(reverse("admin:seckill_sale_changelist")), str(sale))
+    cells = row(admin_client.get(reverse("admin:catalog_sale_changelist")), str(sale))
     figures = {name: cells[name] for name in ("state", "stock", "remaining", "reserved", "paid", "admitted", "pointer")}
     assert figures == {
         "state": "sold out",
@@ -183,7 +183,7 @@ def test_the_list_of_sales_shows_where_each_line_stands(admin_client: Client, li
 
 def test_a_sale_that_redis_does_not_know_says_so(admin_client: Client) -> None:
     sale = new_sale()
-    cells = row(admin_client.get(reverse("admin:seckill_sale_changelist")), str(sale))
+    cells = row(admin_client.get(reverse("admin:catalog_sale_changelist")), str(sale))
     assert {cells[name] for name in IN_LINE} == {"unknown"}
     assert cells["paid"] == "0"
 
@@ -201,7 +201,7 @@ def test_a_redis_that_is_away_says_so_and_is_asked_only_once(
         return run(line, verb)
 
     monkeypatch.setattr(Line, "run", counted)
-    page = admin_client.get(reverse("admin:seckill_sale_changelist"))
+    page = admin_client.get(reverse("admin:catalog_sale_changelist"))
     for sale in sales:
         cells = row(page, str(sale))
         assert {cells[name] for name in IN_LINE} == {"unreachable"}
@@ -231,7 +231,7 @@ def test_a_list_costs_the_same_queries_however_long_it_is(admin_client: Client, 
 
 def test_the_panel_of_a_sale_refreshes_from_json(admin_client: Client, line: Line) -> None:
     sale = busy_sale(line)
-    url = reverse("admin:seckill_sale_live", args=[sale.pk])
+    url = reverse("admin:catalog_sale_live", args=[sale.pk])
     page = admin_client.get(change_url(sale)).content.decode()
     assert f'data-url="{url}"' in page
     assert "admin/sale_live.js" in page
@@ -269,7 +269,7 @@ def test_the_panel_of_an_unknown_sale_still_shows_the_ledger(admin_client: Clien
     sale = new_sale()
     order, _ = new_orders(sale, ["b1", "b2"])
     payment.pay(order)
-    figures = admin_client.get(reverse("admin:seckill_sale_live", args=[sale.pk])).json()
+    figures = admin_client.get(reverse("admin:catalog_sale_live", args=[sale.pk])).json()
     assert figures["reach"] == "unknown"
     assert (figures["paid"], figures["sold"], figures["stock"]) == (1, 2, 7)
     assert {figures[name] for name in (*IN_LINE, "state_label", "waiting", "epoch")} == {None}
@@ -278,7 +278,7 @@ def test_the_panel_of_an_unknown_sale_still_shows_the_ledger(admin_client: Clien
 @pytest.mark.usefixtures("redis_away")
 def test_the_panel_says_that_redis_is_away(admin_client: Client) -> None:
     sale = new_sale()
-    figures = admin_client.get(reverse("admin:seckill_sale_live", args=[sale.pk])).json()
+    figures = admin_client.get(reverse("admin:catalog_sale_live", args=[sale.pk])).json()
     assert (figures["reach"], figures["admitted"], figures["stock"]) == ("unreachable", None, 7)
     page = admin_client.get(change_url(sale)).content.decode()
     assert page.count(">unreachable</dd>") == 7  # state, epoch and the five that count places and units
@@ -286,14 +286,14 @@ def test_the_panel_says_that_redis_is_away(admin_client: Client) -> None:
 
 def test_the_panel_is_for_staff_who_may_see_sales(client: Client, admin_client: Client) -> None:
     sale = new_sale()
-    url = reverse("admin:seckill_sale_live", args=[sale.pk])
+    url = reverse("admin:catalog_sale_live", args=[sale.pk])
     assert client.get(url).status_code == 302
     assert staff("view_order").get(url).status_code == 403
-    assert admin_client.get(reverse("admin:seckill_sale_live", args=[sale.pk + 1])).status_code == 404
+    assert admin_client.get(reverse("admin:catalog_sale_live", args=[sale.pk + 1])).status_code == 404
 
 
 def test_the_add_page_has_no_panel(admin_client: Client) -> None:
-    assert 'id="sale-live"' not in admin_client.get(reverse("admin:seckill_sale_add")).content.decode()
+    assert 'id="sale-live"' not in admin_client.get(reverse("admin:catalog_sale_add")).content.decode()
 
 
 # --- Sales: their last audits
@@ -324,9 +324,9 @@ def audited_at() -> datetime:
 
 def test_a_sale_that_nobody_has_audited_says_so(admin_client: Client) -> None:
     sale = new_sale()
-    assert row(admin_client.get(reverse("admin:seckill_sale_changelist")), str(sale))["last_audit"] == "-"
+    assert row(admin_client.get(reverse("admin:catalog_sale_changelist")), str(sale))["last_audit"] == "-"
     assert "Nobody has audited this sale yet." in audit_panel(admin_client, sale)
-    assert 'id="sale-audit"' not in admin_client.get(reverse("admin:seckill_sale_add")).content.decode()
+    assert 'id="sale-audit"' not in admin_client.get(reverse("admin:catalog_sale_add")).content.decode()
 
 
 def test_the_last_audit_of_a_sale_that_agrees(admin_client: Client, line: Line, audited_at: datetime) -> None:
@@ -338,7 +338,7 @@ def test_the_last_audit_of_a_sale_that_agrees(admin_client: Client, line: Line, 
     audit(line, sale.pk, by=Audit.By.BEAT)
     Audit.objects.update(at=audited_at)
 
-    cell = row(admin_client.get(reverse("admin:seckill_sale_changelist")), str(sale))["last_audit"]
+    cell = row(admin_client.get(reverse("admin:catalog_sale_changelist")), str(sale))["last_audit"]
     assert cell.split() == ["agrees", "2026-11-11", "20:15:07"]
     panel = audit_panel(admin_client, sale)
     assert label_colours(panel) == [("green", "agrees")]
@@ -400,7 +400,7 @@ def test_a_ledger_that_contradicts_itself_is_red_everywhere(admin_client: Client
     Sale.objects.filter(pk=sale.pk).update(sold=0)
     audit(line, sale.pk, by=Audit.By.BEAT)
     Audit.objects.update(left_in_ledger=7, outcomes=1)
-    listed = admin_client.get(reverse("admin:seckill_sale_changelist")).content.decode()
+    listed = admin_client.get(reverse("admin:catalog_sale_changelist")).content.decode()
     assert ("red", "contradiction") in label_colours(listed)
     panel = audit_panel(admin_client, sale)
     assert label_colours(panel) == [("red", "contradiction")]
@@ -472,7 +472,7 @@ def test_a_new_sale_is_in_the_line_at_once(admin_client: Client, line: Line) -> 
     draft = new_sale()
     form = sale_form(draft, stock=31)
     draft.delete()
-    said(admin_client.post(reverse("admin:seckill_sale_add"), form, follow=True))
+    said(admin_client.post(reverse("admin:catalog_sale_add"), form, follow=True))
     snapshot = line.run(verbs.snapshot(Sale.objects.get().pk, lease_seconds=5))
     assert snapshot is not None
     assert (snapshot.stock_total, snapshot.stock, snapshot.status) == (31, 31, "open")
@@ -602,7 +602,7 @@ def test_an_ended_sale_stays_as_it_is(admin_client: Client, line: Line, action: 
 
 def test_sales_are_not_deleted_and_strangers_change_none(admin_client: Client) -> None:
     sale = new_sale()
-    assert admin_client.post(reverse("admin:seckill_sale_delete", args=[sale.pk]), {"post": "yes"}).status_code == 403
+    assert admin_client.post(reverse("admin:catalog_sale_delete", args=[sale.pk]), {"post": "yes"}).status_code == 403
     act(admin_client, "catalog_sale", "delete_selected", [sale])
     clerk = staff("view_sale")
     assert clerk.post(change_url(sale), sale_form(sale, stock=9)).status_code == 403
@@ -613,7 +613,7 @@ def test_sales_are_not_deleted_and_strangers_change_none(admin_client: Client) -
 
 @pytest.mark.parametrize("object_id", ["999", "nonsense", "99999999999999999999"])
 def test_a_sale_that_is_not_there_leads_back(admin_client: Client, object_id: str) -> None:
-    url = reverse("admin:seckill_sale_change", args=[object_id])
+    url = reverse("admin:catalog_sale_change", args=[object_id])
     assert admin_client.get(url).status_code == 302
     assert admin_client.post(url, {}).status_code == 302
 
@@ -638,17 +638,17 @@ def test_a_banner_is_in_the_cached_list_as_soon_as_it_is_saved_and_no_longer_tha
     admin_client: Client,
 ) -> None:
     form = {"title": "Kettles!", "subtitle": "", "image": picture(), "sale": "", "position": "3", "active": "on"}
-    said(admin_client.post(reverse("admin:seckill_banner_add"), form, follow=True))
+    said(admin_client.post(reverse("admin:catalog_banner_add"), form, follow=True))
     assert cached_titles() == ["Kettles!"]
     banner = Banner.objects.get()
-    page = admin_client.get(reverse("admin:seckill_banner_changelist"))
+    page = admin_client.get(reverse("admin:catalog_banner_changelist"))
     assert f'<img src="{banner.image.url}"' in page.content.decode()
 
     change = {"title": "Pots!", "subtitle": "", "sale": "", "position": "3", "active": "on"}
-    said(admin_client.post(reverse("admin:seckill_banner_change", args=[banner.pk]), change, follow=True))
+    said(admin_client.post(reverse("admin:catalog_banner_change", args=[banner.pk]), change, follow=True))
     assert cached_titles() == ["Pots!"]
 
-    said(admin_client.post(reverse("admin:seckill_banner_delete", args=[banner.pk]), {"post": "yes"}, follow=True))
+    said(admin_client.post(reverse("admin:catalog_banner_delete", args=[banner.pk]), {"post": "yes"}, follow=True))
     assert cached_titles() == []
 
 
@@ -663,9 +663,9 @@ def test_banners_are_hidden_and_deleted_from_the_list(admin_client: Client) -> N
         "form-2-active": "on",
         "_save": "Save",
     }
-    said(admin_client.post(reverse("admin:seckill_banner_changelist"), rows, follow=True))
+    said(admin_client.post(reverse("admin:catalog_banner_changelist"), rows, follow=True))
     assert cached_titles() == ["two", "three"]
-    url = reverse("admin:seckill_banner_changelist")
+    url = reverse("admin:catalog_banner_changelist")
     chosen = {"action": "delete_selected", "_selected_action": [banners[2].pk], "post": "yes"}
     said(admin_client.post(url, chosen, follow=True))
     assert cached_titles() == ["two"]
@@ -674,7 +674,7 @@ def test_banners_are_hidden_and_deleted_from_the_list(admin_client: Client) -> N
 @pytest.mark.usefixtures("redis_away")
 def test_a_banner_is_saved_while_the_cache_is_away(admin_client: Client) -> None:
     form = {"title": "Kettles!", "subtitle": "", "image": picture(), "sale": "", "position": "3", "active": "on"}
-    messages = said(admin_client.post(reverse("admin:seckill_banner_add"), form, follow=True))
+    messages = said(admin_client.post(reverse("admin:catalog_banner_add"), form, follow=True))
     assert "The change is saved, but the cache is away: the home page shows it once the cache is back." in messages
     assert Banner.objects.count() == 1
 

@@ -32,18 +32,18 @@ def test_alerts_that_last_come_first_and_nobody_edits_them(boss: Client) -> None
     new_alert("sale 7", minutes_ago=60)
     new_alert("sale 8", minutes_ago=5, lasted_minutes=2)
     last = new_alert("sale 9", minutes_ago=30)
-    url = reverse("admin:orders_alert_changelist")
+    url = reverse("admin:monitoring_alert_changelist")
 
     page = boss.get(url).content.decode()
 
     assert page.index("sale 9") < page.index("sale 7") < page.index("sale 8")
     assert "0:02:00" in page
-    change = reverse("admin:orders_alert_change", args=[last.pk])
+    change = reverse("admin:monitoring_alert_change", args=[last.pk])
     assert boss.get(change).status_code == 200
     assert [
         boss.post(change, {"subject": "x"}).status_code,
-        boss.get(reverse("admin:orders_alert_add")).status_code,
-        boss.post(reverse("admin:orders_alert_delete", args=[last.pk]), {"post": "yes"}).status_code,
+        boss.get(reverse("admin:monitoring_alert_add")).status_code,
+        boss.post(reverse("admin:monitoring_alert_delete", args=[last.pk]), {"post": "yes"}).status_code,
     ] == [403, 403, 403]
 
 
@@ -51,11 +51,11 @@ def test_a_sale_shows_its_own_alerts_as_long_as_they_last(boss: Client, make_sal
     sale = make_sale()
     alert = new_alert(f"sale {sale.pk}", minutes_ago=5)
     new_alert(f"sale {sale.pk}0", minutes_ago=5)
-    url = reverse("admin:seckill_sale_change", args=[sale.pk])
+    url = reverse("admin:catalog_sale_change", args=[sale.pk])
 
     page = boss.get(url).content.decode()
     assert page.count('role="alert"') == 1
-    assert reverse("admin:orders_alert_change", args=[alert.pk]) in page
+    assert reverse("admin:monitoring_alert_change", args=[alert.pk]) in page
     assert re.search(r"line and ledger differ</a>:\s+8, not 1", page)
 
     Alert.objects.update(ended_at=timezone.now())

@@ -14,7 +14,7 @@ from tests.web.test_admin import row
 
 pytestmark = pytest.mark.django_db
 
-URL = reverse("admin:celery_task_host_changelist")
+URL = reverse("admin:monitoring_host_changelist")
 
 
 def test_hosts_are_shown_and_silent_ones_are_marked(admin_client: Client) -> None:
@@ -42,7 +42,7 @@ def test_nobody_changes_a_host(admin_client: Client) -> None:
 
     for page in ("add", "delete", "change"):
         arguments = [] if page == "add" else ["web_2D1"]
-        answer = admin_client.post(reverse(f"admin:celery_task_host_{page}", args=arguments), {"name": "web-7"})
+        answer = admin_client.post(reverse(f"admin:monitoring_host_{page}", args=arguments), {"name": "web-7"})
         assert answer.status_code == 403
 
     assert [host.name for host in Host.objects.all()] == ["web-1"]

@@ -225,7 +225,7 @@ def test_a_picture_is_shown_before_its_copy_is_there(client: Client, go_to_anoth
 
 
 def test_a_picture_that_is_too_large_is_refused(admin_client: Client) -> None:
-    url = reverse("admin:seckill_product_add")
+    url = reverse("admin:catalog_product_add")
 
     answer = admin_client.post(url, {"name": "Kettle", "description": "", "image": image(mib=PICTURE_MIB_MAX + 0.01)})
 
@@ -239,11 +239,11 @@ def test_a_picture_that_is_too_large_is_refused(admin_client: Client) -> None:
 def test_a_product_whose_copy_is_not_here_can_be_changed(
     admin_client: Client, go_to_another_host: Callable[[], Path]
 ) -> None:
-    admin_client.post(reverse("admin:seckill_product_add"), {"name": "Kettle", "description": "", "image": image()})
+    admin_client.post(reverse("admin:catalog_product_add"), {"name": "Kettle", "description": "", "image": image()})
     product = Product.objects.get()
     go_to_another_host()
 
-    url = reverse("admin:seckill_product_change", args=[product.pk])
+    url = reverse("admin:catalog_product_change", args=[product.pk])
     assert admin_client.get(url).status_code == 200
     admin_client.post(url, {"name": "Kettle of copper", "description": "", "image": ""})
 
@@ -259,7 +259,7 @@ def test_a_picture_is_saved_though_the_broker_is_away(
     monkeypatch.setattr(app.amqp, "_producer_pool", None)
 
     form = {"title": "Kettles!", "subtitle": "", "image": image(), "sale": "", "position": "3", "active": "on"}
-    answer = admin_client.post(reverse("admin:seckill_banner_add"), form, follow=True)
+    answer = admin_client.post(reverse("admin:catalog_banner_add"), form, follow=True)
 
     assert answer.status_code == 200
     assert Banner.objects.get().image.name == Picture.objects.get().name
