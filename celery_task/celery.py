@@ -10,7 +10,7 @@ import prometheus_client.values
 from celery import Celery
 from celery.signals import celeryd_after_setup, setup_logging, worker_init
 
-from celery_task.runtime.connections import keep_connections
+from celery_task.runtime.db_connections import reuse_db_connections
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "seckill.settings")
 
@@ -22,12 +22,12 @@ if os.environ.get("METRICS_PORT"):
     atexit.register(shutil.rmtree, os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
     prometheus_client.values.ValueClass = prometheus_client.values.get_value_class()
 
-UNREAD_SECONDS_MAX = 2
+SHUTDOWN_WAIT_SECONDS_MAX = 2
 NICENESS = 10
 
 app = Celery("seckill", task_cls="celery_task.runtime.task:ShopTask", events="celery_task.runtime.events:WorkerEvents")
 app.config_from_object("celery_task.config")
-keep_connections(app)
+reuse_db_connections(app)
 
 
 @setup_logging.connect
@@ -41,7 +41,7 @@ def configure_logging(**_: object) -> None:
 
 
 @worker_init.connect
-def end_soon(**_: object) -> None:
+def limit_shutdown_wait(**_: object) -> None:
     """A child that is told to stop waits until the main process has read its last result, half a minute by default.
 
     The main process may have stopped reading by then, and meanwhile nobody settles. A result that is not read is a
@@ -50,12 +50,12 @@ def end_soon(**_: object) -> None:
     from billiard import pool  # noqa: PLC0415 (only workers need it)
 
     pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = int(
-        UNREAD_SECONDS_MAX / pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_INTERVAL
+        SHUTDOWN_WAIT_SECONDS_MAX / pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_INTERVAL
     )
 
 
 @celeryd_after_setup.connect
-def let_buyers_go_first(instance: Any, **_: object) -> None:  # noqa: ANN401 (Celery types none of it)
+def lower_priority_unless_settling(instance: Any, **_: object) -> None:  # noqa: ANN401 (Celery types none of it)
     """A worker that settles nobody takes the CPU time that is left by those who do, and by the web."""
     if "orders" not in instance.app.amqp.queues.consume_from:
         os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))

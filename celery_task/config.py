@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 
 from celery_task.beat.schedule import SCHEDULE
-from celery_task.queues import BANNERS, FIRST, ON_REDIS, PRIORITY_MAX, QUEUES, ROUTES
+from celery_task.queues import DEFAULT, FIRST, ON_REDIS, PRIORITY_MAX, QUEUES, ROUTES
 
 broker_url = settings.CELERY_BROKER_URL
 broker_connection_retry_on_startup = True
@@ -54,14 +54,14 @@ imports = [
     "celery_task.runtime.metrics_server",
     "celery_task.order_task",
     "celery_task.home_task",
-    "celery_task.notice_task",
+    "celery_task.notification_task",
     "celery_task.host_task",
     "celery_task.user_task",
-    "celery_task.watch_task",
-    "celery_task.report_task",
+    "celery_task.monitoring_task",
+    "celery_task.export_task",
 ]
 task_queues = QUEUES
-task_default_queue = BANNERS.name
+task_default_queue = DEFAULT.name
 task_create_missing_queues = False  # a misspelt queue is an error, not a queue that nobody serves
 task_routes = ROUTES
 

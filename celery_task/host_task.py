@@ -17,17 +17,17 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
 
 from celery_task.celery import app
-from celery_task.queues import HOSTS, host_queue
+from celery_task.queues import BROADCAST, host_queue
 from celery_task.runtime.host_health import read_health
-from celery_task.runtime.publishing import PUBLISH
-from seckill.catalog.pictures import store, store_missing
+from celery_task.runtime.publishing import PUBLISH_OPTIONS
+from seckill.catalog.pictures import write_local_copy, write_missing_copies
 from seckill.monitoring.logs import rotate
 from seckill.monitoring.models import Host
 
 log = structlog.get_logger(__name__)
 
-FORGET_AFTER = timedelta(days=7)
-AGAIN_SECONDS = 5  # a host that starts before its database reports once that is there
+REMOVE_AFTER = timedelta(days=7)
+RETRY_SECONDS = 5  # a host that starts before its database reports once that is there
 ROTATION_EXPIRES_SECONDS = 6 * 3600
 
 
@@ -35,20 +35,20 @@ ROTATION_EXPIRES_SECONDS = 6 * 3600
 
 
 @shared_task
-def tend_hosts() -> None:
+def request_heartbeats() -> None:
     """Every fifteen seconds: have each host report; forget those that are silent for a week."""
-    for host in Host.objects.filter(seen_at__lt=Now() - FORGET_AFTER):
-        _forget(host)
+    for host in Host.objects.filter(last_seen_at__lt=Now() - REMOVE_AFTER):
+        _remove_host(host)
     for name in Host.objects.values_list("name", flat=True):
         if not _waiting(name):
-            report_health.apply_async(queue=host_queue(name), **PUBLISH)
+            report_heartbeat.apply_async(queue=host_queue(name), **PUBLISH_OPTIONS)
 
 
 @shared_task
-def send_rotation() -> None:
+def request_log_rotation() -> None:
     """Once a day: have each host put its logs away."""
     for name in Host.objects.values_list("name", flat=True):
-        rotate_logs.apply_async(queue=host_queue(name), expires=ROTATION_EXPIRES_SECONDS, **PUBLISH)
+        rotate_logs.apply_async(queue=host_queue(name), expires=ROTATION_EXPIRES_SECONDS, **PUBLISH_OPTIONS)
 
 
 def _waiting(name: str) -> int:
@@ -59,7 +59,7 @@ def _waiting(name: str) -> int:
         return int(bound.queue_declare().message_count)
 
 
-def _forget(host: Host) -> None:
+def _remove_host(host: Host) -> None:
     with app.pool.acquire(block=True) as connection:
         host_queue(host.name)(connection.default_channel).delete()
     host.delete()
@@ -70,22 +70,22 @@ def _forget(host: Host) -> None:
 
 
 @shared_task(bind=True, max_retries=None)
-def report_health(task: Task) -> None:
+def report_heartbeat(task: Task) -> None:
     """Say how this host is, and write the pictures it has missed."""
     health = read_health()
     try:
         _, is_new = Host.objects.update_or_create(
             name=settings.HOST,
             defaults={
-                "seen_at": Now(),  # by the database's clock: nobody compares the clocks of two hosts
+                "last_seen_at": Now(),  # by the database's clock: nobody compares the clocks of two hosts
                 "load": health.load,
                 "memory_free_mib": health.memory_free_mib,
                 "disk_free_mib": health.disk_free_mib,
             },
         )
-        store_missing()
+        write_missing_copies()
     except (OperationalError, InterfaceError) as error:
-        raise task.retry(exc=error, countdown=AGAIN_SECONDS, queue=host_queue(settings.HOST)) from error
+        raise task.retry(exc=error, countdown=RETRY_SECONDS, queue=host_queue(settings.HOST)) from error
     if is_new:
         log.info("host_registered", host=settings.HOST)
 
@@ -98,12 +98,12 @@ def rotate_logs() -> None:
 
 
 @shared_task
-def store_picture(name: str) -> None:
+def write_picture_copy(name: str) -> None:
     """Write this host's copy of a picture."""
-    store(name)
+    write_local_copy(name)
 
 
-class Arrival(bootsteps.StartStopStep):
+class ReportOnConnect(bootsteps.StartStopStep):
     """A worker that listens to its host's queue has connected, for the first time or again: the host reports."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
@@ -113,20 +113,20 @@ class Arrival(bootsteps.StartStopStep):
         own = host_queue(settings.HOST)
         if own.name in {queue.name for queue in app.amqp.queues.consume_from.values()}:
             try:
-                report_health.apply_async(queue=own, **PUBLISH)
+                report_heartbeat.apply_async(queue=own, **PUBLISH_OPTIONS)
             except (BrokerError, OSError) as error:  # gone again; the next connection reports
                 log.warning("arrival_not_reported", host=settings.HOST, error=str(error))
 
 
-app.steps["consumer"].add(Arrival)
+app.steps["consumer"].add(ReportOnConnect)
 
 
 # --- To all hosts
 
 
-def store_everywhere(name: str) -> None:
+def broadcast_picture(name: str) -> None:
     """Have every web host write its copy of a picture now. Whoever does not hear it does so within a minute."""
     try:
-        store_picture.apply_async((name,), queue=HOSTS, declare=[HOSTS.exchange], **PUBLISH)
+        write_picture_copy.apply_async((name,), queue=BROADCAST, declare=[BROADCAST.exchange], **PUBLISH_OPTIONS)
     except (BrokerError, OSError) as error:
         log.warning("picture_not_announced", picture=name, error=str(error))

@@ -7,7 +7,7 @@ class Leader(models.Model):
     """The one row that says which beat sends (`celery_task.beat.scheduler`)."""
 
     holder = models.CharField(max_length=120, blank=True)
-    renewals = models.PositiveBigIntegerField(default=0)
+    heartbeat_count = models.PositiveBigIntegerField(default=0)
     since = models.DateTimeField(null=True)
 
     class Meta:

@@ -7,23 +7,23 @@ import structlog
 from celery import shared_task
 from django.db import OperationalError
 
-from celery_task.runtime.publishing import PUBLISH
-from orders.expiry import expire_unpaid, release_units
-from orders.models import Audit, Order, is_number
+from celery_task.runtime.publishing import PUBLISH_OPTIONS
+from orders.expiry import expire_overdue_orders, release_units
+from orders.models import Audit, Order, is_order_number
 from orders.payment import OrderDecidedError, cancel
 from orders.reconciliation import reconcile
 from orders.settlement import settle
 from orders.sweep import sweep
 from seckill.catalog.models import Sale
+from seckill.line.commands import SaleNotLoadedError
 from seckill.line.line import get_line
-from seckill.line.verbs import SaleUnknownError
 
 log = structlog.get_logger(__name__)
 
 # A server that is away is worth another try soon; after these the sweeper keeps ringing anyway.
-PASSING_FAULTS = (OperationalError, redis.ConnectionError, redis.TimeoutError)
-TRIED_AGAIN: dict[str, Any] = {
-    "autoretry_for": PASSING_FAULTS,
+TRANSIENT_ERRORS = (OperationalError, redis.ConnectionError, redis.TimeoutError)
+RETRY_POLICY: dict[str, Any] = {
+    "autoretry_for": TRANSIENT_ERRORS,
     "retry_backoff": 1,
     "retry_backoff_max": 8,
     "retry_jitter": True,
@@ -31,7 +31,7 @@ TRIED_AGAIN: dict[str, Any] = {
 }
 
 
-@shared_task(**TRIED_AGAIN)
+@shared_task(**RETRY_POLICY)
 def settle_orders(sale_id: int, upto: int) -> None:
     """The doorbell: settle sale ``sale_id`` up to place ``upto`` at least. Twice, late or in disorder does no harm.
 
@@ -41,7 +41,7 @@ def settle_orders(sale_id: int, upto: int) -> None:
     line = get_line()
     try:
         settle(line, sale_id, max(upto, line.length(sale_id)))
-    except SaleUnknownError:
+    except SaleNotLoadedError:
         log.warning("sale_unknown", sale=sale_id)  # the sweeper rebuilds it, and rings again
 
 
@@ -50,7 +50,7 @@ def ring(sale_id: int, upto: int) -> None:
 
     Raises kombu.exceptions.OperationalError or OSError when the broker is away or does not answer in time.
     """
-    settle_orders.apply_async((sale_id, upto), **PUBLISH)
+    settle_orders.apply_async((sale_id, upto), **PUBLISH_OPTIONS)
 
 
 @shared_task
@@ -63,19 +63,19 @@ def ring_doorbells() -> None:
 @shared_task
 def expire_unpaid_orders() -> None:
     """Every two seconds: end unpaid orders; give the units of ended and cancelled ones to the next in line."""
-    expire_unpaid()
+    expire_overdue_orders()
     line = get_line()
     for sale_id in release_units(line):
         ring(sale_id, line.length(sale_id))
 
 
-@shared_task(**TRIED_AGAIN)
+@shared_task(**RETRY_POLICY)
 def cancel_order(number: str) -> None:
     """For other programs, by name: give an order back that is still to be paid; one that is decided stays as it is.
 
     A number that is none is logged: trying again would not help.
     """
-    order = Order.objects.filter(number=number).first() if is_number(number) else None
+    order = Order.objects.filter(number=number).first() if is_order_number(number) else None
     if order is None:
         log.error("order_unknown", number=repr(number)[:50])
         return

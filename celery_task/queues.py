@@ -37,7 +37,7 @@ PRIORITY_MAX = 9
 # Redis serves the lowest number first, RabbitMQ the highest.
 FIRST, LAST = (0, PRIORITY_MAX) if ON_REDIS else (PRIORITY_MAX, 0)
 
-HOST_QUEUE_KEPT_SECONDS = 86_400  # RabbitMQ forgets the queue of a host that is gone; it writes what is in it anew
+HOST_QUEUE_EXPIRES_SECONDS = 86_400  # RabbitMQ forgets the queue of a host that is gone; it writes what is in it anew
 
 
 def _queue(name: str, arguments: dict[str, Any], *, alias: str | None = None) -> Queue:
@@ -46,29 +46,29 @@ def _queue(name: str, arguments: dict[str, Any], *, alias: str | None = None) ->
 
 def host_queue(host: str) -> Queue:
     """The queue that only this host's worker hears; ``--queues host`` is the queue of the host it runs on."""
-    arguments = QUORUM | {"x-expires": HOST_QUEUE_KEPT_SECONDS * 1000}
+    arguments = QUORUM | {"x-expires": HOST_QUEUE_EXPIRES_SECONDS * 1000}
     return _queue(f"host.{host}", arguments, alias="host" if host == settings.HOST else None)
 
 
 ORDERS = _queue("orders", QUORUM)
-BANNERS = _queue("banners", QUORUM)
+DEFAULT = _queue("banners", QUORUM)
 # Quorum queues know no priorities. What is lost here with a broker is told again: it comes from the ledger.
-NOTICES = _queue("notices", {"x-max-priority": PRIORITY_MAX})
-REPORTS = _queue("reports", QUORUM)
+NOTIFICATIONS = _queue("notices", {"x-max-priority": PRIORITY_MAX})
+EXPORTS = _queue("reports", QUORUM)
 # Without a routing key of its own it would get the default one, and delayed messages for that would reach every host.
-HOSTS = Broadcast("hosts", exchange=Exchange("shop.hosts", type="fanout"), routing_key="hosts")
+BROADCAST = Broadcast("hosts", exchange=Exchange("shop.hosts", type="fanout"), routing_key="hosts")
 
-BY_PURPOSE = (ORDERS, BANNERS, NOTICES, REPORTS)
-QUEUES = (*BY_PURPOSE, host_queue(settings.HOST), HOSTS)
+WORK_QUEUES = (ORDERS, DEFAULT, NOTIFICATIONS, EXPORTS)
+QUEUES = (*WORK_QUEUES, host_queue(settings.HOST), BROADCAST)
 ROUTES = {
     "celery_task.order_task.*": {"queue": ORDERS.name},
-    "celery_task.home_task.*": {"queue": BANNERS.name},
-    "celery_task.host_task.*": {"queue": BANNERS.name},  # those for hosts are sent to their queues explicitly
-    "celery_task.user_task.*": {"queue": BANNERS.name},
-    "celery_task.watch_task.tell_alert": {"queue": NOTICES.name},
-    "celery_task.watch_task.*": {"queue": BANNERS.name},
-    "celery_task.notice_task.*": {"queue": NOTICES.name},
-    "celery_task.report_task.*": {"queue": REPORTS.name},
+    "celery_task.home_task.*": {"queue": DEFAULT.name},
+    "celery_task.host_task.*": {"queue": DEFAULT.name},  # those for hosts are sent to their queues explicitly
+    "celery_task.user_task.*": {"queue": DEFAULT.name},
+    "celery_task.monitoring_task.mail_alert": {"queue": NOTIFICATIONS.name},
+    "celery_task.monitoring_task.*": {"queue": DEFAULT.name},
+    "celery_task.notification_task.*": {"queue": NOTIFICATIONS.name},
+    "celery_task.export_task.*": {"queue": EXPORTS.name},
 }
 
 
@@ -80,13 +80,13 @@ def declare(instance: Any, **_: object) -> None:  # noqa: ANN401 (a worker)
     """
     queues = instance.app.amqp.queues
     heard = {queue.name for queue in queues.consume_from.values()}
-    for name in [queue.name for queue in queues.values() if queue not in BY_PURPOSE and queue.name not in heard]:
+    for name in [queue.name for queue in queues.values() if queue not in WORK_QUEUES and queue.name not in heard]:
         del queues[name]
     if ON_REDIS:
         return
     with instance.app.connection_for_write() as connection:
         connection.ensure_connection(errback=_wait_for_broker)
-        for queue in BY_PURPOSE:
+        for queue in WORK_QUEUES:
             queue(connection.default_channel).declare()
 
 

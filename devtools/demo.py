@@ -20,7 +20,7 @@ from honcho.manager import Manager
 from honcho.printer import Message, Printer
 
 from devtools.embedded.ports import free_port, is_taken
-from devtools.embedded.shop import BEAT, CHORES, PROJECT, WEB, WORKER
+from devtools.embedded.shop import BACKGROUND, BEAT, PROJECT, WEB, WORKER
 from devtools.embedded.valkey import Valkey
 
 READY_SECONDS_MAX = 90
@@ -58,7 +58,7 @@ def main() -> int:
     commands = {
         "web": [sys.executable, *WEB],
         "worker": [sys.executable, *WORKER, "--loglevel", "WARNING"],
-        "chores": [sys.executable, *CHORES, "--loglevel", "WARNING"],
+        "chores": [sys.executable, *BACKGROUND, "--loglevel", "WARNING"],
         "beat": [sys.executable, *BEAT, "--loglevel", "WARNING"],
     }
     if valkey is not None:

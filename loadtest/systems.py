@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from devtools.embedded.shop import BEAT, CHORES, WEB, WORKER
+from devtools.embedded.shop import BACKGROUND, BEAT, WEB, WORKER
 
 WEB_PROCESSES = 2
 THREADS = 50  #: of each process that serves one request a thread: 100 request slots together
@@ -40,7 +40,7 @@ LINE = System(
     parts={
         "web": WEB,
         "worker": (*WORKER, "--loglevel", "WARNING"),
-        "chores": (*CHORES, "--loglevel", "WARNING"),
+        "chores": (*BACKGROUND, "--loglevel", "WARNING"),
         "beat": (*BEAT, "--loglevel", "WARNING"),
     },
     slow_parts={"worker": (*WORKER, *_WAITS, "--loglevel", "WARNING")},

@@ -9,44 +9,44 @@ from django.db.models import Count, Q
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from orders.models import HOLDS_A_UNIT, Audit, Order, on_their_way
+from orders.models import ACTIVE_STATUSES, Audit, Order, unreleased_orders
 from seckill.catalog.models import Sale
-from seckill.line import verbs
+from seckill.line import commands
 from seckill.line.keys import sale_keys
 from seckill.line.line import Line
 
 log = structlog.get_logger(__name__)
 
 
-def audit(line: Line, sale_id: int, *, by: Audit.By) -> Audit:
+def run_audit(line: Line, sale_id: int, *, by: Audit.By) -> Audit:
     """Audit a sale; what was found becomes its last audit, and what is wrong is logged.
 
     Raises redis.RedisError when Redis does not answer; that is written down too.
     """
-    found = Audit(sale_id=sale_id, at=timezone.now(), by=by, **_ledger_by_itself(sale_id))
+    found = Audit(sale_id=sale_id, at=timezone.now(), by=by, **_db_totals(sale_id))
     try:
         found.result = _compare(line, found)
     except RedisError:
         found.result = Audit.Result.UNREACHABLE
-        _write_down(found)
+        _save(found)
         raise
-    _write_down(found)
+    _save(found)
     return found
 
 
 class _Ledger(TypedDict):
     stock: int
     sold: int
-    holding: int  #: orders that hold a unit
+    active_orders: int  #: orders that hold a unit
 
 
-def _ledger_by_itself(sale_id: int) -> _Ledger:
+def _db_totals(sale_id: int) -> _Ledger:
     """What has to agree whatever the line says.
 
     Orders and ``sold`` move in one transaction, and one statement sees one moment: nobody has to wait while it counts.
     """
-    holding = Count("orders", filter=Q(orders__status__in=HOLDS_A_UNIT))
-    return Sale.objects.annotate(holding=holding).values("stock", "sold", "holding").get(pk=sale_id)
+    active_orders = Count("orders", filter=Q(orders__status__in=ACTIVE_STATUSES))
+    return Sale.objects.annotate(active_orders=active_orders).values("stock", "sold", "active_orders").get(pk=sale_id)
 
 
 def _compare(line: Line, found: Audit) -> Audit.Result:
@@ -54,35 +54,39 @@ def _compare(line: Line, found: Audit) -> Audit.Result:
     with transaction.atomic():
         # Holds settlement and releases still while we count.
         sale = Sale.objects.select_for_update().get(pk=found.sale_id)
-        seen = line.run(verbs.snapshot(sale.pk, lease_seconds=settings.CLAIM_LEASE_SECONDS))
+        seen = line.run(commands.snapshot(sale.pk, lease_seconds=settings.RESERVATION_LEASE_SECONDS))
         if seen is None:
             return Audit.Result.UNKNOWN
-        found.epoch, found.claimed, found.left_in_line = seen.epoch, seen.claimed, seen.stock
+        found.epoch, found.claimed, found.redis_stock = seen.epoch, seen.claimed, seen.stock
         if seen.claimed:
             return Audit.Result.BUSY
-        found.coming_back = on_their_way().filter(sale=sale).count()
-        found.left_in_ledger = sale.stock - sale.sold - found.coming_back
+        found.pending_release = unreleased_orders().filter(sale=sale).count()
+        found.db_stock = sale.stock - sale.sold - found.pending_release
         found.outcomes = line.client.hlen(sale_keys(sale.pk).outcomes)
         found.orders = Order.objects.filter(sale=sale).count()
-    agrees = (found.left_in_line, found.outcomes) == (found.left_in_ledger, found.orders)
+    agrees = (found.redis_stock, found.outcomes) == (found.db_stock, found.orders)
     return Audit.Result.AGREES if agrees else Audit.Result.DRIFT
 
 
-def _write_down(found: Audit) -> None:
+def _save(found: Audit) -> None:
     """Judge the ledger by itself, keep the audit as the sale's last one, and say what is wrong."""
-    if found.sold != found.holding or found.sold > found.stock:
+    if found.sold != found.active_orders or found.sold > found.stock:
         # Whatever the line says: every line built from this ledger would be wrong too.
         found.result = Audit.Result.CONTRADICTION
         log.error(
-            "ledger_contradicts_itself", sale=found.sale_id, stock=found.stock, sold=found.sold, holding=found.holding
+            "ledger_contradicts_itself",
+            sale=found.sale_id,
+            stock=found.stock,
+            sold=found.sold,
+            active_orders=found.active_orders,
         )
     elif found.result == Audit.Result.DRIFT:
         log.error(
             "drift",
             sale=found.sale_id,
             epoch=found.epoch,
-            left_in_line=found.left_in_line,
-            left_in_ledger=found.left_in_ledger,
+            redis_stock=found.redis_stock,
+            db_stock=found.db_stock,
             outcomes=found.outcomes,
             orders=found.orders,
         )

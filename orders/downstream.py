@@ -1,6 +1,6 @@
 """Downstream: the slow call that an order needs in many shops, to a warehouse or a card company. Simulated.
 
-It is here for load tests, which set ``ORDER_WORK_SECONDS``; a shop puts its own call in this place. It is made once a
+It is here for load tests, which set ``DOWNSTREAM_DELAY_SECONDS``; a shop puts its own call in this place. It is made once a
 place is reserved and before its order is written, so it has to bear being repeated: after a crash the place is reserved
 and called for again, under the same buyer and sale.
 
@@ -20,25 +20,25 @@ from django.db import connection
 @cache
 def _calls() -> threading.BoundedSemaphore:
     """The calls this process may still begin."""
-    return threading.BoundedSemaphore(settings.ORDER_WORK_AT_ONCE)
+    return threading.BoundedSemaphore(settings.DOWNSTREAM_MAX_CONCURRENCY)
 
 
-class Slots:
+class ConcurrencyLimiter:
     """The right to make some calls now. Places are claimed only with it: a claim that queued here would go stale."""
 
     def __init__(self, wanted: int) -> None:
         """Wait for one slot; then take as many as are free, ``wanted`` at most. Without slow calls nothing is taken."""
         self.count = wanted
         self._taken = 0
-        if settings.ORDER_WORK_SECONDS:
+        if settings.DOWNSTREAM_DELAY_SECONDS:
             self._taken = int(_calls().acquire())
             while self._taken < wanted and _calls().acquire(blocking=False):
                 self._taken += 1
             self.count = self._taken
 
-    def call_for(self, buyers: Sequence[str]) -> None:
+    def call_downstream(self, buyers: Sequence[str]) -> None:
         """Give back what is not needed, and make the call for each buyer side by side; returns when all are through."""
-        if not settings.ORDER_WORK_SECONDS:
+        if not settings.DOWNSTREAM_DELAY_SECONDS:
             return
         self._give_back(self._taken - len(buyers))
         if not connection.in_atomic_block:
@@ -58,4 +58,4 @@ class Slots:
 
 
 def _call(buyer: str) -> None:  # noqa: ARG001 (a real one would say whose order it is)
-    time.sleep(settings.ORDER_WORK_SECONDS)
+    time.sleep(settings.DOWNSTREAM_DELAY_SECONDS)

@@ -5,10 +5,10 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from orders.events import record
-from orders.models import Event, Order, on_their_way
+from orders.models import Event, Order, unreleased_orders
+from orders.outbox import add_to_outbox
 from seckill.catalog.models import Sale
-from seckill.line import verbs
+from seckill.line import commands
 from seckill.line.line import Line
 from seckill.line.outcome import Released
 
@@ -18,7 +18,7 @@ RELEASE_CHUNK = 500
 EXPIRE_CHUNK = 500  # orders that one transaction ends
 
 
-def expire_unpaid() -> int:
+def expire_overdue_orders() -> int:
     """End the orders whose time to pay is over; gives how many."""
     expired = 0
     overdue = Order.objects.filter(status=Order.Status.PENDING, pay_before__lte=timezone.now())
@@ -46,10 +46,10 @@ def _expire(sale_id: int) -> int:
         )
         if orders:
             Order.objects.filter(pk__in=[order.pk for order in orders]).update(
-                status=Order.Status.EXPIRED, decided_at=now
+                status=Order.Status.EXPIRED, status_changed_at=now
             )
             Sale.objects.filter(pk=sale_id).update(sold=F("sold") - len(orders))
-            record(Event.Kind.EXPIRED, sale_id, [order.number for order in orders])
+            add_to_outbox(Event.Kind.EXPIRED, sale_id, [order.number for order in orders])
     return len(orders)
 
 
@@ -60,14 +60,14 @@ def release_units(line: Line) -> list[int]:
     loses none, and the line takes each back once.
     """
     rung = []
-    for sale_id in list(on_their_way().order_by().values_list("sale", flat=True).distinct()):
+    for sale_id in list(unreleased_orders().order_by().values_list("sale", flat=True).distinct()):
         try:
             with transaction.atomic():
                 Sale.objects.select_for_update().get(pk=sale_id)
-                orders = list(on_their_way().filter(sale=sale_id).order_by("place")[:RELEASE_CHUNK])
-                line.run(verbs.release(sale_id, [(order.buyer, _released(order)) for order in orders]))
+                orders = list(unreleased_orders().filter(sale=sale_id).order_by("place")[:RELEASE_CHUNK])
+                line.run(commands.release(sale_id, [(order.buyer, _released(order)) for order in orders]))
                 Order.objects.filter(pk__in=[order.pk for order in orders]).update(released_at=timezone.now())
-        except verbs.SaleUnknownError:
+        except commands.SaleNotLoadedError:
             continue  # the rebuilt line will have these units already; they are ticked off then
         rung.append(sale_id)
     return rung

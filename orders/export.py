@@ -22,13 +22,13 @@ from django.utils.translation import gettext_noop
 
 from orders.models import Export, Order
 
-PART_ROWS = 10_000
+CHUNK_ROWS = 10_000
 UNFINISHED_MAX = 5  #: of one person
 STALLED_AFTER = timedelta(seconds=60)  # longer than a part and all tries of it may take
-GIVEN_UP_AFTER = timedelta(days=1)
-KEPT = timedelta(days=7)
+ABANDONED_AFTER = timedelta(days=1)
+RETENTION = timedelta(days=7)
 
-GIVEN_UP = gettext_noop("It was not finished within a day.")
+ABANDONED = gettext_noop("It was not finished within a day.")
 COLUMNS = {
     "number": "number",
     "sale": "sale_id",
@@ -40,10 +40,10 @@ COLUMNS = {
     "status": "status",
     "created_at": "created_at",
     "pay_before": "pay_before",
-    "decided_at": "decided_at",
+    "status_changed_at": "status_changed_at",
     "released_at": "released_at",
 }
-MOMENT = "%Y-%m-%dT%H:%M:%S%z"
+TIMESTAMP_FORMAT = "%Y-%m-%dT%H:%M:%S%z"
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # OWASP, "CSV injection"
 
 
@@ -56,7 +56,7 @@ class TooManyOrdersError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Chunk:
     """Some rows of an export."""
 
     content: bytes  #: CSV (RFC 4180) in UTF-8, the first part with the header
@@ -68,7 +68,7 @@ class Part:
 # --- Which orders
 
 
-def of_days(orders: QuerySet[Order], first: date | None, last: date | None) -> QuerySet[Order]:
+def created_between(orders: QuerySet[Order], first: date | None, last: date | None) -> QuerySet[Order]:
     """Those from one day to another, both whole, in the site's time zone; None is no end."""
     if first and first > date.min:
         orders = orders.filter(created_at__gte=_midnight(first))
@@ -81,14 +81,14 @@ def _midnight(day: date) -> datetime:
     return timezone.make_aware(datetime.combine(day, time.min))
 
 
-def covered(export: Export) -> QuerySet[Order]:
+def orders_in(export: Export) -> QuerySet[Order]:
     """The orders that an export is of, oldest first; none that came after it was asked for."""
     orders = Order.objects.filter(pk__lte=export.upto).order_by("pk")
     if export.sale_id:
         orders = orders.filter(sale=export.sale_id)
     if export.statuses:
         orders = orders.filter(status__in=export.statuses)
-    return of_days(orders, export.first_day, export.last_day)
+    return created_between(orders, export.first_day, export.last_day)
 
 
 def _newest_id() -> int:
@@ -98,22 +98,22 @@ def _newest_id() -> int:
 # --- Asking for one
 
 
-def ask(export: Export) -> None:
+def request_export(export: Export) -> None:
     """Save a new export, to be written by workers. Raises TooManyExportsError."""
     with transaction.atomic():
         # Whoever asks twice at once is counted once after the other.
-        get_user_model().objects.select_for_update().get(pk=export.asked_by_id)
-        if Export.objects.filter(asked_by=export.asked_by_id, result="").count() >= UNFINISHED_MAX:
+        get_user_model().objects.select_for_update().get(pk=export.requested_by_id)
+        if Export.objects.filter(requested_by=export.requested_by_id, result="").count() >= UNFINISHED_MAX:
             raise TooManyExportsError
-        export.asked_at = export.moved_at = timezone.now()
+        export.requested_at = export.progressed_at = timezone.now()
         export.upto = _newest_id()
         export.save(force_insert=True)
 
 
-def write_at_once(export: Export) -> bytes:
+def export_now(export: Export) -> bytes:
     """The whole CSV of an export that nobody has saved. Raises TooManyOrdersError when one part can't hold it."""
     export.upto = _newest_id()
-    part = read_part(export)
+    part = read_chunk(export)
     if not part.is_last:
         raise TooManyOrdersError
     return part.content
@@ -122,32 +122,32 @@ def write_at_once(export: Export) -> bytes:
 # --- Writing it
 
 
-def read_part(export: Export) -> Part:
-    """The next part: `PART_ROWS` orders after the last one written, or as many as there are."""
-    orders = covered(export).filter(pk__gt=export.last_id)
-    found = list(orders.values_list("pk", *COLUMNS.values())[: PART_ROWS + 1])
+def read_chunk(export: Export) -> Chunk:
+    """The next part: `CHUNK_ROWS` orders after the last one written, or as many as there are."""
+    orders = orders_in(export).filter(pk__gt=export.last_id)
+    found = list(orders.values_list("pk", *COLUMNS.values())[: CHUNK_ROWS + 1])
     buffer = StringIO()
     writer = csv.writer(buffer)
     if not export.files:
         writer.writerow(COLUMNS)
-    rows = found[:PART_ROWS]
+    rows = found[:CHUNK_ROWS]
     writer.writerows([_cell(value) for value in row] for _, *row in rows)
     last_id = rows[-1][0] if rows else export.last_id
-    return Part(buffer.getvalue().encode(), len(rows), last_id, is_last=len(found) <= PART_ROWS)
+    return Chunk(buffer.getvalue().encode(), len(rows), last_id, is_last=len(found) <= CHUNK_ROWS)
 
 
 def _cell(value: object) -> str:
     """The text of a cell, the same in every language, and none that a spreadsheet takes for a formula."""
     if value is None:
         return ""
-    text = timezone.localtime(value).strftime(MOMENT) if isinstance(value, datetime) else str(value)
+    text = timezone.localtime(value).strftime(TIMESTAMP_FORMAT) if isinstance(value, datetime) else str(value)
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
-def write_next_part(export: Export) -> bool:
+def write_next_chunk(export: Export) -> bool:
     """Write one part and move the export on; False when somebody else did, or it was cancelled meanwhile."""
-    total = covered(export).count() if export.total is None else export.total
-    part = read_part(export)
+    total = orders_in(export).count() if export.total is None else export.total
+    part = read_chunk(export)
     name = _storage().save(f"{export.pk}/{export.parts + 1:04}.csv", ContentFile(part.content))
     now = timezone.now()
     moved = {
@@ -155,7 +155,7 @@ def write_next_part(export: Export) -> bool:
         "rows": export.rows + part.rows,
         "files": [*export.files, name],
         "last_id": part.last_id,
-        "moved_at": now,
+        "progressed_at": now,
     }
     if part.is_last:
         moved |= {"result": Export.Result.DONE, "ended_at": now}
@@ -167,12 +167,12 @@ def write_next_part(export: Export) -> bool:
     return True
 
 
-def cancel(export: Export) -> bool:
+def mark_cancelled(export: Export) -> bool:
     """Have it never finished; False when it has ended already."""
     return _end(export, Export.Result.CANCELLED)
 
 
-def fail(export: Export, error: str) -> bool:
+def mark_failed(export: Export, error: str) -> bool:
     """End it with an error; False when it has ended already."""
     return _end(export, Export.Result.FAILED, error)
 
@@ -184,18 +184,18 @@ def _end(export: Export, result: Export.Result, error: str = "") -> bool:
     return ended
 
 
-def stalled() -> Iterator[Export]:
+def stalled_exports() -> Iterator[Export]:
     """The exports that nobody has moved for a while: each is given out once, and then not for as long again.
 
     What was not finished within a day fails first.
     """
     now = timezone.now()
     unfinished = Export.objects.filter(result="")
-    unfinished.filter(asked_at__lt=now - GIVEN_UP_AFTER).update(
-        result=Export.Result.FAILED, error=GIVEN_UP, ended_at=now
+    unfinished.filter(requested_at__lt=now - ABANDONED_AFTER).update(
+        result=Export.Result.FAILED, error=ABANDONED, ended_at=now
     )
-    for export in unfinished.filter(moved_at__lt=now - STALLED_AFTER).order_by("asked_at"):
-        if unfinished.filter(pk=export.pk, moved_at=export.moved_at).update(moved_at=now):
+    for export in unfinished.filter(progressed_at__lt=now - STALLED_AFTER).order_by("requested_at"):
+        if unfinished.filter(pk=export.pk, progressed_at=export.progressed_at).update(progressed_at=now):
             yield export
 
 
@@ -206,21 +206,21 @@ def _storage() -> Storage:
     return storages["exports"]
 
 
-def is_there(export: Export) -> bool:
+def files_exist(export: Export) -> bool:
     """Whether this host can read every part."""
     return all(_storage().exists(name) for name in export.files)
 
 
-def pieces(export: Export) -> Iterator[bytes]:
+def iter_chunks(export: Export) -> Iterator[bytes]:
     """The file, its parts one after the other, in pieces of at most 64 KiB."""
     for name in export.files:
         with _storage().open(name) as file:
             yield from file.chunks()
 
 
-def forget_old() -> None:
+def delete_old_exports() -> None:
     """Delete exports older than a week, then every file whose export is gone, for whatever reason."""
-    Export.objects.filter(asked_at__lt=timezone.now() - KEPT).delete()
+    Export.objects.filter(requested_at__lt=timezone.now() - RETENTION).delete()
     try:
         directories, _ = _storage().listdir("")
     except FileNotFoundError:  # nobody has written any yet

@@ -13,28 +13,26 @@ from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import F, Field
 from django.utils import timezone
 
-from orders.events import moment_to_remind, record
-from orders.models import Event, Order, new_numbers
+from orders.models import Event, Order, new_order_numbers
+from orders.outbox import add_to_outbox, reminder_time
 from orders.outcomes import outcome_of
 from seckill.catalog.models import Sale
+from seckill.line.commands import Reservation
 from seckill.line.outcome import Confirmed, Outcome
-from seckill.line.verbs import Claim
-from seckill.timestamps import milliseconds
+from seckill.timestamps import to_epoch_ms
 
 Place = tuple[int, str]  #: (place, buyer)
 
-TRIES_MAX = 10  # somebody else writes the same orders, or the shop changes the sale: each failure is their success
+ATTEMPTS_MAX = 10  # somebody else writes the same orders, or the shop changes the sale: each failure is their success
 
-LOOKED_UP_AT_ONCE = (
-    100  # where PostgreSQL has no statistics yet, it would read all orders of a sale for many more buyers
-)
+LOOKUP_BATCH = 100  # where PostgreSQL has no statistics yet, it would read all orders of a sale for many more buyers
 
 _INSERT = """INSERT INTO orders_order (number, sale_id, buyer, place, price, currency, status, created_at, pay_before)
 SELECT {number}, %(sale)s, {buyer}, {place}, %(price)s, %(currency)s, 'pending', %(created_at)s, %(pay_before)s
 FROM {group}
 """
 #: By database. The parameter ``group`` is a list of [number, buyer, place]; the others are the same for all of it.
-INSERT_GROUP = {
+INSERT_BATCH = {
     "postgresql": _INSERT.format(
         number="one ->> 0",
         buyer="one ->> 1",
@@ -54,7 +52,7 @@ class SaleChangedError(OperationalError):
     """The sale has no such units any more, has ended, or has another price than the orders that were written."""
 
 
-def write_orders(claim: Claim) -> list[tuple[str, Outcome]]:
+def write_orders(claim: Reservation) -> list[tuple[str, Outcome]]:
     """Write one order for each place of the claim; gives (buyer, outcome) of those that have one now.
 
     One transaction moves the orders and the sale's ``sold`` together, and records it. Buyers who have an order of this
@@ -65,11 +63,11 @@ def write_orders(claim: Claim) -> list[tuple[str, Outcome]]:
     where it is not: then those who have one are looked up, and left out.
 
     Raises:
-        SaleChangedError, django.db.IntegrityError: `TRIES_MAX` times somebody else was faster.
+        SaleChangedError, django.db.IntegrityError: `ATTEMPTS_MAX` times somebody else was faster.
         django.db.OperationalError: the ledger is away, or ended one of two transactions that waited for each other.
     """
     look_first = False
-    for _ in range(TRIES_MAX - 1):
+    for _ in range(ATTEMPTS_MAX - 1):
         try:
             with transaction.atomic():
                 return _write(claim, look_first=look_first)
@@ -79,7 +77,7 @@ def write_orders(claim: Claim) -> list[tuple[str, Outcome]]:
         return _write(claim, look_first=True)
 
 
-def _write(claim: Claim, *, look_first: bool) -> list[tuple[str, Outcome]]:
+def _write(claim: Reservation, *, look_first: bool) -> list[tuple[str, Outcome]]:
     """One attempt, in a transaction.
 
     The sale's row is locked by the last statement, so that workers of one sale write side by side. What was read of it
@@ -87,31 +85,31 @@ def _write(claim: Claim, *, look_first: bool) -> list[tuple[str, Outcome]]:
     """
     sale = Sale.objects.get(pk=claim.sale_id)
     units = 0 if sale.ended_at else sale.stock - sale.sold
-    present = _present(claim) if look_first or units < len(claim.places) else []
+    present = _existing(claim) if look_first or units < len(claim.places) else []
     have_one = {order.buyer for order in present}
     taken = {order.place for order in present}
     fresh = [(place, buyer) for place, buyer in claim.places if buyer not in have_one and place not in taken][:units]
     decided: list[tuple[str, Outcome]] = [(order.buyer, outcome_of(order)) for order in present]
     if fresh:
-        numbers = new_numbers(len(fresh))
+        numbers = new_order_numbers(len(fresh))
         now = timezone.now()
         pay_before = now + timedelta(seconds=sale.pay_within_seconds)
         _insert(sale, fresh, numbers, now, pay_before)
-        record(Event.Kind.CONFIRMED, sale.pk, numbers, remind_at=moment_to_remind(now, pay_before))
+        add_to_outbox(Event.Kind.CONFIRMED, sale.pk, numbers, remind_at=reminder_time(now, pay_before))
         _count(sale, len(fresh))
-        until_ms = milliseconds(pay_before)
+        until_ms = to_epoch_ms(pay_before)
         decided += [(buyer, Confirmed(number, until_ms)) for number, (_, buyer) in zip(numbers, fresh, strict=True)]
     claimed = {buyer for _, buyer in claim.places}
     return [(buyer, outcome) for buyer, outcome in decided if buyer in claimed]
 
 
-def _present(claim: Claim) -> list[Order]:
+def _existing(claim: Reservation) -> list[Order]:
     """The orders of the buyers of a claim, and those at its places or between them."""
     fields = ("number", "buyer", "place", "status", "pay_before")
     orders = Order.objects.filter(sale=claim.sale_id).order_by().only(*fields)
     found = list(orders.filter(place__range=(claim.places[0][0], claim.places[-1][0])))
-    for start in range(0, len(claim.places), LOOKED_UP_AT_ONCE):
-        buyers = [buyer for _, buyer in claim.places[start : start + LOOKED_UP_AT_ONCE]]
+    for start in range(0, len(claim.places), LOOKUP_BATCH):
+        buyers = [buyer for _, buyer in claim.places[start : start + LOOKUP_BATCH]]
         found += orders.filter(buyer__in=buyers)
     return list({order.pk: order for order in found}.values())
 
@@ -122,7 +120,7 @@ def _insert(sale: Sale, places: Sequence[Place], numbers: Sequence[str], now: da
     same_for_all: dict[str, Any] = {name: _as_stored(name, value) for name, value in order.items()}
     group = json.dumps([(number, buyer, place) for number, (place, buyer) in zip(numbers, places, strict=True)])
     with connection.cursor() as cursor:
-        cursor.execute(INSERT_GROUP[connection.vendor], {**same_for_all, "sale": sale.pk, "group": group})
+        cursor.execute(INSERT_BATCH[connection.vendor], {**same_for_all, "sale": sale.pk, "group": group})
 
 
 def _as_stored(field: str, value: object) -> object:

@@ -2,14 +2,14 @@
 
 from orders.models import Order
 from seckill.line.outcome import Confirmed, Outcome, Released
-from seckill.timestamps import milliseconds
+from seckill.timestamps import to_epoch_ms
 
 
 def outcome_of(order: Order) -> Outcome:
     """The outcome that the line shows for this order."""
     match order.status:
         case Order.Status.PENDING | Order.Status.PAID:
-            return Confirmed(order.number, milliseconds(order.pay_before))
+            return Confirmed(order.number, to_epoch_ms(order.pay_before))
         case Order.Status.CANCELLED:
             return Released("cancelled")
         case _:

@@ -4,8 +4,8 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from orders.events import record
 from orders.models import Event, Order
+from orders.outbox import add_to_outbox
 from seckill.catalog.models import Sale
 
 
@@ -25,9 +25,9 @@ def pay(order: Order) -> Order:
     now = timezone.now()
     with transaction.atomic():
         if Order.objects.filter(pk=order.pk, status=Order.Status.PENDING, pay_before__gt=now).update(
-            status=Order.Status.PAID, decided_at=now
+            status=Order.Status.PAID, status_changed_at=now
         ):
-            record(Event.Kind.PAID, order.sale_id, [order.number])
+            add_to_outbox(Event.Kind.PAID, order.sale_id, [order.number])
     order.refresh_from_db()
     if order.status != Order.Status.PAID:
         raise OrderDecidedError(order)
@@ -43,11 +43,11 @@ def cancel(order: Order) -> Order:
     with transaction.atomic():
         Sale.objects.select_for_update().get(pk=order.sale_id)
         cancelled = Order.objects.filter(pk=order.pk, status=Order.Status.PENDING).update(
-            status=Order.Status.CANCELLED, decided_at=timezone.now()
+            status=Order.Status.CANCELLED, status_changed_at=timezone.now()
         )
         if cancelled:
             Sale.objects.filter(pk=order.sale_id).update(sold=F("sold") - 1)
-            record(Event.Kind.CANCELLED, order.sale_id, [order.number])
+            add_to_outbox(Event.Kind.CANCELLED, order.sale_id, [order.number])
     order.refresh_from_db()
     if order.status != Order.Status.CANCELLED:
         raise OrderDecidedError(order)

@@ -9,36 +9,36 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from orders.audit import audit
-from orders.models import Audit, Order, on_their_way
+from orders.audit import run_audit
+from orders.models import Audit, Order, unreleased_orders
 from orders.outcomes import outcome_of
 from seckill.catalog.models import Sale
-from seckill.line import verbs
+from seckill.line import commands
 from seckill.line.line import Line
-from seckill.timestamps import milliseconds
+from seckill.timestamps import to_epoch_ms
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
-KEEP_ENDED_SECONDS = 7 * 86_400  # how long the tickets of an ended sale still answer
+ENDED_SALE_TTL_SECONDS = 7 * 86_400  # how long the tickets of an ended sale still answer
 
 
-def config_of(sale: Sale) -> verbs.SaleConfig:
+def redis_config(sale: Sale) -> commands.SaleConfig:
     """What Redis needs to know of a sale's row."""
-    return verbs.SaleConfig(
+    return commands.SaleConfig(
         stock_total=sale.stock,
-        opens_ms=milliseconds(sale.opens_at),
-        closes_ms=milliseconds(sale.closes_at),
+        opens_ms=to_epoch_ms(sale.opens_at),
+        closes_ms=to_epoch_ms(sale.closes_at),
         status=sale.status,
         line_limit=sale.line_limit,
     )
 
 
-def publish_sale(line: Line, sale: Sale) -> None:
+def sync_sale_to_redis(line: Line, sale: Sale) -> None:
     """Make the line follow a sale's row: load it if Redis does not know it, else take over what changed."""
     try:
-        line.run(verbs.configure(sale.pk, config_of(sale)))
-    except verbs.SaleUnknownError:
+        line.run(commands.configure(sale.pk, redis_config(sale)))
+    except commands.SaleNotLoadedError:
         rebuild_line(line, sale.pk, broken_epoch=None)
 
 
@@ -55,7 +55,7 @@ def rebuild_line(line: Line, sale_id: int, *, broken_epoch: int | None) -> None:
     """
     with transaction.atomic():
         sale = Sale.objects.select_for_update().get(pk=sale_id)
-        seen = line.run(verbs.snapshot(sale_id, lease_seconds=settings.CLAIM_LEASE_SECONDS))
+        seen = line.run(commands.snapshot(sale_id, lease_seconds=settings.RESERVATION_LEASE_SECONDS))
         if seen is not None and seen.epoch != broken_epoch:
             return
         epoch = sale.epoch + 1
@@ -64,32 +64,32 @@ def rebuild_line(line: Line, sale_id: int, *, broken_epoch: int | None) -> None:
         sale = Sale.objects.select_for_update().get(pk=sale_id)
         if sale.epoch != epoch:
             return  # somebody else has begun after us
-        server = line.run_id_to_watch()
-        lost = line.forget(sale_id) or (seen is None and server != "")
+        server = line.server_run_id_if_volatile()
+        lost = line.invalidate(sale_id) or (seen is None and server != "")
         # A line that was never loaded, or whose sale opens later, is empty because nobody has come yet.
         line_lost = lost and epoch > 1 and sale.opens_at <= timezone.now()
         decided = 0  # every place up to it has an order
-        for orders in _chunks(Order.objects.filter(sale=sale).order_by("place").iterator(), verbs.RESTORE_CHUNK):
-            line.run(verbs.restore(sale_id, [(order.place, order.buyer, outcome_of(order)) for order in orders]))
+        for orders in _chunks(Order.objects.filter(sale=sale).order_by("place").iterator(), commands.RESTORE_CHUNK):
+            line.run(commands.restore(sale_id, [(order.place, order.buyer, outcome_of(order)) for order in orders]))
             for order in orders:
                 if order.place == decided + 1:
                     decided = order.place
         line.run(
-            verbs.rebuild(
+            commands.rebuild(
                 sale_id,
-                config_of(sale),
+                redis_config(sale),
                 epoch=epoch,
                 stock=sale.stock - sale.sold,
                 pointer=decided,
                 rejoin_seconds=settings.REJOIN_SECONDS if line_lost and sale.ended_at is None else 0,
-                ended_ms=milliseconds(sale.ended_at) if sale.ended_at else 0,
+                ended_ms=to_epoch_ms(sale.ended_at) if sale.ended_at else 0,
                 server=server,
             )
         )
         if sale.ended_at:
-            line.keep_for(sale_id, KEEP_ENDED_SECONDS)
+            line.expire_after(sale_id, ENDED_SALE_TTL_SECONDS)
         # The stock counted above has the units of cancelled and expired orders already: they are not on their way now.
-        on_their_way().filter(sale=sale).update(released_at=timezone.now())
+        unreleased_orders().filter(sale=sale).update(released_at=timezone.now())
     log.warning("line_rebuilt", sale=sale_id, epoch=epoch, line_lost=line_lost, stock=sale.stock - sale.sold)
 
 
@@ -99,7 +99,7 @@ def reconcile(line: Line, sale_id: int, *, by: Audit.By) -> Audit:
     A ledger that contradicts itself is left alone: somebody has to find out first what was sold. Raises
     redis.RedisError.
     """
-    found = audit(line, sale_id, by=by)
+    found = run_audit(line, sale_id, by=by)
     if found.result in {Audit.Result.DRIFT, Audit.Result.UNKNOWN}:
         rebuild_line(line, sale_id, broken_epoch=found.epoch)
         found.repaired = True

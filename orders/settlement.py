@@ -8,11 +8,11 @@ import structlog
 from django.conf import settings
 from django.db import connection
 
-from orders.downstream import Slots
+from orders.downstream import ConcurrencyLimiter
 from orders.ledger import write_orders
 from orders.models import Order
 from orders.reconciliation import rebuild_line
-from seckill.line import verbs
+from seckill.line import commands
 from seckill.line.line import Line
 
 log = structlog.get_logger(__name__)
@@ -38,25 +38,25 @@ def settle(line: Line, sale_id: int, upto: int) -> int:
     stop_at = time.monotonic() + SETTLE_SECONDS_MAX
     while time.monotonic() < stop_at:
         connection.ensure_connection()  # a ledger that is away should cost no claim
-        with closing(Slots(chunk)) as slots:
+        with closing(ConcurrencyLimiter(chunk)) as slots:
             claim = line.run(
-                verbs.reserve(
+                commands.reserve(
                     sale_id,
                     uuid4().hex,
                     upto=upto,
                     chunk=slots.count,
-                    lease_seconds=settings.CLAIM_LEASE_SECONDS,
+                    lease_seconds=settings.RESERVATION_LEASE_SECONDS,
                 )
             )
             if claim is None:
                 break
-            slots.call_for([buyer for _, buyer in claim.places])
+            slots.call_downstream([buyer for _, buyer in claim.places])
         decided = write_orders(claim)
         if len(decided) < len(claim.places):
             log.error("ledger_refused", sale=sale_id, claimed=len(claim.places), written=len(decided))
             rebuild_line(line, sale_id, broken_epoch=claim.epoch)
             break
-        line.run(verbs.confirm(claim, decided))
+        line.run(commands.confirm(claim, decided))
         settled += len(decided)
         log.info("settled", sale=sale_id, places=f"{claim.places[0][0]}-{claim.places[-1][0]}", orders=len(decided))
         chunk = _chunk_for(upto - claim.places[-1][0])
@@ -68,7 +68,7 @@ def _chunk_for(waiting: int) -> int:
     return max(settings.SETTLE_CHUNK, min(waiting // CLAIMS_OF_A_LINE, settings.SETTLE_CHUNK_MAX))
 
 
-def settle_now(line: Line, sale_id: int, buyer: str, place: int) -> Order | None:
+def settle_and_wait(line: Line, sale_id: int, buyer: str, place: int) -> Order | None:
     """Settle one buyer's place and wait for it; gives the order, None when the stock ends in front of the place.
 
     The place may be under somebody else's claim already: a request that came a moment later takes all places up to
@@ -78,12 +78,12 @@ def settle_now(line: Line, sale_id: int, buyer: str, place: int) -> Order | None
         TimeoutError: there is a unit for this place, but nobody could write the order.
         SaleUnknownError, redis.RedisError, django.db.OperationalError: as `settle`.
     """
-    give_up_at = time.monotonic() + settings.CLAIM_LEASE_SECONDS * 2
+    give_up_at = time.monotonic() + settings.RESERVATION_LEASE_SECONDS * 2
     pause_seconds = LOOK_AGAIN_SECONDS_MIN
     settle(line, sale_id, place)
     while not line.outcome(sale_id, buyer):
-        seen = line.run(verbs.snapshot(sale_id, lease_seconds=settings.CLAIM_LEASE_SECONDS))
-        if seen is None or seen.stale_claims or (place > seen.pointer and seen.stock > 0):
+        seen = line.run(commands.snapshot(sale_id, lease_seconds=settings.RESERVATION_LEASE_SECONDS))
+        if seen is None or seen.expired_reservations or (place > seen.pointer and seen.stock > 0):
             settle(line, sale_id, place)  # it is our turn
         elif place > seen.pointer:
             return None

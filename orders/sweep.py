@@ -11,35 +11,35 @@ from django.db.models import Q
 from django.utils import timezone
 
 from orders.models import Order
-from orders.reconciliation import KEEP_ENDED_SECONDS, config_of, publish_sale, rebuild_line
+from orders.reconciliation import ENDED_SALE_TTL_SECONDS, rebuild_line, redis_config, sync_sale_to_redis
 from seckill.catalog.models import Sale
-from seckill.line import verbs
+from seckill.line import commands
 from seckill.line.keys import sale_keys
 from seckill.line.line import Line
 from seckill.line.snapshot import Snapshot
 from seckill.line.state import State
-from seckill.timestamps import from_milliseconds
+from seckill.timestamps import from_epoch_ms
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Doorbell:
+class DueSettlement:
     """Somebody waits in ``sale_id`` who could be settled, up to place ``upto``."""
 
     sale_id: int
     upto: int
 
 
-def sweep(line: Line) -> list[Doorbell]:
+def sweep(line: Line) -> list[DueSettlement]:
     """Look at every living sale: load or rebuild lines Redis does not know, end sales that are decided.
 
     Gives the doorbells to ring: lines with people and units, and claims whose worker fell silent.
     """
-    recently = timezone.now() - timedelta(seconds=KEEP_ENDED_SECONDS)
+    recently = timezone.now() - timedelta(seconds=ENDED_SALE_TTL_SECONDS)
     doorbells = []
     sales = list(Sale.objects.filter(Q(ended_at__isnull=True) | Q(ended_at__gt=recently)))
-    snapshots = line.run_all([_look(sale) for sale in sales])
+    snapshots = line.run_all([_snapshot(sale) for sale in sales])
     for sale, snapshot in zip(sales, snapshots, strict=True):
         if isinstance(snapshot, redis.ResponseError):  # only this sale is left out
             log.error("sale_not_swept", sale=sale.pk, error=str(snapshot))
@@ -47,27 +47,27 @@ def sweep(line: Line) -> list[Doorbell]:
         if snapshot is None:
             rebuild_line(line, sale.pk, broken_epoch=None)
             continue
-        if sale.ended_at is None and _differs(snapshot, sale):
-            publish_sale(line, Sale.objects.get(pk=sale.pk))
-        if snapshot.stale_claims or (snapshot.waiting and snapshot.stock > 0 and not snapshot.ended_ms):
-            doorbells.append(Doorbell(sale.pk, snapshot.length))
-        elif sale.ended_at is None and (snapshot.ended_ms or _is_decided(sale, snapshot)):
-            _finish(line, sale.pk)
+        if sale.ended_at is None and _config_changed(snapshot, sale):
+            sync_sale_to_redis(line, Sale.objects.get(pk=sale.pk))
+        if snapshot.expired_reservations or (snapshot.waiting and snapshot.stock > 0 and not snapshot.ended_ms):
+            doorbells.append(DueSettlement(sale.pk, snapshot.length))
+        elif sale.ended_at is None and (snapshot.ended_ms or _is_complete(sale, snapshot)):
+            _end_sale(line, sale.pk)
     return doorbells
 
 
-def _look(sale: Sale) -> verbs.Verb[Snapshot | None]:
-    return verbs.snapshot(sale.pk, lease_seconds=settings.CLAIM_LEASE_SECONDS)
+def _snapshot(sale: Sale) -> commands.Command[Snapshot | None]:
+    return commands.snapshot(sale.pk, lease_seconds=settings.RESERVATION_LEASE_SECONDS)
 
 
-def _differs(snapshot: Snapshot, sale: Sale) -> bool:
-    in_line = verbs.SaleConfig(
+def _config_changed(snapshot: Snapshot, sale: Sale) -> bool:
+    in_line = commands.SaleConfig(
         snapshot.stock_total, snapshot.opens_ms, snapshot.closes_ms, snapshot.status, snapshot.line_limit
     )
-    return in_line != config_of(sale)
+    return in_line != redis_config(sale)
 
 
-def _is_decided(sale: Sale, snapshot: Snapshot) -> bool:
+def _is_complete(sale: Sale, snapshot: Snapshot) -> bool:
     """Whether nothing can change any more for those who wait: all is paid, or all is over and nobody waits."""
     if snapshot.claimed or snapshot.state() is State.SCHEDULED:  # a sale may be made first and stocked before it opens
         return False
@@ -80,18 +80,18 @@ def _all_paid(sale: Sale) -> bool:
     return Order.objects.filter(sale=sale, status=Order.Status.PAID).count() >= sale.stock
 
 
-def _finish(line: Line, sale_id: int) -> None:
+def _end_sale(line: Line, sale_id: int) -> None:
     with transaction.atomic():
         sale = Sale.objects.select_for_update().get(pk=sale_id)  # the stock can't grow meanwhile
-        snapshot = line.run(_look(sale))
+        snapshot = line.run(_snapshot(sale))
         # An end that the line was told of, and the ledger not, is one: buyers may have heard of it.
-        if snapshot is None or not (snapshot.ended_ms or _is_decided(sale, snapshot)):
+        if snapshot is None or not (snapshot.ended_ms or _is_complete(sale, snapshot)):
             return
         if line.client.hlen(sale_keys(sale_id).outcomes) < Order.objects.filter(sale=sale).count():
             return  # somebody was not told of an order yet: first the line is rebuilt
-        ended_ms = line.run(verbs.finish(sale_id))
+        ended_ms = line.run(commands.end_sale(sale_id))
         if not ended_ms:
             return
-        Sale.objects.filter(pk=sale_id).update(ended_at=from_milliseconds(ended_ms))
-    line.keep_for(sale_id, KEEP_ENDED_SECONDS)
+        Sale.objects.filter(pk=sale_id).update(ended_at=from_epoch_ms(ended_ms))
+    line.expire_after(sale_id, ENDED_SALE_TTL_SECONDS)
     log.info("sale_ended", sale=sale_id, sold=sale.sold, waited=snapshot.waiting)

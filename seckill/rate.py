@@ -3,8 +3,8 @@
 import re
 from dataclasses import dataclass
 
-SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-RATE = re.compile(r"([1-9][0-9]{0,8})/([smhd])[a-z]*")
+UNIT_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+RATE_RE = re.compile(r"([1-9][0-9]{0,8})/([smhd])[a-z]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Rate:
     @classmethod
     def parse(cls, text: str) -> "Rate":
         """From ``60/min``: a number, at least 1, per s, min, h or d. Raises ValueError."""
-        match = RATE.fullmatch(text)
+        match = RATE_RE.fullmatch(text)
         if match is None:
             raise ValueError(f"{text!r} is not a number, at least 1, per s, min, h or d, such as 60/min")
-        return cls(int(match[1]), SECONDS[match[2]])
+        return cls(int(match[1]), UNIT_SECONDS[match[2]])

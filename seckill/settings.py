@@ -171,9 +171,15 @@ CACHES = {
 # --- The line ---------------------------------------------------------------------------------------------------
 POLL_AFTER_SECONDS = 2  # how often a waiting browser asks
 REJOIN_SECONDS = 5  # after Redis lost the line, its crowd has two polls to come back in the old order
-ORDER_WORK_SECONDS = env.float("ORDER_WORK_SECONDS", default=0)  # load tests: a slow call that each order needs
-ORDER_WORK_AT_ONCE = env.int("ORDER_WORK_AT_ONCE", default=50)  # such calls that one process makes side by side
-CLAIM_LEASE_SECONDS = 5 + 2 * ORDER_WORK_SECONDS  # a worker silent for so long is dead; its claim goes to the next one
+DOWNSTREAM_DELAY_SECONDS = env.float(
+    "DOWNSTREAM_DELAY_SECONDS", default=0
+)  # load tests: a slow call that each order needs
+DOWNSTREAM_MAX_CONCURRENCY = env.int(
+    "DOWNSTREAM_MAX_CONCURRENCY", default=50
+)  # such calls that one process makes side by side
+RESERVATION_LEASE_SECONDS = (
+    5 + 2 * DOWNSTREAM_DELAY_SECONDS
+)  # a worker silent for so long is dead; its claim goes to the next one
 SETTLE_CHUNK = 500  # places that a worker claims at once
 SETTLE_CHUNK_MAX = 2_000  # where many wait; Redis does nothing else for 2 ms when so many are reserved or confirmed
 try:
@@ -182,11 +188,13 @@ except ValueError as error:
     raise ImproperlyConfigured(f"THROTTLE_PASS: {error}") from error
 
 # --- Events -----------------------------------------------------------------------------------------------------
-NOTICE_URL = env.str("NOTICE_URL", default="")  # who tells buyers about their orders, by mail or message; empty: nobody
-NOTICE_SECRET = env.str("NOTICE_SECRET", default="")
-if NOTICE_URL and len(NOTICE_SECRET) < SECRET_KEY_CHARS_MIN:
+WEBHOOK_URL = env.str(
+    "WEBHOOK_URL", default=""
+)  # who tells buyers about their orders, by mail or message; empty: nobody
+WEBHOOK_SECRET = env.str("WEBHOOK_SECRET", default="")
+if WEBHOOK_URL and len(WEBHOOK_SECRET) < SECRET_KEY_CHARS_MIN:
     raise ImproperlyConfigured(
-        f"NOTICE_URL needs a NOTICE_SECRET of at least {SECRET_KEY_CHARS_MIN} characters: notices are signed with it."
+        f"WEBHOOK_URL needs a WEBHOOK_SECRET of at least {SECRET_KEY_CHARS_MIN} characters: notices are signed with it."
     )
 REMIND_SECONDS = env.int("REMIND_SECONDS", default=120)  # before the time to pay ends; 0: nobody is reminded
 
@@ -224,7 +232,7 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",  # whose schemas are JSON Schema, as msgspec writes it
     "DESCRIPTION": "Join the line, poll the ticket, pay the order. Errors are RFC 9457 problems with a stable code.",
-    "DEFAULT_GENERATOR_CLASS": "seckill.api.schema.OnceGenerator",
+    "DEFAULT_GENERATOR_CLASS": "seckill.api.schema.CachedGenerator",
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SERVE_INCLUDE_SCHEMA": False,

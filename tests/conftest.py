@@ -15,7 +15,7 @@ from pytest_django import Settings
 
 from devtools.embedded.ports import free_port
 from devtools.embedded.shop import WAIT_SECONDS_MAX
-from orders.reconciliation import publish_sale
+from orders.reconciliation import sync_sale_to_redis
 from seckill.catalog.models import Product, Sale
 from seckill.line.line import Line, get_line
 from tests import servers
@@ -75,7 +75,7 @@ def make_sale(db: None, line: Line) -> MakeSale:  # noqa: ARG001 (sales need the
             **more,
         )
         if publish:
-            publish_sale(line, sale)
+            sync_sale_to_redis(line, sale)
             sale.refresh_from_db()
         return sale
 

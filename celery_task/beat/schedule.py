@@ -11,7 +11,7 @@ from django_celery_beat.tzcrontab import TzAwareCrontab
 # decides by its own clock, so the time has to be longer than clocks are apart, or it would drop every tick.
 TICK_EXPIRES_SECONDS = 120
 
-SOUND_SECONDS = 5  # between two looks at how long messages wait (`celery_task.runtime.backlog`)
+PROBE_INTERVAL_SECONDS = 5  # between two looks at how long messages wait (`celery_task.runtime.queue_probe`)
 
 
 def _every(seconds: int, task: str) -> dict[str, Any]:
@@ -30,14 +30,14 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "ring-doorbells": _every(1, "celery_task.order_task.ring_doorbells"),
     "expire-unpaid-orders": _every(2, "celery_task.order_task.expire_unpaid_orders"),
     "reconcile-sales": _every(30, "celery_task.order_task.reconcile_sales"),
-    "sound-queues": _every(SOUND_SECONDS, "celery_task.watch_task.sound_queues"),
-    "watch": _every(10, "celery_task.watch_task.watch"),
-    "tell-events": _every(2, "celery_task.notice_task.tell_events"),
+    "sound-queues": _every(PROBE_INTERVAL_SECONDS, "celery_task.monitoring_task.probe_queues"),
+    "watch": _every(10, "celery_task.monitoring_task.run_checks"),
+    "tell-events": _every(2, "celery_task.notification_task.dispatch_events"),
     "update-banner-list": _every(5, "celery_task.home_task.update_banner_list"),
-    "tend-hosts": _every(15, "celery_task.host_task.tend_hosts"),
-    "rotate-logs": _daily(4, 20, "celery_task.host_task.send_rotation"),
-    "forget-events": _daily(4, 20, "celery_task.notice_task.forget_events"),
+    "tend-hosts": _every(15, "celery_task.host_task.request_heartbeats"),
+    "rotate-logs": _daily(4, 20, "celery_task.host_task.request_log_rotation"),
+    "forget-events": _daily(4, 20, "celery_task.notification_task.purge_events"),
     "clear-sessions": _daily(4, 10, "celery_task.user_task.clear_expired_sessions"),
-    "resume-exports": _every(30, "celery_task.report_task.resume_exports"),
-    "forget-old-exports": _daily(3, 40, "celery_task.report_task.forget_old_exports"),
+    "resume-exports": _every(30, "celery_task.export_task.resume_stalled_exports"),
+    "forget-old-exports": _daily(3, 40, "celery_task.export_task.purge_exports"),
 }

@@ -1,6 +1,6 @@
 """Scheduler: schedules in the database, and each due run sent once, although a beat runs on every host.
 
-One beat leads, the others stand by. The leader says so every second (`Leader.renewals`); who has not seen that number
+One beat leads, the others stand by. The leader says so every second (`Leader.heartbeat_count`); who has not seen that number
 move for `LEASE_SECONDS` takes over. Each beat measures this by its own monotonic clock, so no two clocks are compared.
 
 A leader that was paused, or cut off, may not know yet that it is none. Therefore each run is *claimed* first, by a
@@ -36,15 +36,15 @@ log = structlog.get_logger(__name__)
 
 RENEW_SECONDS = 1
 LEASE_SECONDS = 3  # a leader silent for so long has none any more
-AGAIN_SECONDS = 1  # after something did not work
-NOT_UNDERSTOOD_SECONDS = 300
-TO_STOP = (signal.SIGTERM, signal.SIGINT)
+RETRY_SECONDS = 1  # after something did not work
+INVALID_RETRY_SECONDS = 300
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 beat_ticked = Signal(name="beat_ticked", providing_args=set())  # whether it leads or stands by
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class RunClaim:
     """A run that is ours to send: of which schedule, which number, and when the one before it was."""
 
     schedule: int
@@ -64,14 +64,14 @@ class Claim:
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
+def _defer_signals() -> Iterator[None]:
     """Let signals to stop wait.
 
     Celery's handler saves the schedule: if it interrupted a query, its own would wait for the same connection for ever.
     And a run that is claimed should be sent.
     """
     asked: list[int] = []
-    before = {number: signal.signal(number, lambda got, _: asked.append(got)) for number in TO_STOP}
+    before = {number: signal.signal(number, lambda got, _: asked.append(got)) for number in STOP_SIGNALS}
     try:
         yield
     finally:
@@ -90,7 +90,7 @@ class Entry(ModelEntry):
             return super().is_due()
         except (RuntimeError, ValueError) as error:
             log.error("schedule_not_understood", schedule=self.name, error=str(error))  # noqa: TRY400 (its text says all)
-            return schedstate(is_due=False, next=NOT_UNDERSTOOD_SECONDS)
+            return schedstate(is_due=False, next=INVALID_RETRY_SECONDS)
 
 
 class Scheduler(DatabaseScheduler):
@@ -103,7 +103,7 @@ class Scheduler(DatabaseScheduler):
         self.leads = False
         self._seen: tuple[str, int] | None = None
         self._seen_at = self._renewed_at = 0.0
-        self._claim: Claim | None = None
+        self._claim: RunClaim | None = None
         self._trouble = False
         super().__init__(*args, **kwargs)
 
@@ -123,58 +123,58 @@ class Scheduler(DatabaseScheduler):
     def tick(self, *args: Any, **kwargs: Any) -> float:  # noqa: ANN401 (Celery's own)
         """Send one run that is due, if we lead; gives the seconds until it should be called again."""
         beat_ticked.send(sender=self)
-        with _undisturbed():
+        with _defer_signals():
             return self._tick(*args, **kwargs)
 
     def _tick(self, *args: Any, **kwargs: Any) -> float:  # noqa: ANN401 (Celery's own)
         try:
-            if not self._lead():
+            if not self._acquire_or_renew():
                 return RENEW_SECONDS
             self._trouble = False
             wait = float(super().tick(*args, **kwargs))
         except (DatabaseError, InterfaceError) as error:
             log.warning("schedule_unreachable", error=str(error))
             close_old_connections()
-            self._step_down()
-            return AGAIN_SECONDS
-        return AGAIN_SECONDS if self._trouble else min(wait, RENEW_SECONDS)
+            self._release_leadership()
+            return RETRY_SECONDS
+        return RETRY_SECONDS if self._trouble else min(wait, RENEW_SECONDS)
 
-    def _lead(self) -> bool:
+    def _acquire_or_renew(self) -> bool:
         """Whether we lead, or do from now on."""
         now = time.monotonic()
         if self.leads:
             if now - self._renewed_at < RENEW_SECONDS:
                 return True
-            if Leader.objects.filter(pk=1, holder=self.name).update(renewals=F("renewals") + 1):
+            if Leader.objects.filter(pk=1, holder=self.name).update(heartbeat_count=F("heartbeat_count") + 1):
                 self._renewed_at = now
                 return True
             log.warning("beat_lost_the_lead", beat=self.name)
-            self._step_down()
+            self._release_leadership()
             return False
         leader, _ = Leader.objects.get_or_create(pk=1)
-        seen = (leader.holder, leader.renewals)
+        seen = (leader.holder, leader.heartbeat_count)
         if seen != self._seen:
             self._seen, self._seen_at = seen, now
         if leader.holder not in {"", self.name} and now - self._seen_at < LEASE_SECONDS:
             return False
-        if not Leader.objects.filter(pk=1, holder=leader.holder, renewals=leader.renewals).update(
-            holder=self.name, renewals=F("renewals") + 1, since=timezone.now()
+        if not Leader.objects.filter(pk=1, holder=leader.holder, heartbeat_count=leader.heartbeat_count).update(
+            holder=self.name, heartbeat_count=F("heartbeat_count") + 1, since=timezone.now()
         ):
             return False  # another one was faster
         self.leads, self._renewed_at = True, now
         self._make_missing()
-        self._read_anew()
+        self._reload()
         log.warning("beat_leads", beat=self.name, before=leader.holder)
         return True
 
-    def _step_down(self) -> None:
+    def _release_leadership(self) -> None:
         self.leads = False
         self._seen = None
 
     def close(self) -> None:
         """Hand the lead to whoever stands by, at once."""
         if self.leads:
-            self._step_down()
+            self._release_leadership()
             try:
                 Leader.objects.filter(pk=1, holder=self.name).update(holder="")
             except (DatabaseError, InterfaceError) as error:
@@ -183,7 +183,7 @@ class Scheduler(DatabaseScheduler):
 
     # --- Sending
 
-    def _read_anew(self) -> None:
+    def _reload(self) -> None:
         """Forget what we know of the schedules: others may have sent since."""
         self._heap = None
         self._initial_read = True
@@ -191,11 +191,11 @@ class Scheduler(DatabaseScheduler):
     def reserve(self, entry: ModelEntry) -> ModelEntry:
         """Claim a run that is due."""
         model: PeriodicTask = entry.model
-        claim = Claim(model.pk, model.last_run_at, model.total_run_count)
+        claim = RunClaim(model.pk, model.last_run_at, model.total_run_count)
         at = claim.take()
         if at is None:
             self._claim = None
-            self._read_anew()
+            self._reload()
             return entry
         self._claim = claim
         model.last_run_at, model.total_run_count = at, claim.number + 1
@@ -212,5 +212,5 @@ class Scheduler(DatabaseScheduler):
         except SchedulingError as error:
             log.warning("run_not_sent", schedule=entry.name, error=str(error.__cause__ or error))
             claim.give_back()
-            self._read_anew()
+            self._reload()
             self._trouble = True

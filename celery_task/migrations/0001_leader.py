@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('holder', models.CharField(blank=True, max_length=120)),
-                ('renewals', models.PositiveBigIntegerField(default=0)),
+                ('heartbeat_count', models.PositiveBigIntegerField(default=0)),
                 ('since', models.DateTimeField(null=True)),
             ],
             options={

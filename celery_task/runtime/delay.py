@@ -16,21 +16,21 @@ from django.utils import timezone
 
 from celery_task.config import VISIBILITY_SECONDS
 from celery_task.queues import ON_REDIS
-from celery_task.runtime.publishing import PUBLISH
+from celery_task.runtime.publishing import PUBLISH_OPTIONS
 
-HOP_SECONDS = VISIBILITY_SECONDS * 2 / 3  # the rest is for what it may have to wait for in the queue
-EARLY_SECONDS = 1  # timers and clocks are not exact: what is due within a second is due
+RELAY_SECONDS = VISIBILITY_SECONDS * 2 / 3  # the rest is for what it may have to wait for in the queue
+CLOCK_TOLERANCE_SECONDS = 1  # timers and clocks are not exact: what is due within a second is due
 
 
 def is_due(moment: datetime) -> bool:
     """Whether what should happen then should happen now."""
-    return moment - timezone.now() <= timedelta(seconds=EARLY_SECONDS)
+    return moment - timezone.now() <= timedelta(seconds=CLOCK_TOLERANCE_SECONDS)
 
 
-def send_at(moment: datetime, task: Task, *args: int, task_id: str) -> None:
+def apply_at(moment: datetime, task: Task, *args: int, task_id: str) -> None:
     """Have a task run at that moment; on Redis it may run earlier, finds that it is not due, and calls this again.
 
     Raises kombu.exceptions.OperationalError or OSError when the broker is away or does not answer in time.
     """
-    hop = timezone.now() + timedelta(seconds=HOP_SECONDS)
-    task.apply_async(args, eta=min(moment, hop) if ON_REDIS else moment, task_id=task_id, **PUBLISH)
+    hop = timezone.now() + timedelta(seconds=RELAY_SECONDS)
+    task.apply_async(args, eta=min(moment, hop) if ON_REDIS else moment, task_id=task_id, **PUBLISH_OPTIONS)

@@ -10,15 +10,15 @@ from typing import Any
 from celery.app.events import Events
 from celery.events.dispatcher import EventDispatcher
 
-from celery_task.runtime.publishing import PUBLISH
+from celery_task.runtime.publishing import PUBLISH_OPTIONS
 
 
-class ImpatientDispatcher(EventDispatcher):
+class BoundedRetryDispatcher(EventDispatcher):
     """Tries twice to send an event; the event is kept for later if that fails."""
 
     def publish(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 (Celery types none of it)
         """Send an event."""
-        return super().publish(*args, **{**options, "retry_policy": PUBLISH["retry_policy"]})
+        return super().publish(*args, **{**options, "retry_policy": PUBLISH_OPTIONS["retry_policy"]})
 
 
 class WorkerEvents(Events):

@@ -19,7 +19,7 @@ __all__ = ["app"]
 LIVENESS_FILE = Path(os.environ["LIVENESS_FILE"])
 
 
-def show_life(**_: object) -> None:
+def touch_file(**_: object) -> None:
     """Make the file new."""
     LIVENESS_FILE.touch()
 
@@ -28,8 +28,8 @@ def watch_ticks(**_: object) -> None:
     """In beat only: its scheduler reads models, which exist once Django is set up."""
     from celery_task.beat.scheduler import beat_ticked  # noqa: PLC0415 (as above)
 
-    beat_ticked.connect(show_life, weak=False)
+    beat_ticked.connect(touch_file, weak=False)
 
 
-signals.heartbeat_sent.connect(show_life, weak=False)
+signals.heartbeat_sent.connect(touch_file, weak=False)
 signals.beat_init.connect(watch_ticks, weak=False)

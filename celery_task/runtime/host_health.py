@@ -13,7 +13,7 @@ MIB = 2**20
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
+class HostHealth:
     """As a row of `celery_task.models.Host` has it; None where the system does not say."""
 
     load: float | None  #: processes that want to run, over a minute, per core
@@ -21,11 +21,11 @@ class Health:
     disk_free_mib: int
 
 
-def read_health() -> Health:
+def read_health() -> HostHealth:
     """How this host is now."""
     load = os.getloadavg()[0] / (os.cpu_count() or 1) if hasattr(os, "getloadavg") else None
     free = re.search(r"^MemAvailable:\s+(\d+) kB$", MEMORY.read_text(), re.MULTILINE) if MEMORY.exists() else None
-    return Health(
+    return HostHealth(
         load=None if load is None else round(load, 2),
         memory_free_mib=int(free[1]) // 1024 if free else None,
         disk_free_mib=shutil.disk_usage(settings.VAR_DIR).free // MIB,

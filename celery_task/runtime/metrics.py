@@ -10,15 +10,15 @@ from typing import Any
 from celery.signals import before_task_publish
 from prometheus_client import Counter, Histogram
 
-SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
-ENDED = Counter("seckill_tasks", "Tasks that ended, by how", ["task", "outcome"])
-RAN = Histogram("seckill_task_seconds", "How long tasks ran", ["task"], buckets=SECONDS)
-ALERTS = Counter("seckill_alerts", "Alerts raised", ["kind"])
-WAITED = Histogram("seckill_task_wait_seconds", "From sending a task to its start", ["task"], buckets=SECONDS)
+TASKS_TOTAL = Counter("seckill_tasks", "Tasks that ended, by how", ["task", "outcome"])
+TASK_DURATION = Histogram("seckill_task_seconds", "How long tasks ran", ["task"], buckets=BUCKETS)
+ALERTS_TOTAL = Counter("seckill_alerts", "Alerts raised", ["kind"])
+TASK_QUEUE_TIME = Histogram("seckill_task_wait_seconds", "From sending a task to its start", ["task"], buckets=BUCKETS)
 
 
 @before_task_publish.connect
-def stamp(headers: dict[str, Any], **_: object) -> None:
+def add_sent_at(headers: dict[str, Any], **_: object) -> None:
     """Have a message say when it was sent, which Celery does not: a task tells by it how long it waited."""
     headers["sent_at"] = time.time()

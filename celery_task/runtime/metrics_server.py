@@ -15,10 +15,10 @@ from prometheus_client import CollectorRegistry, Metric, start_http_server
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector
 
-GONE = 0  # no process has this id: it stands in the name of the files that the others are folded into
+MERGED_PID = 0  # no process has this id: it stands in the name of the files that the others are folded into
 
 
-class Counts:
+class MergingCollector:
     """What is in a directory of counts, as a collector."""
 
     def __init__(self, directory: Path) -> None:
@@ -30,8 +30,8 @@ class Counts:
         with self._folding:
             for file in self.directory.glob("*.db"):
                 kind, pid = file.stem.rsplit("_", 1)
-                if int(pid) != GONE and not _lives(int(pid)):
-                    self._fold(file, self.directory / f"{kind}_{GONE}.db")
+                if int(pid) != MERGED_PID and not _is_alive(int(pid)):
+                    self._fold(file, self.directory / f"{kind}_{MERGED_PID}.db")
             return list(MultiProcessCollector(None, str(self.directory)).collect())
 
     @staticmethod
@@ -44,7 +44,7 @@ class Counts:
         file.unlink()
 
 
-def _lives(pid: int) -> bool:
+def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -54,7 +54,7 @@ def _lives(pid: int) -> bool:
     return True
 
 
-class Exposition:
+class MetricsServer:
     """The server of one worker or beat, in threads of its main process."""
 
     def __init__(self, port: int, directory: Path) -> None:
@@ -66,12 +66,12 @@ class Exposition:
     def serve(self, **_: object) -> None:
         """Serve from now on, at every address of this host. If the port is taken the log says so, and work goes on."""
         registry = CollectorRegistry()
-        registry.register(Counts(self._directory))
+        registry.register(MergingCollector(self._directory))
         start_http_server(self._port, registry=registry)
 
 
-EXPOSITION = (
-    Exposition(int(os.environ["METRICS_PORT"]), Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
+METRICS_SERVER = (
+    MetricsServer(int(os.environ["METRICS_PORT"]), Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
     if os.environ.get("METRICS_PORT")
     else None
 )

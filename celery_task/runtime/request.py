@@ -7,12 +7,12 @@ from billiard.einfo import ExceptionInfo, ExceptionWithTraceback
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery.worker.request import Request
 
-from celery_task.runtime.metrics import ENDED
+from celery_task.runtime.metrics import TASKS_TOTAL
 
 log = structlog.get_logger("celery_task")
 
 #: How a task may end without a word. A lost one is delivered again; one that overran is not.
-GONE = {WorkerLostError: "lost", TimeLimitExceeded: "overrun"}
+LOST_OUTCOMES = {WorkerLostError: "lost", TimeLimitExceeded: "timeout"}
 
 
 class ShopRequest(Request):
@@ -22,7 +22,7 @@ class ShopRequest(Request):
         """It raised, or its process was killed."""
         super().on_failure(exc_info, *args, **kwargs)
         wrapped = exc_info.exception  # with its traceback as text
-        if outcome := GONE.get(type(wrapped.exc if isinstance(wrapped, ExceptionWithTraceback) else wrapped)):
-            ENDED.labels(self.task.name, outcome).inc()
-            about = self.task.about(self.args, self.kwargs)
-            log.error("task_gone", outcome=outcome, task=self.task.name, task_id=self.id, **about)
+        if outcome := LOST_OUTCOMES.get(type(wrapped.exc if isinstance(wrapped, ExceptionWithTraceback) else wrapped)):
+            TASKS_TOTAL.labels(self.task.name, outcome).inc()
+            about = self.task.log_context(self.args, self.kwargs)
+            log.error("task_lost", outcome=outcome, task=self.task.name, task_id=self.id, **about)

@@ -12,13 +12,13 @@ from billiard.einfo import ExceptionInfo
 from celery import Task
 from celery.signals import task_postrun
 
-from celery_task.runtime.metrics import ENDED, RAN, WAITED
+from celery_task.runtime.metrics import TASK_DURATION, TASK_QUEUE_TIME, TASKS_TOTAL
 
 log = structlog.get_logger("celery_task")
 
 # What a task is about, by the names of its parameters. A signed ticket never stands in a message or a log: whoever
 # reads it could act for its holder. Sale and place name the same thing.
-ABOUT = {"sale_id": "sale", "upto": "place", "number": "order", "event_id": "event", "export_id": "export"}
+CONTEXT_ARGS = {"sale_id": "sale", "upto": "place", "number": "order", "event_id": "event", "export_id": "export"}
 
 
 class ShopTask(Task):
@@ -30,9 +30,9 @@ class ShopTask(Task):
     def before_start(self, task_id: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Everything logged from here on says which task it is, and whom it is about."""
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(task=self.name, task_id=task_id, **self.about(args, kwargs))
+        structlog.contextvars.bind_contextvars(task=self.name, task_id=task_id, **self.log_context(args, kwargs))
         if sent_at := self.request.get("sent_at"):
-            WAITED.labels(self.name).observe(max(0.0, time.time() - sent_at))
+            TASK_QUEUE_TIME.labels(self.name).observe(max(0.0, time.time() - sent_at))
         self.request.began = time.monotonic()
 
     def on_success(self, retval: object, task_id: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -60,7 +60,7 @@ class ShopTask(Task):
         kwargs: dict[str, Any],
         einfo: ExceptionInfo | None,
     ) -> None:
-        """However it ended, but for a retry or what it asked to be ignored: of those only `count` hears."""
+        """However it ended, but for a retry or what it asked to be ignored: of those only `record_metrics` hears."""
         log.debug("task_ended", status=status, seconds=self.seconds())
 
     def seconds(self) -> float:
@@ -68,21 +68,21 @@ class ShopTask(Task):
         began = getattr(self.request, "began", None)
         return 0.0 if began is None else round(time.monotonic() - began, 4)
 
-    def about(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    def log_context(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """Whom the call is about, as far as its arguments say."""
         try:
             given = _signature(self.run).bind_partial(*args, **kwargs).arguments
         except TypeError:  # arguments it does not take: it fails, and says so
             return {}
-        return {name: given[parameter] for parameter, name in ABOUT.items() if parameter in given}
+        return {name: given[parameter] for parameter, name in CONTEXT_ARGS.items() if parameter in given}
 
 
 @task_postrun.connect
-def count(task: ShopTask, state: str | None, **_: object) -> None:
+def record_metrics(task: ShopTask, state: str | None, **_: object) -> None:
     """However it ended: also with ``Ignore``, ``Reject`` or a retry, of which `Task.after_return` does not hear."""
     if state:
-        ENDED.labels(task.name, state.lower()).inc()
-        RAN.labels(task.name).observe(task.seconds())
+        TASKS_TOTAL.labels(task.name, state.lower()).inc()
+        TASK_DURATION.labels(task.name).observe(task.seconds())
     structlog.contextvars.clear_contextvars()
 
 

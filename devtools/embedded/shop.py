@@ -32,14 +32,14 @@ WEB = ("-m", "gunicorn", "-c", "deploy/gunicorn.conf.py", "seckill.asgi")
 _WORKER = ("-m", "celery", "-A", "celery_task", "worker", "--without-gossip", "--without-mingle")
 WORKER = (*_WORKER, "--hostname", "worker@%h", "--queues", "orders,banners", "--concurrency", "2")
 #: Everything that no buyer waits for.
-CHORES = (
+BACKGROUND = (
     *(*_WORKER, "--hostname", "chores@%h", "--queues", "notices,reports,host,hosts"),
     *("--pool", "threads", "--concurrency", "4"),
 )
 BEAT = ("-m", "celery", "-A", "celery_task", "beat", "--pidfile=")
 
 
-def await_that(what: str, condition: Callable[[], object], seconds_max: float = WAIT_SECONDS_MAX) -> None:
+def wait_until(what: str, condition: Callable[[], object], seconds_max: float = WAIT_SECONDS_MAX) -> None:
     """Return as soon as the condition holds. Raises TimeoutError when it doesn't within the time."""
     give_up_at = time.monotonic() + seconds_max
     while not condition():
@@ -56,7 +56,7 @@ def manage(environment: Mapping[str, str], *arguments: str) -> str:
     ).stdout  # fmt: skip
 
 
-def ask(database_url: str, statement: str) -> list[tuple[Any, ...]]:
+def run_sql(database_url: str, statement: str) -> list[tuple[Any, ...]]:
     """Run one SQL statement; the rows of a SELECT."""
     if database_url.startswith("sqlite"):
         path = database_url.removeprefix("sqlite:///")
@@ -137,7 +137,7 @@ class Shop:
 
     def sql(self, statement: str) -> list[tuple[Any, ...]]:
         """Speak to the ledger behind everybody's back; the rows of a SELECT."""
-        return ask(self.environment["DATABASE_URL"], statement)
+        return run_sql(self.environment["DATABASE_URL"], statement)
 
     def open(self, *, stock: int) -> None:
         """Everything up; where beat runs, sale 1 is known to the line."""
@@ -145,10 +145,10 @@ class Shop:
         self.sql(f"UPDATE catalog_sale SET stock = {stock:d}")  # noqa: S608 (a number)
         for name in self.parts:
             self.start(name)
-        await_that("the shop is ready", lambda: self.get("/readyz"))
+        wait_until("the shop is ready", lambda: self.get("/readyz"))
         if "beat" in self.parts:
             with redis.Redis.from_url(self.environment["REDIS_URL"]) as line:
-                await_that("sale 1 is in the line", lambda: line.exists(sale_keys(1).meta))
+                wait_until("sale 1 is in the line", lambda: line.exists(sale_keys(1).meta))
 
     def start(self, name: str) -> None:
         """Start one part."""

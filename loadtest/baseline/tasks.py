@@ -12,7 +12,7 @@ from django.db import IntegrityError
 from django.utils import timezone
 
 from loadtest.baseline.celery import app
-from orders.downstream import Slots
+from orders.downstream import ConcurrencyLimiter
 from orders.models import Order
 from seckill.catalog.models import Sale
 
@@ -42,8 +42,8 @@ def create_order(sale_id: int, buyer: str) -> Outcome:
     )
     if not place:
         return {"status": "sold_out"}
-    with closing(Slots(1)) as slots:
-        slots.call_for([buyer])
+    with closing(ConcurrencyLimiter(1)) as slots:
+        slots.call_downstream([buyer])
     now = timezone.now()
     try:
         order = Order.objects.create(

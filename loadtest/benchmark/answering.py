@@ -6,7 +6,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from devtools.embedded.shop import await_that
+from devtools.embedded.shop import wait_until
 from loadtest.benchmark import wrk
 from loadtest.benchmark.costs import costs
 from loadtest.benchmark.generator import generate
@@ -81,7 +81,7 @@ def refused(side: Side, seconds: int) -> Findings:
     path = f"/api/sales/{sale}/purchase"
     late = shop.passes(sale, REFUSED_BUYERS, "late")
     file = side.rotating("refused", [("POST", path, f"Authorization: Bearer {one}") for one in late])
-    await_that("the line is full", lambda: _status(shop, path, late[0]) == CONFLICT)
+    wait_until("the line is full", lambda: _status(shop, path, late[0]) == CONFLICT)
     before = shop.meters()
     answers = wrk.run(shop.shop.address, seconds=seconds, script="rotate.lua", arguments=(file,))
     spent = costs(before, shop.meters(), answers.requests)

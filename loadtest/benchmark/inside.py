@@ -8,6 +8,8 @@ import json
 import os
 import sys
 
+BATCH = 1_000  #: buyers that a revision admits at once
+
 
 def parts() -> None:
     """Print the processes and their additional environment."""
@@ -22,13 +24,17 @@ def join(sale: int, count: int, prefix: str) -> None:
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "seckill.settings")
     django.setup()
-    from seckill.line import verbs  # noqa: PLC0415 (as above)
     from seckill.line.line import get_line  # noqa: PLC0415 (as above)
 
+    try:
+        from seckill.line.commands import admit  # noqa: PLC0415 (as above)
+    except ImportError:
+        from seckill.line.verbs import admit  # type: ignore[import-not-found,no-redef]  # noqa: PLC0415 (its former name)
+
     line = get_line()
-    for start in range(1, count + 1, verbs.ADMIT_GROUP_MAX):
-        numbers = range(start, min(start + verbs.ADMIT_GROUP_MAX, count + 1))
-        admission = line.run(verbs.admit(sale, [f"{prefix}{number}" for number in numbers]))
+    for start in range(1, count + 1, BATCH):
+        numbers = range(start, min(start + BATCH, count + 1))
+        admission = line.run(admit(sale, [f"{prefix}{number}" for number in numbers]))
         if min(admission.places) < 1:
             raise SystemExit(f"The sale does not admit everybody: {min(admission.places)!r}.")
 

@@ -85,11 +85,11 @@ class Crowd:
         connection.ask(step)
 
     def _answered(self, connection: Connection, status: str, answer: bytes) -> None:
-        way, asked_at = self._ways.pop(connection)
+        way, requested_at = self._ways.pop(connection)
         if status == LOST:
             self._count(LOST)
             return
-        self.latencies.append(time.monotonic() - asked_at)
+        self.latencies.append(time.monotonic() - requested_at)
         try:
             step = way.send((status, answer[answer.index(b"\r\n\r\n") + 4 :]))
         except StopIteration:

@@ -139,7 +139,7 @@ def watch(console: Console, shop: MeasuredShop, sale: int, crowd: subprocess.Pop
 
     Raises TimeoutError when the crowd gets no answers any more, RuntimeError when it broke off.
     """
-    moved_at = told_at = time.monotonic()
+    progressed_at = mailed_at = time.monotonic()
     sampled_at = -math.inf
     before = (-1, -1)
     while True:
@@ -153,16 +153,16 @@ def watch(console: Console, shop: MeasuredShop, sale: int, crowd: subprocess.Pop
         if crowd.poll() == 0 and course.committed_seconds:
             return
         if seen != before:
-            before, moved_at = seen, now
-        elif now - moved_at > STUCK_SECONDS:
+            before, progressed_at = seen, now
+        elif now - progressed_at > STUCK_SECONDS:
             if crowd.poll() == 0:
                 return  # the audit will say what is missing
             raise TimeoutError(f"nothing moved for {STUCK_SECONDS:.0f} s: {seen[0]:,} accepted, {seen[1]:,} ordered")
         if now - sampled_at >= SAMPLE_SECONDS:
             sampled_at = now
             course.sample_memory(shop)
-        if now - told_at >= TELL_SECONDS:
-            told_at = now
+        if now - mailed_at >= TELL_SECONDS:
+            mailed_at = now
             console.print(f"{seen[0]:,} accepted, {seen[1]:,} ordered", highlight=False)
         time.sleep(LOOK_SECONDS)
 

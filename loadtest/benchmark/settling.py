@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
-from devtools.embedded.shop import await_that
+from devtools.embedded.shop import wait_until
 from loadtest.benchmark.costs import costs
 from loadtest.benchmark.generator import generate
 from loadtest.benchmark.result import Findings, Reading
@@ -50,7 +50,7 @@ def _settle(side: Side, shop: MeasuredShop, orders: int) -> Reading:
     """So many buyers stand in line when the worker wakes up: how fast does it write their orders?"""
     ready, sale = (shop.new_sale(stock=stock) for stock in (READY_ORDERS, orders))
     _fill(side, shop, ready, READY_ORDERS)
-    await_that("the worker works", lambda: shop.sold(ready) == READY_ORDERS)
+    wait_until("the worker works", lambda: shop.sold(ready) == READY_ORDERS)
     shop.await_rest()
     worker = shop.shop.processes["worker"].pid
     os.killpg(worker, signal.SIGSTOP)
@@ -59,7 +59,7 @@ def _settle(side: Side, shop: MeasuredShop, orders: int) -> Reading:
         before = shop.meters()
     finally:
         os.killpg(worker, signal.SIGCONT)
-    await_that("all have orders", lambda: shop.sold(sale) == orders, SETTLE_SECONDS_MAX)
+    wait_until("all have orders", lambda: shop.sold(sale) == orders, SETTLE_SECONDS_MAX)
     shop.await_rest()
     found = Reading(orders_per_second(shop.commits(sale)), None, 0, costs(before, shop.meters(), orders))
     shop.retire([ready, sale])

@@ -11,7 +11,7 @@ from pathlib import Path
 import redis
 
 from devtools.embedded.postgres import Postgres
-from devtools.embedded.shop import Seed, Shop, await_that
+from devtools.embedded.shop import Seed, Shop, wait_until
 from loadtest.benchmark.costs import Meters, cpu_seconds, memory_bytes, read_meters
 from loadtest.benchmark.revision import NOW, Revision
 from loadtest.systems import System
@@ -114,10 +114,10 @@ class RevisionShop(Shop):
         self.sql(f"UPDATE {self.sale_table} SET stock = {stock:d}")  # noqa: S608 (a number)
         for name in self.parts:
             self.start(name)
-        await_that("the shop is ready", lambda: self.get("/readyz"))
+        wait_until("the shop is ready", lambda: self.get("/readyz"))
         if "beat" in self.parts:
             with redis.Redis.from_url(self.environment["REDIS_URL"]) as line:
-                await_that("sale 1 is in the line", lambda: line.exists(key(1, "meta")))
+                wait_until("sale 1 is in the line", lambda: line.exists(key(1, "meta")))
 
     def start(self, name: str) -> None:
         """Start one part."""
@@ -187,7 +187,7 @@ class MeasuredShop:
         )
         sales = sorted(int(sale) for (sale,) in rows)
         if "beat" in self.shop.parts:
-            await_that("the sales are in the line", lambda: self._admits(sales))
+            wait_until("the sales are in the line", lambda: self._admits(sales))
         return sales
 
     def _admits(self, sales: Sequence[int]) -> bool:
@@ -279,7 +279,7 @@ class MeasuredShop:
     def await_rest(self) -> None:
         """Return when the requests that were under way have ended and the broker has no message any more."""
         time.sleep(LINGER_SECONDS)
-        await_that("the workers are through", lambda: not self._broker.exists(*QUEUES), SETTLE_SECONDS_MAX)
+        wait_until("the workers are through", lambda: not self._broker.exists(*QUEUES), SETTLE_SECONDS_MAX)
 
     def await_idle(self) -> None:
         """Return when the web processes have nothing to compute any more."""
@@ -289,4 +289,4 @@ class MeasuredShop:
             time.sleep(IDLE_LOOK_SECONDS)
             return cpu_seconds(self.parts()["web"]) - before < IDLE_CORES_MAX * IDLE_LOOK_SECONDS
 
-        await_that("the web processes are through", idle, SETTLE_SECONDS_MAX)
+        wait_until("the web processes are through", idle, SETTLE_SECONDS_MAX)

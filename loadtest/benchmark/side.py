@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote
 
-from devtools.embedded.shop import await_that
+from devtools.embedded.shop import wait_until
 from loadtest.benchmark import wrk
 from loadtest.benchmark.accounts import Account, register, renew, write_accounts
 from loadtest.benchmark.connection import request
@@ -109,7 +109,7 @@ class Side:
         passes, tickets = self.file("pass-book"), self.file("tickets")
         passes.write_text("\n".join(shop.passes(sale, 2 * TICKETS)) + "\n", encoding="ascii")
         generate("everybody", shop.shop.port, sale, passes, tickets)
-        await_that("the winners have orders", lambda: shop.sold(sale) == TICKETS)
+        wait_until("the winners have orders", lambda: shop.sold(sale) == TICKETS)
         shop.await_rest()
         bought = tickets.read_text(encoding="ascii").split()
         decided, waiting = bought[:TICKETS], bought[TICKETS:]

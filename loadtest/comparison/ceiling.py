@@ -9,7 +9,7 @@ import urllib.request
 from pathlib import Path
 
 from devtools.embedded.ports import free_port
-from devtools.embedded.shop import PROJECT, WEB, await_that
+from devtools.embedded.shop import PROJECT, WEB, wait_until
 
 USERS = 200
 SECONDS = 6
@@ -25,7 +25,7 @@ def generator_per_second(directory: Path) -> float:
             cwd=PROJECT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
         try:
-            await_that("the constant reply", lambda: _answers(address), 30)
+            wait_until("the constant reply", lambda: _answers(address), 30)
             subprocess.run(
                 [
                     *(sys.executable, "-m", "locust", "-f", "loadtest/crowd/caller.py", "--headless"),

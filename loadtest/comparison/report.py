@@ -222,7 +222,7 @@ def _clauses(runs: list[Run]) -> list[str]:
     return [clause for clause in clauses if clause]
 
 
-def _soonest(runs: list[Run], latency: str, verbs: tuple[str, str]) -> str:
+def _soonest(runs: list[Run], latency: str, commands: tuple[str, str]) -> str:
     """Who is ahead for all but one in a hundred; and for half of the people, where that is somebody else."""
 
     def took(p: int, run: Run) -> str:
@@ -233,7 +233,7 @@ def _soonest(runs: list[Run], latency: str, verbs: tuple[str, str]) -> str:
         return ""
     clause = _compared(
         ranking,
-        verbs,
+        commands,
         ("soonest", "equally soon"),
         lambda ahead: f"{_and([took(99, run) for run in ahead])} at p99",
         lambda run, times: f"{run.system} takes {_number(times)} times as long",
@@ -278,7 +278,7 @@ def _most(runs: list[Run]) -> str:
 
 def _compared(
     ranking: list[tuple[Run, float]],
-    verbs: tuple[str, str],
+    commands: tuple[str, str],
     places: tuple[str, str],
     show: Callable[[list[Run]], str],
     behind: Callable[[Run, float], str],
@@ -288,7 +288,7 @@ def _compared(
     others = [behind(run, times) for run, times in ranking if times >= ALIKE]
     several = len(ahead) > 1
     place = f" {places[several]}" if len(ranking) > 1 else ""
-    return f"{_and([run.system for run in ahead])} {verbs[several]}{place} ({', '.join([show(ahead), *others])})"
+    return f"{_and([run.system for run in ahead])} {commands[several]}{place} ({', '.join([show(ahead), *others])})"
 
 
 def _no_gain(runs: list[Run]) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import redis
 
-from devtools.embedded.shop import PROJECT, Seed, Shop, await_that
+from devtools.embedded.shop import PROJECT, Seed, Shop, wait_until
 from loadtest.comparison.audit import HOLDS_A_UNIT, ask_again, audit
 from loadtest.comparison.result import Latency, Run
 from loadtest.comparison.scenarios import Scenario
@@ -50,8 +50,8 @@ class Rush:
         environment = {"LOG_LEVEL": "WARNING", **system.environment}
         if scenario.work_seconds:
             parts |= system.slow_parts
-            environment["ORDER_WORK_SECONDS"] = str(scenario.work_seconds)
-            environment["ORDER_WORK_AT_ONCE"] = str(SLOW_CALLS // system.calling_processes)
+            environment["DOWNSTREAM_DELAY_SECONDS"] = str(scenario.work_seconds)
+            environment["DOWNSTREAM_MAX_CONCURRENCY"] = str(SLOW_CALLS // system.calling_processes)
         self.shop = Shop(directory, seed, parts, environment, system.valkey_flags)
         self.shop.environment.setdefault("CELERY_RESULT_BACKEND", self.shop.valkey.url(3))
         self._crowd: subprocess.Popen[bytes] | None = None
@@ -111,7 +111,7 @@ class Rush:
                 raise RuntimeError(f"Locust ended before the opening; see {self._directory / 'locust.log'}")
             return waiting >= scenario.buyers
 
-        await_that("everybody is here", all_here, ARRIVE_SECONDS_MAX)
+        wait_until("everybody is here", all_here, ARRIVE_SECONDS_MAX)
 
     def _users(self) -> list[str]:
         if not self.scenario.visitors:
@@ -152,7 +152,7 @@ class Rush:
             redis.Redis.from_url(self.shop.environment["CELERY_BROKER_URL"]) as broker,
             contextlib.suppress(TimeoutError),
         ):
-            await_that(
+            wait_until(
                 "nothing waits",
                 lambda: (_line_depth(line) if self.system.has_line else _queue_depth(broker)) == 0,
                 SETTLE_SECONDS_MAX,

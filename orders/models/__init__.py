@@ -3,17 +3,25 @@
 from orders.models.audit import Audit
 from orders.models.event import Event
 from orders.models.export import Export
-from orders.models.order import HOLDS_A_UNIT, NUMBER_ALPHABET, Order, is_number, new_number, new_numbers, on_their_way
+from orders.models.order import (
+    ACTIVE_STATUSES,
+    NUMBER_ALPHABET,
+    Order,
+    is_order_number,
+    new_order_number,
+    new_order_numbers,
+    unreleased_orders,
+)
 
 __all__ = [
-    "HOLDS_A_UNIT",
+    "ACTIVE_STATUSES",
     "NUMBER_ALPHABET",
     "Audit",
     "Event",
     "Export",
     "Order",
-    "is_number",
-    "new_number",
-    "new_numbers",
-    "on_their_way",
+    "is_order_number",
+    "new_order_number",
+    "new_order_numbers",
+    "unreleased_orders",
 ]

@@ -36,13 +36,13 @@ class Audit(models.Model):
     # The ledger beside itself, read in one moment
     stock = models.PositiveIntegerField(_("stock"))
     sold = models.PositiveIntegerField(_("sold"))
-    holding = models.PositiveIntegerField(_("orders that hold a unit"))
+    active_orders = models.PositiveIntegerField(_("orders that hold a unit"))
     # The line beside the ledger, read in one moment
     epoch = models.PositiveIntegerField(_("epoch"), null=True)
     claimed = models.PositiveIntegerField(_("units under a claim"), null=True)
-    coming_back = models.PositiveIntegerField(_("units on their way back"), null=True)
-    left_in_line = models.BigIntegerField(_("units left, by Redis"), null=True)
-    left_in_ledger = models.BigIntegerField(_("units left, by the ledger"), null=True)
+    pending_release = models.PositiveIntegerField(_("units on their way back"), null=True)
+    redis_stock = models.BigIntegerField(_("units left, by Redis"), null=True)
+    db_stock = models.BigIntegerField(_("units left, by the ledger"), null=True)
     outcomes = models.PositiveIntegerField(_("outcomes in Redis"), null=True)
     orders = models.PositiveIntegerField(_("orders in the ledger"), null=True)
 

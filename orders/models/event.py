@@ -11,7 +11,7 @@ class Event(models.Model):
     """Something that happened to orders of a sale, in the transaction that made it so; waiting to be told.
 
     One row for up to 500 orders that a transaction moved: a settled group is one event, or a few. Telling is at least
-    once, in steps (`celery_task.notice_task`): buyers first, then other programs. ``id`` grows for each order.
+    once, in steps (`celery_task.notification_task`): buyers first, then other programs. ``id`` grows for each order.
     """
 
     class Kind(models.TextChoices):
@@ -28,7 +28,7 @@ class Event(models.Model):
     kind = models.CharField(_("kind"), max_length=9, choices=Kind.choices)
     numbers = models.JSONField(_("order numbers"))  #: list of str
     at = models.DateTimeField(_("at"))
-    told_from = models.DateTimeField(null=True)  #: when somebody began to tell it; after a while another one may
+    locked_at = models.DateTimeField(null=True)  #: when somebody began to tell it; after a while another one may
     notified_at = models.DateTimeField(_("buyers notified at"), null=True)
     published_at = models.DateTimeField(_("published at"), null=True)
     remind_at = models.DateTimeField(_("buyers to be reminded at"), null=True)  #: None once they were, or need not be

@@ -18,10 +18,10 @@ class Export(models.Model):
         CANCELLED = "cancelled", _("cancelled")
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)  #: the id of its Celery task, too
-    asked_by = models.ForeignKey(
+    requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="exports", verbose_name=_("asked by")
     )
-    asked_at = models.DateTimeField(_("asked at"))
+    requested_at = models.DateTimeField(_("asked at"))
     # Which orders
     sale = models.ForeignKey(Sale, on_delete=models.PROTECT, null=True, blank=True, verbose_name=_("sale"))
     statuses = models.JSONField(_("statuses"), default=list, blank=True)  #: list of `Order.Status`; empty for all
@@ -33,7 +33,7 @@ class Export(models.Model):
     rows = models.PositiveIntegerField(_("rows"), default=0, editable=False)
     files = models.JSONField(default=list, editable=False)  #: list of str: the names of its parts in the storage
     last_id = models.PositiveBigIntegerField(default=0, editable=False)  #: the last order written
-    moved_at = models.DateTimeField(editable=False)  #: when a part was written, or asked for again
+    progressed_at = models.DateTimeField(editable=False)  #: when a part was written, or asked for again
     # How it ended
     result = models.CharField(_("result"), max_length=9, choices=Result.choices, blank=True, editable=False)
     error = models.TextField(_("error"), blank=True, editable=False)
@@ -43,7 +43,7 @@ class Export(models.Model):
         verbose_name = _("export")
         verbose_name_plural = _("exports")
         default_permissions = ()  # whoever may see orders may export them
-        ordering = ["-asked_at"]
+        ordering = ["-requested_at"]
 
     def __str__(self) -> str:
         return str(self.pk)

@@ -14,7 +14,7 @@ NUMBER_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _SIGN_OF_BYTE = (NUMBER_ALPHABET * 8).encode()  # five of a byte's bits choose the sign
 
 
-def new_numbers(count: int) -> list[str]:
+def new_order_numbers(count: int) -> list[str]:
     """Fresh order numbers such as ``7K2Q-M9XD-4TPA``: 60 random bits each, so they can't be guessed or counted."""
     signs = os.urandom(12 * count).translate(_SIGN_OF_BYTE).decode()
     return [
@@ -22,12 +22,12 @@ def new_numbers(count: int) -> list[str]:
     ]
 
 
-def new_number() -> str:
+def new_order_number() -> str:
     """A fresh order number."""
-    return new_numbers(1)[0]
+    return new_order_numbers(1)[0]
 
 
-def is_number(value: object) -> bool:
+def is_order_number(value: object) -> bool:
     """Whether an order may have this number; PostgreSQL chokes on what can't be one (a NUL)."""
     return isinstance(value, str) and re.fullmatch(f"[{NUMBER_ALPHABET}-]{{14}}", value) is not None
 
@@ -45,7 +45,7 @@ class Order(models.Model):
         CANCELLED = "cancelled", _("cancelled")  #: given back by the buyer or the shop
         EXPIRED = "expired", _("expired")  #: given back because nobody paid in time
 
-    number = models.CharField(_("number"), max_length=14, default=new_number)
+    number = models.CharField(_("number"), max_length=14, default=new_order_number)
     sale = models.ForeignKey(
         Sale, on_delete=models.PROTECT, db_index=False, related_name="orders", verbose_name=_("sale")
     )
@@ -56,7 +56,7 @@ class Order(models.Model):
     status = models.CharField(_("status"), max_length=9, choices=Status.choices, default=Status.PENDING)
     created_at = models.DateTimeField(_("ordered at"))
     pay_before = models.DateTimeField(_("to be paid before"))
-    decided_at = models.DateTimeField(_("paid or given back at"), null=True)
+    status_changed_at = models.DateTimeField(_("paid or given back at"), null=True)
     released_at = models.DateTimeField(_("unit back in the line at"), null=True)
 
     class Meta:
@@ -83,10 +83,10 @@ class Order(models.Model):
         return self.number
 
 
-HOLDS_A_UNIT = (Order.Status.PENDING, Order.Status.PAID)
+ACTIVE_STATUSES = (Order.Status.PENDING, Order.Status.PAID)
 
 
-def on_their_way() -> models.QuerySet[Order]:
+def unreleased_orders() -> models.QuerySet[Order]:
     """The orders that were cancelled or expired, and whose units are not back in the line yet."""
     given_back = (Order.Status.CANCELLED, Order.Status.EXPIRED)
     return Order.objects.filter(status__in=given_back, released_at__isnull=True)

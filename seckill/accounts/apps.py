@@ -10,6 +10,6 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         """Connect the signals that end logins when an account changes."""
-        from seckill.accounts.changes import watch_accounts  # noqa: PLC0415 (models exist now, and not before)
+        from seckill.accounts.changes import connect_signals  # noqa: PLC0415 (models exist now, and not before)
 
-        watch_accounts()
+        connect_signals()

@@ -12,20 +12,20 @@ from django.db import DatabaseError, transaction
 from django.db.models.signals import post_delete, post_save
 
 from seckill.accounts.buyers import buyer_of_user
-from seckill.accounts.login_commands import change_account
-from seckill.accounts.login_cookie import MARKED_FIELDS, mark_of
+from seckill.accounts.login_commands import set_auth_hash
+from seckill.accounts.login_cookie import HASHED_FIELDS, auth_hash_of
 from seckill.line.line import get_line
 
 log = structlog.get_logger(__name__)
 
-TRIES = 5  # each needs another change of the same account in between
+ATTEMPTS_MAX = 5  # each needs another change of the same account in between
 
 
-class RestlessAccountError(Exception):
+class AccountKeepsChangingError(Exception):
     """An account changed each time that its change was told."""
 
 
-def watch_accounts() -> None:
+def connect_signals() -> None:
     """Begin to listen; once, when Django is set up."""
     post_save.connect(_saved, sender=get_user_model(), dispatch_uid="login_cookie")
     post_delete.connect(_deleted, sender=get_user_model(), dispatch_uid="login_cookie")
@@ -38,28 +38,28 @@ def _saved(
     update_fields: Collection[str] | None = None,
     **_: Any,  # noqa: ANN401 (signals carry more)
 ) -> None:
-    if created or (update_fields is not None and MARKED_FIELDS.isdisjoint(update_fields)):
+    if created or (update_fields is not None and HASHED_FIELDS.isdisjoint(update_fields)):
         return
-    _tell_after_commit(instance)
+    _publish_after_commit(instance)
 
 
 def _deleted(instance: AbstractUser, **_: Any) -> None:  # noqa: ANN401 (signals carry more)
-    _tell_after_commit(instance)
+    _publish_after_commit(instance)
 
 
-def _tell_after_commit(user: AbstractUser) -> None:
-    transaction.on_commit(partial(_tell, user.pk, buyer_of_user(user)))
+def _publish_after_commit(user: AbstractUser) -> None:
+    transaction.on_commit(partial(_publish, user.pk, buyer_of_user(user)))
 
 
-def _tell(user_id: int, buyer: str) -> None:
+def _publish(user_id: int, buyer: str) -> None:
     """The change is made, whatever becomes of telling it: untold, old cookies end after `LOGIN_COOKIE_SECONDS`."""
     try:
-        tell_mark(user_id, buyer)
-    except (redis.RedisError, DatabaseError, RestlessAccountError) as error:
+        publish_auth_hash(user_id, buyer)
+    except (redis.RedisError, DatabaseError, AccountKeepsChangingError) as error:
         log.error("account_change_not_told", buyer=buyer, error=str(error))  # noqa: TRY400 (what failed is known)
 
 
-def tell_mark(user_id: int, buyer: str) -> None:
+def publish_auth_hash(user_id: int, buyer: str) -> None:
     """Tell Redis which mark the account has now.
 
     Two changes at a time may be told in either order. Whoever tells looks again afterwards, so the last one to tell
@@ -67,14 +67,14 @@ def tell_mark(user_id: int, buyer: str) -> None:
 
     Raises: redis.RedisError, DatabaseError, RestlessAccountError.
     """
-    mark = _mark_now(user_id)
-    for _ in range(TRIES):
-        get_line().run(change_account(buyer, mark))
-        told, mark = mark, _mark_now(user_id)
+    mark = _current_auth_hash(user_id)
+    for _ in range(ATTEMPTS_MAX):
+        get_line().run(set_auth_hash(buyer, mark))
+        told, mark = mark, _current_auth_hash(user_id)
         if mark == told:
             return
-    raise RestlessAccountError(buyer)
+    raise AccountKeepsChangingError(buyer)
 
 
-def _mark_now(user_id: int) -> str:
-    return mark_of(get_user_model().objects.filter(pk=user_id).only(*MARKED_FIELDS).first())
+def _current_auth_hash(user_id: int) -> str:
+    return auth_hash_of(get_user_model().objects.filter(pk=user_id).only(*HASHED_FIELDS).first())

@@ -17,16 +17,16 @@ from seckill.accounts.buyers import buyer_of_user
 from seckill.accounts.logins import COOKIE, Login, login_id_of
 from seckill.line.signing import BadTokenError
 
-MARK_BYTES = 12
-MARKED_FIELDS = frozenset({"username", "password", "is_active"})
+AUTH_HASH_BYTES = 12
+HASHED_FIELDS = frozenset({"username", "password", "is_active"})
 
 
-def mark_of(user: AbstractUser | None) -> str:
+def auth_hash_of(user: AbstractUser | None) -> str:
     """The mark of an account, 16 characters that say nothing to others; '' for one that can't log in."""
     if user is None or not user.is_active:
         return ""
     digest = salted_hmac("seckill.login", f"{user.password} {user.username}", algorithm="sha256").digest()
-    return urlsafe_b64encode(digest[:MARK_BYTES]).decode()
+    return urlsafe_b64encode(digest[:AUTH_HASH_BYTES]).decode()
 
 
 class LoginCookieMiddleware(SessionMiddleware):
@@ -55,7 +55,7 @@ class LoginCookieMiddleware(SessionMiddleware):
 
 def _renew(request: HttpRequest, response: HttpResponse, user: AbstractUser, session_key: str) -> None:
     now_ms = int(time.time() * 1000)
-    login = Login(buyer_of_user(user), login_id_of(session_key), mark_of(user), now_ms, user.get_username())
+    login = Login(buyer_of_user(user), login_id_of(session_key), auth_hash_of(user), now_ms, user.get_username())
     try:
         held = Login.verify(request.COOKIES.get(COOKIE, ""))
     except BadTokenError:

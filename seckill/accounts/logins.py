@@ -30,7 +30,7 @@ def login_id_of(session_key: str) -> str:
     return urlsafe_b64encode(hashlib.sha256(f"login {session_key}".encode()).digest()[:ID_BYTES]).decode()
 
 
-def account_document(username: str) -> dict[str, str]:
+def account_json(username: str) -> dict[str, str]:
     """The answer to *who am I*."""
     return {"username": username}
 
@@ -73,7 +73,7 @@ class Login(Struct, frozen=True):
         return -CLOCKS_APART_MS <= now_ms - self.issued_ms < settings.LOGIN_COOKIE_SECONDS * 500
 
 
-def login_in(cookies: Mapping[str, str], now_ms: int) -> Login | None:
+def read_login(cookies: Mapping[str, str], now_ms: int) -> Login | None:
     """The login of a request's cookies, unless it is forged, expired or of another session than theirs.
 
     It may still be void: only Redis knows what has ended since.

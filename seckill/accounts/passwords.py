@@ -21,7 +21,7 @@ from prometheus_client import Counter
 
 from seckill.errors.busy import BusyError
 
-LOOK_SECONDS = 0.01  # how often the thread looks whether another process is done
+POLL_SECONDS = 0.01  # how often the thread looks whether another process is done
 TRANSACTION_WAIT_SECONDS = 0.1  # where locks are held that others need
 NICENESS = 10  # of 19: what buyers wait for comes first; hashing takes what is left of a core
 
@@ -37,13 +37,13 @@ class PasswordHasher(PBKDF2PasswordHasher):
 
     def encode(self, password: str, salt: str, iterations: int | None = None) -> str:
         """The hash. Connections to the database are let go meanwhile. Raises PasswordsBusyError."""
-        wait_seconds = TRANSACTION_WAIT_SECONDS if _let_connections_go() else settings.PASSWORD_WAIT_SECONDS
+        wait_seconds = TRANSACTION_WAIT_SECONDS if _release_connections() else settings.PASSWORD_WAIT_SECONDS
         give_up_at = time.monotonic() + wait_seconds
         return _thread.submit(self._encode, password, salt, iterations, give_up_at).result()
 
     def _encode(self, password: str, salt: str, iterations: int | None, give_up_at: float) -> str:
         try:
-            with _turn_of_process(give_up_at):
+            with _host_lock(give_up_at):
                 encoded = super().encode(password, salt, iterations)
         except PasswordsBusyError:
             HASHES.labels("refused").inc()
@@ -52,7 +52,7 @@ class PasswordHasher(PBKDF2PasswordHasher):
         return encoded
 
 
-def _let_connections_go() -> bool:
+def _release_connections() -> bool:
     """Return this thread's connections to their pool; whether one had to be kept, because it is in a transaction."""
     kept = False
     for connection in connections.all(initialized_only=True):
@@ -64,7 +64,7 @@ def _let_connections_go() -> bool:
 
 
 @contextmanager
-def _turn_of_process(give_up_at: float) -> Iterator[None]:
+def _host_lock(give_up_at: float) -> Iterator[None]:
     """Keep the other processes waiting meanwhile. Raises PasswordsBusyError after ``give_up_at``."""
     directory = os.open(settings.VAR_DIR, os.O_RDONLY)
     try:
@@ -74,7 +74,7 @@ def _turn_of_process(give_up_at: float) -> Iterator[None]:
             try:
                 fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                time.sleep(LOOK_SECONDS)
+                time.sleep(POLL_SECONDS)
             else:
                 break
         yield
@@ -82,10 +82,10 @@ def _turn_of_process(give_up_at: float) -> Iterator[None]:
         os.close(directory)  # which unlocks it
 
 
-def _be_nice() -> None:
+def _lower_priority() -> None:
     """Linux has a priority for each thread; elsewhere this would be the whole process."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
-_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="password", initializer=_be_nice)
+_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="password", initializer=_lower_priority)

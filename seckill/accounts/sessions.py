@@ -4,7 +4,7 @@ import redis
 import structlog
 from django.contrib.sessions.backends import db
 
-from seckill.accounts.login_commands import end_login
+from seckill.accounts.login_commands import revoke_login
 from seckill.accounts.logins import login_id_of
 from seckill.line.line import get_line
 
@@ -23,7 +23,7 @@ class SessionStore(db.SessionStore):
         key = session_key or self.session_key
         if key is not None:
             try:
-                get_line().run(end_login(login_id_of(key)))
+                get_line().run(revoke_login(login_id_of(key)))
             except redis.RedisError as error:
                 log.error("login_not_ended", error=str(error))  # noqa: TRY400 (what failed is known)
         super().delete(session_key)

@@ -19,7 +19,7 @@ from rest_framework.response import Response
 from rest_framework.throttling import ScopedRateThrottle
 from rest_framework.views import APIView
 
-from seckill.accounts.logins import account_document
+from seckill.accounts.logins import account_json
 from seckill.api.exceptions import ProblemError
 from seckill.errors.problems import Problem
 
@@ -74,7 +74,7 @@ class RegisterApi(APIView):
         except IntegrityError as error:  # somebody took the name a moment ago
             raise serializers.ValidationError({"username": [NAME_TAKEN]}) from error
         login(request._request, user, backend="django.contrib.auth.backends.ModelBackend")  # noqa: SLF001 (DRF's way to Django's request)
-        return Response(account_document(user.get_username()), status=status.HTTP_201_CREATED)
+        return Response(account_json(user.get_username()), status=status.HTTP_201_CREATED)
 
 
 class LoginApi(APIView):
@@ -100,7 +100,7 @@ class LoginApi(APIView):
         if user is None:
             raise ProblemError(Problem.BAD_CREDENTIALS)
         login(request._request, user)  # noqa: SLF001 (as above)
-        return Response(account_document(user.get_username()))
+        return Response(account_json(user.get_username()))
 
 
 class LogoutApi(APIView):
@@ -121,4 +121,4 @@ class MeApi(APIView):
     @extend_schema(responses=AccountSerializer, operation_id="me")
     def get(self, request: Request) -> Response:
         """200 with the account; 401 when nobody is logged in. Pages are the same for everybody, so they ask this."""
-        return Response(account_document(request.user.get_username()), headers={"Cache-Control": "no-store"})
+        return Response(account_json(request.user.get_username()), headers={"Cache-Control": "no-store"})

@@ -11,8 +11,8 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from seckill.errors.problems import MEDIA_TYPE, Problem
-from seckill.errors.unavailable import PASSING, unavailable
-from seckill.line.verbs import SaleUnknownError
+from seckill.errors.unavailable import TRANSIENT_ERRORS, unavailable_response
+from seckill.line.commands import SaleNotLoadedError
 
 PROBLEM_OF_STATUS = {
     401: Problem.NOT_LOGGED_IN,
@@ -56,7 +56,7 @@ def problem_handler(error: Exception, context: dict[str, object]) -> Response | 
     match error:
         case ProblemError():
             return problem_response(error.problem, error.detail, error.headers, **error.more)
-        case SaleUnknownError():
+        case SaleNotLoadedError():
             return problem_response(Problem.RECOVERING)
         case Http404():
             return problem_response(Problem.NOT_FOUND)
@@ -93,8 +93,8 @@ def internal_error(request: HttpRequest) -> HttpResponse:
     503 for what passes: `UnavailableMiddleware` has that from views, this is for what was raised in other middleware.
     """
     error = sys.exc_info()[1]
-    if isinstance(error, PASSING):
-        return unavailable(request, error)
+    if isinstance(error, TRANSIENT_ERRORS):
+        return unavailable_response(request, error)
     if request.path.startswith("/api/"):
         return HttpResponse(Problem.INTERNAL.body(), status=Problem.INTERNAL.value.status, content_type=MEDIA_TYPE)
     return server_error(request)

@@ -5,11 +5,11 @@ from enum import StrEnum
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from celery_task.report_task import has_started
+from celery_task.export_task import has_started
 from orders.models import Export
 
 
-class State(StrEnum):
+class ExportState(StrEnum):
     """Where an export stands."""
 
     QUEUED = "queued"  #: no worker has begun, or nobody remembers
@@ -20,24 +20,24 @@ class State(StrEnum):
     CANCELLED = "cancelled"
 
 
-STATE_LABELS: dict[State, Promise] = {
-    State.QUEUED: _("queued"),
-    State.STARTED: _("started"),
-    State.PROGRESS: _("being written"),
-    State.DONE: _("done"),
-    State.FAILED: _("failed"),
-    State.CANCELLED: _("cancelled"),
+STATE_LABELS: dict[ExportState, Promise] = {
+    ExportState.QUEUED: _("queued"),
+    ExportState.STARTED: _("started"),
+    ExportState.PROGRESS: _("being written"),
+    ExportState.DONE: _("done"),
+    ExportState.FAILED: _("failed"),
+    ExportState.CANCELLED: _("cancelled"),
 }
 
 
-def recorded_state(export: Export) -> State:
+def recorded_state(export: Export) -> ExportState:
     """What its row says, which is all but whether a worker has begun."""
     if export.result:
-        return State(export.result)
-    return State.PROGRESS if export.parts else State.QUEUED
+        return ExportState(export.result)
+    return ExportState.PROGRESS if export.parts else ExportState.QUEUED
 
 
-def state_of(export: Export) -> State:
+def state_of(export: Export) -> ExportState:
     """The same, and the result backend is asked about an export of which nothing is written yet."""
     state = recorded_state(export)
-    return State.STARTED if state is State.QUEUED and has_started(export) else state
+    return ExportState.STARTED if state is ExportState.QUEUED and has_started(export) else state

@@ -26,20 +26,20 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from celery_task.report_task import send, stop
+from celery_task.export_task import cancel_export, enqueue
 from orders.export import (
     UNFINISHED_MAX,
     TooManyExportsError,
     TooManyOrdersError,
-    ask,
-    is_there,
-    pieces,
-    write_at_once,
+    export_now,
+    files_exist,
+    iter_chunks,
+    request_export,
 )
 from orders.models import Export, Order
 from seckill.api.exceptions import ProblemError
-from seckill.api.export_state import State, state_of
-from seckill.api.permissions import SeesOrders
+from seckill.api.export_state import ExportState, state_of
+from seckill.api.permissions import CanViewOrders
 from seckill.catalog.models import Sale
 from seckill.errors.problems import Problem
 
@@ -91,9 +91,9 @@ class ExportSerializer(serializers.ModelSerializer[Export]):
 
     class Meta:
         model = Export
-        fields = ("id", "state", "asked_at", "rows", "total", "percent", "result", "error")
+        fields = ("id", "state", "requested_at", "rows", "total", "percent", "result", "error")
 
-    @extend_schema_field(serializers.ChoiceField(choices=[state.value for state in State]))
+    @extend_schema_field(serializers.ChoiceField(choices=[state.value for state in ExportState]))
     def get_state(self, export: Export) -> str:
         """Where it stands."""
         return state_of(export).value
@@ -116,7 +116,7 @@ class CsvRenderer(JSONRenderer):
 class ExportView(APIView):
     """A view on the caller's own exports; those of others do not exist here, but for superusers."""
 
-    permission_classes = (SeesOrders,)
+    permission_classes = (CanViewOrders,)
     renderer_classes = (JSONRenderer, CsvRenderer)
 
     def export(self, request: Request, export_id: UUID) -> Export:
@@ -126,14 +126,14 @@ class ExportView(APIView):
 
 def exports_of(user: Any) -> QuerySet[Export]:  # noqa: ANN401 (DRF types request.user so)
     """The exports that somebody may see."""
-    return Export.objects.all() if user.is_superuser else Export.objects.filter(asked_by=user)
+    return Export.objects.all() if user.is_superuser else Export.objects.filter(requested_by=user)
 
 
-def begin(user: Any, wanted: dict[str, Any]) -> Export:  # noqa: ANN401 (as above)
+def start_export(user: Any, wanted: dict[str, Any]) -> Export:  # noqa: ANN401 (as above)
     """Have workers export the orders that an `ExportRequestSerializer` describes. Raises TooManyExportsError."""
-    export = Export(asked_by=user, **wanted)
-    ask(export)
-    send(export)
+    export = Export(requested_by=user, **wanted)
+    request_export(export)
+    enqueue(export)
     return export
 
 
@@ -163,12 +163,12 @@ class ExportsApi(ExportView):
         as_job = serializers.BooleanField().run_validation(request.query_params.get("async", "0"))
         if not as_job:
             try:
-                content = write_at_once(Export(**fields.validated_data))
+                content = export_now(Export(**fields.validated_data))
             except TooManyOrdersError as error:
                 raise ProblemError(Problem.TOO_MANY_ORDERS) from error
             return HttpResponse(content, headers=_headers(f"orders-{timezone.localdate()}.csv"))
         try:
-            export = begin(request.user, fields.validated_data)
+            export = start_export(request.user, fields.validated_data)
         except TooManyExportsError as error:
             raise ProblemError(Problem.TOO_MANY_EXPORTS, unfinished_max=UNFINISHED_MAX) from error
         return Response(
@@ -190,7 +190,7 @@ class ExportApi(ExportView):
     def delete(self, request: Request, export_id: UUID) -> Response:
         """Cancel it: 200, its state says whether it had ended before."""
         export = self.export(request, export_id)
-        stop(export)
+        cancel_export(export)
         return Response(ExportSerializer(export).data, headers=NO_STORE)
 
 
@@ -206,12 +206,12 @@ class ExportFileApi(ExportView):
         export = self.export(request, export_id)
         if export.result != Export.Result.DONE:
             raise ProblemError(Problem.EXPORT_NOT_DONE, state=state_of(export).value)
-        if not is_there(export):
+        if not files_exist(export):
             raise ProblemError(Problem.NOT_FOUND, "The file is gone.")
-        name = f"orders-{timezone.localdate(export.asked_at)}-{str(export.pk)[:8]}.csv"
-        content = _without_database(pieces(export))
+        name = f"orders-{timezone.localdate(export.requested_at)}-{str(export.pk)[:8]}.csv"
+        content = _close_db_first(iter_chunks(export))
         as_asgi = isinstance(request._request, ASGIRequest)  # noqa: SLF001 (DRF's way to Django's request)
-        return StreamingHttpResponse(_one_by_one(content) if as_asgi else content, headers=_headers(name))
+        return StreamingHttpResponse(_aiter(content) if as_asgi else content, headers=_headers(name))
 
 
 def _headers(name: str) -> dict[str, str]:
@@ -219,13 +219,13 @@ def _headers(name: str) -> dict[str, str]:
     return NO_STORE | {"Content-Type": f"{CSV}; charset=utf-8", "Content-Disposition": disposition}
 
 
-def _without_database(content: Iterator[bytes]) -> Iterator[bytes]:
+def _close_db_first(content: Iterator[bytes]) -> Iterator[bytes]:
     """The pieces; who reads them slowly keeps no connection from others."""
     connection.close()
     yield from content
 
 
-async def _one_by_one(content: Iterator[bytes]) -> AsyncIterator[bytes]:
+async def _aiter(content: Iterator[bytes]) -> AsyncIterator[bytes]:
     """The pieces as ASGI wants them: a plain iterator would be read to its end before anything was sent."""
     following = sync_to_async(lambda: next(content, None))
     while (piece := await following()) is not None:

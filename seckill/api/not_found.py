@@ -10,7 +10,7 @@ from seckill.errors.problems import Problem
 
 
 @extend_schema(exclude=True)
-class UnknownApi(APIView):
+class NotFoundApi(APIView):
     """404 for every method."""
 
     authentication_classes = ()

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from orders.models import Order, is_number
+from orders.models import Order, is_order_number
 from orders.payment import OrderDecidedError, cancel, pay
 from seckill.accounts.buyers import buyer_of_user
 from seckill.api.authentication import PassAuthentication, SessionAuthentication
@@ -31,7 +31,7 @@ class OrderSerializer(serializers.ModelSerializer[Order]):
         model = Order
         fields = (
             "number", "sale", "product", "place", "price", "currency", "status", "created_at", "pay_before",
-            "decided_at",
+            "status_changed_at",
         )  # fmt: skip
 
 
@@ -50,7 +50,7 @@ class BuyerApi(APIView):
 
     def order(self, request: Request, number: str) -> Order:
         """One of them. Raises Http404, also for what can't be a number."""
-        if not is_number(number):
+        if not is_order_number(number):
             raise Http404
         return get_object_or_404(self.orders(request), number=number)
 

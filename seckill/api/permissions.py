@@ -26,7 +26,7 @@ class HasPass(permissions.BasePermission):
         return True
 
 
-class SeesOrders(permissions.BasePermission):
+class CanViewOrders(permissions.BasePermission):
     """Staff who may see orders."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:  # noqa: ARG002 (the base class' signature)

@@ -15,27 +15,27 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from orders.settlement import settle_now
+from orders.settlement import settle_and_wait
 from seckill.accounts.buyers import buyer_of_user
-from seckill.accounts.login_commands import PassAnswer, count_pass
+from seckill.accounts.login_commands import PassResult, count_pass
 from seckill.api.authentication import BadPassError, PassAuthentication
 from seckill.api.exceptions import ProblemError
 from seckill.api.orders import OrderSerializer
 from seckill.api.permissions import HasPass
 from seckill.catalog.models import Product, Sale
 from seckill.errors.problems import Problem
-from seckill.line import verbs
+from seckill.line import commands
+from seckill.line.commands import RejectReason
 from seckill.line.line import get_line
-from seckill.line.passes import Pass, pass_document
+from seckill.line.passes import Pass, pass_json
 from seckill.line.snapshot import Snapshot
 from seckill.line.state import State, state_at
-from seckill.line.verbs import Refusal
-from seckill.timestamps import iso, milliseconds
+from seckill.timestamps import format_iso8601, to_epoch_ms
 
 log = structlog.get_logger(__name__)
 
 LISTED_AFTER_CLOSING = timedelta(days=7)
-CACHE_A_SECOND = {
+ONE_SECOND_CACHE = {
     "Cache-Control": "public, max-age=1",
     "Vary": "Accept",  # which may ask for indented JSON, or for something else
 }
@@ -76,9 +76,9 @@ class SaleSerializer(serializers.ModelSerializer[Sale]):
         if snapshot:
             return snapshot.state()
         return state_at(
-            milliseconds(timezone.now()),
-            opens_ms=milliseconds(sale.opens_at),
-            closes_ms=milliseconds(sale.closes_at),
+            to_epoch_ms(timezone.now()),
+            opens_ms=to_epoch_ms(sale.opens_at),
+            closes_ms=to_epoch_ms(sale.closes_at),
             status=sale.status,
             units_left=sale.stock - sale.sold,
             ended=sale.ended_at is not None,
@@ -88,7 +88,7 @@ class SaleSerializer(serializers.ModelSerializer[Sale]):
     def get_server_time(self, sale: Sale) -> str:
         """Now; a countdown goes by this clock, not by the phone's."""
         snapshot = self._snapshot(sale)
-        return iso(snapshot.now_ms if snapshot else milliseconds(timezone.now()))
+        return format_iso8601(snapshot.now_ms if snapshot else to_epoch_ms(timezone.now()))
 
     def _snapshot(self, sale: Sale) -> Snapshot | None:
         snapshots: dict[int, Snapshot | None] = self.context["snapshots"]
@@ -101,7 +101,7 @@ def read_snapshots(sales: list[Sale]) -> dict[int, Snapshot | None]:
     snapshots: dict[int, Snapshot | None] = dict.fromkeys(sale.pk for sale in sales)
     try:
         for sale in sales:
-            snapshots[sale.pk] = line.run(verbs.snapshot(sale.pk, lease_seconds=settings.CLAIM_LEASE_SECONDS))
+            snapshots[sale.pk] = line.run(commands.snapshot(sale.pk, lease_seconds=settings.RESERVATION_LEASE_SECONDS))
     except redis.RedisError as error:
         log.warning("redis_unavailable", error=str(error))
     return snapshots
@@ -119,7 +119,7 @@ class SalesApi(APIView):
             Sale.objects.select_related("product").filter(closes_at__gt=timezone.now() - LISTED_AFTER_CLOSING)[:100]
         )
         context = {"request": request, "snapshots": read_snapshots(sales)}
-        return Response(SaleSerializer(sales, many=True, context=context).data, headers=CACHE_A_SECOND)
+        return Response(SaleSerializer(sales, many=True, context=context).data, headers=ONE_SECOND_CACHE)
 
 
 class SaleApi(APIView):
@@ -132,7 +132,7 @@ class SaleApi(APIView):
         """200, or 404."""
         sale = get_object_or_404(Sale.objects.select_related("product"), pk=sale_id)
         context = {"request": request, "snapshots": read_snapshots([sale])}
-        return Response(SaleSerializer(sale, context=context).data, headers=CACHE_A_SECOND)
+        return Response(SaleSerializer(sale, context=context).data, headers=ONE_SECOND_CACHE)
 
 
 class PassApi(APIView):
@@ -158,7 +158,7 @@ class PassApi(APIView):
         buyer = buyer_of_user(request.user)
         _count_pass(buyer)
         return Response(
-            pass_document(sale.pk, buyer, opens_ms=milliseconds(sale.opens_at), closes_ms=milliseconds(sale.closes_at)),
+            pass_json(sale.pk, buyer, opens_ms=to_epoch_ms(sale.opens_at), closes_ms=to_epoch_ms(sale.closes_at)),
             headers={"Cache-Control": "no-store"},
         )
 
@@ -173,7 +173,7 @@ def _count_pass(buyer: str) -> None:
     except redis.RedisError as error:
         log.warning("redis_unavailable", error=str(error))
         return
-    if issued.answers == [PassAnswer.TOO_MANY]:
+    if issued.answers == [PassResult.TOO_MANY]:
         raise ProblemError(Problem.THROTTLED, headers={"Retry-After": str(issued.retry_after_seconds)})
 
 
@@ -190,11 +190,11 @@ class SyncPurchaseApi(APIView):
         if buyer_pass.sale_id != sale_id:
             raise BadPassError("It is a pass for another sale.")
         line = get_line()
-        place = line.run(verbs.admit(sale_id, [buyer_pass.buyer])).places[0]
-        if isinstance(place, Refusal):
+        place = line.run(commands.admit(sale_id, [buyer_pass.buyer])).places[0]
+        if isinstance(place, RejectReason):
             raise ProblemError(Problem[place.name])
         try:
-            order = settle_now(line, sale_id, buyer_pass.buyer, place)
+            order = settle_and_wait(line, sale_id, buyer_pass.buyer, place)
         except TimeoutError as error:
             raise ProblemError(Problem.UNAVAILABLE, str(error)) from error
         if order is None:

@@ -17,12 +17,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from celery_task.beat.changes import (
+from celery_task.beat.editing import (
     ARGUMENTS_BYTES_MAX,
-    check_call,
-    check_crontab,
-    comes_with_shop,
+    is_builtin,
     save_schedule,
+    validate_call,
+    validate_crontab,
 )
 from seckill.api.accounts import NAME_TAKEN
 from seckill.api.exceptions import ProblemError
@@ -35,7 +35,7 @@ CRONTAB_FIELDS = ("minute", "hour", "day_of_month", "month_of_year", "day_of_wee
 RIGHTS = {"GET": "view", "HEAD": "view", "OPTIONS": "view", "POST": "add", "PATCH": "change", "DELETE": "delete"}
 
 
-class MaySchedule(permissions.BasePermission):
+class CanManageSchedules(permissions.BasePermission):
     """Staff who may do to schedules what the method says."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:  # noqa: ARG002 (the base class' signature)
@@ -86,7 +86,7 @@ class ScheduleSerializer(serializers.ModelSerializer[PeriodicTask]):
 
     def get_comes_with_shop(self, schedule: PeriodicTask) -> bool:
         """Whether it can be changed and disabled, but neither renamed nor deleted."""
-        return comes_with_shop(schedule)
+        return is_builtin(schedule)
 
 
 @extend_schema_serializer(component_name="ScheduleRequest")
@@ -112,7 +112,7 @@ class ScheduleRequestSerializer(serializers.Serializer[Any]):
             return value
         if taken.exclude(pk=self.instance.pk).exists():
             raise serializers.ValidationError(NAME_TAKEN)
-        if comes_with_shop(self.instance) and value != self.instance.name:
+        if is_builtin(self.instance) and value != self.instance.name:
             raise serializers.ValidationError(_("It comes with the shop, which knows it by its name."))
         return value
 
@@ -124,7 +124,7 @@ class ScheduleRequestSerializer(serializers.Serializer[Any]):
         changed |= {name: _json(name, attrs[name]) for name in ("args", "kwargs") if name in attrs}
         task, args, kwargs = (changed.get(name, getattr(row, name)) for name in ("task", "args", "kwargs"))
         try:
-            check_call(task, json.loads(args), json.loads(kwargs))
+            validate_call(task, json.loads(args), json.loads(kwargs))
         except ValidationError as error:
             raise serializers.ValidationError(error.message_dict) from error
         return changed | _times(row, attrs)
@@ -168,7 +168,7 @@ def _crontab(row: PeriodicTask, attrs: dict[str, Any]) -> CrontabSchedule:
     fields = dict(zip(CRONTAB_FIELDS, parts, strict=True)) | {"timezone": ZoneInfo(zone)}
     at = CrontabSchedule.objects.filter(**fields).first() or CrontabSchedule(**fields)
     try:
-        check_crontab(at)
+        validate_crontab(at)
     except ValidationError as error:
         raise serializers.ValidationError({"crontab": error.messages}) from error
     return at
@@ -190,7 +190,7 @@ def _apply(row: PeriodicTask, changed: dict[str, Any]) -> None:
 class SchedulesApi(APIView):
     """All of them."""
 
-    permission_classes = (MaySchedule,)
+    permission_classes = (CanManageSchedules,)
 
     @extend_schema(responses=ScheduleSerializer(many=True), operation_id="schedules")
     def get(self, request: Request) -> Response:  # noqa: ARG002 (DRF's signature)
@@ -215,7 +215,7 @@ class SchedulesApi(APIView):
 class ScheduleApi(APIView):
     """One of them."""
 
-    permission_classes = (MaySchedule,)
+    permission_classes = (CanManageSchedules,)
 
     @extend_schema(responses=ScheduleSerializer, operation_id="schedule")
     def get(self, request: Request, schedule_id: int) -> Response:  # noqa: ARG002 (DRF's signature)
@@ -235,9 +235,9 @@ class ScheduleApi(APIView):
 
     @extend_schema(request=None, responses={204: None}, operation_id="delete_schedule")
     def delete(self, request: Request, schedule_id: int) -> Response:  # noqa: ARG002 (DRF's signature)
-        """204; 409 ``comes_with_shop`` for those that beat would make anew: disable them."""
+        """204; 409 ``is_builtin`` for those that beat would make anew: disable them."""
         row = _schedule(schedule_id)
-        if comes_with_shop(row):
+        if is_builtin(row):
             raise ProblemError(Problem.COMES_WITH_SHOP)
         row.delete()
         return Response(status=status.HTTP_204_NO_CONTENT)

@@ -8,7 +8,7 @@ from drf_spectacular.generators import SchemaGenerator
 from rest_framework.request import Request
 
 
-class OnceGenerator(SchemaGenerator):
+class CachedGenerator(SchemaGenerator):
     """Makes the document once for each language: it takes as long as five pages, and fails on two threads at once."""
 
     _making = threading.Lock()

@@ -1,4 +1,4 @@
-"""The JSON API behind the gate, which answers some of these calls itself (`seckill.gate.request.call_of`)."""
+"""The JSON API behind the gate, which answers some of these calls itself (`seckill.gate.request.match_route`)."""
 
 from django.urls import path, re_path
 
@@ -6,7 +6,7 @@ from seckill.api import gate_schema  # noqa: F401 (DRF-spectacular learns sessio
 from seckill.api.accounts import LoginApi, LogoutApi, MeApi, RegisterApi
 from seckill.api.banners import BannersApi
 from seckill.api.exports import ExportApi, ExportFileApi, ExportsApi
-from seckill.api.not_found import UnknownApi
+from seckill.api.not_found import NotFoundApi
 from seckill.api.orders import CancelApi, OrderApi, OrdersApi, PayApi
 from seckill.api.sales import PassApi, SaleApi, SalesApi, SyncPurchaseApi
 from seckill.api.schedules import ScheduleApi, SchedulesApi
@@ -30,5 +30,5 @@ urlpatterns = [
     path("exports/<uuid:export_id>/file", ExportFileApi.as_view()),
     path("schedules/", SchedulesApi.as_view()),
     path("schedules/<int:schedule_id>/", ScheduleApi.as_view()),
-    re_path("", UnknownApi.as_view()),
+    re_path("", NotFoundApi.as_view()),
 ]

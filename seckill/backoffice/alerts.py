@@ -11,13 +11,13 @@ from unfold.decorators import display
 
 from seckill.backoffice.read_only import ReadOnlyAdmin
 from seckill.catalog.models import Sale
-from seckill.monitoring.alerts import about
+from seckill.monitoring.alerts import sale_subject
 from seckill.monitoring.models import Alert
 
 
 def open_alerts(sale: Sale) -> QuerySet[Alert]:
     """A sale's alerts that have not ended."""
-    return Alert.objects.filter(subject=about(sale.pk), ended_at__isnull=True)
+    return Alert.objects.filter(subject=sale_subject(sale.pk), ended_at__isnull=True)
 
 
 @admin.register(Alert)
@@ -31,7 +31,7 @@ class AlertAdmin(ReadOnlyAdmin):
     list_fullwidth = True
     ordering = (F("ended_at").desc(nulls_first=True), "-since")
     search_fields = ("subject",)
-    fields = ("kind", "subject", "detail", "since", "ended_at", "told_at")
+    fields = ("kind", "subject", "detail", "since", "ended_at", "mailed_at")
 
     @display(description=_("state"), label={"ongoing": "danger", "over": "default"}, ordering="ended_at")
     def state(self, alert: Alert) -> tuple[str, Promise]:

@@ -41,8 +41,8 @@ MEANINGS: dict[Audit.Result, Promise] = {
 }
 REPAIRED = _("The line has been rebuilt from the ledger.")
 NUMBERS = (  # each beside what it is compared with
-    *("sold", "holding", "left_in_line", "left_in_ledger", "outcomes", "orders"),
-    *("coming_back", "claimed", "stock", "epoch"),
+    *("sold", "active_orders", "redis_stock", "db_stock", "outcomes", "orders"),
+    *("pending_release", "claimed", "stock", "epoch"),
 )
 
 
@@ -56,13 +56,13 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
-class LastAudit:
+class AuditView:
     """An audit in words and colours."""
 
     audit: Audit
 
     @classmethod
-    def of(cls, sale: Sale) -> "LastAudit | None":
+    def of(cls, sale: Sale) -> "AuditView | None":
         """None when nobody has audited the sale yet. Select the sale with its audit, or this is a query."""
         audit = getattr(sale, "audit", None)
         return cls(audit) if audit else None
@@ -102,12 +102,12 @@ class LastAudit:
         """All of them, in the order of the panel."""
         audit = self.audit
         wrong = set[str]()
-        if audit.sold != audit.holding:
-            wrong |= {"sold", "holding"}
+        if audit.sold != audit.active_orders:
+            wrong |= {"sold", "active_orders"}
         if audit.sold > audit.stock:
             wrong |= {"sold", "stock"}
-        if audit.left_in_ledger is not None and audit.left_in_line != audit.left_in_ledger:
-            wrong |= {"left_in_line", "left_in_ledger"}
+        if audit.db_stock is not None and audit.redis_stock != audit.db_stock:
+            wrong |= {"redis_stock", "db_stock"}
         if audit.orders is not None and audit.outcomes != audit.orders:
             wrong |= {"outcomes", "orders"}
         return [

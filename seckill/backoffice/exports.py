@@ -19,19 +19,19 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 from unfold.decorators import display
 
-from celery_task.report_task import stop
+from celery_task.export_task import cancel_export
 from orders.models import Export, Order
-from seckill.api.export_state import STATE_LABELS, State, recorded_state, state_of
+from seckill.api.export_state import STATE_LABELS, ExportState, recorded_state, state_of
 from seckill.api.exports import exports_of
 from seckill.backoffice.read_only import ReadOnlyAdmin
 
 STATE_COLOURS = {
-    State.QUEUED.value: "default",
-    State.STARTED.value: "info",
-    State.PROGRESS.value: "info",
-    State.DONE.value: "success",
-    State.FAILED.value: "danger",
-    State.CANCELLED.value: "default",
+    ExportState.QUEUED.value: "default",
+    ExportState.STARTED.value: "info",
+    ExportState.PROGRESS.value: "info",
+    ExportState.DONE.value: "success",
+    ExportState.FAILED.value: "danger",
+    ExportState.CANCELLED.value: "default",
 }
 
 
@@ -39,14 +39,14 @@ STATE_COLOURS = {
 class ExportAdmin(ReadOnlyAdmin):
     """One's own exports; superusers see all. They begin with a button above the orders; old ones are forgotten."""
 
-    list_display = ("asked_at", "asked_by", "orders", "progress", "state", "file")
+    list_display = ("requested_at", "requested_by", "orders", "progress", "state", "file")
     list_per_page = 25
     list_fullwidth = True
-    list_select_related = ("sale__product", "asked_by")
+    list_select_related = ("sale__product", "requested_by")
     sortable_by = ()
-    ordering = ("-asked_at",)
+    ordering = ("-requested_at",)
     actions = ("cancel_exports",)
-    fields = (("asked_at", "asked_by"), "orders", "ended_at")
+    fields = (("requested_at", "requested_by"), "orders", "ended_at")
     readonly_fields = ("orders",)
     change_form_outer_before_template = "admin/orders/export/panel.html"
 
@@ -71,7 +71,7 @@ class ExportAdmin(ReadOnlyAdmin):
     @admin.action(description=_("Cancel selected exports"), permissions=["view"])
     def cancel_exports(self, request: HttpRequest, queryset: QuerySet[Export]) -> None:
         """Those that have ended stay as they are."""
-        cancelled = sum(stop(export) for export in queryset)
+        cancelled = sum(cancel_export(export) for export in queryset)
         if cancelled:
             text = ngettext("%(count)d export was cancelled.", "%(count)d exports were cancelled.", cancelled)
             self.message_user(request, text % {"count": cancelled}, messages.SUCCESS)
@@ -117,7 +117,7 @@ class ExportAdmin(ReadOnlyAdmin):
         """Cancel one, and show it again."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        stop(get_object_or_404(self.get_queryset(request), pk=export_id))
+        cancel_export(get_object_or_404(self.get_queryset(request), pk=export_id))
         return HttpResponseRedirect(reverse("admin:orders_export_change", args=[export_id]))
 
     def change_view(

@@ -12,7 +12,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
-from celery_task.watch_task import HOST_SILENT_SECONDS
+from celery_task.monitoring_task import HEARTBEAT_TIMEOUT_SECONDS
 from seckill.backoffice.read_only import ReadOnlyAdmin
 from seckill.monitoring.models import Host
 
@@ -23,7 +23,7 @@ COLOURS = {"reports": "success", "silent": "danger"}
 class HostAdmin(ReadOnlyAdmin):
     """Hosts: a worker registers its own; they are forgotten when they have been silent for a week."""
 
-    list_display = ("name", "state", "seen_at", "load_per_core", "free_memory", "free_disk")
+    list_display = ("name", "state", "last_seen_at", "load_per_core", "free_memory", "free_disk")
     list_display_links = None  # the list says everything
     list_per_page = 50
     search_fields = ("name",)
@@ -31,7 +31,7 @@ class HostAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Host]:
         """With whether each is silent, by the clock of the database, which stamped it."""
         hosts: QuerySet[Host] = super().get_queryset(request)
-        is_silent = When(seen_at__lt=Now() - timedelta(seconds=HOST_SILENT_SECONDS), then=Value(value=True))
+        is_silent = When(last_seen_at__lt=Now() - timedelta(seconds=HEARTBEAT_TIMEOUT_SECONDS), then=Value(value=True))
         return hosts.annotate(is_silent=Case(is_silent, default=Value(value=False), output_field=BooleanField()))
 
     @display(description=_("state"), label=COLOURS)

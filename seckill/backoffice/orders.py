@@ -26,10 +26,10 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesCheckb
 from unfold.decorators import display
 from unfold.views import ChangeList
 
-from orders.export import UNFINISHED_MAX, TooManyExportsError, of_days
+from orders.export import UNFINISHED_MAX, TooManyExportsError, created_between
 from orders.models import NUMBER_ALPHABET, Order
 from orders.payment import OrderDecidedError, cancel
-from seckill.api.exports import ExportRequestSerializer, begin
+from seckill.api.exports import ExportRequestSerializer, start_export
 from seckill.backoffice.read_only import ReadOnlyAdmin
 
 User = get_user_model()
@@ -40,7 +40,7 @@ USERS_MAX = 1_000  #: users whose orders one search term finds
 NUMBER_PREFIX_MIN = 4  #: characters of an order number that are enough to search by
 
 USER_BUYER = re.compile(r"u([1-9][0-9]{0,17})")  # `seckill.api.authentication.buyer_of_user`
-MISREAD = str.maketrans("OIL", "011")  # what people make of 0 and 1 when a number is read out to them
+LOOKALIKES = str.maketrans("OIL", "011")  # what people make of 0 and 1 when a number is read out to them
 
 SEARCH_LEFT_OUT = _("The export follows the filters, not the search.")
 NOWRAP = '<span class="whitespace-nowrap">{}</span>'
@@ -99,7 +99,7 @@ class DayRangeFilter(RangeDateFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:  # noqa: ARG002 (Django's signature)
         """The orders of those days; a date that is none is left out."""
-        return of_days(queryset, self._day("from"), self._day("to"))
+        return created_between(queryset, self._day("from"), self._day("to"))
 
     def _day(self, end: str) -> date | None:
         try:
@@ -147,7 +147,7 @@ class OrderAdmin(ReadOnlyAdmin):
         ("buyer", "user"),
         ("price", "currency"),
         ("created_at", "pay_before"),
-        ("decided_at", "released_at"),
+        ("status_changed_at", "released_at"),
     )
     readonly_fields = ("user",)
 
@@ -252,7 +252,7 @@ class OrderAdmin(ReadOnlyAdmin):
             self.message_user(request, _("Nothing was exported: these filters are not valid."), messages.ERROR)
             return HttpResponseRedirect(the_list)
         try:
-            export = begin(request.user, fields.validated_data)
+            export = start_export(request.user, fields.validated_data)
         except TooManyExportsError:
             text = _("Nothing was exported: %(count)d of your exports are not finished.") % {"count": UNFINISHED_MAX}
             self.message_user(request, text, messages.ERROR)
@@ -264,7 +264,7 @@ class OrderAdmin(ReadOnlyAdmin):
 
 def _number_prefix(word: str) -> str | None:
     """The word as an order number is written, or None if no number can begin so."""
-    digits = word.upper().replace("-", "").translate(MISREAD)
+    digits = word.upper().replace("-", "").translate(LOOKALIKES)
     if len(digits) < NUMBER_PREFIX_MIN or not set(digits) <= set(NUMBER_ALPHABET):
         return None
     return "-".join(filter(None, (digits[:4], digits[4:8], digits[8:])))

@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
-from celery_task.host_task import store_everywhere
+from celery_task.host_task import broadcast_picture
 from seckill.catalog.models import Product
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def thumbnail(image: FieldFile, alt: str) -> SafeString:
 def send_image(image: FieldFile) -> None:
     """Once it is committed, have every web host write its copy of a new image."""
     if image.name:
-        transaction.on_commit(partial(store_everywhere, image.name))
+        transaction.on_commit(partial(broadcast_picture, image.name))
 
 
 @admin.register(Product)

@@ -13,13 +13,13 @@ from redis.exceptions import RedisError
 
 from orders.models import Order
 from seckill.catalog.models import Sale
-from seckill.line import verbs
+from seckill.line import commands
 from seckill.line.line import Line
 from seckill.line.snapshot import Snapshot
 from seckill.line.state import State
 
 
-class Reach(StrEnum):
+class RedisStatus(StrEnum):
     """Whether Redis told us about a sale."""
 
     KNOWN = "known"  #: it did
@@ -27,9 +27,9 @@ class Reach(StrEnum):
     UNREACHABLE = "unreachable"  #: it did not answer
 
 
-REACH_LABELS: dict[Reach, Promise] = {
-    Reach.UNKNOWN: _("unknown"),
-    Reach.UNREACHABLE: _("unreachable"),
+REACH_LABELS: dict[RedisStatus, Promise] = {
+    RedisStatus.UNKNOWN: _("unknown"),
+    RedisStatus.UNREACHABLE: _("unreachable"),
 }
 STATE_LABELS: dict[State, Promise] = {
     State.SCHEDULED: _("scheduled"),
@@ -40,7 +40,7 @@ STATE_LABELS: dict[State, Promise] = {
 }
 
 
-class Figures(TypedDict):
+class SaleFigures(TypedDict):
     """The view as JSON. None stands for whatever Redis did not tell."""
 
     reach: str
@@ -58,10 +58,10 @@ class Figures(TypedDict):
 
 
 @dataclass(frozen=True, slots=True)
-class LiveSale:
+class SaleStats:
     """One sale at one moment."""
 
-    reach: Reach
+    reach: RedisStatus
     snapshot: Snapshot | None  #: None unless ``reach`` is KNOWN
     stock: int
     sold: int
@@ -73,11 +73,11 @@ class LiveSale:
         """Units promised but not paid for: under a claim, or in an order to be paid."""
         return None if self.snapshot is None else self.snapshot.claimed + self.pending
 
-    def figures(self) -> Figures:
+    def figures(self) -> SaleFigures:
         """All of it, for JSON and for the template."""
         line = self.snapshot
         state = line.state() if line else None
-        return Figures(
+        return SaleFigures(
             reach=self.reach,
             state=state,
             state_label=str(STATE_LABELS[state]) if state else None,
@@ -93,7 +93,7 @@ class LiveSale:
         )
 
 
-def look_at(line: Line, sales: Sequence[Sale]) -> dict[int, LiveSale]:
+def load_stats(line: Line, sales: Sequence[Sale]) -> dict[int, SaleStats]:
     """Each sale's view by its id: one snapshot a sale, and one query for all.
 
     Redis is asked no more after it did not answer once: a page of sales waits for it no longer than one sale does.
@@ -111,11 +111,11 @@ def look_at(line: Line, sales: Sequence[Sale]) -> dict[int, LiveSale]:
         snapshot = None
         if reachable:
             try:
-                snapshot = line.run(verbs.snapshot(sale.pk, lease_seconds=settings.CLAIM_LEASE_SECONDS))
+                snapshot = line.run(commands.snapshot(sale.pk, lease_seconds=settings.RESERVATION_LEASE_SECONDS))
             except RedisError:
                 reachable = False
-        views[sale.pk] = LiveSale(
-            reach=(Reach.KNOWN if snapshot else Reach.UNKNOWN) if reachable else Reach.UNREACHABLE,
+        views[sale.pk] = SaleStats(
+            reach=(RedisStatus.KNOWN if snapshot else RedisStatus.UNKNOWN) if reachable else RedisStatus.UNREACHABLE,
             snapshot=snapshot,
             stock=sale.stock,
             sold=sale.sold,

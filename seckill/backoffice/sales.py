@@ -25,12 +25,12 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.views import ChangeList
 
-from orders.audit import audit
+from orders.audit import run_audit
 from orders.models import Audit
-from orders.reconciliation import publish_sale
+from orders.reconciliation import sync_sale_to_redis
 from seckill.backoffice.alerts import open_alerts
-from seckill.backoffice.audit_panel import LastAudit
-from seckill.backoffice.sale_panel import REACH_LABELS, STATE_LABELS, LiveSale, Reach, look_at
+from seckill.backoffice.audit_panel import AuditView
+from seckill.backoffice.sale_panel import REACH_LABELS, STATE_LABELS, RedisStatus, SaleStats, load_stats
 from seckill.catalog.models import Sale
 from seckill.line.line import get_line
 from seckill.line.state import State
@@ -44,8 +44,8 @@ STATE_COLOURS = {
     State.SOLD_OUT.value: "primary",
     State.PAUSED.value: "warning",
     State.CLOSED.value: "default",
-    Reach.UNKNOWN.value: "warning",
-    Reach.UNREACHABLE.value: "danger",
+    RedisStatus.UNKNOWN.value: "warning",
+    RedisStatus.UNREACHABLE.value: "danger",
 }
 
 
@@ -56,14 +56,14 @@ class SaleChangeList(ChangeList):
         """The page, each sale with its live view."""
         super().get_results(request)
         sales: list[Sale] = list(self.result_list)  # type: ignore[has-type]  # the base class is untyped
-        views = look_at(get_line(), sales)
+        views = load_stats(get_line(), sales)
         for sale in sales:
             vars(sale)["live"] = views[sale.pk]
         self.result_list = sales
 
 
-def _live(sale: Sale) -> LiveSale:
-    return cast("LiveSale", vars(sale)["live"])
+def _live(sale: Sale) -> SaleStats:
+    return cast("SaleStats", vars(sale)["live"])
 
 
 def _shown(sale: Sale, name: Literal["remaining", "reserved", "admitted", "pointer"]) -> int | Promise:
@@ -139,7 +139,7 @@ class SaleAdmin(ModelAdmin):
     @admin.display(description=_("audit"))
     def last_audit(self, sale: Sale) -> SafeString | None:
         """Its result, and when it was."""
-        last = LastAudit.of(sale)
+        last = AuditView.of(sale)
         return render_to_string("admin/catalog/sale/audit_cell.html", {"last_audit": last}) if last else None
 
     @admin.display(description=_("remaining"))
@@ -179,7 +179,7 @@ class SaleAdmin(ModelAdmin):
         sale = Sale.objects.filter(pk=sale_id).first()
         if sale is None:
             raise Http404
-        return JsonResponse(look_at(get_line(), [sale])[sale.pk].figures())
+        return JsonResponse(load_stats(get_line(), [sale])[sale.pk].figures())
 
     # --- What may be changed
 
@@ -213,8 +213,8 @@ class SaleAdmin(ModelAdmin):
         if isinstance(response, TemplateResponse) and response.context_data is not None:
             # The page's own instance may carry what a refused form said.
             sale = Sale.objects.select_related("audit").get(pk=pk)
-            response.context_data["live"] = look_at(get_line(), [sale])[sale.pk].figures()
-            response.context_data["last_audit"] = LastAudit.of(sale)
+            response.context_data["live"] = load_stats(get_line(), [sale])[sale.pk].figures()
+            response.context_data["last_audit"] = AuditView.of(sale)
             response.context_data["alerts"] = open_alerts(sale)
         return response
 
@@ -244,7 +244,7 @@ class SaleAdmin(ModelAdmin):
         agree = 0
         for sale in queryset:
             try:
-                last = LastAudit(audit(get_line(), sale.pk, by=Audit.By.ADMIN))
+                last = AuditView(run_audit(get_line(), sale.pk, by=Audit.By.ADMIN))
             except RedisError:
                 away = _("%(sale)s: Redis does not answer, so nothing more was audited.")
                 self.message_user(request, away % {"sale": sale}, messages.ERROR)
@@ -281,7 +281,7 @@ class SaleAdmin(ModelAdmin):
         """Make the lines follow. The rows are read again: somebody else may have saved one meanwhile."""
         try:
             for sale in Sale.objects.filter(pk__in=sale_ids):
-                publish_sale(get_line(), sale)
+                sync_sale_to_redis(get_line(), sale)
         except RedisError:
             text = _("The change is saved, but Redis is away: the line takes it over as soon as Redis is back.")
             self.message_user(request, text, messages.WARNING)

@@ -22,14 +22,14 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
-from celery_task.beat.changes import (
+from celery_task.beat.editing import (
     ARGUMENTS_BYTES_MAX,
     TASKS,
-    check_call,
-    check_crontab,
-    comes_with_shop,
-    offered_tasks,
+    is_builtin,
     save_schedule,
+    schedulable_tasks,
+    validate_call,
+    validate_crontab,
 )
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ for model in (PeriodicTask, IntervalSchedule, CrontabSchedule, ClockedSchedule, 
 
 
 def _task_choices() -> list[tuple[str, str]]:
-    return [("", "---------"), *((name, name) for name in offered_tasks())]
+    return [("", "---------"), *((name, name) for name in schedulable_tasks())]
 
 
 class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
@@ -70,7 +70,7 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the
     def clean_name(self) -> str:
         """What comes with the shop keeps its name."""
         name = str(self.cleaned_data["name"])
-        if self.instance.pk and comes_with_shop(self.instance) and name != self.instance.name:
+        if self.instance.pk and is_builtin(self.instance) and name != self.instance.name:
             raise ValidationError(_("It comes with the shop, which knows it by its name."))
         return name
 
@@ -99,7 +99,7 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the
             if bool(data["interval"]) == bool(data["crontab"]):
                 self.add_error("interval", _("Either this or a crontab is needed."))
             try:
-                check_call(data["task"], json.loads(data["args"]), json.loads(data["kwargs"]))
+                validate_call(data["task"], json.loads(data["args"]), json.loads(data["kwargs"]))
             except ValidationError as error:
                 self.add_error(None, error)
         return data
@@ -157,7 +157,7 @@ class ScheduleAdmin(ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: PeriodicTask | None = None) -> bool:
         """What comes with the shop can be disabled: beat would make it anew."""
-        return super().has_delete_permission(request, obj) and (obj is None or not comes_with_shop(obj))
+        return super().has_delete_permission(request, obj) and (obj is None or not is_builtin(obj))
 
     def save_model(self, request: HttpRequest, obj: PeriodicTask, form: ScheduleForm, change: bool) -> None:  # noqa: ARG002, FBT001 (Django's signature)
         """Save what was changed; beat counts runs in the same row."""
@@ -220,7 +220,7 @@ class CrontabForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the 
         """Refuse what beat does not understand."""
         data = super().clean() or self.cleaned_data
         if not self.errors:
-            check_crontab(CrontabSchedule(**data))
+            validate_crontab(CrontabSchedule(**data))
         return data
 
 

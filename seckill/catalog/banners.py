@@ -14,10 +14,10 @@ from django.core.cache import cache
 from seckill.catalog.models import Banner
 
 BANNERS_KEY = "banners"
-FILLING_KEY = "banners:filling"
-KEEP_SECONDS = 60  # beat renews the list every 5 s; if beat is dead it is rebuilt on demand after this long
-FILL_SECONDS_MAX = 5  # a process that fills the cache and dies holds others up for no longer
-WAIT_SECONDS = 0.02
+LOCK_KEY = "banners:filling"
+TTL_SECONDS = 60  # beat renews the list every 5 s; if beat is dead it is rebuilt on demand after this long
+LOCK_TTL_SECONDS = 5  # a process that fills the cache and dies holds others up for no longer
+LOCK_POLL_SECONDS = 0.02
 
 
 class BannerEntry(TypedDict):
@@ -56,24 +56,24 @@ def build_banners() -> list[BannerEntry]:
 def refresh_banners() -> list[BannerEntry]:
     """Replace the cached list by what the database says now."""
     banners = build_banners()
-    cache.set(BANNERS_KEY, {"banners": banners, "built_at": time.time()}, KEEP_SECONDS)
+    cache.set(BANNERS_KEY, {"banners": banners, "built_at": time.time()}, TTL_SECONDS)
     return banners
 
 
 def read_banners() -> BannerList:
     """The banner list, from the cache. When it is empty one caller fills it; the others wait for that one."""
-    give_up_at = time.monotonic() + FILL_SECONDS_MAX
+    give_up_at = time.monotonic() + LOCK_TTL_SECONDS
     while True:
         cached = cache.get(BANNERS_KEY)
         if cached is not None:
             return BannerList(cached["banners"], max(0, int(time.time() - cached["built_at"])), hit=True)
-        if cache.add(FILLING_KEY, 1, FILL_SECONDS_MAX):
+        if cache.add(LOCK_KEY, 1, LOCK_TTL_SECONDS):
             try:
                 if cache.get(BANNERS_KEY) is None:  # another process may have filled it since the first look
                     return BannerList(refresh_banners(), 0, hit=False)
             finally:
-                cache.delete(FILLING_KEY)
+                cache.delete(LOCK_KEY)
             continue
         if time.monotonic() > give_up_at:
             return BannerList(build_banners(), 0, hit=False)
-        time.sleep(WAIT_SECONDS)
+        time.sleep(LOCK_POLL_SECONDS)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-READABLE_BY_ALL = 0o644  # a proxy serves them, too
+FILE_MODE = 0o644  # a proxy serves them, too
 
 
 class PictureStorage(FileSystemStorage):
@@ -40,7 +40,7 @@ class PictureStorage(FileSystemStorage):
             else:
                 break
         # Not before: the file of a picture that is taken back would stand in the way of the next one of its name.
-        transaction.on_commit(lambda: store(name), robust=True)
+        transaction.on_commit(lambda: write_local_copy(name), robust=True)
         return name
 
     def delete(self, name: str) -> None:
@@ -49,7 +49,7 @@ class PictureStorage(FileSystemStorage):
         super().delete(name)
 
 
-def store(name: str) -> None:
+def write_local_copy(name: str) -> None:
     """Write this host's copy of a picture, whole or not at all; nothing if there is no such picture (any more).
 
     Raises django.core.exceptions.SuspiciousFileOperation for a name that leads out of MEDIA_ROOT.
@@ -62,7 +62,7 @@ def store(name: str) -> None:
     part = file.with_name(f".{uuid4().hex}")
     try:
         part.write_bytes(picture.content)
-        part.chmod(READABLE_BY_ALL)
+        part.chmod(FILE_MODE)
         stored_at = _seconds(picture.stored_at)
         os.utime(part, times=(stored_at, stored_at))  # the same on every host
         part.replace(file)
@@ -70,21 +70,21 @@ def store(name: str) -> None:
         part.unlink(missing_ok=True)
 
 
-def store_missing() -> int:
+def write_missing_copies() -> int:
     """Write the copies that this host does not have, or has of a former picture of the name; gives how many."""
     missing = [
         name
         for name, stored_at in Picture.objects.values_list("name", "stored_at")
-        if not _is_stored(Path(default_storage.path(name)), stored_at)
+        if not _is_current(Path(default_storage.path(name)), stored_at)
     ]
     for name in missing:
-        store(name)
+        write_local_copy(name)
     if missing:
         log.info("pictures_stored", pictures=len(missing))
     return len(missing)
 
 
-def _is_stored(file: Path, stored_at: datetime) -> bool:
+def _is_current(file: Path, stored_at: datetime) -> bool:
     try:
         return int(file.stat().st_mtime) == _seconds(stored_at)
     except FileNotFoundError:

@@ -11,12 +11,12 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from seckill.errors.busy import BusyError
 from seckill.errors.problems import MEDIA_TYPE, Problem
-from seckill.errors.unavailable_page import CONTENT_TYPE, PAGE, SECURITY_POLICY, wants_page
+from seckill.errors.unavailable_page import CONTENT_TYPE, PAGE, SECURITY_POLICY, prefers_html
 
 log = structlog.get_logger(__name__)
 
 #: The line and the cache; the ledger, or its pool of connections; hashing. They pass: it is worth coming back.
-PASSING = (redis.RedisError, OperationalError, BusyError)
+TRANSIENT_ERRORS = (redis.RedisError, OperationalError, BusyError)
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]
 
@@ -38,14 +38,14 @@ class UnavailableMiddleware:
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """503 for what passes; None leaves it to others."""
-        return unavailable(request, error) if isinstance(error, PASSING) else None
+        return unavailable_response(request, error) if isinstance(error, TRANSIENT_ERRORS) else None
 
 
-def unavailable(request: HttpRequest, error: BaseException) -> HttpResponse:
+def unavailable_response(request: HttpRequest, error: BaseException) -> HttpResponse:
     """503 with Retry-After: a page for people, a problem document for programs."""
     if not isinstance(error, BusyError):  # those are counted, and strangers could fill the log
         log.warning("server_unavailable", server=type(error).__module__, error=str(error))
-    if wants_page(request.path, request.headers.get("Accept", "")):
+    if prefers_html(request.path, request.headers.get("Accept", "")):
         answer = HttpResponse(PAGE, content_type=CONTENT_TYPE, headers={"Content-Security-Policy": SECURITY_POLICY})
     else:
         answer = HttpResponse(Problem.UNAVAILABLE.body(), content_type=MEDIA_TYPE)

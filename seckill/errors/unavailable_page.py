@@ -31,6 +31,6 @@ RETRY_SECONDS: int = settings.POLL_AFTER_SECONDS
 PAGE = _page()
 
 
-def wants_page(path: str, accept: str) -> bool:
+def prefers_html(path: str, accept: str) -> bool:
     """Whether this is for a person: a browser says what it takes, and a program asks below ``/api/``."""
     return not path.startswith("/api/") and "text/html" in accept

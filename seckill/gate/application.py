@@ -6,8 +6,8 @@ from contextlib import suppress
 from seckill.gate.asgi import AsgiApplication, Receive, Scope, Send
 from seckill.gate.clients import Clients
 from seckill.gate.gate import Gate
-from seckill.gate.metrics import AnswerTally
-from seckill.gate.public_answers import PublicAnswers
+from seckill.gate.metrics import ResponseTally
+from seckill.gate.response_cache import ResponseCache
 
 FLUSH_SECONDS = 0.5
 
@@ -22,8 +22,8 @@ class Application:
 
     def __init__(self, django: AsgiApplication) -> None:
         self.clients = Clients()
-        self.tally = AnswerTally()
-        self.public = PublicAnswers(django)
+        self.tally = ResponseTally()
+        self.public = ResponseCache(django)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request that is Django's, or the start and end of the process."""

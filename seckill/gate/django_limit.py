@@ -19,7 +19,7 @@ from django.db import close_old_connections
 from prometheus_client import Counter, Gauge
 
 from seckill.errors.problems import MEDIA_TYPE, Problem
-from seckill.errors.unavailable_page import CONTENT_TYPE, PAGE, RETRY_SECONDS, SECURITY_POLICY, wants_page
+from seckill.errors.unavailable_page import CONTENT_TYPE, PAGE, RETRY_SECONDS, SECURITY_POLICY, prefers_html
 from seckill.gate.asgi import RENEWAL, AsgiApplication, Message, Receive, Scope, Send
 
 #: Probes and scrapes have a thread each that nobody else takes: a crowd can't make the shop look dead.
@@ -49,7 +49,7 @@ class RefusedError(Exception):
     """Django is not asked: too many requests wait (``full``), or this one has waited too long (``late``)."""
 
 
-class HungUpError(Exception):
+class ClientDisconnectedError(Exception):
     """The client has left before Django was asked."""
 
 
@@ -68,7 +68,7 @@ class Client:
         while more:
             message = await self._receive()
             if message["type"] == "http.disconnect":
-                raise HungUpError
+                raise ClientDisconnectedError
             body += message.get("body", b"")
             more = message.get("more_body", False)
         self._body = {"type": "http.request", "body": bytes(body), "more_body": False}
@@ -91,7 +91,7 @@ class Client:
             self._left.cancel()
 
 
-class Answer:
+class HeldResponse:
     """Django's answer on its way to a client that may read slowly.
 
     It is held back until Django is done, so that the thread is free whatever the client does. What is longer than
@@ -109,11 +109,11 @@ class Answer:
         self._held.append(message)
         self._held_bytes += len(message.get("body", b""))
         if self._held_bytes > ANSWER_BYTES_HELD_MAX:
-            await self.pass_on()
+            await self.forward()
             if self._is_unread:
                 raise asyncio.CancelledError
 
-    async def pass_on(self) -> None:
+    async def forward(self) -> None:
         """Send what is held, unless the client does not read it; the server then closes an unfinished answer."""
         held, self._held, self._held_bytes = self._held, [], 0
         for message in held:
@@ -127,7 +127,7 @@ class Answer:
                 UNREAD.inc()
 
 
-class Lane:
+class ConcurrencyLimit:
     """Some threads, and the requests that wait for one of them: first come, first served."""
 
     def __init__(self, name: str, *, threads: int, waiting_max: int) -> None:
@@ -162,7 +162,7 @@ class Lane:
                 self._give(turn.result())
         if is_served:
             return turn.result()
-        raise HungUpError if client.left.done() else RefusedError("late")
+        raise ClientDisconnectedError if client.left.done() else RefusedError("late")
 
     def leave(self, thread: Executor) -> None:
         """The request is over. Its thread is free once it has done what is left for it to do."""
@@ -192,16 +192,18 @@ class DjangoLimit:
 
     def __init__(self, django: AsgiApplication) -> None:
         self._django = django
-        self._probes = {path: Lane(path[1:], threads=1, waiting_max=PROBES_WAITING_MAX) for path in PROBES}
-        self._renewals = Lane("renewals", threads=1, waiting_max=RENEWALS_WAITING_MAX)
-        self._passwords = Lane("passwords", threads=1, waiting_max=settings.PASSWORD_WAITING_MAX)
-        self._others = Lane("others", threads=settings.DJANGO_THREADS, waiting_max=settings.DJANGO_WAITING_MAX)
+        self._probes = {path: ConcurrencyLimit(path[1:], threads=1, waiting_max=PROBES_WAITING_MAX) for path in PROBES}
+        self._renewals = ConcurrencyLimit("renewals", threads=1, waiting_max=RENEWALS_WAITING_MAX)
+        self._passwords = ConcurrencyLimit("passwords", threads=1, waiting_max=settings.PASSWORD_WAITING_MAX)
+        self._others = ConcurrencyLimit(
+            "others", threads=settings.DJANGO_THREADS, waiting_max=settings.DJANGO_WAITING_MAX
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
         lane = self._lane(scope)
         client = Client(receive)
-        answer = Answer(send)
+        answer = HeldResponse(send)
         try:
             await client.read_body()
             thread = await lane.enter(client)
@@ -210,7 +212,7 @@ class DjangoLimit:
                     await self._django(scope, client.receive, answer.hold)
             finally:
                 lane.leave(thread)
-        except HungUpError:
+        except ClientDisconnectedError:
             return
         except RefusedError as refusal:
             REFUSED.labels(str(refusal)).inc()
@@ -218,9 +220,9 @@ class DjangoLimit:
             return
         finally:
             client.forget()
-        await answer.pass_on()
+        await answer.forward()
 
-    def _lane(self, scope: Scope) -> Lane:
+    def _lane(self, scope: Scope) -> ConcurrencyLimit:
         if RENEWAL in scope:
             return self._renewals
         if scope["method"] == "POST" and scope["path"] in PASSWORDS:
@@ -232,7 +234,7 @@ async def _refuse(scope: Scope, send: Send) -> None:
     """503, as a page for people and as a problem document for programs."""
     accept: bytes = dict(scope["headers"]).get(b"accept", b"")
     headers = [(b"retry-after", b"%d" % RETRY_SECONDS), (b"cache-control", b"no-store")]
-    if wants_page(scope["path"], accept.decode("latin-1")):
+    if prefers_html(scope["path"], accept.decode("latin-1")):
         body = PAGE
         headers += [(b"content-type", CONTENT_TYPE.encode()), (b"content-security-policy", SECURITY_POLICY.encode())]
     else:

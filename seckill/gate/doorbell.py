@@ -11,7 +11,7 @@ from seckill.gate.metrics import DOORBELLS
 
 log = structlog.get_logger(__name__)
 
-PAUSE_SECONDS = 0.1  # between two rings for one sale; those who join meanwhile are covered by the second
+MIN_INTERVAL_SECONDS = 0.1  # between two rings for one sale; those who join meanwhile are covered by the second
 
 
 class Doorbell:
@@ -43,7 +43,7 @@ class Doorbell:
                     log.warning("doorbell_not_rung", sale=sale_id, upto=upto, error=str(error))
                     return  # the sweeper rings
                 DOORBELLS.labels("rung").inc()
-                await asyncio.sleep(PAUSE_SECONDS)
+                await asyncio.sleep(MIN_INTERVAL_SECONDS)
         finally:
             del self._ringing[sale_id]
 

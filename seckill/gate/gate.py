@@ -1,19 +1,19 @@
 """The gate of one process: the calls it answers itself. The rules of a sale are in the line; this is HTTP."""
 
 from seckill.errors.problems import Problem
-from seckill.gate.answer import problem_answer
-from seckill.gate.late import LateAnswers
+from seckill.gate.deferred import DeferredResponses
 from seckill.gate.logins import Logins
-from seckill.gate.progress import ProgressAnswers
+from seckill.gate.progress import ProgressCalls
 from seckill.gate.purchase import Purchases
 from seckill.gate.request import Request
+from seckill.gate.response import problem_response
 from seckill.gate.snapshots import Snapshots
 from seckill.gate.ticket import Tickets
 from seckill.gate.unknown_sales import UnknownSales
 from seckill.line.line import open_async_line
 
-GET_ONLY = problem_answer(Problem.METHOD_NOT_ALLOWED, "", (b"allow", b"GET, HEAD"))
-POST_ONLY = problem_answer(Problem.METHOD_NOT_ALLOWED, "", (b"allow", b"POST"))
+GET_ONLY = problem_response(Problem.METHOD_NOT_ALLOWED, "", (b"allow", b"GET, HEAD"))
+POST_ONLY = problem_response(Problem.METHOD_NOT_ALLOWED, "", (b"allow", b"POST"))
 
 
 class Gate:
@@ -21,12 +21,12 @@ class Gate:
 
     def __init__(self) -> None:
         self._line = open_async_line()
-        late = LateAnswers()
+        late = DeferredResponses()
         unknown = UnknownSales()
         snapshots = Snapshots(self._line)
         self._purchases = Purchases(self._line, unknown)
         self._tickets = Tickets(self._line, snapshots, unknown, late)
-        self._progress = ProgressAnswers(snapshots, unknown, late)
+        self._progress = ProgressCalls(snapshots, unknown, late)
         self._logins = Logins(self._line, snapshots, late)
 
     async def close(self) -> None:

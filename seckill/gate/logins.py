@@ -11,37 +11,37 @@ from django.conf import settings
 
 from seckill.accounts.cookies import read_cookies
 from seckill.accounts.csrf import is_from_our_page
-from seckill.accounts.login_commands import LOGIN_GROUP_MAX, PassAnswer, issue_passes, void_logins
-from seckill.accounts.logins import Login, account_document, login_in
+from seckill.accounts.login_commands import ISSUE_BATCH_MAX, PassResult, issue_passes, revoke_all_logins
+from seckill.accounts.logins import Login, account_json, read_login
 from seckill.errors.problems import Problem
-from seckill.gate.answer import Answer, encode, json_head, problem_answer
-from seckill.gate.groups import Group
-from seckill.gate.late import LateAnswers
+from seckill.gate.batcher import Batcher
+from seckill.gate.deferred import DeferredResponses
 from seckill.gate.request import Asker, Request
-from seckill.gate.snapshots import SeenSale, Snapshots
+from seckill.gate.response import Response, encode, json_head, problem_response
+from seckill.gate.snapshots import CachedSnapshot, Snapshots
 from seckill.line.line import AsyncLine
-from seckill.line.passes import pass_document
+from seckill.line.passes import pass_json
 from seckill.line.state import State
 
 log = structlog.get_logger(__name__)
 
 FOUND = json_head(200)
-STRANGER = problem_answer(Problem.NOT_LOGGED_IN, "", (b"www-authenticate", b"Session"))
-CLOSED = problem_answer(Problem.CLOSED)
-TOO_MANY_WAIT = problem_answer(Problem.UNAVAILABLE)
+STRANGER = problem_response(Problem.NOT_LOGGED_IN, "", (b"www-authenticate", b"Session"))
+CLOSED = problem_response(Problem.CLOSED)
+TOO_MANY_WAIT = problem_response(Problem.UNAVAILABLE)
 
-Wanted = tuple[Login, int, SeenSale, Asker]  # a pass of the sale with this number
+Wanted = tuple[Login, int, CachedSnapshot, Asker]  # a pass of the sale with this number
 
 
 class Logins:
     """Answers *who am I* and issues passes, in groups over all sales."""
 
-    def __init__(self, line: AsyncLine, snapshots: Snapshots, late: LateAnswers) -> None:
+    def __init__(self, line: AsyncLine, snapshots: Snapshots, late: DeferredResponses) -> None:
         self._line = line
         self._snapshots = snapshots
         self._late = late
-        self._passes: Group[Wanted] = Group(self._issue, self._fail_passes, largest=LOGIN_GROUP_MAX)
-        self._names: Group[tuple[Login, Asker]] = Group(self._name, self._fail_names, largest=LOGIN_GROUP_MAX)
+        self._passes: Batcher[Wanted] = Batcher(self._issue, self._fail_passes, largest=ISSUE_BATCH_MAX)
+        self._names: Batcher[tuple[Login, Asker]] = Batcher(self._name, self._fail_names, largest=ISSUE_BATCH_MAX)
 
     def me(self, asker: Request) -> None:
         """200 with the account, 401 for a request without any login."""
@@ -49,7 +49,7 @@ class Logins:
         if login is None:
             return
         if not login.is_fresh(_now_ms()):
-            asker.pass_on()  # for a new cookie
+            asker.forward()  # for a new cookie
         elif not self._names.join((login, asker)):
             asker.finish(TOO_MANY_WAIT)
 
@@ -69,44 +69,44 @@ class Logins:
         fields = request.fields
         # A header sent twice is for Django to judge.
         if request.method != method or len(fields) != len(request.headers):
-            request.pass_on()
+            request.forward()
             return None
         header = fields.get(b"cookie", b"")
         cookies = read_cookies(header)
         if settings.SESSION_COOKIE_NAME not in cookies and (cookies or not header):
             request.finish(STRANGER)
             return None
-        login = login_in(cookies, _now_ms())
+        login = read_login(cookies, _now_ms())
         if login is None or (method == "POST" and not is_from_our_page(fields, cookies, "http")):
-            request.pass_on()
+            request.forward()
             return None
         return login
 
     # --- Who am I -------------------------------------------------------------------------------------------------
 
     async def _name(self, asking: list[tuple[Login, Asker]]) -> None:
-        void = await self._line.run(void_logins([login for login, _ in asking]))
+        void = await self._line.run(revoke_all_logins([login for login, _ in asking]))
         for (login, asker), is_void in zip(asking, void, strict=True):
             if is_void:
-                asker.pass_on()
+                asker.forward()
             else:
-                asker.finish(Answer(200, FOUND, encode(account_document(login.username))))
+                asker.finish(Response(200, FOUND, encode(account_json(login.username))))
 
     async def _fail_names(self, asking: list[tuple[Login, Asker]], error: Exception) -> None:
         log.warning("logins_not_checked", error=str(error))
         for _, asker in asking:
-            asker.pass_on()  # the session says so, too
+            asker.forward()  # the session says so, too
 
     # --- Passes -----------------------------------------------------------------------------------------------------
 
     async def _issue_late(self, login: Login, sale_id: int, asker: Asker) -> None:
         seen = await self._snapshots.get(sale_id)
         if seen is None:
-            asker.pass_on()  # the ledger knows whether there is such a sale
+            asker.forward()  # the ledger knows whether there is such a sale
         else:
             self._want(login, sale_id, seen, asker)
 
-    def _want(self, login: Login, sale_id: int, seen: SeenSale, asker: Asker) -> None:
+    def _want(self, login: Login, sale_id: int, seen: CachedSnapshot, asker: Asker) -> None:
         if seen.snapshot.state() is State.CLOSED:
             asker.finish(CLOSED)
         elif not self._passes.join((login, sale_id, seen, asker)):
@@ -116,19 +116,19 @@ class Logins:
         issued = await self._line.run(issue_passes([login for login, _, _, _ in wanted], settings.PASS_RATE))
         retry_after = (b"retry-after", b"%d" % issued.retry_after_seconds)
         for (login, sale_id, seen, asker), answer in zip(wanted, issued.answers, strict=True):
-            if answer == PassAnswer.ISSUED:
+            if answer == PassResult.ISSUED:
                 snapshot = seen.snapshot
-                document = pass_document(sale_id, login.buyer, opens_ms=snapshot.opens_ms, closes_ms=snapshot.closes_ms)
-                asker.finish(Answer(200, FOUND, encode(document)))
-            elif answer == PassAnswer.TOO_MANY:
-                asker.finish(problem_answer(Problem.THROTTLED, "", retry_after))
+                document = pass_json(sale_id, login.buyer, opens_ms=snapshot.opens_ms, closes_ms=snapshot.closes_ms)
+                asker.finish(Response(200, FOUND, encode(document)))
+            elif answer == PassResult.TOO_MANY:
+                asker.finish(problem_response(Problem.THROTTLED, "", retry_after))
             else:
-                asker.pass_on()
+                asker.forward()
 
     async def _fail_passes(self, wanted: list[Wanted], error: Exception) -> None:
         log.warning("passes_not_counted", error=str(error))
         for _, _, _, asker in wanted:
-            asker.pass_on()
+            asker.forward()
 
 
 def _now_ms() -> int:

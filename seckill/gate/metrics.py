@@ -4,27 +4,27 @@ from collections import Counter as Counts
 
 from prometheus_client import Counter, Histogram
 
-ANSWERS = Counter("seckill_gate_answers", "Answers of the gate", ["call", "status"])
-ADMITTED_GROUP = Histogram(
+RESPONSES = Counter("seckill_gate_answers", "Answers of the gate", ["call", "status"])
+ADMIT_BATCH_SIZE = Histogram(
     "seckill_admitted_group_buyers",
     "Buyers in one call of admit",
     buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000),
 )
 DOORBELLS = Counter("seckill_doorbells", "Doorbells rung, or not rung because the broker was away", ["result"])
-PUBLIC_ANSWERS = Counter(
+RESPONSE_CACHE = Counter(
     "seckill_public_answers", "Requests that passed the gate: a shared answer, or Django asked", ["result"]
 )
 CONNECTIONS_REFUSED = Counter("seckill_connections_refused", "Connections answered 503 because too many were open")
 
 
-class AnswerTally(Counts[tuple[str, int]]):
-    """Answers by call and status; `flush` adds them to `ANSWERS`. A Prometheus counter costs more than a poll."""
+class ResponseTally(Counts[tuple[str, int]]):
+    """Answers by call and status; `flush` adds them to `RESPONSES`. A Prometheus counter costs more than a poll."""
 
     def flush(self) -> None:
         """Publish what was counted since the last time."""
         for (call, status), count in self.items():
             if call == "shared":
-                PUBLIC_ANSWERS.labels("shared").inc(count)
+                RESPONSE_CACHE.labels("shared").inc(count)
             else:
-                ANSWERS.labels(call, status).inc(count)
+                RESPONSES.labels(call, status).inc(count)
         self.clear()

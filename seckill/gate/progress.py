@@ -1,20 +1,20 @@
 """Progress: where the line of a sale stands; the same for everybody, so any cache may hold it for a second."""
 
-from seckill.gate.answer import Answer, encode, json_head
+from seckill.gate.deferred import DeferredResponses
 from seckill.gate.documents import Progress
-from seckill.gate.late import LateAnswers
 from seckill.gate.request import Asker
-from seckill.gate.snapshots import SeenSale, Snapshots
+from seckill.gate.response import Response, encode, json_head
+from seckill.gate.snapshots import CachedSnapshot, Snapshots
 from seckill.gate.unknown_sales import UnknownSales
-from seckill.timestamps import iso
+from seckill.timestamps import format_iso8601
 
 PUBLIC = json_head(200, (b"cache-control", b"public, max-age=1"))
 
 
-class ProgressAnswers:
+class ProgressCalls:
     """Answers for the progress of sales, each made once from one snapshot."""
 
-    def __init__(self, snapshots: Snapshots, unknown: UnknownSales, late: LateAnswers) -> None:
+    def __init__(self, snapshots: Snapshots, unknown: UnknownSales, late: DeferredResponses) -> None:
         self._snapshots = snapshots
         self._unknown = unknown
         self._late = late
@@ -32,7 +32,7 @@ class ProgressAnswers:
         asker.finish(await self._unknown.answer(sale_id) if seen is None else _progress(seen))
 
 
-def _progress(seen: SeenSale) -> Answer:
+def _progress(seen: CachedSnapshot) -> Response:
     if seen.progress is None:
         snapshot = seen.snapshot
         document = Progress(
@@ -43,9 +43,9 @@ def _progress(seen: SeenSale) -> Answer:
             remaining=snapshot.remaining,
             stock=snapshot.stock_total,
             reserved=snapshot.claimed,
-            opens_at=iso(snapshot.opens_ms),
-            closes_at=iso(snapshot.closes_ms),
-            server_time=iso(snapshot.now_ms),
+            opens_at=format_iso8601(snapshot.opens_ms),
+            closes_at=format_iso8601(snapshot.closes_ms),
+            server_time=format_iso8601(snapshot.now_ms),
         )
-        seen.progress = Answer(200, PUBLIC, encode(document))
+        seen.progress = Response(200, PUBLIC, encode(document))
     return seen.progress

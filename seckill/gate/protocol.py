@@ -15,9 +15,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from seckill.errors.problems import Problem
-from seckill.gate.answer import Answer, problem_answer
-from seckill.gate.late import fault_answer
-from seckill.gate.request import Request, target_of
+from seckill.gate.deferred import error_response
+from seckill.gate.request import Request, parse_target
+from seckill.gate.response import Response, problem_response
 
 if TYPE_CHECKING:
     from uvicorn._types import HTTPScope
@@ -40,7 +40,7 @@ PIPELINED_MAX = 32  # requests that wait behind one that is not answered yet
 PAUSE_AFTER, AT_ONCE_MAX = 16, 200
 
 REPEATED_BYTES_MAX = 2 * 1024  # what a browser sends for a poll; kept for each connection
-HOME = target_of(b"/")
+HOME = parse_target(b"/")
 NOT_MODIFIED = 304  # has no body, and so no length
 SENT_ONCE = (b"host", b"content-length", b"transfer-encoding")
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -51,7 +51,7 @@ class RefusedError(Exception):
 
     def __init__(self, problem: Problem, detail: str = "") -> None:
         super().__init__(problem.code)
-        self.answer = problem_answer(problem, detail)
+        self.answer = problem_response(problem, detail)
 
 
 class Connection(HttpToolsProtocol):
@@ -72,8 +72,8 @@ class Connection(HttpToolsProtocol):
         self.is_last = False  #: whether nothing that the client sends from here on is looked at
         self._request: Request | None = None  #: the one being answered
         self._waiting: list[
-            Request | Answer
-        ] = []  #: in order; an `Answer` refuses what cannot be taken, and is the last
+            Request | Response
+        ] = []  #: in order; an `Response` refuses what cannot be taken, and is the last
         self._at_once = 0  #: requests that came together
         self._is_serving = False  #: whether `_serve_waiting` is at work further down the stack
         self._received = 0  #: bytes of the message, without those that came together with its first one
@@ -96,7 +96,7 @@ class Connection(HttpToolsProtocol):
         """Take the client in, unless there are too many."""
         super().connection_made(transport)
         if not self.shop.clients.add(self):
-            self._refuse(problem_answer(Problem.UNAVAILABLE))
+            self._refuse(problem_response(Problem.UNAVAILABLE))
             transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -125,7 +125,7 @@ class Connection(HttpToolsProtocol):
         """
         self.is_last = True
         request = self._request
-        return request is not None and request.target.call is not None and not request.is_passed_on
+        return request is not None and request.target.call is not None and not request.is_forwarded
 
     def shutdown(self) -> None:
         """Called when the process is to end: finish what is under way, then close."""
@@ -139,7 +139,7 @@ class Connection(HttpToolsProtocol):
 
     def time_out(self) -> None:
         """Refuse a request that takes too long to arrive."""
-        self._refuse(problem_answer(Problem.REQUEST_TIMEOUT))
+        self._refuse(problem_response(Problem.REQUEST_TIMEOUT))
 
     def close(self) -> None:
         """Close the connection when what was written has been sent."""
@@ -182,7 +182,7 @@ class Connection(HttpToolsProtocol):
             self.loop.call_soon(self._serve_waiting)
         if self.is_reading:
             if self._received > FRAMING_BYTES_MAX + self._body_bytes_max:
-                self._refuse(problem_answer(Problem.TOO_LARGE if self.has_headers else Problem.HEADERS_TOO_LARGE))
+                self._refuse(problem_response(Problem.TOO_LARGE if self.has_headers else Problem.HEADERS_TOO_LARGE))
         elif is_alone and self._at_once == 1 and len(data) <= REPEATED_BYTES_MAX:
             self._last_read = data
 
@@ -199,7 +199,7 @@ class Connection(HttpToolsProtocol):
                 reason = RefusedError(Problem.INTERNAL)
             self._refuse(reason.answer)
         except httptools.HttpParserError:
-            self._refuse(problem_answer(Problem.BAD_REQUEST, "The request is not valid HTTP/1.1."))
+            self._refuse(problem_response(Problem.BAD_REQUEST, "The request is not valid HTTP/1.1."))
         return not self.is_last
 
     def on_message_begin(self) -> None:
@@ -274,7 +274,7 @@ class Connection(HttpToolsProtocol):
         elif b"host" not in fields and self.parser.get_http_version() == "1.1":
             raise RefusedError(Problem.BAD_REQUEST, "The header Host is missing.")
         try:
-            self._target = target_of(url)
+            self._target = parse_target(url)
         except UnicodeDecodeError as error:
             raise RefusedError(Problem.BAD_REQUEST, "The address is not valid.") from error
 
@@ -342,9 +342,9 @@ class Connection(HttpToolsProtocol):
             elif (shared := self.shop.public.find(request)) is not None:
                 self.finish(request, shared)
             else:
-                self.pass_on(request)
+                self.forward(request)
         except Exception as error:  # noqa: BLE001 (it is logged, and answered)
-            self.finish(request, fault_answer(error))
+            self.finish(request, error_response(error))
 
     def _serve_waiting(self) -> None:
         """Serve the requests that wait, until one is under way."""
@@ -353,7 +353,7 @@ class Connection(HttpToolsProtocol):
         self._is_serving = True
         while self._waiting and self._request is None and not self.flow.write_paused:
             first = self._waiting.pop(0)
-            if isinstance(first, Answer):
+            if isinstance(first, Response):
                 self._refuse(first)
             else:
                 self._serve(first)
@@ -361,9 +361,9 @@ class Connection(HttpToolsProtocol):
         if not self._waiting and not self.flow.write_paused and not self.transport.is_closing():
             self.flow.resume_reading()
 
-    def finish(self, request: Request, answer: Answer) -> None:
+    def finish(self, request: Request, answer: Response) -> None:
         """Send the answer, if this request is the one that waits for it, and go on to the next one."""
-        if request is not self._request or request.is_passed_on or self.transport.is_closing():
+        if request is not self._request or request.is_forwarded or self.transport.is_closing():
             return
         call = request.target.call
         self.shop.tally[call[0] if call is not None else "shared", answer.status] += 1
@@ -383,14 +383,14 @@ class Connection(HttpToolsProtocol):
         elif self.is_last:
             self.transport.close()
 
-    def _write(self, answer: Answer, *, with_body: bool, keep_alive: bool) -> None:
+    def _write(self, answer: Response, *, with_body: bool, keep_alive: bool) -> None:
         body = answer.body
         length = b"" if answer.status == NOT_MODIFIED else b"content-length: %d\r\n" % len(body)
         last = b"" if keep_alive else b"connection: close\r\n"
         sent = body if with_body else b""
         self.transport.write(b"%sdate: %s\r\n%s%s\r\n%s" % (answer.head, self.shop.clients.date, length, last, sent))
 
-    def _refuse(self, answer: Answer) -> None:
+    def _refuse(self, answer: Response) -> None:
         """Answer what cannot be taken, when its turn comes, and look at nothing more from this client.
 
         The client may still be sending. It gets an end of our side only, and `Clients` closes the connection a little
@@ -411,11 +411,11 @@ class Connection(HttpToolsProtocol):
 
     # --- Django -----------------------------------------------------------------------------------------------------
 
-    def pass_on(self, request: Request) -> None:
+    def forward(self, request: Request) -> None:
         """Have Django's ASGI application answer, through uvicorn's own cycle of a request and its response."""
-        if request is not self._request or request.is_passed_on or self.transport.is_closing():
+        if request is not self._request or request.is_forwarded or self.transport.is_closing():
             return
-        request.is_passed_on = True
+        request.is_forwarded = True
         scope: HTTPScope = {
             "type": "http",
             "asgi": {"version": self.asgi_version, "spec_version": "2.3"},

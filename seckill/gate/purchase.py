@@ -3,28 +3,36 @@
 import time
 
 from seckill.errors.problems import Problem
-from seckill.gate.answer import NO_STORE, POLL_AFTER_SECONDS, RETRY_AFTER, Answer, encode, json_head, problem_answer
+from seckill.gate.batcher import Batcher
+from seckill.gate.deferred import error_response
 from seckill.gate.documents import Queued
 from seckill.gate.doorbell import Doorbell
-from seckill.gate.groups import Group
-from seckill.gate.late import fault_answer
-from seckill.gate.metrics import ADMITTED_GROUP
+from seckill.gate.metrics import ADMIT_BATCH_SIZE
 from seckill.gate.request import Asker
+from seckill.gate.response import (
+    NO_STORE,
+    POLL_AFTER_SECONDS,
+    RETRY_AFTER,
+    Response,
+    encode,
+    json_head,
+    problem_response,
+)
 from seckill.gate.unknown_sales import UnknownSales
-from seckill.line import verbs
+from seckill.line import commands
+from seckill.line.commands import Admission, RejectReason
 from seckill.line.line import AsyncLine
 from seckill.line.passes import Pass
 from seckill.line.signing import BadTokenError
 from seckill.line.tickets import Ticket
-from seckill.line.verbs import Admission, Refusal
 
 ACCEPTED = json_head(202, NO_STORE, RETRY_AFTER)
-REFUSED = {refusal: problem_answer(Problem[refusal.name], "", RETRY_AFTER) for refusal in Refusal}
+REFUSED = {refusal: problem_response(Problem[refusal.name], "", RETRY_AFTER) for refusal in RejectReason}
 BEARER = (b"www-authenticate", b"Bearer")
-NO_PASS = problem_answer(Problem.BAD_PASS, "Send it as 'Authorization: Bearer PASS'.", BEARER)
-PASS_OF_ANOTHER_SALE = problem_answer(Problem.BAD_PASS, "It is a pass for another sale.", BEARER)
-PASS_EXPIRED = problem_answer(Problem.BAD_PASS, "It has expired.", BEARER)
-TOO_MANY_WAIT = problem_answer(Problem.UNAVAILABLE)
+NO_PASS = problem_response(Problem.BAD_PASS, "Send it as 'Authorization: Bearer PASS'.", BEARER)
+PASS_OF_ANOTHER_SALE = problem_response(Problem.BAD_PASS, "It is a pass for another sale.", BEARER)
+PASS_EXPIRED = problem_response(Problem.BAD_PASS, "It has expired.", BEARER)
+TOO_MANY_WAIT = problem_response(Problem.UNAVAILABLE)
 
 GROUPS_AT_ONCE = 2  # while one is synced to the disk, the next is on its way
 
@@ -38,7 +46,7 @@ class Purchases:
         self._line = line
         self._unknown = unknown
         self._doorbell = Doorbell()
-        self._groups: dict[int, Group[Buyer]] = {}
+        self._groups: dict[int, Batcher[Buyer]] = {}
 
     async def close(self) -> None:
         """Ring the doorbells that are due."""
@@ -62,33 +70,35 @@ class Purchases:
         if not group.join((buyer_pass.buyer, asker)):
             asker.finish(TOO_MANY_WAIT)
 
-    def _new_group(self, sale_id: int) -> Group[Buyer]:
+    def _new_group(self, sale_id: int) -> Batcher[Buyer]:
         """The sale's group. Only sales that a pass was signed for have one; idle ones are dropped here."""
         self._groups = {number: group for number, group in self._groups.items() if not group.is_idle}
-        group = self._groups[sale_id] = Group(
+        group = self._groups[sale_id] = Batcher(
             lambda buyers: self._admit(sale_id, buyers),
             lambda buyers, error: self._fail(sale_id, buyers, error),
-            largest=verbs.ADMIT_GROUP_MAX,
+            largest=commands.ADMIT_BATCH_MAX,
             at_once=GROUPS_AT_ONCE,
         )
         return group
 
     async def _admit(self, sale_id: int, buyers: list[Buyer]) -> None:
-        ADMITTED_GROUP.observe(len(buyers))
-        admission = await self._line.run_in_order(verbs.admit(sale_id, [buyer for buyer, _ in buyers]))
+        ADMIT_BATCH_SIZE.observe(len(buyers))
+        admission = await self._line.run_in_order(commands.admit(sale_id, [buyer for buyer, _ in buyers]))
         for (buyer, asker), place in zip(buyers, admission.places, strict=True):
-            asker.finish(REFUSED[place] if isinstance(place, Refusal) else _accepted(sale_id, buyer, place, admission))
+            asker.finish(
+                REFUSED[place] if isinstance(place, RejectReason) else _accepted(sale_id, buyer, place, admission)
+            )
         if admission.stock > 0 and admission.length > admission.pointer:
             self._doorbell.ring(sale_id, admission.length)
 
     async def _fail(self, sale_id: int, buyers: list[Buyer], error: Exception) -> None:
-        unknown = isinstance(error, verbs.SaleUnknownError)
-        answer = await self._unknown.answer(sale_id) if unknown else fault_answer(error)
+        unknown = isinstance(error, commands.SaleNotLoadedError)
+        answer = await self._unknown.answer(sale_id) if unknown else error_response(error)
         for _, asker in buyers:
             asker.finish(answer)
 
 
-def _accepted(sale_id: int, buyer: str, place: int, admission: Admission) -> Answer:
+def _accepted(sale_id: int, buyer: str, place: int, admission: Admission) -> Response:
     ticket = Ticket(sale_id, place, buyer, admission.epoch).sign()
     document = Queued(ticket, place, max(0, place - admission.pointer - 1), POLL_AFTER_SECONDS)
-    return Answer(202, b"%slocation: /api/tickets/%s\r\n" % (ACCEPTED, ticket.encode()), encode(document))
+    return Response(202, b"%slocation: /api/tickets/%s\r\n" % (ACCEPTED, ticket.encode()), encode(document))

@@ -8,10 +8,10 @@ from urllib.parse import unquote
 from msgspec import Struct
 from msgspec.structs import replace
 
-from seckill.gate.answer import Answer
+from seckill.gate.response import Response
 
-CallName = Literal["purchase", "ticket", "progress", "pass", "me"]
-Call = tuple[CallName, str]  # and the ticket, or the sale's number
+RouteName = Literal["purchase", "ticket", "progress", "pass", "me"]
+Route = tuple[RouteName, str]  # and the ticket, or the sale's number
 
 TICKET = "/api/tickets/"
 TICKET_BYTES = TICKET.encode()
@@ -19,14 +19,14 @@ ME = "/api/auth/me"
 SALE = re.compile(r"/api/sales/([0-9]{1,9})/(purchase|progress|pass)")
 
 
-def call_of(path: str) -> Call | None:
+def match_route(path: str) -> Route | None:
     """Which of the gate's calls has this address; None: it is for Django."""
     if path.startswith(TICKET):
         return "ticket", path[len(TICKET) :]
     if path == ME:
         return "me", ""
     match = SALE.fullmatch(path)
-    return (cast("CallName", match[2]), match[1]) if match is not None else None
+    return (cast("RouteName", match[2]), match[1]) if match is not None else None
 
 
 class Target(Struct, frozen=True):
@@ -35,22 +35,24 @@ class Target(Struct, frozen=True):
     raw_path: bytes
     path: str  #: percent-decoded
     query: bytes
-    call: Call | None  #: of the gate; None: Django answers
+    call: Route | None  #: of the gate; None: Django answers
 
 
-def target_of(url: bytes) -> Target:
+def parse_target(url: bytes) -> Target:
     """Take a request target in origin form apart. Raises UnicodeDecodeError when its path is not ASCII."""
-    return _take_apart(url) if url.startswith(TICKET_BYTES) else _remembered(url)
+    return _split_target(url) if url.startswith(TICKET_BYTES) else _remembered(url)
 
 
-def _take_apart(url: bytes) -> Target:
+def _split_target(url: bytes) -> Target:
     raw_path, _, query = url.partition(b"?")
     path = raw_path.decode("ascii")
     path = unquote(path) if "%" in path else path
-    return Target(raw_path, path, query, call_of(path))
+    return Target(raw_path, path, query, match_route(path))
 
 
-_remembered = lru_cache(maxsize=256)(_take_apart)  # a crowd asks for a few addresses, but each for a ticket of its own
+_remembered = lru_cache(maxsize=256)(
+    _split_target
+)  # a crowd asks for a few addresses, but each for a ticket of its own
 
 
 class Request(Struct, eq=False):
@@ -64,7 +66,7 @@ class Request(Struct, eq=False):
     body: bytes
     keep_alive: bool
     client: "Client"
-    is_passed_on: bool = False  #: whether Django answers it
+    is_forwarded: bool = False  #: whether Django answers it
     # `PublicAnswers` keeps its key for this request here, and the header names the key was made for, so that a repeated
     # request has them at once.
     shared_key: tuple[object, ...] | None = None
@@ -72,9 +74,9 @@ class Request(Struct, eq=False):
 
     def again(self) -> "Request":
         """The same request, sent once more."""
-        return replace(self, is_passed_on=False)
+        return replace(self, is_forwarded=False)
 
-    def finish(self, answer: Answer) -> None:
+    def finish(self, answer: Response) -> None:
         """Send the answer. Nothing happens when the client is gone, or when this request has been answered.
 
         A connection behind a proxy carries requests of many people: an answer that came twice, or too late, must not
@@ -82,26 +84,26 @@ class Request(Struct, eq=False):
         """
         self.client.finish(self, answer)
 
-    def pass_on(self) -> None:
+    def forward(self) -> None:
         """Have Django answer instead, on the same terms."""
-        self.client.pass_on(self)
+        self.client.forward(self)
 
 
 class Client(Protocol):
     """A connection, which answers one request at a time."""
 
-    def finish(self, request: Request, answer: Answer) -> None:
+    def finish(self, request: Request, answer: Response) -> None:
         """Send the answer, if this request is the one that waits for it."""
 
-    def pass_on(self, request: Request) -> None:
+    def forward(self, request: Request) -> None:
         """Have Django answer this request, if it waits for its answer."""
 
 
 class Asker(Protocol):
     """Whoever waits for an answer: a `Request`."""
 
-    def finish(self, answer: Answer) -> None:
+    def finish(self, answer: Response) -> None:
         """Take the answer; see `Request.finish`."""
 
-    def pass_on(self) -> None:
+    def forward(self) -> None:
         """Have Django answer instead."""

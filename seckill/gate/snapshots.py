@@ -6,27 +6,27 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from seckill.gate.answer import Answer
-from seckill.line import verbs
+from seckill.gate.response import Response
+from seckill.line import commands
 from seckill.line.line import AsyncLine
 from seckill.line.snapshot import Snapshot
 
-FRESH_SECONDS = 0.1
-SEEN_MAX = 1_000  # sales; the one read longest ago goes
-STRANGERS_AT_ONCE = 4  # reads of sales not seen here: made-up numbers must not take the connections that purchases need
+SNAPSHOT_TTL_SECONDS = 0.1
+CACHED_MAX = 1_000  # sales; the one read longest ago goes
+UNKNOWN_AT_ONCE = 4  # reads of sales not seen here: made-up numbers must not take the connections that purchases need
 RATE_WINDOW_SECONDS = 1.0  # how much of the past the estimate of a wait looks at
 
 
 @dataclass(slots=True)
-class SeenSale:
+class CachedSnapshot:
     """A snapshot of one sale, and how fast its pointer moves."""
 
     snapshot: Snapshot
     read_at: float  #: by this process' monotonic clock, seconds
     places_per_second: float = 0.0
     rate_from: tuple[float, int] = (0.0, 0)  #: (read_at, pointer) where measuring the present rate began
-    progress: Answer | None = None  #: made from this snapshot when it is first asked for, as the next one
-    sold_out: Answer | None = None
+    progress: Response | None = None  #: made from this snapshot when it is first asked for, as the next one
+    sold_out: Response | None = None
 
     def eta_seconds(self, ahead: int) -> int | None:
         """How long until ``ahead`` places are decided, at the present rate; None while nothing moves."""
@@ -38,17 +38,17 @@ class Snapshots:
 
     def __init__(self, line: AsyncLine) -> None:
         self._line = line
-        self._seen: dict[int, SeenSale] = {}
-        self._reading: dict[int, asyncio.Task[SeenSale | None]] = {}
-        self._strangers = asyncio.Semaphore(STRANGERS_AT_ONCE)
+        self._seen: dict[int, CachedSnapshot] = {}
+        self._reading: dict[int, asyncio.Task[CachedSnapshot | None]] = {}
+        self._strangers = asyncio.Semaphore(UNKNOWN_AT_ONCE)
 
-    def fresh(self, sale_id: int) -> SeenSale | None:
-        """The sale as it stood at most `FRESH_SECONDS` ago; None when it has to be read."""
+    def fresh(self, sale_id: int) -> CachedSnapshot | None:
+        """The sale as it stood at most `SNAPSHOT_TTL_SECONDS` ago; None when it has to be read."""
         seen = self._seen.get(sale_id)
-        return seen if seen is not None and time.monotonic() - seen.read_at < FRESH_SECONDS else None
+        return seen if seen is not None and time.monotonic() - seen.read_at < SNAPSHOT_TTL_SECONDS else None
 
-    async def get(self, sale_id: int) -> SeenSale | None:
-        """The sale as it stood at most `FRESH_SECONDS` ago; None while Redis does not know it.
+    async def get(self, sale_id: int) -> CachedSnapshot | None:
+        """The sale as it stood at most `SNAPSHOT_TTL_SECONDS` ago; None while Redis does not know it.
 
         Raises:
             redis.RedisError: Redis is away.
@@ -61,31 +61,31 @@ class Snapshots:
             reading = self._reading[sale_id] = asyncio.create_task(self._read(sale_id))
         return await asyncio.shield(reading)
 
-    async def _read(self, sale_id: int) -> SeenSale | None:
-        verb = verbs.snapshot(sale_id, lease_seconds=settings.CLAIM_LEASE_SECONDS)
+    async def _read(self, sale_id: int) -> CachedSnapshot | None:
+        command = commands.snapshot(sale_id, lease_seconds=settings.RESERVATION_LEASE_SECONDS)
         try:
             if sale_id in self._seen:
-                snapshot = await self._line.run(verb)
+                snapshot = await self._line.run(command)
             else:
                 async with self._strangers:
-                    snapshot = await self._line.run(verb)
+                    snapshot = await self._line.run(command)
             before = self._seen.pop(sale_id, None)
             if snapshot is None:
                 return None  # made-up numbers must not fill the memory
-            seen = SeenSale(snapshot, time.monotonic())
+            seen = CachedSnapshot(snapshot, time.monotonic())
             if before is None or before.snapshot.epoch != snapshot.epoch:
                 seen.rate_from = (seen.read_at, snapshot.pointer)
             else:
                 self._measure_rate(before, seen)
             self._seen[sale_id] = seen
-            if len(self._seen) > SEEN_MAX:
+            if len(self._seen) > CACHED_MAX:
                 del self._seen[next(iter(self._seen))]
             return seen
         finally:
             self._reading.pop(sale_id, None)
 
     @staticmethod
-    def _measure_rate(before: SeenSale, seen: SeenSale) -> None:
+    def _measure_rate(before: CachedSnapshot, seen: CachedSnapshot) -> None:
         began, pointer_then = before.rate_from
         elapsed = seen.read_at - began
         if elapsed >= RATE_WINDOW_SECONDS:

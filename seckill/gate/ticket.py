@@ -6,19 +6,27 @@ import structlog
 from msgspec import UNSET, UnsetType
 
 from seckill.errors.problems import Problem
-from seckill.gate.answer import NO_STORE, POLL_AFTER_SECONDS, RETRY_AFTER, Answer, encode, json_head, problem_answer
+from seckill.gate.batcher import Batcher
+from seckill.gate.deferred import DeferredResponses, error_response
 from seckill.gate.documents import TicketConfirmed, TicketQueued, TicketReleased, TicketSoldOut, TicketWaitlisted
-from seckill.gate.groups import Group
-from seckill.gate.late import LateAnswers, fault_answer
 from seckill.gate.request import Asker
-from seckill.gate.snapshots import SeenSale, Snapshots
+from seckill.gate.response import (
+    NO_STORE,
+    POLL_AFTER_SECONDS,
+    RETRY_AFTER,
+    Response,
+    encode,
+    json_head,
+    problem_response,
+)
+from seckill.gate.snapshots import CachedSnapshot, Snapshots
 from seckill.gate.unknown_sales import UnknownSales
-from seckill.line import verbs
+from seckill.line import commands
 from seckill.line.line import AsyncLine
 from seckill.line.outcome import Confirmed, Outcome
 from seckill.line.signing import BadTokenError
 from seckill.line.tickets import Ticket
-from seckill.timestamps import iso
+from seckill.timestamps import format_iso8601
 
 log = structlog.get_logger(__name__)
 
@@ -27,21 +35,21 @@ FIRST_EPOCH = 1  # in a rebuilt line there may be orders behind the pointer too:
 
 DECIDED = json_head(200)
 WAITING = json_head(200, NO_STORE, RETRY_AFTER)
-FORGED = problem_answer(Problem.NOT_FOUND)
-TOO_MANY_WAIT = problem_answer(Problem.UNAVAILABLE)
+FORGED = problem_response(Problem.NOT_FOUND)
+TOO_MANY_WAIT = problem_response(Problem.UNAVAILABLE)
 
-Holder = tuple[Ticket, SeenSale, Asker]
+Holder = tuple[Ticket, CachedSnapshot, Asker]
 
 
 class Tickets:
     """Answers polls."""
 
-    def __init__(self, line: AsyncLine, snapshots: Snapshots, unknown: UnknownSales, late: LateAnswers) -> None:
+    def __init__(self, line: AsyncLine, snapshots: Snapshots, unknown: UnknownSales, late: DeferredResponses) -> None:
         self._line = line
         self._snapshots = snapshots
         self._unknown = unknown
         self._late = late
-        self._groups: dict[int, Group[Holder]] = {}
+        self._groups: dict[int, Batcher[Holder]] = {}
 
     def answer(self, token: str, asker: Asker) -> None:
         """200 with what became of the place; 404 for a token that is no ticket of this shop."""
@@ -63,7 +71,7 @@ class Tickets:
         else:
             self._answer_seen(ticket, seen, asker)
 
-    def _answer_seen(self, ticket: Ticket, seen: SeenSale, asker: Asker) -> None:
+    def _answer_seen(self, ticket: Ticket, seen: CachedSnapshot, asker: Asker) -> None:
         if ticket.epoch == seen.snapshot.epoch == FIRST_EPOCH and ticket.place > seen.snapshot.pointer:
             asker.finish(_waiting(seen, ticket.place))
             return
@@ -72,10 +80,10 @@ class Tickets:
         if not group.join((ticket, seen, asker)):
             asker.finish(TOO_MANY_WAIT)
 
-    def _new_group(self, sale_id: int) -> Group[Holder]:
+    def _new_group(self, sale_id: int) -> Batcher[Holder]:
         """The sale's group. Only sales that a ticket was signed for have one; idle ones are dropped here."""
         self._groups = {number: group for number, group in self._groups.items() if not group.is_idle}
-        group = self._groups[sale_id] = Group(
+        group = self._groups[sale_id] = Batcher(
             lambda holders: self._look_up(sale_id, holders),
             lambda holders, error: self._fail(sale_id, holders, error),
             largest=LOOK_UP_GROUP_MAX,
@@ -83,7 +91,7 @@ class Tickets:
         return group
 
     async def _look_up(self, sale_id: int, holders: list[Holder]) -> None:
-        found = await self._line.look_up(sale_id, [ticket.buyer for ticket, _, _ in holders])
+        found = await self._line.get_outcomes(sale_id, [ticket.buyer for ticket, _, _ in holders])
         for (ticket, seen, asker), outcome in zip(holders, found, strict=True):
             if outcome is None:
                 self._late.start(self._rejoin(ticket, seen, asker), asker)
@@ -92,11 +100,11 @@ class Tickets:
             else:
                 asker.finish(_decided(outcome))
 
-    async def _rejoin(self, ticket: Ticket, seen: SeenSale, asker: Asker) -> None:
+    async def _rejoin(self, ticket: Ticket, seen: CachedSnapshot, asker: Asker) -> None:
         """The line does not know the holder of a valid ticket: it was lost, and the holder comes back."""
         try:
-            _, place = await self._line.run(verbs.rejoin(ticket.sale_id, ticket.buyer, ticket.place))
-        except verbs.SaleUnknownError:
+            _, place = await self._line.run(commands.rejoin(ticket.sale_id, ticket.buyer, ticket.place))
+        except commands.SaleNotLoadedError:
             asker.finish(await self._unknown.answer(ticket.sale_id))
             return
         if place == 0:
@@ -106,13 +114,13 @@ class Tickets:
         asker.finish(_waiting(seen, place, _renewed(ticket, seen, place)))
 
     async def _fail(self, sale_id: int, holders: list[Holder], error: Exception) -> None:
-        unknown = isinstance(error, verbs.SaleUnknownError)
-        answer = await self._unknown.answer(sale_id) if unknown else fault_answer(error)
+        unknown = isinstance(error, commands.SaleNotLoadedError)
+        answer = await self._unknown.answer(sale_id) if unknown else error_response(error)
         for _, _, asker in holders:
             asker.finish(answer)
 
 
-def _renewed(ticket: Ticket, seen: SeenSale, place: int) -> str | UnsetType:
+def _renewed(ticket: Ticket, seen: CachedSnapshot, place: int) -> str | UnsetType:
     """A new ticket for who has another place now, or a place in a rebuilt line."""
     epoch = seen.snapshot.epoch
     if place == ticket.place and epoch == ticket.epoch:
@@ -120,29 +128,29 @@ def _renewed(ticket: Ticket, seen: SeenSale, place: int) -> str | UnsetType:
     return Ticket(ticket.sale_id, place, ticket.buyer, epoch).sign()
 
 
-def _waiting(seen: SeenSale, place: int, renewed: str | UnsetType = UNSET) -> Answer:
+def _waiting(seen: CachedSnapshot, place: int, renewed: str | UnsetType = UNSET) -> Response:
     snapshot = seen.snapshot
     if snapshot.ended_ms:
         return _sold_out(seen)
     if snapshot.stock <= 0 and place > snapshot.pointer:
         waitlisted = TicketWaitlisted(place, place - snapshot.pointer, POLL_AFTER_SECONDS, renewed)
-        return Answer(200, WAITING, encode(waitlisted))
+        return Response(200, WAITING, encode(waitlisted))
     ahead = max(0, place - snapshot.pointer - 1)
-    return Answer(
+    return Response(
         200, WAITING, encode(TicketQueued(place, ahead, seen.eta_seconds(ahead), POLL_AFTER_SECONDS, renewed))
     )
 
 
 @lru_cache(maxsize=4096)  # see `decode`
-def _decided(outcome: Outcome) -> Answer:
+def _decided(outcome: Outcome) -> Response:
     if isinstance(outcome, Confirmed):
-        return Answer(200, DECIDED, encode(TicketConfirmed(outcome.order, iso(outcome.pay_before_ms))))
-    return Answer(200, DECIDED, encode(TicketReleased(outcome.reason)))
+        return Response(200, DECIDED, encode(TicketConfirmed(outcome.order, format_iso8601(outcome.pay_before_ms))))
+    return Response(200, DECIDED, encode(TicketReleased(outcome.reason)))
 
 
-def _sold_out(seen: SeenSale) -> Answer:
+def _sold_out(seen: CachedSnapshot) -> Response:
     if seen.sold_out is None:
         snapshot = seen.snapshot
         sold_out_ms = snapshot.sold_out_ms or snapshot.ended_ms or snapshot.now_ms
-        seen.sold_out = Answer(200, DECIDED, encode(TicketSoldOut(iso(sold_out_ms))))
+        seen.sold_out = Response(200, DECIDED, encode(TicketSoldOut(format_iso8601(sold_out_ms))))
     return seen.sold_out

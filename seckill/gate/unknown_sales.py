@@ -9,11 +9,11 @@ from asgiref.sync import sync_to_async
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
-from orders.reconciliation import KEEP_ENDED_SECONDS
+from orders.reconciliation import ENDED_SALE_TTL_SECONDS
 from seckill.catalog.models import Sale
 from seckill.errors.problems import Problem
-from seckill.gate.answer import Answer, problem_answer
-from seckill.gate.late import fault_answer
+from seckill.gate.deferred import error_response
+from seckill.gate.response import Response, problem_response
 
 KNOWN_SALES_SECONDS = 1.0  # how often the database is asked which sales exist, at most, also while it fails
 
@@ -27,20 +27,20 @@ class UnknownSales:
         self._fault: DatabaseError | None = None
         self._reading: asyncio.Task[None] | None = None
 
-    async def answer(self, sale_id: int) -> Answer:
+    async def answer(self, sale_id: int) -> Response:
         """404 if the ledger does not have the sale, 403 if it ended long ago, else 503: its line is being rebuilt."""
         if time.monotonic() - self._read_at > KNOWN_SALES_SECONDS:
             if self._reading is None:
                 self._reading = asyncio.create_task(self._read())
             await asyncio.shield(self._reading)
         if self._fault is not None:
-            return fault_answer(self._fault)
+            return error_response(self._fault)
         if sale_id not in self._sales:
-            return problem_answer(Problem.NOT_FOUND)
+            return problem_response(Problem.NOT_FOUND)
         ended_at = self._sales[sale_id]
-        if ended_at is not None and ended_at <= timezone.now() - timedelta(seconds=KEEP_ENDED_SECONDS):
-            return problem_answer(Problem.CLOSED)  # its line was dropped and is not built again
-        return problem_answer(Problem.RECOVERING)
+        if ended_at is not None and ended_at <= timezone.now() - timedelta(seconds=ENDED_SALE_TTL_SECONDS):
+            return problem_response(Problem.CLOSED)  # its line was dropped and is not built again
+        return problem_response(Problem.RECOVERING)
 
     async def _read(self) -> None:
         try:

@@ -1,4 +1,4 @@
-"""The line itself: runs verbs on Redis, blocking (`Line`, for workers and views) or not (`AsyncLine`, for the gate)."""
+"""The line itself: runs commands on Redis, blocking (`Line`, for workers and views) or not (`AsyncLine`, for the gate)."""
 
 from collections.abc import Sequence
 from dataclasses import astuple
@@ -10,10 +10,10 @@ import redis.asyncio
 from django.conf import settings
 from redis.backoff import ExponentialBackoff
 
+from seckill.line.commands import Command
 from seckill.line.keys import sale_keys
 from seckill.line.ordered_calls import OrderedCalls
 from seckill.line.outcome import Outcome, decode
-from seckill.line.verbs import Verb
 
 if TYPE_CHECKING:
     from redis.commands.core import AsyncScript, Script
@@ -26,7 +26,7 @@ RETRIES = 2
 BACKOFF = ExponentialBackoff(cap=0.2, base=0.02)
 SOCKET_TIMEOUT_SECONDS = 0.6
 # uvloop raises RuntimeError for writing to a connection that has just been closed, which redis-py does not expect.
-LOST: Any = (redis.ConnectionError, redis.TimeoutError, RuntimeError)
+CONNECTION_LOST: Any = (redis.ConnectionError, redis.TimeoutError, RuntimeError)
 # Calls that can't be grouped (a crowd that rejoins, polls of made-up sales) wait for a free connection, not fail.
 CONNECTIONS_MAX = 32
 CONNECTION_WAIT_SECONDS = 2
@@ -34,36 +34,36 @@ CALLS_AT_ONCE = 100  # of `Line.run_all`: Redis answers others in between
 
 
 class Line:
-    """Runs verbs and waits for the reply. Safe to share between threads; make a new one after a fork."""
+    """Runs commands and waits for the reply. Safe to share between threads; make a new one after a fork."""
 
     def __init__(self, client: redis.Redis) -> None:
         self.client = client
         self._scripts: dict[str, Script] = {}
 
-    def run(self, verb: Verb[T]) -> T:
-        """The verb's result. Raises what the verb says, and redis.RedisError when Redis can't be reached."""
-        return verb.read(cast("list[Any]", self._script(verb)(keys=verb.keys, args=verb.args)))
+    def run(self, command: Command[T]) -> T:
+        """The command's result. Raises what the command says, and redis.RedisError when Redis can't be reached."""
+        return command.parse_reply(cast("list[Any]", self._script(command)(keys=command.keys, args=command.args)))
 
-    def run_all(self, verbs: Sequence[Verb[T]]) -> list[T | redis.ResponseError]:
+    def run_all(self, commands: Sequence[Command[T]]) -> list[T | redis.ResponseError]:
         """The results of many calls, `CALLS_AT_ONCE` in a round trip; what Redis refuses is an error among them.
 
-        Raises what a verb says, and redis.RedisError when Redis can't be reached.
+        Raises what a command says, and redis.RedisError when Redis can't be reached.
         """
         replies: list[Any] = []
-        for first in range(0, len(verbs), CALLS_AT_ONCE):
+        for first in range(0, len(commands), CALLS_AT_ONCE):
             pipeline = self.client.pipeline(transaction=False)
-            for verb in verbs[first : first + CALLS_AT_ONCE]:
-                self._script(verb)(keys=verb.keys, args=verb.args, client=pipeline)
+            for command in commands[first : first + CALLS_AT_ONCE]:
+                self._script(command)(keys=command.keys, args=command.args, client=pipeline)
             replies += pipeline.execute(raise_on_error=False)
         return [
-            reply if isinstance(reply, redis.ResponseError) else verb.read(reply)
-            for verb, reply in zip(verbs, replies, strict=True)
+            reply if isinstance(reply, redis.ResponseError) else command.parse_reply(reply)
+            for command, reply in zip(commands, replies, strict=True)
         ]
 
-    def _script(self, verb: Verb[Any]) -> "Script":
-        script = self._scripts.get(verb.script)
+    def _script(self, command: Command[Any]) -> "Script":
+        script = self._scripts.get(command.script)
         if script is None:
-            script = self._scripts[verb.script] = self.client.register_script(verb.source)
+            script = self._scripts[command.script] = self.client.register_script(command.source)
         return script
 
     def outcome(self, sale_id: int, buyer: str) -> Outcome | None:
@@ -75,7 +75,7 @@ class Line:
         """How many places were given out."""
         return self.client.llen(sale_keys(sale_id).line)
 
-    def forget(self, sale_id: int) -> bool:
+    def invalidate(self, sale_id: int) -> bool:
         """Make a sale unknown, so that nobody is admitted or settled from here on; who stands in line stays there.
 
         Gives whether the line is lost: nobody stands there, or nobody did when an earlier rebuild began and broke off.
@@ -87,7 +87,7 @@ class Line:
             self.client.set(keys.lost, 1)
         return bool(self.client.exists(keys.lost))
 
-    def run_id_to_watch(self) -> str:
+    def server_run_id_if_volatile(self) -> str:
         """The run id of the server, empty where its restart loses nothing that was answered.
 
         That is a server of its own that writes each answer to the disk first. A replica that takes over has been told
@@ -103,7 +103,7 @@ class Line:
             return ""
         return str(self.client.info("server")["run_id"])
 
-    def keep_for(self, sale_id: int, seconds: int) -> None:
+    def expire_after(self, sale_id: int, seconds: int) -> None:
         """Let Redis drop everything about a sale after so many seconds."""
         pipeline = self.client.pipeline(transaction=False)
         for key in astuple(sale_keys(sale_id)):
@@ -112,30 +112,32 @@ class Line:
 
 
 class AsyncLine:
-    """Runs verbs without blocking the event loop it was made on."""
+    """Runs commands without blocking the event loop it was made on."""
 
     def __init__(self, client: redis.asyncio.Redis) -> None:
         self.client = client
         self._scripts: dict[str, AsyncScript] = {}
-        self._ordered = OrderedCalls(client.connection_pool, redis.asyncio.retry.Retry(BACKOFF, RETRIES, LOST))
+        self._ordered = OrderedCalls(
+            client.connection_pool, redis.asyncio.retry.Retry(BACKOFF, RETRIES, CONNECTION_LOST)
+        )
 
     async def close(self) -> None:
         """Let go of Redis."""
         await self._ordered.close()
         await self.client.aclose()
 
-    async def run_in_order(self, verb: Verb[T]) -> T:
+    async def run_in_order(self, command: Command[T]) -> T:
         """As `run`, after all calls that were made with this method before; they need not have ended."""
-        return await self._ordered.run(verb)
+        return await self._ordered.run(command)
 
-    async def run(self, verb: Verb[T]) -> T:
-        """The verb's result. Raises what the verb says, and redis.RedisError when Redis can't be reached."""
-        script = self._scripts.get(verb.script)
+    async def run(self, command: Command[T]) -> T:
+        """The command's result. Raises what the command says, and redis.RedisError when Redis can't be reached."""
+        script = self._scripts.get(command.script)
         if script is None:
-            script = self._scripts[verb.script] = self.client.register_script(verb.source)
-        return verb.read(cast("list[Any]", await script(keys=verb.keys, args=verb.args)))
+            script = self._scripts[command.script] = self.client.register_script(command.source)
+        return command.parse_reply(cast("list[Any]", await script(keys=command.keys, args=command.args)))
 
-    async def look_up(self, sale_id: int, buyers: Sequence[str]) -> list[Outcome | int | None]:
+    async def get_outcomes(self, sale_id: int, buyers: Sequence[str]) -> list[Outcome | int | None]:
         """For each buyer the outcome, or the place while it is undecided, or None if the line does not know the buyer.
 
         Raises redis.RedisError when Redis can't be reached.
@@ -182,7 +184,7 @@ def open_async_line() -> AsyncLine:
                 decode_responses=True,
                 socket_timeout=SOCKET_TIMEOUT_SECONDS,
                 socket_connect_timeout=SOCKET_TIMEOUT_SECONDS,
-                retry=redis.asyncio.retry.Retry(BACKOFF, RETRIES, LOST),
+                retry=redis.asyncio.retry.Retry(BACKOFF, RETRIES, CONNECTION_LOST),
             )
         )
     )

@@ -7,7 +7,7 @@ import redis.asyncio
 import structlog
 from redis.asyncio.retry import Retry
 
-from seckill.line.verbs import Verb
+from seckill.line.commands import Command
 
 if TYPE_CHECKING:
     from redis.asyncio.connection import AbstractConnection
@@ -37,19 +37,19 @@ class OrderedCalls:
         self._newest = asyncio.Event()  #: set when the newest call has its reply
         self._newest.set()
 
-    async def run(self, verb: Verb[T]) -> T:
-        """The verb's result. Raises what the verb says, and redis.RedisError when Redis can't be reached."""
-        return verb.read(await self._retry.call_with_retry(lambda: self._call(verb), self._failed))
+    async def run(self, command: Command[T]) -> T:
+        """The command's result. Raises what the command says, and redis.RedisError when Redis can't be reached."""
+        return command.parse_reply(await self._retry.call_with_retry(lambda: self._call(command), self._failed))
 
     async def close(self) -> None:
         """Close the connection."""
         if self._connection is not None:
             await self._connection.disconnect()
 
-    async def _call(self, verb: Verb[Any]) -> list[Any]:
+    async def _call(self, command: Command[Any]) -> list[Any]:
         replied = asyncio.Event()
         try:
-            connection, before = await self._send(verb, replied)
+            connection, before = await self._send(command, replied)
             try:
                 await before.wait()
                 async with self._time_out():
@@ -65,7 +65,7 @@ class OrderedCalls:
         finally:
             replied.set()
 
-    async def _send(self, verb: Verb[Any], replied: asyncio.Event) -> tuple["AbstractConnection", asyncio.Event]:
+    async def _send(self, command: Command[Any], replied: asyncio.Event) -> tuple["AbstractConnection", asyncio.Event]:
         """Send a call in its turn, over a new connection if there is none.
 
         Returns the connection, and the event to wait for before its next reply is the one to this call.
@@ -85,7 +85,9 @@ class OrderedCalls:
                 async with self._time_out():
                     # Not by the script's hash: a server that has forgotten the script would refuse this call, and the
                     # calls after it would be run before it is made again.
-                    await connection.send_command("EVAL", verb.source, len(verb.keys), *verb.keys, *verb.args)
+                    await connection.send_command(
+                        "EVAL", command.source, len(command.keys), *command.keys, *command.args
+                    )
             except BaseException as error:
                 self._failures += isinstance(error, Exception)  # a call that was cancelled says nothing about Redis
                 await self._disconnect(connection)

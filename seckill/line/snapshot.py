@@ -24,7 +24,7 @@ class Snapshot:
     length: int  #: places given out so far
     pointer: int  #: every place up to it is decided or claimed
     claimed: int  #: units under a claim: reserved, not confirmed yet
-    stale_claims: int  #: claims whose worker has been silent for longer than the lease
+    expired_reservations: int  #: claims whose worker has been silent for longer than the lease
 
     @classmethod
     def parse(cls, reply: list[int | str]) -> Self | None:

@@ -1,6 +1,6 @@
 """Alerts: what needs somebody. Raised once, ended when it is over, and told until it was heard.
 
-Whoever looks gives findings (`Finding`). One that can't be made, because Redis does not answer or a sale is busy, is
+Whoever looks gives findings (`CheckResult`). One that can't be made, because Redis does not answer or a sale is busy, is
 left out, and an alert about it stays as it is: not knowing is no reason to raise one, nor to end one.
 """
 
@@ -16,17 +16,17 @@ from django.utils import timezone
 
 from orders.models import Audit
 from seckill.catalog.models import Sale
-from seckill.line import verbs
+from seckill.line import commands
 from seckill.line.line import Line
 from seckill.monitoring.models import Alert
 
 STALLED_SECONDS = 15  # the sweeper rings every second, and a claim is taken over after 5 s: this is no pause any more
-MARK_KEPT_SECONDS = 3600
-TELLING_LEASE_SECONDS = 60  # longer than a teller tries; after that somebody else begins anew
+MARK_TTL_SECONDS = 3600
+MAIL_LEASE_SECONDS = 60  # longer than a teller tries; after that somebody else begins anew
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """Something was looked at, and is wrong or is not."""
 
     kind: Alert.Kind
@@ -36,19 +36,19 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class Transition:
     """An alert that this look raised, or ended."""
 
     alert: Alert
     raised: bool
 
 
-def about(sale_id: int) -> str:
+def sale_subject(sale_id: int) -> str:
     """The subject of a sale's alerts."""
     return f"sale {sale_id}"
 
 
-def judge(findings: Iterable[Finding]) -> list[Change]:
+def apply_results(findings: Iterable[CheckResult]) -> list[Transition]:
     """Raise what is wrong and not known, end what is over. Of several who find the same at once, one has changed it."""
     known = {(alert.kind, alert.subject): alert for alert in Alert.objects.filter(ended_at__isnull=True)}
     now = timezone.now()
@@ -63,26 +63,26 @@ def judge(findings: Iterable[Finding]) -> list[Change]:
                 defaults={"since": now, "detail": finding.detail},
             )
             if made:
-                changes.append(Change(alert, raised=True))
-        elif alert and not finding.wrong and _end(alert, now):
-            changes.append(Change(alert, raised=False))
+                changes.append(Transition(alert, raised=True))
+        elif alert and not finding.wrong and _resolve(alert, now):
+            changes.append(Transition(alert, raised=False))
     return changes
 
 
-def _end(alert: Alert, at: datetime) -> bool:
+def _resolve(alert: Alert, at: datetime) -> bool:
     return bool(Alert.objects.filter(pk=alert.pk, ended_at__isnull=True).update(ended_at=at))
 
 
-def gone(kinds: Iterable[Alert.Kind], subjects: Iterable[str]) -> list[Finding]:
+def resolve_missing(kinds: Iterable[Alert.Kind], subjects: Iterable[str]) -> list[CheckResult]:
     """Nothing is wrong any more with what is not there any more: ``subjects`` are those that are."""
     rest = Alert.objects.filter(ended_at__isnull=True, kind__in=kinds).exclude(subject__in=subjects)
-    return [Finding(Alert.Kind(alert.kind), alert.subject, wrong=False) for alert in rest]
+    return [CheckResult(Alert.Kind(alert.kind), alert.subject, wrong=False) for alert in rest]
 
 
 # --- What is looked for
 
 
-def look_at_audits() -> list[Finding]:
+def check_audits() -> list[CheckResult]:
     """What the last audits of the sales say.
 
     Drift is repaired at once: its alert ends with the next audit that agrees, and stays in the list. One that could not
@@ -91,21 +91,21 @@ def look_at_audits() -> list[Finding]:
     findings = []
     living = []
     for audit in Audit.objects.filter(Q(sale__ended_at__isnull=True) | Q(result=Audit.Result.CONTRADICTION)):
-        subject = about(audit.sale_id)
+        subject = sale_subject(audit.sale_id)
         living.append(subject)
         contradicts = audit.result == Audit.Result.CONTRADICTION
-        books = f"stock {audit.stock}, sold {audit.sold}, orders that hold a unit {audit.holding}"
-        findings.append(Finding(Alert.Kind.CONTRADICTION, subject, contradicts, books))
+        books = f"stock {audit.stock}, sold {audit.sold}, orders that hold a unit {audit.active_orders}"
+        findings.append(CheckResult(Alert.Kind.CONTRADICTION, subject, contradicts, books))
         if audit.result in {Audit.Result.DRIFT, Audit.Result.AGREES}:
             numbers = (
-                f"units left: {audit.left_in_line} in the line, {audit.left_in_ledger} in the ledger; "
+                f"units left: {audit.redis_stock} in the line, {audit.db_stock} in the ledger; "
                 f"orders: {audit.outcomes} in the line, {audit.orders} in the ledger"
             )
-            findings.append(Finding(Alert.Kind.DRIFT, subject, audit.result == Audit.Result.DRIFT, numbers))
-    return findings + gone((Alert.Kind.DRIFT, Alert.Kind.CONTRADICTION), living)
+            findings.append(CheckResult(Alert.Kind.DRIFT, subject, audit.result == Audit.Result.DRIFT, numbers))
+    return findings + resolve_missing((Alert.Kind.DRIFT, Alert.Kind.CONTRADICTION), living)
 
 
-def look_at_lines(line: Line) -> list[Finding]:
+def check_lines(line: Line) -> list[CheckResult]:
     """Whether buyers wait in a sale that has units for them, and nothing moves.
 
     Where each line stood before is in the cache, for whoever looks next. Raises redis.RedisError when the line can't be
@@ -114,50 +114,50 @@ def look_at_lines(line: Line) -> list[Finding]:
     findings = []
     living = list(Sale.objects.filter(ended_at__isnull=True).values_list("pk", flat=True))
     for sale_id in living:
-        findings += _look_at_line(line, sale_id)
-    return findings + gone([Alert.Kind.STALLED], map(about, living))
+        findings += _check_line(line, sale_id)
+    return findings + resolve_missing([Alert.Kind.STALLED], map(sale_subject, living))
 
 
-def _look_at_line(line: Line, sale_id: int) -> list[Finding]:
+def _check_line(line: Line, sale_id: int) -> list[CheckResult]:
     key = f"stalled:{sale_id}"
-    seen = line.run(verbs.snapshot(sale_id, lease_seconds=settings.CLAIM_LEASE_SECONDS))
+    seen = line.run(commands.snapshot(sale_id, lease_seconds=settings.RESERVATION_LEASE_SECONDS))
     if seen is None:
         return []
-    over = Finding(Alert.Kind.STALLED, about(sale_id), wrong=False)
+    over = CheckResult(Alert.Kind.STALLED, sale_subject(sale_id), wrong=False)
     if not (seen.waiting and seen.stock > 0 and not seen.ended_ms):
         cache.delete(key)
         return [over]
     mark = cache.get(key)
     if mark is None or mark[:2] != [seen.epoch, seen.pointer]:
-        cache.set(key, [seen.epoch, seen.pointer, seen.now_ms], MARK_KEPT_SECONDS)
+        cache.set(key, [seen.epoch, seen.pointer, seen.now_ms], MARK_TTL_SECONDS)
         return [over] if mark else []
     if seen.now_ms - mark[2] < STALLED_SECONDS * 1000:
         return []
-    cache.touch(key, MARK_KEPT_SECONDS)
+    cache.touch(key, MARK_TTL_SECONDS)
     detail = f"{seen.waiting} wait behind place {seen.pointer}, and {seen.stock} units are left"
-    return [Finding(Alert.Kind.STALLED, about(sale_id), wrong=True, detail=detail)]
+    return [CheckResult(Alert.Kind.STALLED, sale_subject(sale_id), wrong=True, detail=detail)]
 
 
 # --- Telling
 
-_UNTOLD = Q(told_at__isnull=True) | Q(told_at__lt=F("ended_at"))
+_UNMAILED = Q(mailed_at__isnull=True) | Q(mailed_at__lt=F("ended_at"))
 
 
-def claim_untold() -> list[int]:
-    """The alerts whose beginning or end nobody was told of: they are the caller's for `TELLING_LEASE_SECONDS`."""
+def lease_unmailed() -> list[int]:
+    """The alerts whose beginning or end nobody was told of: they are the caller's for `MAIL_LEASE_SECONDS`."""
     now = timezone.now()
-    free = Q(told_from__isnull=True) | Q(told_from__lt=now - timedelta(seconds=TELLING_LEASE_SECONDS))
-    untold = Alert.objects.filter(_UNTOLD, free)
-    return [pk for pk in untold.values_list("pk", flat=True) if untold.filter(pk=pk).update(told_from=now)]
+    free = Q(locked_at__isnull=True) | Q(locked_at__lt=now - timedelta(seconds=MAIL_LEASE_SECONDS))
+    untold = Alert.objects.filter(_UNMAILED, free)
+    return [pk for pk in untold.values_list("pk", flat=True) if untold.filter(pk=pk).update(locked_at=now)]
 
 
-def tell(alert_id: int) -> None:
+def deliver(alert_id: int) -> None:
     """Mail how it stands to ``ADMINS``, unless they know. Raises OSError when the mail server does not take it.
 
     Who is killed after mailing and before writing that down leaves it to be told a second time.
     """
     as_of = timezone.now()
-    alert = Alert.objects.filter(_UNTOLD, pk=alert_id).first()
+    alert = Alert.objects.filter(_UNMAILED, pk=alert_id).first()
     if alert is None:
         return
     text = f"{alert.get_kind_display()}\n{alert.detail}\n\nSince {alert.since:%Y-%m-%d %H:%M:%S %Z}"
@@ -165,4 +165,4 @@ def tell(alert_id: int) -> None:
         text += f"\nOver since {alert.ended_at:%Y-%m-%d %H:%M:%S %Z}"
     mail_admins(f"{'Over' if alert.ended_at else 'Alert'}: {alert}", f"{text}\n\n{settings.PUBLIC_BASE_URL}/admin/\n")
     # An end that came meanwhile is still untold, and need not wait for the lease.
-    Alert.objects.filter(pk=alert_id).update(told_at=as_of, told_from=None)
+    Alert.objects.filter(pk=alert_id).update(mailed_at=as_of, locked_at=None)

@@ -12,13 +12,13 @@ import shutil
 from datetime import date
 from pathlib import Path
 
-KEPT = 7  #: days of each log
+RETENTION_DAYS = 7  #: days of each log
 LOCK = ".rotation"
 DAY_OF_FILE = re.compile(r"(?P<name>.+\.log)\.(?P<day>\d{4}-\d{2}-\d{2})(?P<compressed>\.gz)?")
 
 
 def rotate(directory: Path, today: date) -> None:
-    """Put today's logs away as ``NAME.log.DAY``, compress those of other days, and keep `KEPT` of each name.
+    """Put today's logs away as ``NAME.log.DAY``, compress those of other days, and keep `RETENTION_DAYS` of each name.
 
     Safe while others write. The second time on a day changes nothing; broken off at any point, the next time goes on.
     """
@@ -31,7 +31,7 @@ def rotate(directory: Path, today: date) -> None:
                 if file.suffix != ".gz" and file.name != f"{name}.{today}":
                     _compress(file)
         for files in _put_away(directory).values():
-            for file in files[:-KEPT]:
+            for file in files[:-RETENTION_DAYS]:
                 file.unlink()
 
 

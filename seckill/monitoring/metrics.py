@@ -18,13 +18,13 @@ from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from celery_task.models import Leader
-from celery_task.runtime import backlog
+from celery_task.runtime import queue_probe
 from seckill.monitoring.models import Alert
 
 log = structlog.get_logger(__name__)
 
 
-class Work:
+class WorkCollector:
     """How the work stands, as a collector."""
 
     def describe(self) -> Iterator[Metric]:
@@ -43,8 +43,8 @@ class Work:
     def queues(self) -> Iterator[Metric]:
         """Whether the broker answers, and what waits there."""
         try:
-            depths = backlog.depths()
-        except backlog.BROKER_ERRORS as error:
+            depths = queue_probe.queue_depths()
+        except queue_probe.BROKER_ERRORS as error:
             log.warning("metric_left_out", metric="queues", error=str(error))
             yield GaugeMetricFamily("seckill_broker_up", "Whether the broker answers", 0)
             return
@@ -57,15 +57,15 @@ class Work:
     def ages(self) -> Metric:
         """How long messages wait, at least."""
         family = GaugeMetricFamily("seckill_queue_oldest_seconds", "Age of the oldest message", labels=["queue"])
-        for queue, seconds in backlog.ages().items():
+        for queue, seconds in queue_probe.queue_ages().items():
             family.add_metric([queue], seconds)
         return family
 
     def beat(self) -> Metric:
         """How often beats renewed their lead: standing still, none leads. No two clocks need to agree for that."""
         leader = Leader.objects.filter(pk=1).first()
-        renewals = leader.renewals if leader else 0
-        return CounterMetricFamily("seckill_beat_renewals", "Renewals of the lead among beats", renewals)
+        heartbeat_count = leader.heartbeat_count if leader else 0
+        return CounterMetricFamily("seckill_beat_renewals", "Renewals of the lead among beats", heartbeat_count)
 
     def alerts(self) -> Metric:
         """Alerts that have not ended."""
@@ -78,7 +78,7 @@ class Work:
 
 
 WORK = CollectorRegistry()
-WORK.register(Work())
+WORK.register(WorkCollector())
 
 
 @require_safe

@@ -19,8 +19,8 @@ class Alert(models.Model):
     detail = models.TextField(_("detail"), blank=True)
     since = models.DateTimeField(_("since"))
     ended_at = models.DateTimeField(_("ended at"), null=True)
-    told_from = models.DateTimeField(null=True)  #: when somebody began to tell it; after a while another one may
-    told_at = models.DateTimeField(_("told at"), null=True)  #: as it was then: before ``ended_at``, the end is untold
+    locked_at = models.DateTimeField(null=True)  #: when somebody began to tell it; after a while another one may
+    mailed_at = models.DateTimeField(_("told at"), null=True)  #: as it was then: before ``ended_at``, the end is untold
 
     class Meta:
         verbose_name = _("alert")
@@ -40,7 +40,7 @@ class Host(models.Model):
     """A host that works for the shop, as its worker reported last (`celery_task.host_task`)."""
 
     name = models.CharField(_("name"), max_length=253, primary_key=True)
-    seen_at = models.DateTimeField(_("seen at"))
+    last_seen_at = models.DateTimeField(_("seen at"))
     load = models.FloatField(_("load"), null=True, help_text=_("processes that want to run, over a minute, per core"))
     memory_free_mib = models.PositiveIntegerField(_("free memory"), null=True, help_text=_("MiB"))
     disk_free_mib = models.PositiveBigIntegerField(

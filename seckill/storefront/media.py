@@ -21,7 +21,7 @@ def media(request: HttpRequest, path: str) -> HttpResponseBase:
     except SuspiciousFileOperation as error:  # a path that leads out of the pictures: nothing is there
         raise Http404 from error
     except Http404:
-        return _from_the_row(path)
+        return _serve_from_db(path)
     if not isinstance(served, FileResponse):
         return served
     whole = HttpResponse(served.getvalue(), headers=dict(served.headers))
@@ -30,7 +30,7 @@ def media(request: HttpRequest, path: str) -> HttpResponseBase:
     return whole
 
 
-def _from_the_row(name: str) -> HttpResponse:
+def _serve_from_db(name: str) -> HttpResponse:
     """A picture whose copy has not been written on this host yet."""
     picture = get_object_or_404(Picture, name=name)
     return HttpResponse(

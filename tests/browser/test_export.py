@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from devtools.embedded.shop import CHORES, Shop, await_that
+from devtools.embedded.shop import BACKGROUND, Shop, wait_until
 from tests.browser.admin import enter_admin
 from tests.shop.conftest import OpenShop, open_shop
 from tests.visitor import post
@@ -21,7 +21,7 @@ def sell(shop: Shop) -> None:
     for buyer_pass in shop.manage("issue_passes", "1", "--count", str(ORDERS)).split():
         bearer = {"Authorization": f"Bearer {buyer_pass}"}
         assert post(f"{shop.address}/api/sales/1/purchase", headers=bearer).status_code == 202
-    await_that("all have their orders", lambda: shop.sql("SELECT count(*) FROM orders_order") == [(ORDERS,)])
+    wait_until("all have their orders", lambda: shop.sql("SELECT count(*) FROM orders_order") == [(ORDERS,)])
 
 
 def filled(bar: Locator) -> float:
@@ -35,7 +35,7 @@ def test_an_admin_exports_all_orders_watches_the_bar_and_downloads_the_file(
 ) -> None:
     shop = open_shop(stock=ORDERS)
     shop.end("chores")
-    shop.parts = {**shop.parts, "chores": (*CHORES, "--include", "tests.workers.slow_exports")}
+    shop.parts = {**shop.parts, "chores": (*BACKGROUND, "--include", "tests.workers.slow_exports")}
     shop.environment["PARTS_LET_GO"] = str(tmp_path)
     sell(shop)
 
@@ -55,7 +55,7 @@ def test_an_admin_exports_all_orders_watches_the_bar_and_downloads_the_file(
     # The first half is written, the other one waits.
     (tmp_path / "1").touch()
     shop.start("chores")
-    await_that("a part is written", lambda: shop.sql("SELECT rows FROM orders_export") == [(3,)])
+    wait_until("a part is written", lambda: shop.sql("SELECT rows FROM orders_export") == [(3,)])
     expect(bar).to_have_attribute("aria-valuenow", "50")
     expect(panel.locator("[data-rows]")).to_have_text("3 / 6")
     expect(state).to_have_text("being written")

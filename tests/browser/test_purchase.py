@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
 
-from devtools.embedded.shop import Shop, await_that
+from devtools.embedded.shop import Shop, wait_until
 from tests.browser.admin import enter_admin
 from tests.browser.chromium import new_context
 from tests.shop.conftest import OpenShop, open_shop
@@ -43,7 +43,7 @@ def test_a_buyer_registers_buys_waits_reloads_pays_and_the_admin_sees_it(
     bearer = {"Authorization": f"Bearer {shop.manage('issue_passes', '1').strip()}"}
     ticket = post(f"{shop.address}/api/sales/1/purchase", headers=bearer).json()["ticket"]
     poll = f"{shop.address}/api/tickets/{ticket}"
-    await_that("the first buyer's order", lambda: get(poll).json()["status"] == "confirmed")
+    wait_until("the first buyer's order", lambda: get(poll).json()["status"] == "confirmed")
 
     register(page, shop, "zoe")
     page.goto(f"{shop.address}/sales/1/")

@@ -21,7 +21,7 @@ from kombu.exceptions import ChannelError
 from celery_task.celery import app
 from celery_task.queues import ON_REDIS
 from devtools.embedded.postgres import Postgres
-from devtools.embedded.shop import BEAT, PROJECT, WAIT_SECONDS_MAX, WEB, Seed, ask, await_that
+from devtools.embedded.shop import BEAT, PROJECT, WAIT_SECONDS_MAX, WEB, Seed, run_sql, wait_until
 from devtools.embedded.valkey import Valkey
 from seckill.line.keys import sale_keys
 from seckill.line.passes import Pass
@@ -152,9 +152,9 @@ class Cluster:
             for host in self.hosts.values():
                 host.start(part)
         for host in self.hosts.values():
-            await_that(f"{host.name} is ready", host.is_ready)
-        await_that("every host is known", lambda: self.sql("SELECT count(*) FROM monitoring_host") == [(3,)])
-        await_that("sale 1 is in the line", lambda: self.sql("SELECT epoch FROM catalog_sale WHERE id = 1")[0][0])
+            wait_until(f"{host.name} is ready", host.is_ready)
+        wait_until("every host is known", lambda: self.sql("SELECT count(*) FROM monitoring_host") == [(3,)])
+        wait_until("sale 1 is in the line", lambda: self.sql("SELECT epoch FROM catalog_sale WHERE id = 1")[0][0])
 
     def close(self) -> None:
         """End whatever runs."""
@@ -167,7 +167,7 @@ class Cluster:
 
     def sql(self, statement: str) -> list[tuple[Any, ...]]:
         """Ask the ledger; the rows of a SELECT."""
-        return ask(self.ledger, statement)
+        return run_sql(self.ledger, statement)
 
     def line(self) -> redis.Redis:
         """A client of the server that holds the line."""
@@ -221,7 +221,7 @@ class Cluster:
         self.sql(f"INSERT INTO catalog_sale ({like}, stock, sold, epoch) {values}")
         ((sale,),) = self.sql("SELECT max(id) FROM catalog_sale")
         with self.line() as line:
-            await_that("the line knows the sale", lambda: line.get(sale_keys(sale).stock) == str(stock))
+            wait_until("the line knows the sale", lambda: line.get(sale_keys(sale).stock) == str(stock))
         return int(sale)
 
     def orders(self, sale: int) -> list[tuple[int, str]]:

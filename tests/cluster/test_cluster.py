@@ -9,8 +9,8 @@ from contextlib import ExitStack
 import httpx
 import pytest
 
-from celery_task.queues import REPORTS
-from devtools.embedded.shop import WAIT_SECONDS_MAX, await_that
+from celery_task.queues import EXPORTS
+from devtools.embedded.shop import WAIT_SECONDS_MAX, wait_until
 from seckill.catalog.models import Sale
 from tests.cluster.admin import Admin
 from tests.cluster.cluster import HOSTS, Cluster, Host, buyers
@@ -19,7 +19,7 @@ from tests.faults.fail_points import FailPoint
 from tests.visitor import get, post
 
 # The shortest way to see every run that was sent: a queue that no worker of this cluster hears.
-COUNTED, UNHEARD = "counted", REPORTS
+COUNTED, UNHEARD = "counted", EXPORTS
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -45,7 +45,7 @@ def sell_everywhere(cluster: Cluster, sale: int, prefix: str, *, each: int) -> l
             )
             for number, host in enumerate(cluster.hosts.values())
         ]
-        await_that("everybody knows", lambda: all(crowd.everybody_knows for crowd in crowds))
+        wait_until("everybody knows", lambda: all(crowd.everybody_knows for crowd in crowds))
     return sorted((buyer for crowd in crowds for buyer in crowd.buyers), key=lambda buyer: buyer.place)
 
 
@@ -53,7 +53,7 @@ def start_worker(host: Host) -> None:
     """Start the worker of a host that has none, and wait until it works."""
     ready = host.log("worker").count(" ready.")
     host.start("worker")
-    await_that(f"the worker of {host.name}", lambda: host.log("worker").count(" ready.") > ready)
+    wait_until(f"the worker of {host.name}", lambda: host.log("worker").count(" ready.") > ready)
 
 
 def begun_by(host: Host) -> list[str]:
@@ -77,8 +77,8 @@ def settles(cluster: Cluster, host: Host) -> bool:
     sale = cluster.new_sale(stock=1)
     (buyer,) = buyers(sale, "probe", 1)
     address, bearer = f"{host.address}/api/sales/{sale}/purchase", {"Authorization": f"Bearer {buyer.token}"}
-    await_that("the purchase is accepted", lambda: post(address, headers=bearer).status_code == httpx.codes.ACCEPTED)
-    await_that("the unit is sold", lambda: len(cluster.orders(sale)) == 1)
+    wait_until("the purchase is accepted", lambda: post(address, headers=bearer).status_code == httpx.codes.ACCEPTED)
+    wait_until("the unit is sold", lambda: len(cluster.orders(sale)) == 1)
     return settled_by(host, sale) == {1}
 
 
@@ -117,16 +117,16 @@ def picture_of(cluster: Cluster, product: str) -> tuple[str, bytes]:
 def has_reported(cluster: Cluster, host: str) -> Callable[[], bool]:
     """A condition: the host has reported after now."""
     ((before,),) = cluster.sql("SELECT clock_timestamp()")
-    ask = f"SELECT seen_at > '{before}' FROM monitoring_host WHERE name = '{host}'"  # noqa: S608 (a name of ours)
+    ask = f"SELECT last_seen_at > '{before}' FROM monitoring_host WHERE name = '{host}'"  # noqa: S608 (a name of ours)
     return lambda: bool(cluster.sql(ask)[0][0])
 
 
 def test_of_three_beats_one_leads_and_each_run_is_sent_once(cluster: Cluster) -> None:
-    await_that("five runs", lambda: cluster.runs(COUNTED) >= 5)
+    wait_until("five runs", lambda: cluster.runs(COUNTED) >= 5)
 
     # A beat that is kept from running for three seconds may lose the lead to another one, and says so.
-    await_that("one leads", lambda: [host.name for host in cluster.hosts.values() if leads(host)] == [cluster.leader()])
-    await_that("what was claimed was sent", lambda: surplus(cluster) == 0)
+    wait_until("one leads", lambda: [host.name for host in cluster.hosts.values() if leads(host)] == [cluster.leader()])
+    wait_until("what was claimed was sent", lambda: surplus(cluster) == 0)
 
 
 def test_a_host_without_a_single_picture_has_them_all_once_it_works(cluster: Cluster) -> None:
@@ -134,7 +134,7 @@ def test_a_host_without_a_single_picture_has_them_all_once_it_works(cluster: Clu
 
     assert len(pictures) == 5  # of the demo: two products, three banners
     for name, content in pictures.items():
-        await_that(f"{name} is everywhere", lambda: None not in copies(cluster, name).values())  # noqa: B023
+        wait_until(f"{name} is everywhere", lambda: None not in copies(cluster, name).values())  # noqa: B023
         assert copies(cluster, name) == dict.fromkeys(HOSTS, content)
 
 
@@ -142,14 +142,14 @@ def test_a_host_does_its_own_work_and_nobody_does_it_instead(cluster: Cluster) -
     cluster.hosts["web-2"].end("chores")
     reported = {name: has_reported(cluster, name) for name in HOSTS}
 
-    await_that("the others have reported", lambda: reported["web-1"]() and reported["web-3"]())
-    await_that("its work waits for it", lambda: cluster.waiting("host.web-2") == 1)
+    wait_until("the others have reported", lambda: reported["web-1"]() and reported["web-3"]())
+    wait_until("its work waits for it", lambda: cluster.waiting("host.web-2") == 1)
     before = cluster.runs("tend-hosts")
-    await_that("hosts are asked three times more", lambda: cluster.runs("tend-hosts") >= before + 3)
+    wait_until("hosts are asked three times more", lambda: cluster.runs("tend-hosts") >= before + 3)
 
     assert (cluster.waiting("host.web-2"), reported["web-2"]()) == (1, False)
     cluster.hosts["web-2"].start("chores")
-    await_that("it has reported", reported["web-2"])
+    wait_until("it has reported", reported["web-2"])
 
 
 def test_a_purchase_at_any_host_is_settled_by_exactly_one_worker(cluster: Cluster) -> None:
@@ -173,7 +173,7 @@ def test_a_picture_that_is_uploaded_at_one_host_is_soon_on_all(cluster: Cluster)
     name, content = picture_of(cluster, "Teal kettle")
     for host in cluster.hosts.values():  # at once, whether the copy is there or not
         assert get(f"{host.address}/media/{name}").content == content
-    await_that("it is everywhere", lambda: copies(cluster, name) == dict.fromkeys(HOSTS, content))
+    wait_until("it is everywhere", lambda: copies(cluster, name) == dict.fromkeys(HOSTS, content))
 
 
 def test_from_the_answer_that_a_sale_is_paused_no_gate_admits_anybody(cluster: Cluster) -> None:
@@ -199,10 +199,10 @@ def test_from_the_answer_that_a_sale_is_paused_no_gate_admits_anybody(cluster: C
         buying = [threading.Thread(target=buy_at, args=[host]) for host in cluster.hosts.values()]
         for thread in buying:
             thread.start()
-        await_that("many are in line", lambda: len(admitted_at) >= 60)
+        wait_until("many are in line", lambda: len(admitted_at) >= 60)
         admin.set_status(sale, Sale.Status.PAUSED)
         paused_at = time.monotonic()
-        await_that("many are refused", lambda: sum(begun > paused_at for begun in refused_at) >= 60)
+        wait_until("many are refused", lambda: sum(begun > paused_at for begun in refused_at) >= 60)
         enough.set()
         for thread in buying:
             thread.join()
@@ -225,8 +225,8 @@ def test_a_host_is_lost_in_the_middle_of_a_rush_and_comes_back(cluster: Cluster)
             host.end("worker")
         lost.fail_points.arm(FailPoint.INSERTED)
         cut_off = rush(lost, "cut-off", 20, 0.2)
-        await_that("everybody there was accepted", lambda: len(cut_off.accepted) == 20)
-        await_that("its worker is in the middle of it", lambda: lost.fail_points.stopped(FailPoint.INSERTED))
+        wait_until("everybody there was accepted", lambda: len(cut_off.accepted) == 20)
+        wait_until("its worker is in the middle of it", lambda: lost.fail_points.stopped(FailPoint.INSERTED))
         for host in others:
             start_worker(host)
         assert 1 not in {place for place, _ in cluster.orders(sale)}  # the others go on behind those places
@@ -235,18 +235,18 @@ def test_a_host_is_lost_in_the_middle_of_a_rush_and_comes_back(cluster: Cluster)
         pulled_at = time.monotonic()
 
         def await_and_say(what: str, condition: Callable[[], object]) -> None:
-            await_that(what, condition)
+            wait_until(what, condition)
             print(f"{what} after {time.monotonic() - pulled_at:.1f} s")
 
         crowds = [rush(host, "here", 30, 2) for host in others]
         await_and_say("another beat leads", lambda: cluster.leader() in {host.name for host in others})
         await_and_say("its claim is taken over", lambda: len(cluster.orders(sale)) >= 20)
         await_and_say("all is sold", lambda: cluster.books(sale) == (50, 0, 0))
-        await_that("everybody here knows", lambda: all(crowd.everybody_knows for crowd in crowds))
+        wait_until("everybody here knows", lambda: all(crowd.everybody_knows for crowd in crowds))
         with Admin(others[0].address) as admin:
             admin.upload("Coral kettle", "coral")
         picture, content = picture_of(cluster, "Coral kettle")
-        await_that("the picture is here", lambda: {copies(cluster, picture)[host.name] for host in others} == {content})
+        wait_until("the picture is here", lambda: {copies(cluster, picture)[host.name] for host in others} == {content})
         # Nobody needs the message that its worker holds, for beat rang again; others may need theirs.
         await_and_say("another worker was given it", is_begun_again(lost, others))
         await_and_say("its worker knows", lambda: "Connection to broker lost" in lost.log("worker"))
@@ -263,15 +263,15 @@ def test_a_host_is_lost_in_the_middle_of_a_rush_and_comes_back(cluster: Cluster)
     # It comes back, and goes on where it stood.
     cluster.network.plug_cable(lost.name)
     lost.fail_points.let_go(FailPoint.INSERTED)
-    await_that("it reports", reports_again)
-    await_that("it has the picture", lambda: copies(cluster, picture)[lost.name] == content and lost.is_ready())
+    wait_until("it reports", reports_again)
+    wait_until("it has the picture", lambda: copies(cluster, picture)[lost.name] == content and lost.is_ready())
     again = cluster.new_sale(stock=30)
     everybody = sell_everywhere(cluster, again, "again", each=20)
     assert cluster.orders(again) == [(buyer.place, buyer.name) for buyer in everybody[:30]]
     assert (cluster.orders(sale), cluster.books(sale), cluster.books(again)) == (orders, (50, 0, 0), (30, 0, 0))
-    await_that("its worker works", lambda: settles(cluster, lost))
+    wait_until("its worker works", lambda: settles(cluster, lost))
     assert [host.ended() for host in cluster.hosts.values()] == [[], [], []]
     # A run that was claimed as the cable was pulled may be missing, or there more than once; none is from now on.
     odd, before = surplus(cluster), cluster.runs(COUNTED)
-    await_that("five runs", lambda: cluster.runs(COUNTED) >= before + 5)
-    await_that("each was sent once", lambda: surplus(cluster) == odd)
+    wait_until("five runs", lambda: cluster.runs(COUNTED) >= before + 5)
+    wait_until("each was sent once", lambda: surplus(cluster) == odd)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from devtools.embedded.shop import PROJECT, await_that
+from devtools.embedded.shop import PROJECT, wait_until
 from tests.cluster.network import Network, NoNetworkError
 from tests.machine import lacks
 
@@ -56,4 +56,4 @@ def test_what_a_killed_run_has_left_ends_with_the_next() -> None:
     assert killed.returncode == -signal.SIGKILL
 
     with Network(["web-1"]):
-        await_that("what ran there has ended", lambda: _is_gone(int(killed.stdout)))
+        wait_until("what ran there has ended", lambda: _is_gone(int(killed.stdout)))

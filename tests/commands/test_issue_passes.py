@@ -8,7 +8,7 @@ from django.core.management import CommandError, call_command
 
 from seckill.catalog.models import Sale
 from seckill.line.passes import Pass
-from seckill.timestamps import milliseconds
+from seckill.timestamps import to_epoch_ms
 from tests.conftest import MakeSale
 
 pytestmark = pytest.mark.django_db
@@ -22,7 +22,7 @@ def issue(*arguments: object, **options: object) -> list[str]:
 
 
 def expected(sale: Sale, buyer: str) -> Pass:
-    return Pass(sale.pk, buyer, milliseconds(sale.opens_at), milliseconds(sale.closes_at + timedelta(days=1)))
+    return Pass(sale.pk, buyer, to_epoch_ms(sale.opens_at), to_epoch_ms(sale.closes_at + timedelta(days=1)))
 
 
 def test_it_prints_as_many_passes_as_asked_for_each_for_another_buyer(make_sale: MakeSale) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from devtools.embedded.shop import PROJECT, WAIT_SECONDS_MAX, await_that
+from devtools.embedded.shop import PROJECT, WAIT_SECONDS_MAX, wait_until
 from seckill.monitoring import logs
 from seckill.monitoring.logs import rotate
 
@@ -140,7 +140,7 @@ def test_no_line_is_lost_while_processes_keep_writing(
         return log.exists() and all(f' of {name}"' in log.read_text() for name in writers)
 
     for number in range(6):
-        await_that("everybody writes to the new file", everybody_writes)
+        wait_until("everybody writes to the new file", everybody_writes)
         rotate(directory, day(number))
     (tmp_path / "stop").touch()
 

@@ -8,8 +8,8 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from seckill.catalog.models import Sale
+from seckill.line.commands import RejectReason
 from seckill.line.line import Line
-from seckill.line.verbs import Refusal
 from tests.conftest import MakeSale
 from tests.orders.crowd import in_line, join, look
 
@@ -26,13 +26,13 @@ def open_sale(*arguments: object) -> str:
 @pytest.mark.parametrize(
     ("make", "refusal"),
     [
-        ({"opens_in": 600}, Refusal.NOT_OPEN),
-        ({"status": "paused"}, Refusal.PAUSED),
-        ({"status": "closed"}, Refusal.CLOSED),
+        ({"opens_in": 600}, RejectReason.NOT_OPEN),
+        ({"status": "paused"}, RejectReason.PAUSED),
+        ({"status": "closed"}, RejectReason.CLOSED),
     ],
 )
 def test_a_sale_that_admits_nobody_does_so_afterwards(
-    make_sale: MakeSale, line: Line, make: dict[str, object], refusal: Refusal
+    make_sale: MakeSale, line: Line, make: dict[str, object], refusal: RejectReason
 ) -> None:
     sale = make_sale(**make)
     assert join(line, sale, "ann") == [refusal]
@@ -89,7 +89,7 @@ def test_a_sale_that_was_over_needs_a_new_closing_time(make_sale: MakeSale, line
         open_sale(sale.pk)
 
     assert Sale.objects.get(pk=sale.pk).status == "closed"
-    assert join(line, sale, "ann") == [Refusal.CLOSED]
+    assert join(line, sale, "ann") == [RejectReason.CLOSED]
 
 
 @pytest.mark.parametrize("minutes", [0, -5])
@@ -99,7 +99,7 @@ def test_a_sale_can_not_close_before_it_opens(make_sale: MakeSale, line: Line, m
     with pytest.raises(CommandError, match=r"Give --minutes\.$"):
         open_sale(sale.pk, f"--minutes={minutes}")
 
-    assert (Sale.objects.get(pk=sale.pk).opens_at, join(line, sale, "ann")) == (sale.opens_at, [Refusal.NOT_OPEN])
+    assert (Sale.objects.get(pk=sale.pk).opens_at, join(line, sale, "ann")) == (sale.opens_at, [RejectReason.NOT_OPEN])
 
 
 def test_a_sale_whose_buyers_were_told_that_it_has_ended_stays_so(make_sale: MakeSale, line: Line) -> None:
@@ -111,4 +111,4 @@ def test_a_sale_whose_buyers_were_told_that_it_has_ended_stays_so(make_sale: Mak
     ):
         open_sale(sale.pk, "--minutes", 5)
 
-    assert (Sale.objects.get(pk=sale.pk).status, join(line, sale, "ann")) == ("closed", [Refusal.CLOSED])
+    assert (Sale.objects.get(pk=sale.pk).status, join(line, sale, "ann")) == ("closed", [RejectReason.CLOSED])

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Self
 
-from devtools.embedded.shop import WAIT_SECONDS_MAX, await_that
+from devtools.embedded.shop import WAIT_SECONDS_MAX, wait_until
 from tests.faults.crowd import POLL_SECONDS, Crowd
 from tests.faults.shop import FaultyShop
 
@@ -60,7 +60,7 @@ class Case:
 
     def await_accepted(self, count: int) -> None:
         """Return when so many buyers hold a ticket."""
-        await_that(f"{count} buyers are accepted", lambda: len(self.crowd.accepted) >= count)
+        wait_until(f"{count} buyers are accepted", lambda: len(self.crowd.accepted) >= count)
 
     @staticmethod
     def now() -> float:
@@ -76,7 +76,7 @@ class Case:
         sold = min(self.stock, len(self.buyers))
         left = within_seconds - (self.now() - self.broken_at) if JUDGED else WAIT_SECONDS_MAX
         try:
-            await_that("all is well", lambda: self.shop.at_rest(self.sale, self.crowd, sold), seconds_max=left)
+            wait_until("all is well", lambda: self.shop.at_rest(self.sale, self.crowd, sold), seconds_max=left)
         except TimeoutError:
             self.audit()  # says what is wrong; if nothing is any more, it was too late
             raise
@@ -92,7 +92,7 @@ class Case:
         """The promises, one by one."""
         sold = min(self.stock, len(self.buyers))
         assert self.shop.books(self.sale) == {
-            "stock": self.stock, "sold": sold, "holding": sold, "left": self.stock - sold, "claims": 0,
+            "stock": self.stock, "sold": sold, "active_orders": sold, "left": self.stock - sold, "claims": 0,
         }  # fmt: skip
         orders = self.shop.orders(self.sale)
         by_buyer = {buyer: place for place, buyer, _ in orders}

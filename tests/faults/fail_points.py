@@ -108,8 +108,8 @@ class _Around:
             time.sleep(0.005)
 
 
-def _of_verb(result: object, _line: object, verb: Any) -> FailPoint | None:
-    match verb.script:
+def _of_verb(result: object, _line: object, command: Any) -> FailPoint | None:
+    match command.script:
         case "admit":
             return FailPoint.ADMITTED
         case "reserve" if result is not None:

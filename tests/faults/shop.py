@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 import psutil
 import redis
 
-from devtools.embedded.shop import BEAT, WEB, WORKER, Seed, Shop, ask, await_that
+from devtools.embedded.shop import BEAT, WEB, WORKER, Seed, Shop, run_sql, wait_until
 from seckill.line.keys import sale_keys
 from seckill.line.passes import Pass
-from seckill.timestamps import iso, milliseconds
+from seckill.timestamps import format_iso8601, to_epoch_ms
 from tests.faults.crowd import Buyer, Crowd
 from tests.faults.fail_points import FailPoints
 
@@ -69,7 +69,7 @@ class FaultyShop(Shop):
 
     def sql(self, statement: str) -> list[tuple[Any, ...]]:
         """Speak to the ledger itself."""
-        return ask(self.ledger_url, statement)
+        return run_sql(self.ledger_url, statement)
 
     def environment_of(self, name: str) -> Mapping[str, str]:
         """With the part's own idea of the time."""
@@ -83,14 +83,17 @@ class FaultyShop(Shop):
         values = f"SELECT {like}, {stock:d}, 0, 0 FROM catalog_sale WHERE id = 1"
         self.sql(f"INSERT INTO catalog_sale ({like}, stock, sold, epoch) {values}")
         ((sale,),) = self.sql("SELECT max(id) FROM catalog_sale")
-        await_that("the line knows the sale", lambda: self.progress(sale).get("stock") == stock)
+        wait_until("the line knows the sale", lambda: self.progress(sale).get("stock") == stock)
         return int(sale)
 
     def set_opening(self, sale: int, opens_at: float) -> None:
         """Move the opening to a moment, in seconds since 1970, and return when the line knows."""
         when = datetime.fromtimestamp(opens_at, UTC)
         self.sql(f"UPDATE catalog_sale SET opens_at = '{when:%Y-%m-%d %H:%M:%S.%f}+00:00' WHERE id = {sale:d}")
-        await_that("the line knows the opening", lambda: self.progress(sale).get("opens_at") == iso(milliseconds(when)))
+        wait_until(
+            "the line knows the opening",
+            lambda: self.progress(sale).get("opens_at") == format_iso8601(to_epoch_ms(when)),
+        )
 
     def buyers(self, sale: int, count: int) -> list[Buyer]:
         """So many buyers with passes."""
@@ -144,14 +147,14 @@ class FaultyShop(Shop):
     def books(self, sale: int) -> dict[str, Any]:
         """What ledger and line say about a sale: equal numbers when all is well."""
         ((stock, sold),) = self.sql(f"SELECT stock, sold FROM catalog_sale WHERE id = {sale:d}")
-        ((holding,),) = self.sql(f"SELECT count(*) FROM orders_order WHERE sale_id = {sale:d} AND {HOLDS_A_UNIT}")
+        ((active_orders,),) = self.sql(f"SELECT count(*) FROM orders_order WHERE sale_id = {sale:d} AND {HOLDS_A_UNIT}")
         keys = sale_keys(sale)
         with self.line() as line:
             left = line.get(keys.stock)
             return {
                 "stock": stock,
                 "sold": sold,
-                "holding": holding,
+                "active_orders": active_orders,
                 "left": None if left is None else int(left),
                 "claims": line.hlen(keys.pending),
             }
@@ -162,5 +165,11 @@ class FaultyShop(Shop):
             books = self.books(sale)
         except redis.RedisError:
             return False
-        expected = {"stock": books["stock"], "sold": sold, "holding": sold, "left": books["stock"] - sold, "claims": 0}
+        expected = {
+            "stock": books["stock"],
+            "sold": sold,
+            "active_orders": sold,
+            "left": books["stock"] - sold,
+            "claims": 0,
+        }
         return books == expected and crowd.everybody_knows

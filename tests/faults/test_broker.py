@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from devtools.embedded.shop import WAIT_SECONDS_MAX, await_that
+from devtools.embedded.shop import WAIT_SECONDS_MAX, wait_until
 from devtools.embedded.valkey import Valkey
 from tests.faults.conftest import MakeCase, OpenShop
 from tests.faults.proxy import Proxy
@@ -43,7 +43,7 @@ def test_while_publishing(open_shop: OpenShop, make_case: MakeCase, broker: Valk
             case.await_accepted(len(case.buyers))
             assert shop.orders(case.sale) == []
             assert shop.books(case.sale)["claims"] == 0  # nothing is half done
-            await_that("publishing failed", lambda: "doorbell_not_rung" in shop.log("web"))
+            wait_until("publishing failed", lambda: "doorbell_not_rung" in shop.log("web"))
             case.broken()
             proxy.mend()
             case.recovers(within_seconds=15)

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from devtools.embedded.shop import WORKER, await_that
+from devtools.embedded.shop import WORKER, wait_until
 from tests.faults.conftest import MakeCase, OpenShop
 from tests.faults.shop import PARTS
 
@@ -26,11 +26,11 @@ def test_one_clock_is_off(open_shop: OpenShop, make_case: MakeCase, part: str, o
     case = make_case(shop)
     shop.set_opening(case.sale, time.time() + 3600)
     with case:
-        await_that("many are too early", lambda: case.crowd.answers["purchase 403"] >= len(case.buyers))
+        wait_until("many are too early", lambda: case.crowd.answers["purchase 403"] >= len(case.buyers))
         opens_at = time.time() + 3
         shop.set_opening(case.sale, opens_at)
         case.broken()
-        await_that("the first buyer", lambda: case.crowd.accepted)
+        wait_until("the first buyer", lambda: case.crowd.accepted)
         assert time.time() >= opens_at
         case.recovers(within_seconds=20)
     orders = shop.sql(f"SELECT pay_before FROM orders_order WHERE sale_id = {case.sale}")
@@ -53,5 +53,5 @@ def test_a_worker_whose_clock_is_ahead_expires_early_by_that_much_at_most(
         ((pay_before,),) = shop.sql(f"SELECT min(pay_before) FROM orders_order WHERE sale_id = {case.sale}")
         shop.end("worker")
         shop.start("fast worker")
-        await_that("it expires the first", lambda: "expired" in {status for _, _, status in shop.orders(case.sale)})
+        wait_until("it expires the first", lambda: "expired" in {status for _, _, status in shop.orders(case.sale)})
         assert time.time() >= pay_before.timestamp() - OFF_SECONDS

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 import redis
 
-from devtools.embedded.shop import await_that
+from devtools.embedded.shop import wait_until
 from tests.faults.conftest import MakeCase
 from tests.faults.shop import FaultyShop
 
@@ -39,7 +39,7 @@ def test_delivered(shop: FaultyShop, make_case: MakeCase, how: str) -> None:
         shop.end("worker")
         with case:
             case.await_accepted(len(case.buyers))
-            await_that("the last doorbell", lambda: broker.llen(QUEUE) >= 5)  # they came in many groups
+            wait_until("the last doorbell", lambda: broker.llen(QUEUE) >= 5)  # they came in many groups
             bells = bells_on_the_way(broker)
             assert len(bells) >= 5
             case.broken()
@@ -51,6 +51,6 @@ def test_delivered(shop: FaultyShop, make_case: MakeCase, how: str) -> None:
             if how == "late":  # when everything has been settled without them
                 for bell in bells:
                     broker.lpush(QUEUE, bell)
-                await_that("the late ones are heard", lambda: broker.llen(QUEUE) == 0)
-                await_that("and done with", lambda: broker.hlen("unacked") == 0)
+                wait_until("the late ones are heard", lambda: broker.llen(QUEUE) == 0)
+                wait_until("and done with", lambda: broker.hlen("unacked") == 0)
                 case.audit()

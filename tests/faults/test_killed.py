@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from devtools.embedded.shop import await_that
+from devtools.embedded.shop import wait_until
 from tests.faults.conftest import MakeCase
 from tests.faults.fail_points import FailPoint
 from tests.faults.shop import FaultyShop
@@ -35,7 +35,7 @@ def test_killed(shop: FaultyShop, make_case: MakeCase, victim: str, point: FailP
     case = make_case(shop)
     shop.fail_points.arm(point)
     with case:
-        await_that("somebody comes by", lambda: shop.fail_points.stopped(point))
+        wait_until("somebody comes by", lambda: shop.fail_points.stopped(point))
         case.broken()
         stopped = shop.fail_points.stopped(point)
         if stopped in {"worker child": shop.children("worker"), "gate process": shop.children("web")}.get(victim, []):

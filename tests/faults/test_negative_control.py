@@ -2,7 +2,7 @@
 
 import pytest
 
-from devtools.embedded.shop import await_that
+from devtools.embedded.shop import wait_until
 from loadtest.comparison.control import switch_guard_off
 from tests.faults.conftest import MakeCase, OpenShop
 
@@ -12,10 +12,10 @@ def test_an_oversell_is_seen(open_shop: OpenShop, make_case: MakeCase) -> None:
     case = make_case(shop, poll_seconds=2.0)
     switch_guard_off(shop)
     with case:
-        await_that("all is sold", lambda: len(shop.orders(case.sale)) == case.stock)
+        wait_until("all is sold", lambda: len(shop.orders(case.sale)) == case.stock)
         with shop.line() as line:
             line.flushall()
-        await_that("more is sold than there is", lambda: len(shop.orders(case.sale)) > case.stock)
+        wait_until("more is sold than there is", lambda: len(shop.orders(case.sale)) > case.stock)
         with pytest.raises(AssertionError):
             case.audit()
-    assert shop.books(case.sale)["holding"] > case.stock
+    assert shop.books(case.sale)["active_orders"] > case.stock

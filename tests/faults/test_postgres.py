@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from devtools.embedded.postgres import Postgres
-from devtools.embedded.shop import Seed, await_that
+from devtools.embedded.shop import Seed, wait_until
 from tests.faults.conftest import MakeCase, OpenShop
 from tests.faults.proxy import Proxy
 
@@ -54,7 +54,7 @@ def test_refused_for_twenty_seconds(
             refused_at = case.now()
             case.await_accepted(len(case.buyers))  # purchases need no ledger
             orders = len(shop.orders(case.sale))
-            await_that("twenty seconds are over", lambda: case.now() - refused_at > 20)
+            wait_until("twenty seconds are over", lambda: case.now() - refused_at > 20)
             assert len(shop.orders(case.sale)) == orders
             case.broken()
             proxy.mend()
@@ -76,6 +76,6 @@ def test_cut_off_during_commit(
         case = make_case(shop)
         proxy.cut_at(b"COMMIT", after=b"INSERT INTO orders_order ", before=before)
         with case:
-            await_that("a COMMIT is cut off", lambda: proxy.cuts)
+            wait_until("a COMMIT is cut off", lambda: proxy.cuts)
             case.broken()
             case.recovers()

@@ -5,7 +5,7 @@ import time
 import httpx
 import pytest
 
-from devtools.embedded.shop import WAIT_SECONDS_MAX, await_that
+from devtools.embedded.shop import WAIT_SECONDS_MAX, wait_until
 from tests.faults.conftest import MakeCase, OpenShop
 from tests.rabbitmq import VHOST, Rabbit
 
@@ -34,7 +34,7 @@ def test_memory_alarm(open_shop: OpenShop, make_case: MakeCase, rabbit: Rabbit) 
     case = make_case(shop)
     rabbit.control("set_vm_memory_high_watermark", "absolute", "1MB")
     try:
-        await_that("the alarm", lambda: "memory" in rabbit.control("eval", "rabbit_alarm:get_alarms().").stdout)
+        wait_until("the alarm", lambda: "memory" in rabbit.control("eval", "rabbit_alarm:get_alarms().").stdout)
         slowest = 0.0
         with httpx.Client(base_url=shop.address, timeout=WAIT_SECONDS_MAX) as client:
             for buyer in case.buyers[:20]:
@@ -43,7 +43,7 @@ def test_memory_alarm(open_shop: OpenShop, make_case: MakeCase, rabbit: Rabbit) 
                 assert client.post(f"/api/sales/{case.sale}/purchase", headers=bearer).status_code == 202
                 slowest = max(slowest, time.monotonic() - began)
         case.took(slowest, at_most=2)
-        await_that("publishing gives up", lambda: "doorbell_not_rung" in shop.log("web"))
+        wait_until("publishing gives up", lambda: "doorbell_not_rung" in shop.log("web"))
     finally:
         rabbit.control("set_vm_memory_high_watermark", "0.6")
     case.broken()

@@ -11,7 +11,7 @@ from typing import Self
 import psutil
 import pytest
 
-from devtools.embedded.shop import CHORES, await_that
+from devtools.embedded.shop import BACKGROUND, wait_until
 from seckill.line.passes import Pass
 from tests.faults.conftest import OpenShop
 from tests.faults.load import Load
@@ -102,7 +102,9 @@ def test_memory_connections_and_channels_stay_flat(
     broker: str, open_shop: OpenShop, request: pytest.FixtureRequest
 ) -> None:
     rabbit: Rabbit | None = request.getfixturevalue("rabbit") if broker == "rabbitmq" else None
-    shop = open_shop(parts={**PARTS, "chores": CHORES}, environment={"CELERY_BROKER_URL": rabbit.url} if rabbit else {})
+    shop = open_shop(
+        parts={**PARTS, "chores": BACKGROUND}, environment={"CELERY_BROKER_URL": rabbit.url} if rabbit else {}
+    )
     sale = shop.new_sale(stock=UNITS)
     shop.sql(f"UPDATE catalog_sale SET line_limit = {UNITS} WHERE id = {sale}")
     now_ms = int(time.time() * 1000)
@@ -126,9 +128,9 @@ def test_memory_connections_and_channels_stay_flat(
     assert max(growth.values()) < GROWTH_MIB_MAX, growth
     assert used / (accepted - accepted_before) < BYTES_PER_PURCHASE_MAX
     assert [name for name, (first, last) in connections.items() if last > first + 2] == []
-    await_that("every order is written", lambda: shop.books(sale)["sold"] == accepted)
+    wait_until("every order is written", lambda: shop.books(sale)["sold"] == accepted)
     untold = f"SELECT count(*) FROM orders_event WHERE sale_id = {sale} AND published_at IS NULL"
-    await_that("every order is told", lambda: shop.sql(untold) == [(0,)])
+    wait_until("every order is told", lambda: shop.sql(untold) == [(0,)])
     assert shop.books(sale) == {
-        "stock": UNITS, "sold": accepted, "holding": accepted, "left": UNITS - accepted, "claims": 0,
+        "stock": UNITS, "sold": accepted, "active_orders": accepted, "left": UNITS - accepted, "claims": 0,
     }  # fmt: skip

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from devtools.embedded.shop import WORKER, await_that
+from devtools.embedded.shop import WORKER, wait_until
 from tests.faults.conftest import MakeCase, OpenShop
 from tests.faults.shop import PARTS, FaultyShop
 
@@ -45,7 +45,7 @@ def test_two_workers_are_restarted_one_after_the_other(open_shop: OpenShop, make
             ready_before = shop.log(name).count(" ready.")
             stop(shop, name, signal.SIGTERM)
             shop.supervise()
-            await_that(f"{name} is back", lambda: shop.log(name).count(" ready.") > ready_before)  # noqa: B023
+            wait_until(f"{name} is back", lambda: shop.log(name).count(" ready.") > ready_before)  # noqa: B023
         case.recovers(within_seconds=30)
 
 
@@ -56,7 +56,7 @@ def test_the_web_is_told_to_reload(shop: FaultyShop, make_case: MakeCase) -> Non
         case.await_accepted(30)
         case.broken()
         os.kill(shop.processes["web"].pid, signal.SIGHUP)
-        await_that("new processes serve", lambda: len(set(shop.children("web")) - old) == len(old))
+        wait_until("new processes serve", lambda: len(set(shop.children("web")) - old) == len(old))
         case.recovers()
     assert case.crowd.answers["purchase 202"] == len(case.buyers)
 

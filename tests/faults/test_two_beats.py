@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 
-from devtools.embedded.shop import BEAT, await_that
+from devtools.embedded.shop import BEAT, wait_until
 from tests.faults.conftest import MakeCase, OpenShop
 from tests.faults.shop import PARTS
 
@@ -17,14 +17,14 @@ def test_units_nobody_pays_for_go_round_once(open_shop: OpenShop, make_case: Mak
     shop.sql(f"UPDATE catalog_sale SET pay_within_seconds = 2 WHERE id = {case.sale}")
     case.broken()
     with case:
-        await_that(
+        wait_until(
             "everybody had a unit and let it go",
             lambda: Counter(status for _, _, status in shop.orders(case.sale)) == {"expired": BUYERS},
         )
-        await_that("everybody knows", lambda: len(case.crowd.told("released")) == BUYERS)
+        wait_until("everybody knows", lambda: len(case.crowd.told("released")) == BUYERS)
     orders = shop.orders(case.sale)
     assert [place for place, _, _ in orders] == list(range(1, BUYERS + 1))
     assert {buyer.name: buyer.place for buyer in case.crowd.buyers} == {buyer: place for place, buyer, _ in orders}
-    assert shop.books(case.sale) == {"stock": STOCK, "sold": 0, "holding": 0, "left": STOCK, "claims": 0}
+    assert shop.books(case.sale) == {"stock": STOCK, "sold": 0, "active_orders": 0, "left": STOCK, "claims": 0}
     expired = re.findall(rf"orders_expired.*orders=(\d+) sale={case.sale}\b", shop.log("worker"))
     assert sum(map(int, expired)) == BUYERS

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from devtools.embedded.shop import await_that
+from devtools.embedded.shop import wait_until
 from seckill.line.keys import sale_keys
 from tests.faults.conftest import MakeCase, OpenShop
 from tests.faults.shop import FaultyShop
@@ -78,7 +78,7 @@ def test_paused_for_twelve_seconds(shop: FaultyShop, make_case: MakeCase) -> Non
             assert answer.status_code == 503
             assert answer.headers["Retry-After"] == "2"
             case.took(time.monotonic() - began, at_most=4)
-            await_that("twelve seconds are over", lambda: time.monotonic() - began > 12)
+            wait_until("twelve seconds are over", lambda: time.monotonic() - began > 12)
         finally:
             shop.valkey.process.send_signal(signal.SIGCONT)
         case.broken()
@@ -89,7 +89,7 @@ def test_wiped_in_the_middle_of_the_sale(shop: FaultyShop, make_case: MakeCase) 
     case = make_case(shop, poll_seconds=2.0)
     with case:
         case.await_accepted(80)
-        await_that("some have their orders", lambda: len(shop.orders(case.sale)) >= 20)
+        wait_until("some have their orders", lambda: len(shop.orders(case.sale)) >= 20)
         # Frozen, these two do not heal it before somebody has seen it.
         for part in ("worker", "beat"):
             os.killpg(shop.processes[part].pid, signal.SIGSTOP)
@@ -103,7 +103,7 @@ def test_wiped_in_the_middle_of_the_sale(shop: FaultyShop, make_case: MakeCase) 
         case.broken()
         for part in ("worker", "beat"):
             os.killpg(shop.processes[part].pid, signal.SIGCONT)
-        await_that("the gate admits again", lambda: post(address, headers=bearer).status_code == 202)
+        wait_until("the gate admits again", lambda: post(address, headers=bearer).status_code == 202)
         case.took(case.now() - case.broken_at, at_most=10)
         case.recovers(within_seconds=15)
 
@@ -116,7 +116,7 @@ def test_out_of_memory(open_shop: OpenShop, make_case: MakeCase) -> None:
         line.config_set("maxmemory", "1mb")
         length = line.llen(sale_keys(case.sale).line)
         case.crowd.let_in()
-        await_that("buyers are refused", lambda: case.crowd.answers["purchase 503"] >= 10)
+        wait_until("buyers are refused", lambda: case.crowd.answers["purchase 503"] >= 10)
         places = sale_keys(case.sale).places
         newcomer = next(buyer for buyer in case.buyers if not line.hexists(places, buyer.name))
         bearer = {"Authorization": f"Bearer {newcomer.token}"}

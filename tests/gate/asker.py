@@ -2,27 +2,27 @@
 
 import asyncio
 
-from seckill.gate.answer import Answer
 from seckill.gate.gate import Gate
-from seckill.gate.request import Request, target_of
+from seckill.gate.request import Request, parse_target
+from seckill.gate.response import Response
 
 
 class Asker:
     """Waits for one answer."""
 
     def __init__(self) -> None:
-        self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self.answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
 
-    def finish(self, request: Request, answer: Answer) -> None:  # noqa: ARG002 (a client's signature)
+    def finish(self, request: Request, answer: Response) -> None:  # noqa: ARG002 (a client's signature)
         self.answer.set_result(answer)
 
-    def pass_on(self, request: Request) -> None:  # noqa: ARG002 (a client's signature)
+    def forward(self, request: Request) -> None:  # noqa: ARG002 (a client's signature)
         raise AssertionError("this is the gate's own to answer")
 
 
-def ask(gate: Gate, method: str, path: str, authorization: str = "") -> asyncio.Future[Answer]:
+def ask(gate: Gate, method: str, path: str, authorization: str = "") -> asyncio.Future[Response]:
     """Ask now; the answer comes with the future."""
     fields = {b"host": b"127.0.0.1", b"authorization": authorization.encode()}
     asker = Asker()
-    gate.answer(Request(method, target_of(path.encode()), "1.1", [*fields.items()], fields, b"", True, asker))
+    gate.answer(Request(method, parse_target(path.encode()), "1.1", [*fields.items()], fields, b"", True, asker))
     return asker.answer

@@ -12,7 +12,8 @@ import uvloop
 from celery_task import app as celery
 from devtools.embedded.ports import free_port
 from devtools.embedded.valkey import Valkey
-from seckill.gate import clients, public_answers
+from seckill.gate import clients
+from seckill.gate import response_cache as public_answers
 from seckill.line import line as lines
 from tests import servers
 from tests.gate.clock import Clock

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from seckill.gate import groups
-from seckill.gate.groups import Group
+from seckill.gate import batcher as groups
+from seckill.gate.batcher import Batcher
 from tests.gate.door import eventually
 
 
@@ -33,8 +33,8 @@ async def counter() -> Counter:
     return Counter()
 
 
-def group_of(counter: Counter, *, largest: int = 10, at_once: int = 1) -> Group[str]:
-    return Group(counter.commit, counter.fail, largest=largest, at_once=at_once)
+def group_of(counter: Counter, *, largest: int = 10, at_once: int = 1) -> Batcher[str]:
+    return Batcher(counter.commit, counter.fail, largest=largest, at_once=at_once)
 
 
 async def test_a_lone_item_goes_at_once(counter: Counter) -> None:
@@ -96,7 +96,7 @@ async def test_who_comes_in_the_moment_the_last_group_ends_is_served() -> None:
     async def fail(items: list[str], error: Exception) -> None:
         raise AssertionError(items) from error
 
-    group = Group(commit, fail, largest=10)
+    group = Batcher(commit, fail, largest=10)
     group.join("a")
 
     await eventually(lambda: groups_ == ["a", "b"])

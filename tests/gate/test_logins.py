@@ -7,7 +7,7 @@ import pytest
 import redis
 from pytest_django import Settings
 
-from seckill.accounts.login_commands import change_account, end_login
+from seckill.accounts.login_commands import revoke_login, set_auth_hash
 from seckill.accounts.logins import Login, login_id_of
 from seckill.gate import snapshots
 from seckill.line.passes import Pass
@@ -128,7 +128,7 @@ async def test_a_login_that_has_ended_gets_nothing_from_the_next_request_on(door
     assert (await ask_pass(door, cookies(ended))).status_code == 200
     assert (await ask_me(door, cookies(ended))).status_code == 200
 
-    sale.line.run(end_login(ended.login_id))
+    sale.line.run(revoke_login(ended.login_id))
 
     assert (await ask_pass(door, cookies(ended))).status_code == 418
     assert (await ask_me(door, cookies(ended))).status_code == 418
@@ -136,7 +136,7 @@ async def test_a_login_that_has_ended_gets_nothing_from_the_next_request_on(door
 
 
 async def test_a_changed_account_ends_all_its_logins(door: Door, load_sale: LoadSale) -> None:
-    load_sale().line.run(change_account("u17", "another mark"))
+    load_sale().line.run(set_auth_hash("u17", "another mark"))
 
     assert (await ask_pass(door, cookies(login("u17")))).status_code == 418
     assert (await ask_me(door, cookies(login("u17")))).status_code == 418
@@ -169,7 +169,7 @@ async def test_the_ledger_knows_whether_there_is_a_sale_that_redis_does_not_know
 async def test_a_crowd_that_asks_at_once_is_one_group(
     door: Door, load_sale: LoadSale, server: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(snapshots, "FRESH_SECONDS", 60)
+    monkeypatch.setattr(snapshots, "SNAPSHOT_TTL_SECONDS", 60)
     load_sale()
     assert (await ask_pass(door, cookies(login("u0")))).status_code == 200  # the server knows the script from here on
     forget_calls(server)

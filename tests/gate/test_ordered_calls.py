@@ -9,11 +9,11 @@ import redis
 import redis.asyncio
 
 from devtools.embedded.shop import WAIT_SECONDS_MAX
+from seckill.line import commands
 from seckill.line import line as line_module
-from seckill.line import verbs
+from seckill.line.commands import Admission, SaleNotLoadedError
 from seckill.line.keys import sale_keys
 from seckill.line.line import AsyncLine, open_async_line
-from seckill.line.verbs import Admission, SaleUnknownError
 from tests import servers
 from tests.gate.door import eventually, held, hold_writes, let_go
 from tests.line.conftest import LoadSale
@@ -34,7 +34,7 @@ async def ordered(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AsyncLine]:
 
 
 def admit(line: AsyncLine, *buyers: str) -> asyncio.Task[Admission]:
-    return asyncio.create_task(line.run_in_order(verbs.admit(7, buyers)))
+    return asyncio.create_task(line.run_in_order(commands.admit(7, buyers)))
 
 
 def writers(server: redis.Redis) -> list[str]:
@@ -171,11 +171,11 @@ async def test_a_refusal_of_the_server_is_told_and_disturbs_no_other_call(
     await admit(ordered, "first")
     connections = writers(server)
     server.set(sale_keys(8).meta, "not a hash")
-    unknown = asyncio.create_task(ordered.run_in_order(verbs.admit(9, ["olga"])))
-    wrong = asyncio.create_task(ordered.run_in_order(verbs.admit(8, ["olga"])))
+    unknown = asyncio.create_task(ordered.run_in_order(commands.admit(9, ["olga"])))
+    wrong = asyncio.create_task(ordered.run_in_order(commands.admit(8, ["olga"])))
     right = admit(ordered, "olga")
 
-    with pytest.raises(SaleUnknownError):
+    with pytest.raises(SaleNotLoadedError):
         await unknown
     with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
         await wrong
@@ -197,7 +197,7 @@ async def test_a_connection_of_the_pool_that_closes_as_it_is_written_to_is_repla
     ordered: AsyncLine, load_sale: LoadSale, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load_sale()
-    await ordered.run(verbs.admit(7, ["olga"]))
+    await ordered.run(commands.admit(7, ["olga"]))
     send = redis.asyncio.Connection.send_packed_command
     broken: list[redis.asyncio.Connection] = []
 
@@ -210,5 +210,5 @@ async def test_a_connection_of_the_pool_that_closes_as_it_is_written_to_is_repla
 
     monkeypatch.setattr(redis.asyncio.Connection, "send_packed_command", break_first)
 
-    assert (await ordered.run(verbs.admit(7, ["amir"]))).places == [2]
+    assert (await ordered.run(commands.admit(7, ["amir"]))).places == [2]
     assert len(broken) == 1

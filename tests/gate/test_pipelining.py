@@ -182,7 +182,7 @@ async def test_who_leaves_while_others_of_their_requests_wait_disturbs_nobody(
 async def test_who_ends_right_behind_a_request_that_is_answered_at_once_is_answered(
     door: Door, load_sale: LoadSale, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(snapshots, "FRESH_SECONDS", 60)
+    monkeypatch.setattr(snapshots, "SNAPSHOT_TTL_SECONDS", 60)
     load_sale()
     await door.progress(7)
     async with await Wire.open(door.port) as wire:

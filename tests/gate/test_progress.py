@@ -8,10 +8,10 @@ import pytest
 import redis
 
 from seckill.gate import clients, snapshots
-from seckill.gate.snapshots import SeenSale, Snapshots
-from seckill.line import verbs
+from seckill.gate.snapshots import CachedSnapshot, Snapshots
+from seckill.line import commands
 from seckill.line.line import open_async_line
-from seckill.timestamps import iso
+from seckill.timestamps import format_iso8601
 from tests.gate.door import (
     Door,
     eventually,
@@ -42,7 +42,7 @@ async def test_progress_shows_where_the_line_stands(door: Door, load_sale: LoadS
 
     assert response.status_code == 200
     server_time = response.json().pop("server_time")
-    assert iso(seen.now_ms) <= server_time <= iso(sale.redis_now_ms() + 1000)
+    assert format_iso8601(seen.now_ms) <= server_time <= format_iso8601(sale.redis_now_ms() + 1000)
     assert response.json() == {
         "state": "open",
         "admitted": 4,
@@ -51,8 +51,8 @@ async def test_progress_shows_where_the_line_stands(door: Door, load_sale: LoadS
         "remaining": 2,
         "stock": 5,
         "reserved": 2,
-        "opens_at": iso(seen.opens_ms),
-        "closes_at": iso(seen.opens_ms + 2 * HOUR_MS),
+        "opens_at": format_iso8601(seen.opens_ms),
+        "closes_at": format_iso8601(seen.opens_ms + 2 * HOUR_MS),
         "server_time": server_time,
     }
     assert response.headers["cache-control"] == "public, max-age=1"
@@ -97,7 +97,7 @@ async def test_a_sale_opens_on_the_page_with_the_next_snapshot(door: Door, load_
 async def test_everybody_gets_the_answer_that_was_made_from_one_snapshot(
     door: Door, load_sale: LoadSale, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(snapshots, "FRESH_SECONDS", 60)
+    monkeypatch.setattr(snapshots, "SNAPSHOT_TTL_SECONDS", 60)
     sale = load_sale()
     first = await door.progress(7)
     sale.admit("olga")
@@ -105,13 +105,13 @@ async def test_everybody_gets_the_answer_that_was_made_from_one_snapshot(
     later = [await door.progress(7) for _ in range(3)]
 
     assert {answer.content for answer in later} == {first.content}
-    assert iso(sale.redis_now_ms()) >= first.json()["server_time"]
+    assert format_iso8601(sale.redis_now_ms()) >= first.json()["server_time"]
 
 
 async def test_a_head_request_is_answered_without_a_body(
     door: Door, load_sale: LoadSale, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(snapshots, "FRESH_SECONDS", 60)
+    monkeypatch.setattr(snapshots, "SNAPSHOT_TTL_SECONDS", 60)
     monkeypatch.setattr(clients, "LOOK_SECONDS", 3600)  # the header Date stays the same
     load_sale()
 
@@ -141,7 +141,7 @@ async def test_a_crowd_at_one_moment_costs_one_look_at_redis(
 ) -> None:
     load_sale().admit("olga")
     await door.progress(7)  # the server knows the script from here on
-    monkeypatch.setattr(snapshots, "FRESH_SECONDS", 0)
+    monkeypatch.setattr(snapshots, "SNAPSHOT_TTL_SECONDS", 0)
     forget_calls(server)
     hold_writes(server)
 
@@ -199,8 +199,8 @@ async def test_made_up_sales_do_not_fill_the_memory(load_sale: LoadSale) -> None
 async def test_of_many_sales_the_one_read_longest_ago_goes(
     load_sale: LoadSale, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(snapshots, "SEEN_MAX", 3)
-    monkeypatch.setattr(snapshots, "FRESH_SECONDS", 0)
+    monkeypatch.setattr(snapshots, "CACHED_MAX", 3)
+    monkeypatch.setattr(snapshots, "SNAPSHOT_TTL_SECONDS", 0)
     sale = load_sale()
     for sale.id in (8, 9, 10):
         sale.rebuild(sale.config())
@@ -211,7 +211,7 @@ async def test_of_many_sales_the_one_read_longest_ago_goes(
             await seen.get(sale_id)
         assert kept(seen) == 3
 
-        monkeypatch.setattr(snapshots, "FRESH_SECONDS", 60)
+        monkeypatch.setattr(snapshots, "SNAPSHOT_TTL_SECONDS", 60)
         assert [seen.fresh(sale_id) is not None for sale_id in (7, 8, 9, 10)] == [True, False, True, True]
     finally:
         await line.close()
@@ -220,20 +220,20 @@ async def test_of_many_sales_the_one_read_longest_ago_goes(
 async def test_a_sale_that_redis_forgot_is_forgotten_here_too(
     load_sale: LoadSale, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(snapshots, "FRESH_SECONDS", 0)
+    monkeypatch.setattr(snapshots, "SNAPSHOT_TTL_SECONDS", 0)
     sale = load_sale()
     line = open_async_line()
     try:
         seen = Snapshots(line)
         assert await seen.get(7) is not None
-        sale.line.forget(7)
+        sale.line.invalidate(7)
         assert await seen.get(7) is None
         assert kept(seen) == 0
     finally:
         await line.close()
 
 
-async def look(seen: Snapshots) -> SeenSale:
+async def look(seen: Snapshots) -> CachedSnapshot:
     """Sale 7, which Redis knows."""
     sale = await seen.get(7)
     assert sale is not None
@@ -250,9 +250,9 @@ async def test_made_up_sales_take_few_of_the_connections_that_purchases_need(
         await seen.get(7)
         hold_writes(server)
         strangers = [asyncio.create_task(seen.get(sale_id)) for sale_id in range(100, 150)]
-        await eventually(lambda: held(server) == snapshots.STRANGERS_AT_ONCE)
-        known = asyncio.create_task(line.run(verbs.admit(7, ["olga"])))
-        await eventually(lambda: held(server) == snapshots.STRANGERS_AT_ONCE + 1)
+        await eventually(lambda: held(server) == snapshots.UNKNOWN_AT_ONCE)
+        known = asyncio.create_task(line.run(commands.admit(7, ["olga"])))
+        await eventually(lambda: held(server) == snapshots.UNKNOWN_AT_ONCE + 1)
         let_go(server)
 
         assert (await known).places == [1]
@@ -276,13 +276,13 @@ def kept(seen: Snapshots) -> int:
 def test_a_wait_is_estimated_from_the_pace_of_the_line(
     load_sale: LoadSale, places_per_second: float, ahead: int, eta_s: int | None
 ) -> None:
-    assert SeenSale(load_sale().look(), 0.0, places_per_second).eta_seconds(ahead) == eta_s
+    assert CachedSnapshot(load_sale().look(), 0.0, places_per_second).eta_seconds(ahead) == eta_s
 
 
 async def test_a_line_that_moves_tells_how_long_it_will_take(
     load_sale: LoadSale, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(snapshots, "FRESH_SECONDS", 0)
+    monkeypatch.setattr(snapshots, "SNAPSHOT_TTL_SECONDS", 0)
     monkeypatch.setattr(snapshots, "RATE_WINDOW_SECONDS", 0.02)
     sale = load_sale(stock=1000, line_limit=1000)
     sale.admit(*(f"b{number}" for number in range(900)))
@@ -302,7 +302,7 @@ async def test_a_line_that_moves_tells_how_long_it_will_take(
 
 async def test_a_rebuilt_line_is_measured_afresh(load_sale: LoadSale, monkeypatch: pytest.MonkeyPatch) -> None:
     """The pointer may go back in a new epoch: nobody is told that the wait is over before it began."""
-    monkeypatch.setattr(snapshots, "FRESH_SECONDS", 0)
+    monkeypatch.setattr(snapshots, "SNAPSHOT_TTL_SECONDS", 0)
     monkeypatch.setattr(snapshots, "RATE_WINDOW_SECONDS", 0)
     sale = load_sale(stock=1000, pointer=500)
     line = open_async_line()

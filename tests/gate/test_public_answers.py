@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from seckill.gate.asgi import RENEWAL, Message, Receive, Scope, Send
-from seckill.gate.metrics import PUBLIC_ANSWERS
+from seckill.gate.metrics import RESPONSE_CACHE
 from tests.gate.clock import Clock
 from tests.gate.door import eventually
 from tests.gate.visitor import CHINESE, Visit, Visitor
@@ -310,7 +310,7 @@ def counted() -> tuple[int, int]:
     """How many answers were shared and asked for, by Prometheus."""
     values = {
         sample.labels["result"]: int(sample.value)
-        for metric in PUBLIC_ANSWERS.collect()
+        for metric in RESPONSE_CACHE.collect()
         for sample in metric.samples
         if sample.name == "seckill_public_answers_total"
     }

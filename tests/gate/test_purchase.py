@@ -9,7 +9,7 @@ import redis
 from pytest_django import Settings
 
 from devtools.embedded.valkey import Valkey
-from seckill.gate import groups
+from seckill.gate import batcher as groups
 from seckill.line.line import Line
 from seckill.line.passes import Pass
 from seckill.line.tickets import Ticket

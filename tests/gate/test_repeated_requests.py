@@ -45,7 +45,7 @@ async def test_an_application_sees_each_of_them(echo: EchoServer, parsed: list[b
 async def test_a_poll_is_answered_as_the_line_stands_now(
     door: Door, load_sale: LoadSale, parsed: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(snapshots, "FRESH_SECONDS", 0)
+    monkeypatch.setattr(snapshots, "SNAPSHOT_TTL_SECONDS", 0)
     sale = load_sale(stock=1)
     sale.admit("olga", "amir")
     path = f"/api/tickets/{Ticket(7, 2, 'amir', 1).sign()}"

@@ -6,12 +6,12 @@ from typing import Any, cast
 import pytest
 import redis
 
-from seckill.gate.answer import Answer, json_head
 from seckill.gate.request import Request
+from seckill.gate.response import Response, json_head
 from tests.gate.door import Door, eventually, held, hold_writes, let_go
 from tests.line.conftest import LoadSale
 
-WRONG = Answer(500, json_head(500), b'{"secret":"of another buyer"}')
+WRONG = Response(500, json_head(500), b'{"secret":"of another buyer"}')
 
 
 def under_way(door: Door) -> Request | None:
@@ -36,7 +36,7 @@ async def test_an_answer_that_comes_twice_is_not_the_next_requests(
     await eventually(lambda: under_way(door) not in (None, first))
 
     first.finish(WRONG)
-    first.pass_on()
+    first.forward()
     let_go(server)
 
     assert (await asking).json()["place"] == 2
@@ -44,7 +44,7 @@ async def test_an_answer_that_comes_twice_is_not_the_next_requests(
     assert door.shop.passed_on == []
 
 
-@pytest.mark.parametrize("late", ["finish", "pass_on"])
+@pytest.mark.parametrize("late", ["finish", "forward"])
 async def test_what_django_answers_is_not_answered_by_the_gate_too(
     door: Door, load_sale: LoadSale, server: redis.Redis, late: str
 ) -> None:
@@ -55,11 +55,11 @@ async def test_what_django_answers_is_not_answered_by_the_gate_too(
     request = under_way(door)
     assert request is not None
 
-    request.pass_on()
+    request.forward()
     if late == "finish":
         request.finish(WRONG)
     else:
-        request.pass_on()
+        request.forward()
 
     assert ((await asking).status_code, (await door.poll("made-up")).status_code) == (418, 404)
     assert door.shop.passed_on == ["http /api/sales/7/purchase"]

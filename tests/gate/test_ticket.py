@@ -10,7 +10,7 @@ import redis
 from seckill.gate import clients, snapshots
 from seckill.line.outcome import Confirmed, Released
 from seckill.line.tickets import Ticket
-from seckill.timestamps import iso
+from seckill.timestamps import format_iso8601
 from tests.gate.asker import ask
 from tests.gate.door import (
     Door,
@@ -111,7 +111,7 @@ async def test_the_end_of_the_waitlist_is_told(door: Door, load_sale: LoadSale) 
     response = await door.poll(ticket(2, "amir"))
 
     assert response.status_code == 200
-    assert response.json() == {"status": "sold_out", "sold_out_at": iso(sold_out_ms)}
+    assert response.json() == {"status": "sold_out", "sold_out_at": format_iso8601(sold_out_ms)}
     assert "retry-after" not in response.headers
     assert (await door.poll(ticket(1, "olga"))).json()["status"] == "confirmed"
 
@@ -129,7 +129,7 @@ async def test_whoever_comes_back_a_moment_after_the_end_gets_no_place(
     door: Door, load_sale: LoadSale, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The gate has not seen the end yet; the line has."""
-    monkeypatch.setattr(snapshots, "FRESH_SECONDS", 60)
+    monkeypatch.setattr(snapshots, "SNAPSHOT_TTL_SECONDS", 60)
     sale = load_sale(stock=1, epoch=2)
     sale.admit("olga")
     sale.confirm_all(sale.claim("c1"))
@@ -138,7 +138,7 @@ async def test_whoever_comes_back_a_moment_after_the_end_gets_no_place(
 
     response = await door.poll(ticket(9, "late"))
 
-    assert response.json() == {"status": "sold_out", "sold_out_at": iso(sale.look().sold_out_ms)}
+    assert response.json() == {"status": "sold_out", "sold_out_at": format_iso8601(sale.look().sold_out_ms)}
     assert sale.buyers_in_line() == ["olga"]
 
 
@@ -221,7 +221,7 @@ async def test_a_head_request_is_answered_without_a_body(
 async def test_a_waiting_crowd_costs_one_snapshot(
     door: Door, load_sale: LoadSale, server: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(snapshots, "FRESH_SECONDS", 60)
+    monkeypatch.setattr(snapshots, "SNAPSHOT_TTL_SECONDS", 60)
     sale = load_sale(stock=1, line_limit=5000)
     sale.admit(*(f"b{number}" for number in range(1, 301)))
     sale.confirm_all(sale.claim("c1"))
@@ -237,7 +237,7 @@ async def test_a_waiting_crowd_costs_one_snapshot(
 async def test_a_crowd_that_asks_for_decided_places_is_looked_up_together(
     door: Door, load_sale: LoadSale, server: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(snapshots, "FRESH_SECONDS", 60)
+    monkeypatch.setattr(snapshots, "SNAPSHOT_TTL_SECONDS", 60)
     sale = load_sale(stock=501, line_limit=5000)
     sale.admit(*(f"b{number}" for number in range(1, 502)))
     sale.confirm_all(sale.claim("c1", chunk=501))

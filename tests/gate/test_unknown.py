@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from orders.reconciliation import publish_sale
+from orders.reconciliation import sync_sale_to_redis
 from seckill.catalog.models import Sale
 from seckill.line.line import Line
 from seckill.line.tickets import Ticket
@@ -66,7 +66,7 @@ def test_a_sale_that_comes_back_is_served_again(forgotten_sale: Sale, line: Line
             return (await door.purchase(forgotten_sale.pk, "olga")).status_code
 
     assert asyncio.run(visit()) == 503
-    publish_sale(line, forgotten_sale)
+    sync_sale_to_redis(line, forgotten_sale)
     Sale.objects.filter(pk=forgotten_sale.pk).update(epoch=1)
     line.client.hset(f"{{sale:{forgotten_sale.pk}}}:meta", "rejoin_until_ms", 0)  # its crowd had time to come back
     assert asyncio.run(visit()) == 202

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any, cast
 
-from seckill.line import verbs
+from seckill.line import commands
+from seckill.line.commands import Admission, RejectReason, Reservation, SaleConfig
 from seckill.line.keys import SaleKeys, sale_keys
 from seckill.line.line import Line
 from seckill.line.outcome import Confirmed, Outcome, Released
 from seckill.line.snapshot import Snapshot
-from seckill.line.verbs import Admission, Claim, Refusal, SaleConfig
 
 Orders = list[tuple[int, str, Outcome]]  # (place, buyer, outcome)
 
@@ -28,7 +28,7 @@ def order(number: str) -> Confirmed:
 
 
 class SaleInLine:
-    """Runs the verbs of one sale on the real server, with times relative to that server's clock."""
+    """Runs the commands of one sale on the real server, with times relative to that server's clock."""
 
     def __init__(self, line: Line, sale_id: int) -> None:
         self.line = line
@@ -66,7 +66,7 @@ class SaleInLine:
         server: str = "",
     ) -> int:
         return self.line.run(
-            verbs.rebuild(
+            commands.rebuild(
                 self.id,
                 config,
                 epoch=epoch,
@@ -78,50 +78,50 @@ class SaleInLine:
             )
         )
 
-    def admit(self, *buyers: str) -> list[int | Refusal]:
+    def admit(self, *buyers: str) -> list[int | RejectReason]:
         return self.admission(*buyers).places
 
     def admission(self, *buyers: str) -> Admission:
-        return self.line.run(verbs.admit(self.id, buyers))
+        return self.line.run(commands.admit(self.id, buyers))
 
     def reserve(
         self, claim_id: str, *, upto: int = 10_000, chunk: int = 500, lease_seconds: float = LEASE_SECONDS
-    ) -> Claim | None:
-        return self.line.run(verbs.reserve(self.id, claim_id, upto=upto, chunk=chunk, lease_seconds=lease_seconds))
+    ) -> Reservation | None:
+        return self.line.run(commands.reserve(self.id, claim_id, upto=upto, chunk=chunk, lease_seconds=lease_seconds))
 
     def claim(
         self, claim_id: str, *, upto: int = 10_000, chunk: int = 500, lease_seconds: float = LEASE_SECONDS
-    ) -> Claim:
+    ) -> Reservation:
         """Reserve where there is something to reserve."""
         claim = self.reserve(claim_id, upto=upto, chunk=chunk, lease_seconds=lease_seconds)
         assert claim is not None
         return claim
 
-    def confirm(self, claim: Claim, outcomes: dict[str, Outcome]) -> int:
-        return self.line.run(verbs.confirm(claim, outcomes.items()))
+    def confirm(self, claim: Reservation, outcomes: dict[str, Outcome]) -> int:
+        return self.line.run(commands.confirm(claim, outcomes.items()))
 
-    def confirm_all(self, claim: Claim) -> int:
+    def confirm_all(self, claim: Reservation) -> int:
         """Confirm an order for everybody in the claim, numbered by place; gives the units left."""
         return self.confirm(claim, {buyer: order(f"ORDER-{place}") for place, buyer in claim.places})
 
     def release(self, outcomes: dict[str, Released]) -> int:
-        return self.line.run(verbs.release(self.id, outcomes.items()))
+        return self.line.run(commands.release(self.id, outcomes.items()))
 
     def restore(self, orders: Iterable[tuple[int, str, Outcome]]) -> int:
-        return self.line.run(verbs.restore(self.id, orders))
+        return self.line.run(commands.restore(self.id, orders))
 
     def rejoin(self, buyer: str, place: int) -> tuple[int, int]:
-        return self.line.run(verbs.rejoin(self.id, buyer, place))
+        return self.line.run(commands.rejoin(self.id, buyer, place))
 
     def configure(self, config: SaleConfig) -> int:
-        return self.line.run(verbs.configure(self.id, config))
+        return self.line.run(commands.configure(self.id, config))
 
     def finish(self) -> int:
-        return self.line.run(verbs.finish(self.id))
+        return self.line.run(commands.end_sale(self.id))
 
     def look(self, *, lease_seconds: float = LEASE_SECONDS) -> Snapshot:
         """The snapshot of a sale that Redis knows."""
-        snapshot = self.line.run(verbs.snapshot(self.id, lease_seconds=lease_seconds))
+        snapshot = self.line.run(commands.snapshot(self.id, lease_seconds=lease_seconds))
         assert snapshot is not None
         return snapshot
 

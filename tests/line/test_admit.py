@@ -8,7 +8,7 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from seckill.line.verbs import ADMIT_GROUP_MAX, Refusal, SaleUnknownError
+from seckill.line.commands import ADMIT_BATCH_MAX, RejectReason, SaleNotLoadedError
 from tests.line.conftest import LoadSale
 from tests.line.sale_in_line import HOUR_MS, SaleInLine
 
@@ -61,7 +61,7 @@ def test_names_that_look_like_numbers_or_differ_in_case_are_different_buyers(loa
 def test_a_group_may_be_as_large_as_the_gate_makes_it(load_sale: LoadSale) -> None:
     sale = load_sale(line_limit=5000)
 
-    assert sale.admit(*(f"b{number}" for number in range(ADMIT_GROUP_MAX))) == list(range(1, 1001))
+    assert sale.admit(*(f"b{number}" for number in range(ADMIT_BATCH_MAX))) == list(range(1, 1001))
 
 
 def test_a_line_that_fills_up_within_a_group_refuses_the_rest_of_the_group(load_sale: LoadSale) -> None:
@@ -70,22 +70,22 @@ def test_a_line_that_fills_up_within_a_group_refuses_the_rest_of_the_group(load_
 
     places = sale.admit("bea", "olga", "carl", "dana", "bea", "amir", "dana")
 
-    assert places == [3, 1, 4, Refusal.SOLD_OUT, 3, 2, Refusal.SOLD_OUT]
+    assert places == [3, 1, 4, RejectReason.SOLD_OUT, 3, 2, RejectReason.SOLD_OUT]
     assert sale.buyers_in_line() == ["olga", "amir", "bea", "carl"]
     assert "dana" not in sale.places()
 
 
-REFUSING: dict[Refusal, dict[str, Any]] = {
-    Refusal.CLOSED: {"status": "closed"},
-    Refusal.SOLD_OUT: {"ended_ms": 1_700_000_000_000},
-    Refusal.NOT_OPEN: {"opens_in_ms": HOUR_MS // 2},
-    Refusal.PAUSED: {"status": "paused"},
-    Refusal.RECOVERING: {"rejoin_seconds": 60},
+REFUSING: dict[RejectReason, dict[str, Any]] = {
+    RejectReason.CLOSED: {"status": "closed"},
+    RejectReason.SOLD_OUT: {"ended_ms": 1_700_000_000_000},
+    RejectReason.NOT_OPEN: {"opens_in_ms": HOUR_MS // 2},
+    RejectReason.PAUSED: {"status": "paused"},
+    RejectReason.RECOVERING: {"rejoin_seconds": 60},
 }  # in the order in which one hides the other
 
 
 @pytest.mark.parametrize("refusal", REFUSING)
-def test_a_sale_that_admits_nobody_says_why_and_keeps_nobody(load_sale: LoadSale, refusal: Refusal) -> None:
+def test_a_sale_that_admits_nobody_says_why_and_keeps_nobody(load_sale: LoadSale, refusal: RejectReason) -> None:
     sale = load_sale(**REFUSING[refusal])
     before = sale.contents()
 
@@ -96,7 +96,9 @@ def test_a_sale_that_admits_nobody_says_why_and_keeps_nobody(load_sale: LoadSale
 
 
 @pytest.mark.parametrize(("first", "second"), list(combinations(REFUSING, 2)))
-def test_of_two_reasons_the_one_that_lasts_longer_is_told(load_sale: LoadSale, first: Refusal, second: Refusal) -> None:
+def test_of_two_reasons_the_one_that_lasts_longer_is_told(
+    load_sale: LoadSale, first: RejectReason, second: RejectReason
+) -> None:
     sale = load_sale(**(REFUSING[second] | REFUSING[first]))
 
     assert sale.admit("olga") == [first]
@@ -105,7 +107,7 @@ def test_of_two_reasons_the_one_that_lasts_longer_is_told(load_sale: LoadSale, f
 def test_a_sale_is_closed_once_its_window_is_over_whatever_the_shop_wants(load_sale: LoadSale) -> None:
     sale = load_sale(closes_in_ms=0)
 
-    assert sale.admit("olga") == [Refusal.CLOSED]
+    assert sale.admit("olga") == [RejectReason.CLOSED]
     assert sale.buyers_in_line() == []
 
 
@@ -123,14 +125,14 @@ def test_whoever_has_a_place_keeps_it_when_the_sale_refuses_others(load_sale: Lo
         sale.configure(config)
         places = sale.admit("amir", "late", "olga")
         assert (places[0], places[2]) == (2, 1)
-        assert isinstance(places[1], Refusal)
+        assert isinstance(places[1], RejectReason)
 
     assert sale.buyers_in_line() == ["olga", "amir"]
 
 
 def test_the_window_opens_by_the_clock_of_redis(load_sale: LoadSale) -> None:
     sale = load_sale(opens_in_ms=HOUR_MS)
-    assert sale.admit("early") == [Refusal.NOT_OPEN]
+    assert sale.admit("early") == [RejectReason.NOT_OPEN]
     sale.configure(sale.config(opens_in_ms=60))
     opens_ms = sale.look().opens_ms
     refused = 0
@@ -139,7 +141,7 @@ def test_the_window_opens_by_the_clock_of_redis(load_sale: LoadSale) -> None:
         admission = sale.admission(f"visitor{refused}")
         if admission.places == [1]:
             break
-        assert admission.places == [Refusal.NOT_OPEN]
+        assert admission.places == [RejectReason.NOT_OPEN]
         assert admission.now_ms < opens_ms
         refused += 1
 
@@ -151,14 +153,14 @@ def test_a_gate_whose_clock_is_a_day_ahead_lets_nobody_in_early(load_sale: LoadS
     sale = load_sale(opens_in_ms=HOUR_MS // 2)
 
     with time_machine.travel(timezone.now() + timedelta(days=1)):
-        assert sale.admit("olga") == [Refusal.NOT_OPEN]
+        assert sale.admit("olga") == [RejectReason.NOT_OPEN]
 
     assert sale.buyers_in_line() == []
 
 
 def test_a_recovering_sale_admits_as_soon_as_its_crowd_had_time_to_come_back(load_sale: LoadSale) -> None:
     sale = load_sale(rejoin_seconds=3600)
-    assert sale.admit("early") == [Refusal.RECOVERING]
+    assert sale.admit("early") == [RejectReason.RECOVERING]
     until_ms = sale.redis_now_ms() + 60
     sale.line.client.hset(sale.keys.meta, "rejoin_until_ms", until_ms)
     refused = 0
@@ -167,7 +169,7 @@ def test_a_recovering_sale_admits_as_soon_as_its_crowd_had_time_to_come_back(loa
         admission = sale.admission(f"visitor{refused}")
         if admission.places == [1]:
             break
-        assert admission.places == [Refusal.RECOVERING]
+        assert admission.places == [RejectReason.RECOVERING]
         assert admission.now_ms < until_ms
         refused += 1
 
@@ -175,7 +177,7 @@ def test_a_recovering_sale_admits_as_soon_as_its_crowd_had_time_to_come_back(loa
 
 
 def test_an_unknown_sale_admits_nobody(unknown_sale: SaleInLine) -> None:
-    with pytest.raises(SaleUnknownError, match="sale 404 is unknown to Redis"):
+    with pytest.raises(SaleNotLoadedError, match="sale 404 is unknown to Redis"):
         unknown_sale.admit("olga")
 
     assert unknown_sale.contents() == {}
@@ -187,7 +189,7 @@ def test_a_sale_that_redis_remembers_by_half_is_unknown(load_sale: LoadSale, los
     sale.admit("olga")
     sale.line.client.delete(getattr(sale.keys, lost))
 
-    with pytest.raises(SaleUnknownError):
+    with pytest.raises(SaleNotLoadedError):
         sale.admit("amir")
 
     assert sale.buyers_in_line() == ["olga"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from seckill.line.verbs import Refusal, SaleUnknownError
+from seckill.line.commands import RejectReason, SaleNotLoadedError
 from tests.line.conftest import LoadSale
 from tests.line.sale_in_line import SaleInLine
 
@@ -54,7 +54,7 @@ def test_stock_cut_below_what_is_claimed_goes_below_zero_and_shows_nothing_left(
 
 def test_window_status_and_limit_follow_the_shop(load_sale: LoadSale) -> None:
     sale = load_sale(epoch=4, line_limit=1)
-    assert sale.admit("olga", "amir") == [1, Refusal.SOLD_OUT]
+    assert sale.admit("olga", "amir") == [1, RejectReason.SOLD_OUT]
     config = sale.config(opens_in_ms=-7000, closes_in_ms=8000, status="paused", line_limit=2)
 
     sale.configure(config)
@@ -62,7 +62,7 @@ def test_window_status_and_limit_follow_the_shop(load_sale: LoadSale) -> None:
     seen = sale.look()
     assert (seen.opens_ms, seen.closes_ms) == (config.opens_ms, config.closes_ms)
     assert (seen.status, seen.line_limit, seen.epoch) == ("paused", 2, 4)
-    assert sale.admit("amir") == [Refusal.PAUSED]
+    assert sale.admit("amir") == [RejectReason.PAUSED]
     sale.configure(sale.config(line_limit=2))
     assert sale.admit("amir") == [2]
 
@@ -73,7 +73,7 @@ def test_an_ended_sale_does_not_come_back_with_new_stock(load_sale: LoadSale) ->
     sale.configure(sale.config(stock=9))
 
     assert sale.look().ended_ms == 1_700_000_000_000
-    assert sale.admit("olga") == [Refusal.SOLD_OUT]
+    assert sale.admit("olga") == [RejectReason.SOLD_OUT]
 
 
 @pytest.mark.parametrize("lost", ["meta", "stock"])
@@ -82,14 +82,14 @@ def test_a_sale_that_redis_remembers_by_half_cannot_be_configured(load_sale: Loa
     sale.line.client.delete(getattr(sale.keys, lost))
     before = sale.contents()
 
-    with pytest.raises(SaleUnknownError):
+    with pytest.raises(SaleNotLoadedError):
         sale.configure(sale.config(stock=9))
 
     assert sale.contents() == before
 
 
 def test_an_unknown_sale_cannot_be_configured(unknown_sale: SaleInLine) -> None:
-    with pytest.raises(SaleUnknownError):
+    with pytest.raises(SaleNotLoadedError):
         unknown_sale.configure(unknown_sale.config())
 
     assert unknown_sale.contents() == {}

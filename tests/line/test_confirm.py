@@ -3,7 +3,7 @@
 import pytest
 from django.conf import settings
 
-from seckill.line.verbs import SaleUnknownError
+from seckill.line.commands import SaleNotLoadedError
 from tests.line.conftest import LoadSale
 from tests.line.sale_in_line import AT_ONCE, CANCELLED, EXPIRED, order
 
@@ -104,7 +104,7 @@ def test_a_claim_from_before_a_rebuild_pays_for_what_it_confirms(load_sale: Load
     sale = load_sale(stock=5)
     sale.admit("olga", "amir")
     old = sale.claim("old")
-    sale.line.forget(7)
+    sale.line.invalidate(7)
     sale.rebuild(sale.config(stock=5), epoch=2)
     assert sale.look().stock == 5
 
@@ -118,7 +118,7 @@ def test_places_claimed_again_after_a_rebuild_are_counted_once(load_sale: LoadSa
     sale = load_sale(stock=5)
     sale.admit("olga", "amir")
     old = sale.claim("old")
-    sale.line.forget(7)
+    sale.line.invalidate(7)
     sale.rebuild(sale.config(stock=5), epoch=2)
     new = sale.claim("new")
     assert new.places == old.places
@@ -133,9 +133,9 @@ def test_a_line_that_was_forgotten_takes_no_confirmation(load_sale: LoadSale) ->
     sale = load_sale()
     sale.admit("olga")
     claim = sale.claim("c1")
-    sale.line.forget(7)
+    sale.line.invalidate(7)
 
-    with pytest.raises(SaleUnknownError):
+    with pytest.raises(SaleNotLoadedError):
         sale.confirm_all(claim)
 
     assert sale.outcome("olga") is None

@@ -2,7 +2,7 @@
 
 import pytest
 
-from seckill.line.verbs import Refusal, SaleUnknownError
+from seckill.line.commands import RejectReason, SaleNotLoadedError
 from tests.line.conftest import LoadSale
 from tests.line.sale_in_line import SaleInLine
 
@@ -18,7 +18,7 @@ def test_a_sold_out_sale_ends_for_those_who_wait(load_sale: LoadSale) -> None:
     assert before_ms <= ended_ms <= sale.redis_now_ms()
     seen = sale.look()
     assert (seen.ended_ms, seen.waiting, seen.stock) == (ended_ms, 2, 0)
-    assert sale.admit("carl", "olga") == [Refusal.SOLD_OUT, 1]
+    assert sale.admit("carl", "olga") == [RejectReason.SOLD_OUT, 1]
 
 
 def test_finishing_twice_tells_the_same_moment(load_sale: LoadSale) -> None:
@@ -87,7 +87,7 @@ def test_an_ended_sale_claims_nothing_when_a_unit_comes_back(load_sale: LoadSale
 
 
 def test_an_unknown_sale_cannot_end(unknown_sale: SaleInLine) -> None:
-    with pytest.raises(SaleUnknownError):
+    with pytest.raises(SaleNotLoadedError):
         unknown_sale.finish()
 
     assert unknown_sale.contents() == {}

@@ -1,4 +1,4 @@
-"""All keys of a sale, and all of the logins, live in one slot of a cluster, and no verb touches another."""
+"""All keys of a sale, and all of the logins, live in one slot of a cluster, and no command touches another."""
 
 from dataclasses import astuple
 from typing import Any
@@ -8,10 +8,10 @@ from redis.crc import key_slot
 
 from seckill.accounts import login_commands as login_verbs
 from seckill.accounts.logins import Login
-from seckill.line import verbs
+from seckill.line import commands
+from seckill.line.commands import Command, Reservation, SaleConfig
 from seckill.line.keys import LOGIN_KEYS, sale_keys
 from seckill.line.outcome import Released
-from seckill.line.verbs import Claim, SaleConfig, Verb
 from seckill.rate import Rate
 
 CONFIG = SaleConfig(stock_total=3, opens_ms=1, closes_ms=2, status="open", line_limit=9)
@@ -29,42 +29,42 @@ def test_two_sales_share_no_key() -> None:
 
 
 @pytest.mark.parametrize(
-    "verb",
+    "command",
     [
-        verbs.admit(7, ["zoe"]),
-        verbs.reserve(7, "claim", upto=1, chunk=1, lease_seconds=1),
-        verbs.confirm(Claim("claim", 7, 1, [(1, "zoe")]), []),
-        verbs.release(7, [("zoe", Released("expired"))]),
-        verbs.restore(7, [(1, "zoe", Released("expired"))]),
-        verbs.rebuild(7, CONFIG, epoch=1, stock=3, pointer=0, rejoin_seconds=0, ended_ms=0, server=""),
-        verbs.rejoin(7, "zoe", 1),
-        verbs.configure(7, CONFIG),
-        verbs.finish(7),
-        verbs.snapshot(7, lease_seconds=1),
+        commands.admit(7, ["zoe"]),
+        commands.reserve(7, "claim", upto=1, chunk=1, lease_seconds=1),
+        commands.confirm(Reservation("claim", 7, 1, [(1, "zoe")]), []),
+        commands.release(7, [("zoe", Released("expired"))]),
+        commands.restore(7, [(1, "zoe", Released("expired"))]),
+        commands.rebuild(7, CONFIG, epoch=1, stock=3, pointer=0, rejoin_seconds=0, ended_ms=0, server=""),
+        commands.rejoin(7, "zoe", 1),
+        commands.configure(7, CONFIG),
+        commands.end_sale(7),
+        commands.snapshot(7, lease_seconds=1),
     ],
-    ids=lambda verb: verb.script,
+    ids=lambda command: command.script,
 )
-def test_a_verb_touches_keys_of_its_own_sale_only(verb: Verb[Any]) -> None:
-    assert len(verb.keys) >= 2
-    assert set(verb.keys) <= set(astuple(sale_keys(7)))
-    assert len(set(verb.keys)) == len(verb.keys)
+def test_a_verb_touches_keys_of_its_own_sale_only(command: Command[Any]) -> None:
+    assert len(command.keys) >= 2
+    assert set(command.keys) <= set(astuple(sale_keys(7)))
+    assert len(set(command.keys)) == len(command.keys)
 
 
 LOGIN = Login("u17", "login-id", "mark", 1, "zoe")
 
 
 @pytest.mark.parametrize(
-    "verb",
+    "command",
     [
         login_verbs.issue_passes([LOGIN], Rate(60, 60)),
         login_verbs.count_pass("u17", Rate(60, 60)),
-        login_verbs.void_logins([LOGIN]),
-        login_verbs.end_login("login-id"),
-        login_verbs.change_account("u17", "mark"),
+        login_verbs.revoke_all_logins([LOGIN]),
+        login_verbs.revoke_login("login-id"),
+        login_verbs.set_auth_hash("u17", "mark"),
     ],
-    ids=lambda verb: verb.script,
+    ids=lambda command: command.script,
 )
-def test_a_verb_of_logins_touches_their_keys_only_and_these_live_in_one_slot(verb: Verb[Any]) -> None:
+def test_a_verb_of_logins_touches_their_keys_only_and_these_live_in_one_slot(command: Command[Any]) -> None:
     assert {key_slot(name.encode()) for name in astuple(LOGIN_KEYS)} == {key_slot(b"logins")}
-    assert set(verb.keys) <= set(astuple(LOGIN_KEYS))
+    assert set(command.keys) <= set(astuple(LOGIN_KEYS))
     assert len(set(astuple(LOGIN_KEYS))) == 3

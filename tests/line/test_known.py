@@ -9,26 +9,26 @@ from typing import Any
 import pytest
 import redis
 
-from devtools.embedded.shop import await_that
+from devtools.embedded.shop import wait_until
 from devtools.embedded.valkey import Valkey
-from seckill.line import verbs
+from seckill.line import commands
+from seckill.line.commands import Command, Reservation, SaleNotLoadedError
 from seckill.line.line import Line
-from seckill.line.verbs import Claim, SaleUnknownError, Verb
 from tests.line.sale_in_line import CANCELLED, SaleInLine, order
 
 RUN_ID = "0123456789abcdef0123456789abcdef01234567"
 
 
-def every_verb(sale: SaleInLine) -> list[Verb[Any]]:
-    """Each verb that asks whether the sale is known."""
+def every_verb(sale: SaleInLine) -> list[Command[Any]]:
+    """Each command that asks whether the sale is known."""
     return [
-        verbs.admit(sale.id, ["ben"]),
-        verbs.reserve(sale.id, "claim 2", upto=9, chunk=9, lease_seconds=60),
-        verbs.confirm(Claim("claim 1", sale.id, 1, [(1, "ann")]), [("ann", order("1"))]),
-        verbs.release(sale.id, [("ann", CANCELLED)]),
-        verbs.rejoin(sale.id, "ben", 2),
-        verbs.configure(sale.id, sale.config(stock=5)),
-        verbs.finish(sale.id),
+        commands.admit(sale.id, ["ben"]),
+        commands.reserve(sale.id, "claim 2", upto=9, chunk=9, lease_seconds=60),
+        commands.confirm(Reservation("claim 1", sale.id, 1, [(1, "ann")]), [("ann", order("1"))]),
+        commands.release(sale.id, [("ann", CANCELLED)]),
+        commands.rejoin(sale.id, "ben", 2),
+        commands.configure(sale.id, sale.config(stock=5)),
+        commands.end_sale(sale.id),
     ]
 
 
@@ -39,10 +39,10 @@ def test_another_server_knows_nothing_and_changes_nothing(unknown_sale: SaleInLi
     sale.line.client.hset(sale.keys.meta, "server", RUN_ID)
     before = sale.contents()
 
-    for verb in every_verb(sale):
-        with pytest.raises(SaleUnknownError):
-            sale.line.run(verb)
-    assert sale.line.run(verbs.snapshot(sale.id, lease_seconds=60)) is None
+    for command in every_verb(sale):
+        with pytest.raises(SaleNotLoadedError):
+            sale.line.run(command)
+    assert sale.line.run(commands.snapshot(sale.id, lease_seconds=60)) is None
 
     assert sale.contents() == before
 
@@ -55,8 +55,8 @@ def test_the_same_server_knows_and_so_does_any_where_nothing_can_be_lost(
     own = sale.line.client.info("server")["run_id"] if watched else ""
     sale.rebuild(sale.config(stock=3), server=own)
     assert sale.admit("ann") == [1]
-    for verb in every_verb(sale):
-        sale.line.run(verb)
+    for command in every_verb(sale):
+        sale.line.run(command)
     assert sale.look().stock_total == 5
 
 
@@ -65,7 +65,7 @@ def test_a_line_built_before_this_rule_is_built_again(unknown_sale: SaleInLine) 
     sale.rebuild(sale.config(stock=3))
     sale.line.client.hdel(sale.keys.meta, "server")
 
-    with pytest.raises(SaleUnknownError):
+    with pytest.raises(SaleNotLoadedError):
         sale.admit("ann")
 
 
@@ -95,7 +95,7 @@ def test_a_server_is_watched_unless_it_writes_before_it_answers(
     tmp_path: Path, flags: tuple[str, ...], watched: bool
 ) -> None:
     with running(tmp_path / "valkey", *flags) as (_, line):
-        assert line.run_id_to_watch() == (line.client.info("server")["run_id"] if watched else "")
+        assert line.server_run_id_if_volatile() == (line.client.info("server")["run_id"] if watched else "")
 
 
 def test_a_server_with_a_replica_is_watched_and_so_is_the_replica(tmp_path: Path) -> None:
@@ -103,24 +103,24 @@ def test_a_server_with_a_replica_is_watched_and_so_is_the_replica(tmp_path: Path
         first, first_line = stack.enter_context(running(tmp_path / "first"))
         replica = ("--replicaof", f"127.0.0.1 {first.port}")
         _, second_line = stack.enter_context(running(tmp_path / "second", *replica))
-        await_that("the replica follows", lambda: first_line.client.info("replication")["connected_slaves"] == 1)
+        wait_until("the replica follows", lambda: first_line.client.info("replication")["connected_slaves"] == 1)
 
-        assert first_line.run_id_to_watch() == first_line.client.info("server")["run_id"]
-        assert second_line.run_id_to_watch() == second_line.client.info("server")["run_id"]
+        assert first_line.server_run_id_if_volatile() == first_line.client.info("server")["run_id"]
+        assert second_line.server_run_id_if_volatile() == second_line.client.info("server")["run_id"]
 
 
 @pytest.mark.parametrize("flags", [(), ("--appendfsync", "everysec")], ids=["always", "everysec"])
 def test_after_a_restart(tmp_path: Path, flags: tuple[str, ...]) -> None:
     with running(tmp_path / "valkey", *flags) as (valkey, line):
         sale = SaleInLine(line, 7)
-        sale.rebuild(sale.config(stock=3), server=line.run_id_to_watch())
+        sale.rebuild(sale.config(stock=3), server=line.server_run_id_if_volatile())
         assert sale.admit("ann") == [1]
 
         valkey.stop(signal.SIGTERM)
         valkey.start()
 
         if flags:
-            with pytest.raises(SaleUnknownError):
+            with pytest.raises(SaleNotLoadedError):
                 sale.admit("ben")
         else:
             assert sale.admit("ben", "ann") == [2, 1]

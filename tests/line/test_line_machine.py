@@ -11,10 +11,10 @@ import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from seckill.line.commands import RejectReason, Reservation, SaleConfig
 from seckill.line.line import get_line
 from seckill.line.outcome import Confirmed, Outcome, Released
 from seckill.line.tickets import Ticket
-from seckill.line.verbs import Claim, Refusal, SaleConfig
 from tests.line.sale_in_line import AT_ONCE, PAY_BEFORE_MS, SaleInLine
 
 SALE_ID = 7
@@ -55,7 +55,7 @@ class Ledger:
     def of(self, buyer: str) -> Order | None:
         return next((order for order in self.orders if order.buyer == buyer), None)
 
-    def write(self, claim: Claim) -> dict[str, Outcome]:
+    def write(self, claim: Reservation) -> dict[str, Outcome]:
         """As `orders.settlement.write_orders`: the outcomes of those in the claim who have an order now."""
         taken = {order.place for order in self.orders}
         fresh = [
@@ -71,7 +71,7 @@ class Ledger:
 class Work:
     """A claim in a worker's hands."""
 
-    claim: Claim
+    claim: Reservation
     decided: dict[str, Outcome] | None = None  #: what the ledger said; None before it was asked
 
 
@@ -120,10 +120,10 @@ class LineMachine(RuleBasedStateMachine):
     def admit(self, buyers: list[str]) -> None:
         places = self.sale.places()
         length = self.sale.line.length(SALE_ID)
-        expected: list[int | Refusal] = []
+        expected: list[int | RejectReason] = []
         for buyer in buyers:
             if buyer not in places and length >= LINE_LIMIT:
-                expected.append(Refusal.SOLD_OUT)
+                expected.append(RejectReason.SOLD_OUT)
                 continue
             if buyer not in places:
                 length += 1
@@ -174,7 +174,7 @@ class LineMachine(RuleBasedStateMachine):
 
     # --- what workers do ------------------------------------------------------------------------------------------
 
-    def reserve_as(self, *, upto: int, chunk: int, lease_seconds: float) -> Claim | None:
+    def reserve_as(self, *, upto: int, chunk: int, lease_seconds: float) -> Reservation | None:
         """One worker's call, which arrives twice."""
         self.claims_made += 1
         before = self.sale.look()
@@ -324,7 +324,7 @@ class LineMachine(RuleBasedStateMachine):
     def rebuild(self) -> None:
         """As `orders.reconciliation.rebuild_line`: who stands in line stays there."""
         self.rebuilt_under_claims |= bool(self.at_work) or self.sale.look().claimed > 0
-        self.sale.line.forget(SALE_ID)
+        self.sale.line.invalidate(SALE_ID)
         self.build_from_ledger()
 
     @precondition(lambda self: self.claims_since_disaster >= CLAIMS_BETWEEN_DISASTERS)

@@ -8,21 +8,21 @@ from pytest_django import Settings
 
 from seckill.accounts import login_commands as login_verbs
 from seckill.accounts.login_commands import (
-    LOGIN_GROUP_MAX,
-    Issued,
-    PassAnswer,
-    change_account,
+    ISSUE_BATCH_MAX,
+    IssueResult,
+    PassResult,
     count_pass,
-    end_login,
     issue_passes,
-    void_logins,
+    revoke_all_logins,
+    revoke_login,
+    set_auth_hash,
 )
 from seckill.accounts.logins import Login, login_id_of
 from seckill.line.keys import LOGIN_KEYS
 from seckill.line.line import Line, open_async_line
 from seckill.rate import Rate
 
-ISSUED, VOID, TOO_MANY = PassAnswer.ISSUED, PassAnswer.VOID, PassAnswer.TOO_MANY
+ISSUED, VOID, TOO_MANY = PassResult.ISSUED, PassResult.VOID, PassResult.TOO_MANY
 AGES = 4_000_000_000  # seconds: a window that ends in 2096
 OFTEN = Rate(limit=60, window_seconds=AGES)
 HOUR_MS = 3_600_000
@@ -61,31 +61,31 @@ def now_ms(line: Line) -> int:
 
 
 def test_what_redis_knows_nothing_about_is_valid(line: Line) -> None:
-    assert line.run(void_logins([ANN, BEN])) == [False, False]
-    assert line.run(void_logins([])) == []
+    assert line.run(revoke_all_logins([ANN, BEN])) == [False, False]
+    assert line.run(revoke_all_logins([])) == []
     assert line.client.keys() == []  # looking writes nothing
 
 
 def test_a_login_that_ended_is_void_and_no_other_one_of_the_same_buyer(line: Line) -> None:
     phone = login("u1", "ann's phone")
 
-    assert line.run(end_login(ANN.login_id)) == 1
+    assert line.run(revoke_login(ANN.login_id)) == 1
 
-    assert line.run(void_logins([phone, ANN, BEN])) == [False, True, False]
+    assert line.run(revoke_all_logins([phone, ANN, BEN])) == [False, True, False]
 
 
 def test_a_cookie_that_comes_after_its_login_ended_is_void_too(line: Line) -> None:
     """An answer that was under way when its reader logged out brings one."""
-    line.run(end_login(ANN.login_id))
+    line.run(revoke_login(ANN.login_id))
 
-    assert line.run(void_logins([replace(ANN, issued_ms=9_999_999_999_999)])) == [True]
+    assert line.run(revoke_all_logins([replace(ANN, issued_ms=9_999_999_999_999)])) == [True]
 
 
 def test_of_an_account_that_changed_only_logins_with_the_new_mark_are_valid(line: Line) -> None:
-    line.run(change_account("u1", "mark-of-now"))
+    line.run(set_auth_hash("u1", "mark-of-now"))
 
     now = login("u1", mark="mark-of-now")
-    assert line.run(void_logins([ANN, now, BEN, login("u1", "another"), login("u11")])) == [
+    assert line.run(revoke_all_logins([ANN, now, BEN, login("u1", "another"), login("u11")])) == [
         True, False, False, True, False
     ]  # fmt: skip
 
@@ -93,56 +93,59 @@ def test_of_an_account_that_changed_only_logins_with_the_new_mark_are_valid(line
 def test_no_clock_decides_so_a_login_in_the_very_millisecond_of_a_change_is_as_good_as_any(line: Line) -> None:
     for round_ in range(50):
         mark = f"mark-{round_}"
-        line.run(change_account("u1", mark))
-        assert line.run(void_logins([login("u1", mark=mark), login("u1", mark=f"mark-{round_ - 1}")])) == [False, True]
+        line.run(set_auth_hash("u1", mark))
+        assert line.run(revoke_all_logins([login("u1", mark=mark), login("u1", mark=f"mark-{round_ - 1}")])) == [
+            False,
+            True,
+        ]
 
 
 def test_the_last_word_about_an_account_holds(line: Line) -> None:
     for mark in ("first", "", "last"):
-        line.run(change_account("u1", mark))
+        line.run(set_auth_hash("u1", mark))
 
     assert known(line) == {"u1": "last"}
 
 
 def test_an_account_that_is_closed_has_no_valid_login_and_opened_again_its_old_ones(line: Line) -> None:
-    line.run(change_account("u1", ""))
-    assert line.run(void_logins([ANN, login("u1", mark="mark-of-now")])) == [True, True]
+    line.run(set_auth_hash("u1", ""))
+    assert line.run(revoke_all_logins([ANN, login("u1", mark="mark-of-now")])) == [True, True]
 
-    line.run(change_account("u1", ANN.mark))
-    assert line.run(void_logins([ANN])) == [False]
+    line.run(set_auth_hash("u1", ANN.mark))
+    assert line.run(revoke_all_logins([ANN])) == [False]
 
 
 def test_a_new_password_does_not_bring_an_ended_login_back(line: Line) -> None:
-    line.run(end_login(ANN.login_id))
-    line.run(change_account("u1", "mark-of-now"))
+    line.run(revoke_login(ANN.login_id))
+    line.run(set_auth_hash("u1", "mark-of-now"))
 
-    assert line.run(void_logins([replace(ANN, mark="mark-of-now")])) == [True]
+    assert line.run(revoke_all_logins([replace(ANN, mark="mark-of-now")])) == [True]
 
 
 def test_ending_twice_is_ending_once(line: Line) -> None:
     for _ in range(2):
-        assert line.run(end_login(ANN.login_id)) == 1
+        assert line.run(revoke_login(ANN.login_id)) == 1
     for _ in range(2):
-        assert line.run(change_account("u1", "mark-of-now")) == 2
+        assert line.run(set_auth_hash("u1", "mark-of-now")) == 2
 
     assert known(line) == {ANN.login_id: "", "u1": "mark-of-now"}
 
 
 def test_a_thousand_are_answered_at_once_each_in_its_place(line: Line) -> None:
-    crowd = [login(f"u{number}") for number in range(LOGIN_GROUP_MAX)]
-    for number in range(0, LOGIN_GROUP_MAX, 7):
-        line.run(end_login(crowd[number].login_id))
+    crowd = [login(f"u{number}") for number in range(ISSUE_BATCH_MAX)]
+    for number in range(0, ISSUE_BATCH_MAX, 7):
+        line.run(revoke_login(crowd[number].login_id))
 
-    expected = [number % 7 == 0 for number in range(LOGIN_GROUP_MAX)]
-    assert line.run(void_logins(crowd)) == expected
+    expected = [number % 7 == 0 for number in range(ISSUE_BATCH_MAX)]
+    assert line.run(revoke_all_logins(crowd)) == expected
     assert line.run(issue_passes(crowd, OFTEN)).answers == [VOID if ended else ISSUED for ended in expected]
 
 
 async def test_the_gate_s_line_answers_the_same() -> None:
     line = open_async_line()
     try:
-        await line.run(end_login(ANN.login_id))
-        assert await line.run(void_logins([ANN, BEN])) == [True, False]
+        await line.run(revoke_login(ANN.login_id))
+        assert await line.run(revoke_all_logins([ANN, BEN])) == [True, False]
         assert (await line.run(issue_passes([ANN, BEN], OFTEN))).answers == [VOID, ISSUED]
     finally:
         await line.client.aclose()
@@ -156,14 +159,14 @@ def test_what_no_cookie_needs_any_more_is_forgotten_at_the_next_write(line: Line
     remember(line, moment - 2 * HOUR_MS - 1, "too old")
     remember(line, moment - 2 * HOUR_MS + 60_000, "not yet")
 
-    assert line.run(end_login(ANN.login_id)) == 2
+    assert line.run(revoke_login(ANN.login_id)) == 2
 
     assert known(line) == {"not yet": "", ANN.login_id: ""}
 
 
 def test_it_is_remembered_for_longer_than_a_cookie_lives(line: Line, settings: Settings) -> None:
     settings.LOGIN_COOKIE_SECONDS = 100
-    line.run(end_login(ANN.login_id))
+    line.run(revoke_login(ANN.login_id))
 
     for key in (LOGIN_KEYS.marks, LOGIN_KEYS.ended):
         assert 190_000 < line.client.pttl(key) <= 200_000  # and not for ever, when nobody logs out any more
@@ -172,22 +175,22 @@ def test_it_is_remembered_for_longer_than_a_cookie_lives(line: Line, settings: S
 def test_a_write_forgets_a_thousand_at_most(line: Line) -> None:
     remember(line, 1, *(f"old-{number}" for number in range(2500)))
 
-    left = [line.run(end_login(ANN.login_id)) for _ in range(3)]
+    left = [line.run(revoke_login(ANN.login_id)) for _ in range(3)]
 
     assert left == [1501, 501, 1]
     assert known(line) == {ANN.login_id: ""}
 
 
 def test_there_is_a_limit_and_beyond_it_the_oldest_go(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(login_verbs, "ENDED_MAX", 3)
+    monkeypatch.setattr(login_verbs, "REVOCATIONS_MAX", 3)
     moment = now_ms(line)
     for age_ms, member in ((5000, "first"), (4000, "second"), (3000, "third")):
         remember(line, moment - age_ms, member)
 
-    assert line.run(end_login("fourth")) == 3
+    assert line.run(revoke_login("fourth")) == 3
     assert set(known(line)) == {"second", "third", "fourth"}
-    assert line.run(end_login("second")) == 3  # written again, it is the newest
-    assert line.run(end_login("fifth")) == 3
+    assert line.run(revoke_login("second")) == 3  # written again, it is the newest
+    assert line.run(revoke_login("fifth")) == 3
     assert set(known(line)) == {"second", "fourth", "fifth"}
 
 
@@ -222,8 +225,8 @@ def test_a_buyer_who_is_in_a_group_several_times_is_counted_each_time(line: Line
 
 
 def test_who_is_void_gets_none_and_is_not_counted(line: Line) -> None:
-    line.run(end_login(ANN.login_id))
-    line.run(change_account("u2", "mark-of-now"))
+    line.run(revoke_login(ANN.login_id))
+    line.run(set_auth_hash("u2", "mark-of-now"))
 
     assert line.run(issue_passes([ANN, BEN, CLEO], OFTEN)).answers == [VOID, VOID, ISSUED]
     assert line.run(issue_passes([ANN, BEN], OFTEN)).answers == [VOID, VOID]
@@ -232,10 +235,10 @@ def test_who_is_void_gets_none_and_is_not_counted(line: Line) -> None:
 
 def test_whose_session_was_looked_up_is_counted_with_the_others_whatever_redis_thinks(line: Line) -> None:
     rate = Rate(limit=2, window_seconds=AGES)
-    line.run(change_account("u1", ""))
+    line.run(set_auth_hash("u1", ""))
 
     assert line.run(count_pass("u1", rate)).answers == [ISSUED]
-    line.run(change_account("u1", ANN.mark))
+    line.run(set_auth_hash("u1", ANN.mark))
     assert line.run(issue_passes([ANN, ANN], rate)).answers == [ISSUED, TOO_MANY]
     assert line.run(count_pass("u1", rate)).answers == [TOO_MANY]
 
@@ -267,7 +270,7 @@ def test_counts_go_by_themselves_when_nobody_asks_any_more(line: Line) -> None:
 
 
 def test_a_group_in_which_nobody_is_counted_writes_nothing(line: Line) -> None:
-    line.run(end_login(ANN.login_id))
+    line.run(revoke_login(ANN.login_id))
 
     assert line.run(issue_passes([ANN], OFTEN)).answers == [VOID]
     assert line.run(issue_passes([], OFTEN)).answers == []
@@ -275,13 +278,13 @@ def test_a_group_in_which_nobody_is_counted_writes_nothing(line: Line) -> None:
 
 
 def test_a_lost_reply_that_is_asked_for_again_costs_one_of_the_window_s_passes(line: Line) -> None:
-    verb = issue_passes([ANN, BEN], OFTEN)
+    command = issue_passes([ANN, BEN], OFTEN)
 
-    assert [line.run(verb).answers for _ in range(2)] == [[ISSUED, ISSUED]] * 2
+    assert [line.run(command).answers for _ in range(2)] == [[ISSUED, ISSUED]] * 2
 
     assert counts(line) == {"u1": "2", "u2": "2"}
 
 
 def test_every_answer_has_a_name() -> None:
-    assert {answer.name: answer.value for answer in PassAnswer} == {"ISSUED": 1, "VOID": 0, "TOO_MANY": -1}
-    assert Issued([ISSUED], 1).answers == [1]
+    assert {answer.name: answer.value for answer in PassResult} == {"ISSUED": 1, "VOID": 0, "TOO_MANY": -1}
+    assert IssueResult([ISSUED], 1).answers == [1]

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from pytest_django import Settings
 
 from seckill.accounts import logins
-from seckill.accounts.logins import TOKEN_CHARS_MAX, Login, login_id_of, login_in
+from seckill.accounts.logins import TOKEN_CHARS_MAX, Login, login_id_of, read_login
 from seckill.line.passes import Pass
 from seckill.line.signing import BadTokenError, Signer
 
@@ -166,7 +166,7 @@ def test_the_name_of_a_session_is_short_always_the_same_and_not_its_key() -> Non
 def test_a_request_is_its_login_s_with_both_cookies_in_time(cookies: dict[str, str | None], found: bool) -> None:
     sent = {"sessionid": KEY, "buyer": LOGIN.sign(), **cookies} if cookies else {}
 
-    login = login_in({name: value for name, value in sent.items() if value is not None}, NOW_MS)
+    login = read_login({name: value for name, value in sent.items() if value is not None}, NOW_MS)
 
     assert (login is not None) is found
     assert login is None or login.buyer == "u17"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from seckill.line import verbs
-from seckill.line.verbs import RESTORE_CHUNK, Refusal
+from seckill.line import commands
+from seckill.line.commands import RESTORE_CHUNK, RejectReason
 from tests.line.conftest import LoadSale
 from tests.line.sale_in_line import CANCELLED, EXPIRED, HOUR_MS, Orders, SaleInLine, order
 
@@ -19,7 +19,7 @@ def test_a_loaded_sale_is_known_with_everything_the_shop_decided(unknown_sale: S
     assert (seen.opens_ms, seen.closes_ms) == (config.opens_ms, config.closes_ms)
     assert (seen.status, seen.line_limit) == ("paused", 555)
     assert (seen.ended_ms, seen.sold_out_ms, seen.rejoin_until_ms) == (0, 0, 0)
-    assert (seen.claimed, seen.stale_claims) == (0, 0)
+    assert (seen.claimed, seen.expired_reservations) == (0, 0)
 
 
 @pytest.mark.parametrize("epoch", [1, 5])
@@ -71,7 +71,7 @@ def test_an_ended_sale_stays_ended(unknown_sale: SaleInLine) -> None:
     unknown_sale.rebuild(unknown_sale.config(stock=4), stock_left=2, ended_ms=1_700_000_000_123)
 
     assert unknown_sale.look().ended_ms == 1_700_000_000_123
-    assert unknown_sale.admit("olga") == [Refusal.SOLD_OUT]
+    assert unknown_sale.admit("olga") == [RejectReason.SOLD_OUT]
 
 
 def test_the_time_to_rejoin_counts_from_the_rebuild(unknown_sale: SaleInLine) -> None:
@@ -96,7 +96,7 @@ def test_orders_of_the_ledger_are_restored_with_holes_between_them(unknown_sale:
 def test_a_restored_line_is_unknown_until_it_is_rebuilt(unknown_sale: SaleInLine) -> None:
     unknown_sale.restore([(1, "olga", order("1"))])
 
-    with pytest.raises(verbs.SaleUnknownError):
+    with pytest.raises(commands.SaleNotLoadedError):
         unknown_sale.admit("olga")
 
     unknown_sale.rebuild(unknown_sale.config(stock=2), stock_left=1, pointer=1)
@@ -117,7 +117,7 @@ def test_restoring_twice_gives_the_same_line(unknown_sale: SaleInLine) -> None:
 def test_restored_orders_follow_a_line_that_survived(load_sale: LoadSale) -> None:
     sale = load_sale()
     sale.admit("olga", "amir", "bea")
-    sale.line.forget(7)
+    sale.line.invalidate(7)
 
     assert sale.restore([(1, "olga", order("1")), (2, "amir", order("2"))]) == 2
 
@@ -128,7 +128,7 @@ def test_restored_orders_follow_a_line_that_survived(load_sale: LoadSale) -> Non
 def test_a_buyer_who_stands_on_a_place_the_ledger_gave_to_another_is_displaced(load_sale: LoadSale) -> None:
     sale = load_sale(stock=9)
     sale.admit("olga", "impostor", "bea")
-    sale.line.forget(7)
+    sale.line.invalidate(7)
     sale.restore([(2, "amir", order("2"))])
     sale.rebuild(sale.config(stock=9), epoch=2, stock_left=8)
 
@@ -142,7 +142,7 @@ def test_a_buyer_who_has_moved_keeps_the_new_place_when_the_old_one_is_given_awa
     """Bea waits at place 3, her order was written at place 1; then the ledger gives place 3 to somebody else."""
     sale = load_sale(stock=9)
     sale.admit("olga", "amir", "bea")
-    sale.line.forget(7)
+    sale.line.invalidate(7)
 
     sale.restore([(1, "bea", order("1")), (3, "carl", order("3"))])
 
@@ -165,7 +165,7 @@ def test_a_forgotten_sale_keeps_its_crowd_and_nothing_else(load_sale: LoadSale) 
     sale.confirm_all(sale.claim("c1", upto=1))
     sale.claim("c2")
 
-    assert sale.line.forget(7) is False
+    assert sale.line.invalidate(7) is False
 
     assert sale.contents() == {"line": ["olga", "amir"], "places": {"olga": "1", "amir": "2"}}
 
@@ -175,12 +175,12 @@ def test_a_lost_line_is_lost_until_it_is_rebuilt(load_sale: LoadSale) -> None:
     sale.admit("olga")
     sale.line.client.flushdb()
 
-    assert sale.line.forget(7) is True
-    sale.line.run(verbs.restore(7, [(1, "olga", EXPIRED)]))  # and here the rebuild breaks off
-    assert sale.line.forget(7) is True
+    assert sale.line.invalidate(7) is True
+    sale.line.run(commands.restore(7, [(1, "olga", EXPIRED)]))  # and here the rebuild breaks off
+    assert sale.line.invalidate(7) is True
 
     sale.rebuild(sale.config(), epoch=2)
-    assert sale.line.forget(7) is False
+    assert sale.line.invalidate(7) is False
 
 
 def test_a_sale_kept_for_a_while_is_dropped_as_a_whole(load_sale: LoadSale) -> None:
@@ -190,7 +190,7 @@ def test_a_sale_kept_for_a_while_is_dropped_as_a_whole(load_sale: LoadSale) -> N
     sale.claim("c2")
     assert len(sale.contents()) == 7
 
-    sale.line.keep_for(7, 0)
+    sale.line.expire_after(7, 0)
 
     assert sale.contents() == {}
 
@@ -199,7 +199,7 @@ def test_a_sale_kept_for_a_week_is_there_today(load_sale: LoadSale) -> None:
     sale = load_sale()
     sale.admit("olga")
 
-    sale.line.keep_for(7, 604_800)
+    sale.line.expire_after(7, 604_800)
 
     assert sale.buyers_in_line() == ["olga"]
     times_ms = {sale.line.client.pttl(key) for key in (sale.keys.meta, sale.keys.line, sale.keys.places)}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from seckill.line.verbs import SaleUnknownError
+from seckill.line.commands import SaleNotLoadedError
 from tests.line.conftest import LoadSale
 from tests.line.sale_in_line import SaleInLine, order
 
@@ -116,7 +116,7 @@ def test_whoever_has_a_place_in_an_ended_sale_is_told_that_place(load_sale: Load
 
 
 def test_nobody_comes_back_to_a_sale_that_redis_does_not_know(unknown_sale: SaleInLine) -> None:
-    with pytest.raises(SaleUnknownError):
+    with pytest.raises(SaleNotLoadedError):
         unknown_sale.rejoin("olga", 1)
 
     assert unknown_sale.contents() == {}

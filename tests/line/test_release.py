@@ -2,7 +2,7 @@
 
 import pytest
 
-from seckill.line.verbs import SaleUnknownError
+from seckill.line.commands import SaleNotLoadedError
 from tests.line.conftest import LoadSale
 from tests.line.sale_in_line import AT_ONCE, CANCELLED, EXPIRED, SaleInLine
 
@@ -93,7 +93,7 @@ def test_a_release_between_the_two_confirmations_of_a_doubled_claim_loses_no_uni
 
 
 def test_an_unknown_sale_takes_nothing_back(unknown_sale: SaleInLine) -> None:
-    with pytest.raises(SaleUnknownError):
+    with pytest.raises(SaleNotLoadedError):
         unknown_sale.release({"olga": CANCELLED})
 
     assert unknown_sale.contents() == {}
@@ -103,9 +103,9 @@ def test_a_forgotten_line_takes_nothing_back(load_sale: LoadSale) -> None:
     sale = load_sale(stock=1)
     sale.admit("olga")
     sale.confirm_all(sale.claim("c1"))
-    sale.line.forget(7)
+    sale.line.invalidate(7)
 
-    with pytest.raises(SaleUnknownError):
+    with pytest.raises(SaleNotLoadedError):
         sale.release({"olga": CANCELLED})
 
     assert sale.outcome("olga") is None

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from seckill.line import verbs
-from seckill.line.verbs import SaleUnknownError
+from seckill.line import commands
+from seckill.line.commands import SaleNotLoadedError
 from tests.line.conftest import LoadSale
 from tests.line.sale_in_line import AT_ONCE, CANCELLED, SaleInLine, order
 
@@ -17,7 +17,7 @@ def test_a_worker_claims_the_first_places_in_order(load_sale: LoadSale) -> None:
 
     claim = sale.claim("c1", upto=2)
 
-    assert claim == verbs.Claim("c1", 7, 4, [(1, "olga"), (2, "amir")])
+    assert claim == commands.Reservation("c1", 7, 4, [(1, "olga"), (2, "amir")])
     seen = sale.look()
     assert (seen.pointer, seen.stock, seen.claimed, seen.waiting) == (2, 3, 2, 1)
 
@@ -170,11 +170,11 @@ def test_the_claim_of_a_silent_worker_is_taken_over(load_sale: LoadSale) -> None
     sale = load_sale(stock=2)
     sale.admit("olga", "amir", "bea")
     silent = sale.claim("silent")
-    assert sale.look(lease_seconds=AT_ONCE).stale_claims == 1
+    assert sale.look(lease_seconds=AT_ONCE).expired_reservations == 1
 
     heir = sale.claim("heir", lease_seconds=AT_ONCE)
 
-    assert heir == verbs.Claim("heir", 7, 1, silent.places)
+    assert heir == commands.Reservation("heir", 7, 1, silent.places)
     seen = sale.look()
     assert (seen.pointer, seen.stock, seen.claimed) == (2, 0, 2)
     assert list(sale.contents()["pending"]) == ["heir"]
@@ -271,7 +271,7 @@ def test_a_sale_below_zero_claims_nothing(load_sale: LoadSale) -> None:
 def test_an_ended_or_recovering_sale_settles_nobody_new(load_sale: LoadSale, halted: dict[str, Any]) -> None:
     sale = load_sale()
     sale.admit("olga")
-    sale.line.forget(7)
+    sale.line.invalidate(7)
     sale.rebuild(sale.config(), epoch=2, **halted)
     before = sale.contents()
 
@@ -304,7 +304,7 @@ def test_people_in_line_are_settled_while_the_sale_is_paused_or_closed(load_sale
 
 
 def test_an_unknown_sale_has_nothing_to_reserve(unknown_sale: SaleInLine) -> None:
-    with pytest.raises(SaleUnknownError):
+    with pytest.raises(SaleNotLoadedError):
         unknown_sale.reserve("c1")
 
     assert unknown_sale.contents() == {}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from seckill.line import verbs
+from seckill.line import commands
 from seckill.line.snapshot import Snapshot
 from seckill.line.state import State
 from tests.line.conftest import LoadSale
@@ -35,7 +35,7 @@ def test_a_snapshot_shows_the_whole_line(load_sale: LoadSale) -> None:
         length=6,
         pointer=4,
         claimed=3,
-        stale_claims=0,
+        expired_reservations=0,
     )
     assert (seen.waiting, seen.remaining, seen.state()) == (2, 1, State.OPEN)
 
@@ -46,8 +46,8 @@ def test_claims_are_stale_by_the_lease_of_whoever_asks(load_sale: LoadSale) -> N
     sale.claim("c1", upto=1)
     sale.claim("c2", upto=2)
 
-    assert sale.look(lease_seconds=60).stale_claims == 0
-    assert sale.look(lease_seconds=AT_ONCE).stale_claims == 2
+    assert sale.look(lease_seconds=60).expired_reservations == 0
+    assert sale.look(lease_seconds=AT_ONCE).expired_reservations == 2
     assert sale.look().claimed == 2
 
 
@@ -63,7 +63,7 @@ def test_looking_changes_nothing(load_sale: LoadSale) -> None:
 
 
 def test_an_unknown_sale_has_no_snapshot(unknown_sale: SaleInLine) -> None:
-    assert unknown_sale.line.run(verbs.snapshot(404, lease_seconds=5)) is None
+    assert unknown_sale.line.run(commands.snapshot(404, lease_seconds=5)) is None
 
 
 @pytest.mark.parametrize("lost", ["meta", "stock"])
@@ -71,7 +71,7 @@ def test_a_sale_that_redis_remembers_by_half_has_no_snapshot(load_sale: LoadSale
     sale = load_sale()
     sale.line.client.delete(getattr(sale.keys, lost))
 
-    assert sale.line.run(verbs.snapshot(7, lease_seconds=5)) is None
+    assert sale.line.run(commands.snapshot(7, lease_seconds=5)) is None
 
 
 def test_a_line_whose_pointer_is_lost_begins_at_the_front(load_sale: LoadSale) -> None:

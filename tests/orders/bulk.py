@@ -43,7 +43,7 @@ def clerk(username: str = "clerk") -> User:
 
 def new_export(**wanted: Any) -> Export:
     """An export that nobody has asked for yet."""
-    return Export(**{"asked_by": clerk(), **wanted})
+    return Export(**{"requested_by": clerk(), **wanted})
 
 
 def rows(content: Iterable[bytes]) -> list[dict[str, str]]:

@@ -10,11 +10,11 @@ import pytest
 from django.conf import settings
 from django.db import connection, connections
 
-from devtools.embedded.shop import WAIT_SECONDS_MAX, await_that
+from devtools.embedded.shop import WAIT_SECONDS_MAX, wait_until
 from orders.models import Order
 from orders.settlement import settle
 from seckill.catalog.models import Sale
-from seckill.line import verbs
+from seckill.line import commands
 from seckill.line.keys import sale_keys
 from seckill.line.line import Line
 from seckill.line.snapshot import Snapshot
@@ -26,7 +26,7 @@ ONE_WRITER = pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite kn
 
 def join(line: Line, sale: Sale, *buyers: str) -> list[int]:
     """The buyers join the line in this order; gives their places, or the refusals."""
-    return list(line.run(verbs.admit(sale.pk, buyers)).places)
+    return list(line.run(commands.admit(sale.pk, buyers)).places)
 
 
 def settle_all(line: Line, sale: Sale) -> int:
@@ -41,16 +41,16 @@ def sell(line: Line, sale: Sale, *buyers: str) -> dict[str, Order]:
     return {order.buyer: order for order in Order.objects.filter(sale=sale)}
 
 
-def claim_and_die(line: Line, sale: Sale, *, upto: int) -> verbs.Claim:
+def claim_and_die(line: Line, sale: Sale, *, upto: int) -> commands.Reservation:
     """A worker claims places and is never heard of again."""
-    claim = line.run(verbs.reserve(sale.pk, uuid4().hex, upto=upto, chunk=500, lease_seconds=3600))
+    claim = line.run(commands.reserve(sale.pk, uuid4().hex, upto=upto, chunk=500, lease_seconds=3600))
     assert claim is not None
     return claim
 
 
 def look(line: Line, sale: Sale) -> Snapshot:
     """Where the line of a known sale stands."""
-    snapshot = line.run(verbs.snapshot(sale.pk, lease_seconds=settings.CLAIM_LEASE_SECONDS))
+    snapshot = line.run(commands.snapshot(sale.pk, lease_seconds=settings.RESERVATION_LEASE_SECONDS))
     assert snapshot is not None
     return snapshot
 
@@ -102,4 +102,4 @@ def await_waiter() -> None:
             cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid)))")
             return bool(cursor.fetchone()[0])
 
-    await_that("somebody waits for this transaction", somebody_waits)
+    wait_until("somebody waits for this transaction", somebody_waits)

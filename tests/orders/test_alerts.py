@@ -12,13 +12,21 @@ from django.core.cache import cache
 from django.utils import timezone
 from pytest_django import Settings
 
-from orders.audit import audit
+from orders.audit import run_audit
 from orders.models import Audit
 from orders.reconciliation import reconcile
 from seckill.catalog.models import Sale
 from seckill.line.line import Line
 from seckill.monitoring import alerts
-from seckill.monitoring.alerts import Change, Finding, claim_untold, judge, look_at_audits, look_at_lines, tell
+from seckill.monitoring.alerts import (
+    CheckResult,
+    Transition,
+    apply_results,
+    check_audits,
+    check_lines,
+    deliver,
+    lease_unmailed,
+)
 from seckill.monitoring.models import Alert
 from tests.conftest import MakeSale
 from tests.orders.crowd import add_units_behind_its_back, at_once, claim_and_die, join, sell, settle_all
@@ -31,16 +39,16 @@ def standing() -> list[tuple[str, str]]:
     return list(Alert.objects.filter(ended_at__isnull=True).order_by("pk").values_list("kind", "subject"))
 
 
-def changed(changes: list[Change]) -> list[tuple[str, str, bool]]:
+def changed(changes: list[Transition]) -> list[tuple[str, str, bool]]:
     """(kind, subject, raised) of each."""
     return [(change.alert.kind, change.alert.subject, change.raised) for change in changes]
 
 
-def drift(subject: str, *, wrong: bool) -> Finding:
-    return Finding(Alert.Kind.DRIFT, subject, wrong)
+def drift(subject: str, *, wrong: bool) -> CheckResult:
+    return CheckResult(Alert.Kind.DRIFT, subject, wrong)
 
 
-def once_all_have_looked(barrier: Barrier, *, wrong: bool) -> Iterator[Finding]:
+def once_all_have_looked(barrier: Barrier, *, wrong: bool) -> Iterator[CheckResult]:
     """A finding of somebody who does not know yet what the others do."""
     barrier.wait()
     yield drift("sale 7", wrong=wrong)
@@ -57,11 +65,13 @@ def age_marks(line: Line, sale: Sale, seconds: float) -> None:
 
 
 def test_what_is_found_twice_is_raised_once_and_what_is_over_is_ended_once() -> None:
-    assert changed(judge([drift("sale 7", wrong=True), drift("sale 8", wrong=False)])) == [("drift", "sale 7", True)]
-    assert judge([drift("sale 7", wrong=True)]) == []
-    assert changed(judge([drift("sale 7", wrong=False)])) == [("drift", "sale 7", False)]
-    assert judge([drift("sale 7", wrong=False)]) == []
-    assert changed(judge([drift("sale 7", wrong=True)])) == [("drift", "sale 7", True)]  # another one
+    assert changed(apply_results([drift("sale 7", wrong=True), drift("sale 8", wrong=False)])) == [
+        ("drift", "sale 7", True)
+    ]
+    assert apply_results([drift("sale 7", wrong=True)]) == []
+    assert changed(apply_results([drift("sale 7", wrong=False)])) == [("drift", "sale 7", False)]
+    assert apply_results([drift("sale 7", wrong=False)]) == []
+    assert changed(apply_results([drift("sale 7", wrong=True)])) == [("drift", "sale 7", True)]  # another one
 
     assert Alert.objects.count() == 2
     assert standing() == [("drift", "sale 7")]
@@ -70,7 +80,7 @@ def test_what_is_found_twice_is_raised_once_and_what_is_over_is_ended_once() -> 
 def test_of_eight_who_find_the_same_at_once_one_raises_it_and_one_ends_it() -> None:
     for wrong in (True, False):
         barrier = Barrier(8)
-        told = at_once([partial(judge, once_all_have_looked(barrier, wrong=wrong)) for _ in range(8)])
+        told = at_once([partial(apply_results, once_all_have_looked(barrier, wrong=wrong)) for _ in range(8)])
         assert sorted(map(changed, told)) == [[]] * 7 + [[("drift", "sale 7", wrong)]]
     assert Alert.objects.count() == 1
 
@@ -86,12 +96,12 @@ def test_drift_is_raised_although_it_was_repaired_and_ended_by_the_next_audit_th
     add_units_behind_its_back(line, sale, 7)
 
     assert reconcile(line, sale.pk, by=Audit.By.BEAT).repaired
-    judge(look_at_audits())
+    apply_results(check_audits())
     assert standing() == [("drift", f"sale {sale.pk}")]
     assert "units left: 8 in the line, 1 in the ledger" in Alert.objects.get().detail
 
     reconcile(line, sale.pk, by=Audit.By.BEAT)
-    judge(look_at_audits())
+    apply_results(check_audits())
     assert standing() == []
     assert Alert.objects.count() == 1
 
@@ -99,14 +109,14 @@ def test_drift_is_raised_although_it_was_repaired_and_ended_by_the_next_audit_th
 def test_an_audit_that_could_not_compare_neither_raises_nor_ends(make_sale: MakeSale, line: Line) -> None:
     sale, quiet = make_sale(stock=2), make_sale(stock=2)
     add_units_behind_its_back(line, sale, 7)
-    audit(line, sale.pk, by=Audit.By.BEAT)
-    judge(look_at_audits())
+    run_audit(line, sale.pk, by=Audit.By.BEAT)
+    apply_results(check_audits())
 
     for busy in (sale, quiet):
         join(line, busy, "ann")
         claim_and_die(line, busy, upto=1)
-        assert audit(line, busy.pk, by=Audit.By.BEAT).result == Audit.Result.BUSY
-    judge(look_at_audits())
+        assert run_audit(line, busy.pk, by=Audit.By.BEAT).result == Audit.Result.BUSY
+    apply_results(check_audits())
 
     assert standing() == [("drift", f"sale {sale.pk}")]
 
@@ -116,17 +126,17 @@ def test_a_sale_that_ended_drifts_no_more_but_its_ledger_may_contradict_itself(m
     add_units_behind_its_back(line, drifting, 7)
     Sale.objects.filter(pk=contradictory.pk).update(sold=1)
     for sale in (drifting, contradictory):
-        audit(line, sale.pk, by=Audit.By.BEAT)
-    judge(look_at_audits())
+        run_audit(line, sale.pk, by=Audit.By.BEAT)
+    apply_results(check_audits())
     assert standing() == [("drift", f"sale {drifting.pk}"), ("contradiction", f"sale {contradictory.pk}")]
 
     Sale.objects.update(ended_at=timezone.now())
-    judge(look_at_audits())
+    apply_results(check_audits())
     assert standing() == [("contradiction", f"sale {contradictory.pk}")]
 
     Sale.objects.filter(pk=contradictory.pk).update(sold=0)
-    audit(line, contradictory.pk, by=Audit.By.ADMIN)
-    judge(look_at_audits())
+    run_audit(line, contradictory.pk, by=Audit.By.ADMIN)
+    apply_results(check_audits())
     assert standing() == []
 
 
@@ -138,18 +148,18 @@ def test_a_line_that_does_not_move_for_fifteen_seconds_has_stalled_and_settling_
 ) -> None:
     sale = make_sale(stock=2)
     join(line, sale, "ann", "ben", "cleo")
-    judge(look_at_lines(line))
+    apply_results(check_lines(line))
     age_marks(line, sale, 5)
-    judge(look_at_lines(line))
+    apply_results(check_lines(line))
     assert standing() == []
 
     age_marks(line, sale, 10)
-    judge(look_at_lines(line))
+    apply_results(check_lines(line))
     assert standing() == [("stalled", f"sale {sale.pk}")]
     assert Alert.objects.get().detail == "3 wait behind place 0, and 2 units are left"
 
     settle_all(line, sale)
-    judge(look_at_lines(line))
+    apply_results(check_lines(line))
     assert standing() == []
 
 
@@ -157,7 +167,7 @@ def test_who_waits_for_units_that_are_not_there_is_no_stall(make_sale: MakeSale,
     sale = make_sale(stock=1)
     sell(line, sale, "ann", "ben")
 
-    judge(look_at_lines(line))
+    apply_results(check_lines(line))
 
     assert cache.get(f"stalled:{sale.pk}") is None
     assert standing() == []
@@ -166,12 +176,12 @@ def test_who_waits_for_units_that_are_not_there_is_no_stall(make_sale: MakeSale,
 def test_a_line_that_moves_slowly_has_not_stalled(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=3)
     join(line, sale, "ann", "ben", "cleo")
-    judge(look_at_lines(line))
+    apply_results(check_lines(line))
     age_marks(line, sale, 20)
 
     claim_and_die(line, sale, upto=1)
-    judge(look_at_lines(line))
-    judge(look_at_lines(line))
+    apply_results(check_lines(line))
+    apply_results(check_lines(line))
 
     assert standing() == []
 
@@ -179,19 +189,19 @@ def test_a_line_that_moves_slowly_has_not_stalled(make_sale: MakeSale, line: Lin
 def test_what_the_cache_forgot_and_what_redis_does_not_know_ends_nothing(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=2)
     join(line, sale, "ann")
-    judge(look_at_lines(line))
+    apply_results(check_lines(line))
     age_marks(line, sale, 15)
-    judge(look_at_lines(line))
+    apply_results(check_lines(line))
 
     cache.clear()
-    judge(look_at_lines(line))
-    judge(look_at_lines(line))
-    line.forget(sale.pk)
-    judge(look_at_lines(line))
+    apply_results(check_lines(line))
+    apply_results(check_lines(line))
+    line.invalidate(sale.pk)
+    apply_results(check_lines(line))
     assert standing() == [("stalled", f"sale {sale.pk}")]
 
     Sale.objects.update(ended_at=timezone.now())
-    judge(look_at_lines(line))
+    apply_results(check_lines(line))
     assert standing() == []
 
 
@@ -205,19 +215,19 @@ def _somebody(settings: Settings) -> None:
 
 @pytest.mark.usefixtures("_somebody")
 def test_an_alert_and_its_end_are_mailed_once_each() -> None:
-    judge([drift("sale 7", wrong=True)])
-    [pk] = claim_untold()
-    assert claim_untold() == []  # somebody is telling it
-    tell(pk)
-    tell(pk)
-    assert claim_untold() == []
+    apply_results([drift("sale 7", wrong=True)])
+    [pk] = lease_unmailed()
+    assert lease_unmailed() == []  # somebody is telling it
+    deliver(pk)
+    deliver(pk)
+    assert lease_unmailed() == []
 
-    judge([drift("sale 7", wrong=False)])
-    assert claim_untold() == [pk]
-    tell(pk)
-    tell(pk)
+    apply_results([drift("sale 7", wrong=False)])
+    assert lease_unmailed() == [pk]
+    deliver(pk)
+    deliver(pk)
 
-    assert claim_untold() == []
+    assert lease_unmailed() == []
     assert [message.subject for message in mail.outbox] == [
         "Alert: line and ledger differ: sale 7",
         "Over: line and ledger differ: sale 7",
@@ -227,32 +237,32 @@ def test_an_alert_and_its_end_are_mailed_once_each() -> None:
 
 @pytest.mark.usefixtures("_somebody")
 def test_a_mail_nobody_took_is_tried_again_by_whoever_looks_after_the_lease(settings: Settings) -> None:
-    judge([drift("sale 7", wrong=True)])
-    [pk] = claim_untold()
+    apply_results([drift("sale 7", wrong=True)])
+    [pk] = lease_unmailed()
     with pytest.MonkeyPatch.context() as away:
         away.setattr(alerts, "mail_admins", refuse)
         with pytest.raises(ConnectionRefusedError):
-            tell(pk)
-    assert claim_untold() == []
+            deliver(pk)
+    assert lease_unmailed() == []
 
-    Alert.objects.update(told_from=timezone.now() - timedelta(seconds=61))
+    Alert.objects.update(locked_at=timezone.now() - timedelta(seconds=61))
 
-    assert at_once([claim_untold] * 4).count([pk]) == 1
-    tell(pk)
+    assert at_once([lease_unmailed] * 4).count([pk]) == 1
+    deliver(pk)
     assert len(mail.outbox) == 1
     assert settings.ADMINS
 
 
 @pytest.mark.usefixtures("_somebody")
 def test_an_end_that_comes_while_the_beginning_is_mailed_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    judge([drift("sale 7", wrong=True)])
-    [pk] = claim_untold()
-    monkeypatch.setattr(alerts, "mail_admins", lambda *_: judge([drift("sale 7", wrong=False)]))
-    tell(pk)
+    apply_results([drift("sale 7", wrong=True)])
+    [pk] = lease_unmailed()
+    monkeypatch.setattr(alerts, "mail_admins", lambda *_: apply_results([drift("sale 7", wrong=False)]))
+    deliver(pk)
     monkeypatch.undo()
 
-    assert claim_untold() == [pk]
-    tell(pk)
+    assert lease_unmailed() == [pk]
+    deliver(pk)
     assert [message.subject for message in mail.outbox] == ["Over: line and ledger differ: sale 7"]
 
 

@@ -13,8 +13,8 @@ from pytest_django import Settings
 
 from devtools.embedded.shop import WAIT_SECONDS_MAX
 from orders import expiry
-from orders.audit import audit
-from orders.expiry import expire_unpaid, release_units
+from orders.audit import run_audit
+from orders.expiry import expire_overdue_orders, release_units
 from orders.models import Audit, Order
 from orders.payment import OrderDecidedError, cancel, pay
 from orders.reconciliation import rebuild_line, reconcile
@@ -59,12 +59,12 @@ def test_eight_workers_settle_one_sale(make_sale: MakeSale, line: Line, settings
     assert entries(sale) == FIRST_57
     seen = look(line, sale)
     assert (sold(sale), seen.stock, seen.pointer, seen.waiting, seen.claimed, seen.epoch) == (57, 0, 57, 143, 0, 1)
-    assert audit(line, sale.pk, by=Audit.By.BEAT).result == "agrees"
+    assert run_audit(line, sale.pk, by=Audit.By.BEAT).result == "agrees"
 
 
 def test_eight_workers_who_all_take_each_other_for_dead(make_sale: MakeSale, line: Line, settings: Settings) -> None:
     settings.SETTLE_CHUNK = 7
-    settings.CLAIM_LEASE_SECONDS = -1  # every claim may be taken over at once
+    settings.RESERVATION_LEASE_SECONDS = -1  # every claim may be taken over at once
     sale = make_sale(stock=57)
     join(line, sale, *CROWD)
 
@@ -74,7 +74,7 @@ def test_eight_workers_who_all_take_each_other_for_dead(make_sale: MakeSale, lin
     assert entries(sale) == FIRST_57
     seen = look(line, sale)
     assert (sold(sale), seen.stock, seen.pointer, seen.claimed, seen.epoch) == (57, 0, 57, 0, 1)
-    assert audit(line, sale.pk, by=Audit.By.BEAT).result == "agrees"
+    assert run_audit(line, sale.pk, by=Audit.By.BEAT).result == "agrees"
 
 
 def test_buyers_who_join_while_workers_settle_get_their_orders_by_place(
@@ -149,7 +149,7 @@ def test_a_thousand_times_of_pay_and_expire_one_wins(
     expired: list[int] = []
 
     def sweeper() -> list[Order]:
-        expired.append(expire_unpaid())
+        expired.append(expire_overdue_orders())
         return []
 
     # The last one in line is paid first, and the first five expire first; from both ends they meet somewhere.
@@ -160,7 +160,9 @@ def test_a_thousand_times_of_pay_and_expire_one_wins(
     orders.reverse()
     buyers: list[Callable[[], list[Order]]] = [partial(buyer, orders[first::4]) for first in range(4)]
     results = at_once([*buyers, sweeper, sweeper])
-    expired.append(expire_unpaid())  # those that both sweepers passed over while somebody was too late to pay them
+    expired.append(
+        expire_overdue_orders()
+    )  # those that both sweepers passed over while somebody was too late to pay them
 
     paid = {last.number, *(order.number for won in results for order in won)}
     assert set(Order.objects.filter(status=Order.Status.PAID).values_list("number", flat=True)) == paid
@@ -185,7 +187,7 @@ def test_a_payment_that_comes_while_its_order_is_being_ended_waits_and_loses(
 
     def sweeper() -> bool:
         with connection.execute_wrapper(hold_before_the_end):
-            return expire_unpaid() == 1
+            return expire_overdue_orders() == 1
 
     def buyer() -> bool:
         assert locked.wait(WAIT_SECONDS_MAX)
@@ -247,10 +249,10 @@ def test_a_busy_evening_ends_with_books_that_agree(make_sale: MakeSale, line: Li
     while settle_all(line, sale):
         pass
 
-    holding = Order.objects.filter(status__in=(Order.Status.PENDING, Order.Status.PAID)).count()
-    assert (sold(sale), holding) == (23, 23)
+    active_orders = Order.objects.filter(status__in=(Order.Status.PENDING, Order.Status.PAID)).count()
+    assert (sold(sale), active_orders) == (23, 23)
     assert (look(line, sale).stock, look(line, sale).claimed) == (0, 0)
-    assert audit(line, sale.pk, by=Audit.By.BEAT).result == "agrees"
+    assert run_audit(line, sale.pk, by=Audit.By.BEAT).result == "agrees"
     places = [place for place, _, _ in entries(sale)]
     assert places == list(range(1, len(places) + 1))  # first come, first served: nobody was passed over
     assert [(place, buyer) for place, buyer, _ in entries(sale)] == list(enumerate(CROWD, start=1))[: len(places)]

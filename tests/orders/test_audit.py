@@ -12,13 +12,13 @@ from structlog.testing import capture_logs
 
 from devtools.embedded.ports import free_port
 from devtools.embedded.shop import WAIT_SECONDS_MAX
-from orders.audit import audit
+from orders.audit import run_audit
 from orders.ledger import write_orders
 from orders.models import Audit, Order
 from orders.payment import cancel, pay
 from orders.reconciliation import reconcile
 from seckill.catalog.models import Sale
-from seckill.line import verbs
+from seckill.line import commands
 from seckill.line.keys import sale_keys
 from seckill.line.line import Line
 from tests.conftest import MakeSale
@@ -35,17 +35,17 @@ from tests.orders.crowd import (
 
 pytestmark = pytest.mark.django_db
 
-NOT_COMPARED = {"coming_back": None, "left_in_ledger": None, "outcomes": None, "orders": None}
-NOT_TOLD = {"epoch": None, "claimed": None, "left_in_line": None, **NOT_COMPARED}
+NOT_COMPARED = {"pending_release": None, "db_stock": None, "outcomes": None, "orders": None}
+NOT_TOLD = {"epoch": None, "claimed": None, "redis_stock": None, **NOT_COMPARED}
 
 
 def look_by_command(line: Line, sale: Sale) -> Audit:
-    return audit(line, sale.pk, by=Audit.By.COMMAND)
+    return run_audit(line, sale.pk, by=Audit.By.COMMAND)
 
 
 def numbers(found: Audit) -> dict[str, int | None]:
     """Everything that was counted."""
-    names = ("stock", "sold", "holding", "epoch", "claimed", "coming_back", "left_in_line", "left_in_ledger")
+    names = ("stock", "sold", "active_orders", "epoch", "claimed", "pending_release", "redis_stock", "db_stock")
     return {name: getattr(found, name) for name in (*names, "outcomes", "orders")}
 
 
@@ -90,12 +90,12 @@ def test_a_line_at_rest_agrees_with_the_ledger(make_sale: MakeSale, line: Line) 
     assert numbers(found) == {
         "stock": 3,
         "sold": 2,
-        "holding": 2,
+        "active_orders": 2,
         "epoch": 1,
         "claimed": 0,
-        "coming_back": 1,
-        "left_in_line": 0,
-        "left_in_ledger": 0,
+        "pending_release": 1,
+        "redis_stock": 0,
+        "db_stock": 0,
         "outcomes": 3,
         "orders": 3,
     }
@@ -110,7 +110,7 @@ def test_a_line_with_the_wrong_number_of_units_is_found(make_sale: MakeSale, lin
     found = look_by_command(line, sale)
 
     assert found.result == "drift"
-    assert (found.left_in_line, found.left_in_ledger, found.outcomes, found.orders) == (4 + units, 4, 3, 3)
+    assert (found.redis_stock, found.db_stock, found.outcomes, found.orders) == (4 + units, 4, 3, 3)
 
 
 def test_a_line_that_forgot_an_outcome_is_found(make_sale: MakeSale, line: Line) -> None:
@@ -121,7 +121,7 @@ def test_a_line_that_forgot_an_outcome_is_found(make_sale: MakeSale, line: Line)
     found = look_by_command(line, sale)
 
     assert found.result == "drift"
-    assert (found.left_in_line, found.left_in_ledger, found.outcomes, found.orders) == (4, 4, 2, 3)
+    assert (found.redis_stock, found.db_stock, found.outcomes, found.orders) == (4, 4, 2, 3)
 
 
 def test_units_on_their_way_back_are_told_apart_from_lost_ones(make_sale: MakeSale, line: Line) -> None:
@@ -133,7 +133,7 @@ def test_units_on_their_way_back_are_told_apart_from_lost_ones(make_sale: MakeSa
     found = look_by_command(line, sale)
 
     assert found.result == "drift"
-    assert (found.left_in_line, found.left_in_ledger, found.coming_back) == (3, 5, 1)
+    assert (found.redis_stock, found.db_stock, found.pending_release) == (3, 5, 1)
 
 
 def test_while_places_are_being_settled_only_the_ledger_is_judged(make_sale: MakeSale, line: Line) -> None:
@@ -147,13 +147,13 @@ def test_while_places_are_being_settled_only_the_ledger_is_judged(make_sale: Mak
 
     assert found.result == "busy"
     assert numbers(found) == {
-        "stock": 7, "sold": 1, "holding": 1, "epoch": 1, "claimed": 2, "left_in_line": 9, **NOT_COMPARED
+        "stock": 7, "sold": 1, "active_orders": 1, "epoch": 1, "claimed": 2, "redis_stock": 9, **NOT_COMPARED
     }  # fmt: skip
 
-    line.run(verbs.confirm(claim, []))  # the claim is closed; the error shows
+    line.run(commands.confirm(claim, []))  # the claim is closed; the error shows
 
     found = look_by_command(line, sale)
-    assert (found.result, found.left_in_line, found.left_in_ledger) == ("drift", 11, 6)
+    assert (found.result, found.redis_stock, found.db_stock) == ("drift", 11, 6)
 
 
 def test_a_sale_redis_does_not_know_is_said_to_be_unknown(make_sale: MakeSale, line: Line) -> None:
@@ -162,7 +162,7 @@ def test_a_sale_redis_does_not_know_is_said_to_be_unknown(make_sale: MakeSale, l
     found = look_by_command(line, sale)
 
     assert found.result == "unknown"
-    assert numbers(found) == {"stock": 7, "sold": 0, "holding": 0, **NOT_TOLD}
+    assert numbers(found) == {"stock": 7, "sold": 0, "active_orders": 0, **NOT_TOLD}
     assert line.client.dbsize() == 0
 
 
@@ -178,7 +178,7 @@ def test_a_redis_that_does_not_answer_is_written_down_and_told(
 
     last = Audit.objects.get()
     assert last.result == "unreachable"
-    assert numbers(last) == {"stock": 7, "sold": 1, "holding": 1, **NOT_TOLD}
+    assert numbers(last) == {"stock": 7, "sold": 1, "active_orders": 1, **NOT_TOLD}
 
 
 @pytest.mark.parametrize("wrong", [1, 3])
@@ -195,11 +195,11 @@ def test_a_ledger_that_counts_other_units_than_its_orders_hold_contradicts_itsel
         found = look_by_command(line, sale)
 
     assert found.result == "contradiction"
-    assert (found.stock, found.sold, found.holding) == (7, wrong, 2)
+    assert (found.stock, found.sold, found.active_orders) == (7, wrong, 2)
     assert logs == [
         {
             "event": "ledger_contradicts_itself", "log_level": "error",
-            "sale": sale.pk, "stock": 7, "sold": wrong, "holding": 2,
+            "sale": sale.pk, "stock": 7, "sold": wrong, "active_orders": 2,
         }
     ]  # fmt: skip
 
@@ -214,8 +214,8 @@ def test_a_ledger_that_sold_more_than_there_is_contradicts_itself(make_sale: Mak
     found = look_by_command(line, sale)
 
     assert found.result == "contradiction"
-    assert (found.stock, found.sold, found.holding) == (1, 2, 2)
-    assert (found.left_in_line, found.left_in_ledger) == (-1, -1)
+    assert (found.stock, found.sold, found.active_orders) == (1, 2, 2)
+    assert (found.redis_stock, found.db_stock) == (-1, -1)
 
 
 def test_what_the_line_says_does_not_hide_that_the_ledger_is_wrong(
@@ -227,7 +227,7 @@ def test_what_the_line_says_does_not_hide_that_the_ledger_is_wrong(
         count_wrong(sale, sold=4)
     join(line, busy, "ben")
     claim_and_die(line, busy, upto=2)
-    line.forget(unknown.pk)
+    line.invalidate(unknown.pk)
 
     look_by_command(line, busy)
     look_by_command(line, unknown)
@@ -247,7 +247,7 @@ def test_nothing_is_built_from_a_ledger_that_contradicts_itself(make_sale: MakeS
     for sale in (wrong, forgotten):
         sell(line, sale, "ann", "ben")
         count_wrong(sale, sold=1)
-    line.forget(forgotten.pk)
+    line.invalidate(forgotten.pk)
 
     found = [reconcile(line, sale.pk, by=Audit.By.BEAT) for sale in (wrong, forgotten)]
 
@@ -260,14 +260,14 @@ def test_nothing_is_built_from_a_ledger_that_contradicts_itself(make_sale: MakeS
 def test_the_last_audit_is_the_one_that_is_kept(make_sale: MakeSale, line: Line) -> None:
     kettles, lamps = make_sale(stock=7), make_sale(stock=5)
     add_units_behind_its_back(line, kettles, 1)
-    audit(line, kettles.pk, by=Audit.By.BEAT)
-    audit(line, lamps.pk, by=Audit.By.BEAT)
+    run_audit(line, kettles.pk, by=Audit.By.BEAT)
+    run_audit(line, lamps.pk, by=Audit.By.BEAT)
     before = timezone.now()
     add_units_behind_its_back(line, kettles, -1)
 
-    audit(line, kettles.pk, by=Audit.By.ADMIN)
+    run_audit(line, kettles.pk, by=Audit.By.ADMIN)
 
-    assert list(Audit.objects.order_by("sale").values_list("sale", "by", "result", "left_in_line")) == [
+    assert list(Audit.objects.order_by("sale").values_list("sale", "by", "result", "redis_stock")) == [
         (kettles.pk, "admin", "agrees", 7),
         (lamps.pk, "beat", "agrees", 5),
     ]
@@ -295,7 +295,7 @@ def test_a_repaired_line_keeps_its_people_and_the_audit_says_so(make_sale: MakeS
     if trouble == "drift":
         add_units_behind_its_back(line, sale, 4)
     else:
-        line.forget(sale.pk)
+        line.invalidate(sale.pk)
 
     found = reconcile(line, sale.pk, by=Audit.By.BEAT)
 
@@ -330,7 +330,7 @@ def test_a_drift_is_logged_with_its_numbers(make_sale: MakeSale, line: Line) -> 
     assert logs == [
         {
             "event": "drift", "log_level": "error", "sale": sale.pk, "epoch": 1,
-            "left_in_line": 10, "left_in_ledger": 6, "outcomes": 1, "orders": 1,
+            "redis_stock": 10, "db_stock": 6, "outcomes": 1, "orders": 1,
         }
     ]  # fmt: skip
 
@@ -340,7 +340,7 @@ def test_many_who_audit_a_sale_for_the_first_time_at_once_all_succeed(make_sale:
     for _ in range(10):
         sale = make_sale(stock=7)
 
-        found = at_once([partial(audit, line, sale.pk, by=Audit.By.BEAT)] * 8)
+        found = at_once([partial(run_audit, line, sale.pk, by=Audit.By.BEAT)] * 8)
 
         assert [audit.result for audit in found] == ["agrees"] * 8
     assert Audit.objects.count() == 10
@@ -355,14 +355,14 @@ def test_an_audit_waits_for_orders_that_are_being_written(make_sale: MakeSale, l
 
     def write() -> str:
         with transaction.atomic():
-            line.run(verbs.confirm(claim, write_orders(claim)))
+            line.run(commands.confirm(claim, write_orders(claim)))
             confirmed.set()
             await_waiter()
         return ""
 
     def look_meanwhile() -> str:
         assert confirmed.wait(WAIT_SECONDS_MAX)
-        return audit(line, sale.pk, by=Audit.By.BEAT).result
+        return run_audit(line, sale.pk, by=Audit.By.BEAT).result
 
     assert at_once([write, look_meanwhile]) == ["", "agrees"]
 
@@ -379,10 +379,10 @@ def test_a_busy_ledger_never_seems_to_contradict_itself(make_sale: MakeSale, lin
         return []
 
     def watch() -> list[str]:
-        return [audit(line, sale.pk, by=Audit.By.BEAT).result for _ in range(40)]
+        return [run_audit(line, sale.pk, by=Audit.By.BEAT).result for _ in range(40)]
 
     seen = {result for results in at_once([trade, watch, watch]) for result in results}
 
     assert "contradiction" not in seen
     assert look_by_command(line, sale).result == "agrees"
-    assert (Audit.objects.get().sold, Audit.objects.get().holding) == (24, 24)
+    assert (Audit.objects.get().sold, Audit.objects.get().active_orders) == (24, 24)

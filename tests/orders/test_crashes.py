@@ -7,10 +7,10 @@ from orders.ledger import write_orders
 from orders.models import Order
 from orders.reconciliation import rebuild_line
 from orders.settlement import settle
-from seckill.line import verbs
+from seckill.line import commands
 from seckill.line.line import Line
 from seckill.line.outcome import Confirmed
-from seckill.timestamps import milliseconds
+from seckill.timestamps import to_epoch_ms
 from tests.conftest import MakeSale
 from tests.orders.crowd import claim_and_die, entries, join, look, settle_all, sold
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def lease_is_over(settings: Settings) -> None:
     """Every claim counts as abandoned at once (0 would spare one made in the same millisecond)."""
-    settings.CLAIM_LEASE_SECONDS = -1
+    settings.RESERVATION_LEASE_SECONDS = -1
 
 
 @pytest.mark.usefixtures("lease_is_over")
@@ -28,13 +28,13 @@ def test_places_of_a_worker_that_died_before_writing_are_taken_over(make_sale: M
     sale = make_sale(stock=3)
     join(line, sale, "ann", "ben")
     claim_and_die(line, sale, upto=2)
-    assert (look(line, sale).claimed, look(line, sale).stale_claims, entries(sale)) == (2, 1, [])
+    assert (look(line, sale).claimed, look(line, sale).expired_reservations, entries(sale)) == (2, 1, [])
 
     assert settle(line, sale.pk, upto=2) == 2
 
     assert entries(sale) == [(1, "ann", "pending"), (2, "ben", "pending")]
     after = look(line, sale)
-    assert (sold(sale), after.stock, after.claimed, after.stale_claims) == (2, 1, 0, 0)
+    assert (sold(sale), after.stock, after.claimed, after.expired_reservations) == (2, 1, 0, 0)
 
 
 def test_a_claim_is_left_alone_while_its_worker_may_be_alive(make_sale: MakeSale, line: Line) -> None:
@@ -46,7 +46,7 @@ def test_a_claim_is_left_alone_while_its_worker_may_be_alive(make_sale: MakeSale
 
     assert entries(sale) == [(3, "cleo", "pending")]
     assert look(line, sale).claimed == 2
-    line.run(verbs.confirm(claim, write_orders(claim)))  # the worker was alive
+    line.run(commands.confirm(claim, write_orders(claim)))  # the worker was alive
     assert [place for place, _, _ in entries(sale)] == [1, 2, 3]
     assert (sold(sale), look(line, sale).stock, look(line, sale).claimed) == (3, 0, 0)
 
@@ -67,7 +67,7 @@ def test_orders_of_a_worker_that_died_before_confirming_are_confirmed_with_the_s
         "ann": written["ann"].number,
         "ben": written["ben"].number,
     }
-    assert line.outcome(sale.pk, "ben") == Confirmed(written["ben"].number, milliseconds(written["ben"].pay_before))
+    assert line.outcome(sale.pk, "ben") == Confirmed(written["ben"].number, to_epoch_ms(written["ben"].pay_before))
     assert (sold(sale), look(line, sale).stock, look(line, sale).claimed) == (2, 0, 0)
 
 
@@ -79,7 +79,7 @@ def test_a_worker_that_was_only_slow_neither_sells_nor_counts_a_unit_twice(make_
     assert settle(line, sale.pk, upto=2) == 2  # by another worker
     numbers = dict(Order.objects.values_list("buyer", "number"))
 
-    line.run(verbs.confirm(slow, write_orders(slow)))
+    line.run(commands.confirm(slow, write_orders(slow)))
 
     assert dict(Order.objects.values_list("buyer", "number")) == numbers
     assert (sold(sale), look(line, sale).stock, look(line, sale).claimed) == (2, 1, 0)
@@ -90,13 +90,13 @@ def test_a_slow_worker_that_confirms_first_leaves_the_same_books(make_sale: Make
     sale = make_sale(stock=3)
     join(line, sale, "ann", "ben")
     slow = claim_and_die(line, sale, upto=2)
-    thief = line.run(verbs.reserve(sale.pk, "thief", upto=2, chunk=500, lease_seconds=-1))
+    thief = line.run(commands.reserve(sale.pk, "thief", upto=2, chunk=500, lease_seconds=-1))
     assert thief is not None
     assert thief.places == [(1, "ann"), (2, "ben")]
 
-    line.run(verbs.confirm(slow, write_orders(slow)))
+    line.run(commands.confirm(slow, write_orders(slow)))
     assert look(line, sale).stock == -1  # counted twice for a moment: too few is safe, too many would not be
-    line.run(verbs.confirm(thief, write_orders(thief)))
+    line.run(commands.confirm(thief, write_orders(thief)))
 
     assert (sold(sale), look(line, sale).stock, look(line, sale).claimed) == (2, 1, 0)
     assert settle_all(line, sale) == 0
@@ -110,7 +110,7 @@ def test_a_claim_from_before_a_rebuild_is_written_and_counted_once(make_sale: Ma
     rebuild_line(line, sale.pk, broken_epoch=1)  # forgets the claim; the buyers are still in line
     assert (look(line, sale).epoch, look(line, sale).stock, look(line, sale).pointer) == (2, 3, 0)
 
-    line.run(verbs.confirm(claim, write_orders(claim)))
+    line.run(commands.confirm(claim, write_orders(claim)))
 
     assert (sold(sale), look(line, sale).stock) == (2, 1)
     assert settle(line, sale.pk, upto=2) == 0

@@ -10,7 +10,7 @@ from pytest_django import Settings
 
 from devtools.embedded.shop import WAIT_SECONDS_MAX
 from orders import downstream
-from orders.downstream import Slots
+from orders.downstream import ConcurrencyLimiter
 from orders.models import Order
 from seckill.line.line import Line
 from tests.conftest import MakeSale
@@ -21,8 +21,8 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def _three_at_once(settings: Settings) -> Iterator[None]:
-    settings.ORDER_WORK_SECONDS = 0.001
-    settings.ORDER_WORK_AT_ONCE = 3
+    settings.DOWNSTREAM_DELAY_SECONDS = 0.001
+    settings.DOWNSTREAM_MAX_CONCURRENCY = 3
     downstream._calls.cache_clear()
     yield
     downstream._calls.cache_clear()
@@ -37,7 +37,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def free_slots() -> int:
-    with closing(Slots(500)) as slots:
+    with closing(ConcurrencyLimiter(500)) as slots:
         return slots.count
 
 
@@ -47,7 +47,7 @@ def test_each_winner_is_called_for_once_before_the_order_is_written(
     sale = make_sale(stock=4)
     join(line, sale, "ann", "ben", "cleo", "dan", "eve")
     made: list[tuple[list[str], int]] = []
-    monkeypatch.setattr(Slots, "call_for", lambda _, buyers: made.append((buyers, Order.objects.count())))
+    monkeypatch.setattr(ConcurrencyLimiter, "call_for", lambda _, buyers: made.append((buyers, Order.objects.count())))
 
     assert settle_all(line, sale) == 4
 
@@ -60,14 +60,14 @@ def test_calls_are_made_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
     all_three = Barrier(3, timeout=WAIT_SECONDS_MAX)  # one after the other they would wait for each other in vain
     monkeypatch.setattr(downstream, "_call", lambda _: all_three.wait())
 
-    with closing(Slots(500)) as slots:
-        slots.call_for(["ann", "ben", "cleo"])
+    with closing(ConcurrencyLimiter(500)) as slots:
+        slots.call_downstream(["ann", "ben", "cleo"])
 
 
 def test_who_needs_fewer_slots_than_there_are_leaves_the_others_the_rest(calls: list[str]) -> None:
-    with closing(Slots(500)) as slots:
+    with closing(ConcurrencyLimiter(500)) as slots:
         assert slots.count == 3
-        slots.call_for(["ann"])
+        slots.call_downstream(["ann"])
         assert free_slots() == 2
 
     assert calls == ["ann"]
@@ -75,7 +75,7 @@ def test_who_needs_fewer_slots_than_there_are_leaves_the_others_the_rest(calls: 
 
 
 def test_nobody_takes_more_than_wanted() -> None:
-    with closing(Slots(1)) as one, closing(Slots(500)) as rest:
+    with closing(ConcurrencyLimiter(1)) as one, closing(ConcurrencyLimiter(500)) as rest:
         assert (one.count, rest.count) == (1, 2)
 
 
@@ -86,8 +86,8 @@ def test_no_connection_is_held_during_the_call(monkeypatch: pytest.MonkeyPatch) 
     this = connections["default"]  # of this thread; the call is made on another one
     monkeypatch.setattr(downstream, "_call", lambda _: held.append(this.connection))
 
-    with closing(Slots(500)) as slots:
-        slots.call_for(["ann"])
+    with closing(ConcurrencyLimiter(500)) as slots:
+        slots.call_downstream(["ann"])
 
     assert held == [None]
 
@@ -98,17 +98,17 @@ def test_slots_come_back_when_a_call_fails(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(downstream, "_call", fail)
 
-    with pytest.raises(OSError, match="ann"), closing(Slots(500)) as slots:
-        slots.call_for(["ann", "ben"])
+    with pytest.raises(OSError, match="ann"), closing(ConcurrencyLimiter(500)) as slots:
+        slots.call_downstream(["ann", "ben"])
 
     assert free_slots() == 3
 
 
 def test_a_shop_that_needs_no_such_call_waits_for_none(settings: Settings, calls: list[str]) -> None:
-    settings.ORDER_WORK_SECONDS = 0
+    settings.DOWNSTREAM_DELAY_SECONDS = 0
 
-    with closing(Slots(500)) as first, closing(Slots(500)) as second:
+    with closing(ConcurrencyLimiter(500)) as first, closing(ConcurrencyLimiter(500)) as second:
         assert (first.count, second.count) == (500, 500)
-        first.call_for(["ann"])
+        first.call_downstream(["ann"])
 
     assert calls == []

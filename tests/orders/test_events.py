@@ -10,15 +10,16 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 from pytest_django import Settings
 
-from orders import events, expiry
-from orders.expiry import expire_unpaid
+from orders import expiry
+from orders import outbox as events
+from orders.expiry import expire_overdue_orders
 from orders.ledger import write_orders
 from orders.models import Event, Order
 from orders.payment import OrderDecidedError, cancel, pay
 from seckill.catalog.models import Sale
-from seckill.line import verbs
+from seckill.line import commands
 from seckill.line.line import Line
-from seckill.timestamps import iso, milliseconds
+from seckill.timestamps import format_iso8601, to_epoch_ms
 from tests.conftest import MakeSale
 from tests.orders.crowd import ONE_WRITER, at_once, claim_and_die, join, sell
 
@@ -43,7 +44,7 @@ def let_time_pass(*orders: Order) -> None:
 
 @pytest.fixture
 def _somebody_to_tell(settings: Settings) -> None:
-    settings.NOTICE_URL = "https://notices.example/orders"
+    settings.WEBHOOK_URL = "https://notices.example/orders"
     settings.REMIND_SECONDS = 120
 
 
@@ -65,7 +66,7 @@ def test_paying_cancelling_and_expiring_is_an_event_each(make_sale: MakeSale, li
         cancel(orders["ben"])
     let_time_pass(orders["cleo"], orders["dan"])
     for _ in range(2):
-        expire_unpaid()
+        expire_overdue_orders()
 
     assert happened(sale) == [
         ("confirmed", ["ann", "ben", "cleo", "dan"]),
@@ -84,9 +85,9 @@ def test_what_did_not_happen_is_no_event(make_sale: MakeSale, line: Line) -> Non
         cancel(orders["ann"])
     with pytest.raises(OrderDecidedError):
         pay(orders["ben"])
-    claim = verbs.Claim("again", sale.pk, 1, [(1, "ann"), (2, "ben")])
+    claim = commands.Reservation("again", sale.pk, 1, [(1, "ann"), (2, "ben")])
     write_orders(claim)  # the worker died before it could confirm, and another one took over
-    expire_unpaid()
+    expire_overdue_orders()
 
     assert happened(sale) == [("confirmed", ["ann", "ben"]), ("paid", ["ann"]), ("cancelled", ["ben"])]
 
@@ -98,7 +99,7 @@ def test_many_that_expire_at_once_are_several_events(
     sale = make_sale(stock=5)
     let_time_pass(*sell(line, sale, "ann", "ben", "cleo", "dan", "eve").values())
 
-    assert expire_unpaid() == 5
+    assert expire_overdue_orders() == 5
 
     assert happened(sale)[1:] == [("expired", ["ann", "ben"]), ("expired", ["cleo", "dan"]), ("expired", ["eve"])]
     assert Sale.objects.get(pk=sale.pk).sold == 0
@@ -123,7 +124,7 @@ def test_without_its_event_nothing_happens(make_sale: MakeSale, line: Line) -> N
         partial(write_orders, claim),
         partial(pay, orders["ann"]),
         partial(cancel, orders["ben"]),
-        expire_unpaid,
+        expire_overdue_orders,
     ]
 
     for change in changes:
@@ -167,8 +168,8 @@ def test_of_pay_cancel_and_expire_each_event_names_the_orders_that_moved(make_sa
 
     def sweep() -> None:
         while timezone.now() <= begin + timedelta(seconds=2):
-            expire_unpaid()
-        expire_unpaid()
+            expire_overdue_orders()
+        expire_overdue_orders()
 
     calls: list[Callable[[], None]] = [partial(each, pay, orders), partial(each, cancel, orders[::-1]), sweep, sweep]
     at_once(calls)
@@ -206,9 +207,9 @@ def test_an_order_somebody_is_paying_keeps_nobody_from_expiring(make_sale: MakeS
 
     with transaction.atomic():  # a payment that began in time; its host is slow, or gone
         Order.objects.filter(buyer="ann").update(status="paid")
-        assert meanwhile(expire_unpaid) == 1
+        assert meanwhile(expire_overdue_orders) == 1
 
-    assert expire_unpaid() == 0
+    assert expire_overdue_orders() == 0
     assert happened(sale)[1:] == [("expired", ["ben"])]
 
 
@@ -234,13 +235,13 @@ def test_an_event_is_claimed_by_one_at_a_time(make_sale: MakeSale, line: Line) -
     for order in sell(line, sale, *(f"fan-{number}" for number in range(30))).values():
         pay(order)
 
-    claimed = at_once([events.claim_untold] * 6)
+    claimed = at_once([events.lease_pending] * 6)
 
     told = [event.pk for some in claimed for event in some]
     assert sorted(told) == list(Event.objects.order_by("pk").values_list("pk", flat=True))
     assert len(told) == 31
-    assert {event.told_from for some in claimed for event in some} == {None}
-    assert events.claim_untold() == []
+    assert {event.locked_at for some in claimed for event in some} == {None}
+    assert events.lease_pending() == []
 
 
 @ONE_WRITER
@@ -250,9 +251,9 @@ def test_what_somebody_is_claiming_in_this_moment_is_passed_over(make_sale: Make
     sell(line, sale, "ann")
 
     with transaction.atomic():  # of the claim, which is not committed yet
-        [first] = events.claim_untold()
+        [first] = events.lease_pending()
         meanwhile(partial(sell, line, sale, "ben"))
-        [second] = meanwhile(events.claim_untold)
+        [second] = meanwhile(events.lease_pending)
 
     assert [first.numbers, second.numbers] == [
         [Order.objects.get(buyer="ann").number],
@@ -262,20 +263,20 @@ def test_what_somebody_is_claiming_in_this_moment_is_passed_over(make_sale: Make
 
 def test_who_claimed_an_event_and_fell_silent_is_replaced_after_the_lease(make_sale: MakeSale, line: Line) -> None:
     sell(line, make_sale(stock=1), "ann")
-    [event] = events.claim_untold()
+    [event] = events.lease_pending()
     lease = timedelta(seconds=events.LEASE_SECONDS)
 
-    Event.objects.update(told_from=timezone.now() - lease + timedelta(seconds=5))
-    assert events.claim_untold() == []
-    Event.objects.update(told_from=timezone.now() - lease - timedelta(seconds=1))
-    [again] = events.claim_untold()
+    Event.objects.update(locked_at=timezone.now() - lease + timedelta(seconds=5))
+    assert events.lease_pending() == []
+    Event.objects.update(locked_at=timezone.now() - lease - timedelta(seconds=1))
+    [again] = events.lease_pending()
 
     assert again == event
-    assert again.told_from is not None
-    Event.objects.update(told_from=timezone.now() - lease - timedelta(seconds=1))
-    assert events.pick_up([event.pk]) == [event]  # it is being told after all
-    assert events.claim_untold() == []
-    assert events.pick_up([event.pk + 1]) == []
+    assert again.locked_at is not None
+    Event.objects.update(locked_at=timezone.now() - lease - timedelta(seconds=1))
+    assert events.renew_leases([event.pk]) == [event]  # it is being told after all
+    assert events.lease_pending() == []
+    assert events.renew_leases([event.pk + 1]) == []
 
 
 def test_what_was_published_is_told_whether_or_not_anybody_was_notified(make_sale: MakeSale, line: Line) -> None:
@@ -283,24 +284,24 @@ def test_what_was_published_is_told_whether_or_not_anybody_was_notified(make_sal
     event = Event.objects.get()
 
     events.mark_notified(event)
-    assert len(events.claim_untold()) == 1
-    Event.objects.update(told_from=None, notified_at=None)
+    assert len(events.lease_pending()) == 1
+    Event.objects.update(locked_at=None, notified_at=None)
     events.mark_published([event])
 
-    assert events.claim_untold() == []
+    assert events.lease_pending() == []
     assert Event.objects.get().notified_at is None
 
 
 def test_a_great_many_events_are_claimed_in_portions_oldest_first(
     make_sale: MakeSale, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(events, "CLAIMED_MAX", 2)
+    monkeypatch.setattr(events, "LEASE_BATCH_MAX", 2)
     sale = make_sale(stock=2)
     orders = sell(line, sale, "ann", "ben")
     pay(orders["ben"])
     pay(orders["ann"])
 
-    assert [[event.kind for event in events.claim_untold()] for _ in range(3)] == [["confirmed", "paid"], ["paid"], []]
+    assert [[event.kind for event in events.lease_pending()] for _ in range(3)] == [["confirmed", "paid"], ["paid"], []]
 
 
 # --- Said
@@ -312,11 +313,11 @@ def test_the_document_of_an_event_says_what_the_orders_became_then(make_sale: Ma
     pay(orders["ben"])
     confirmed, paid = Event.objects.order_by("id")
 
-    assert events.document_of(confirmed) == {
+    assert events.payload_of(confirmed) == {
         "id": confirmed.pk,
         "event": "orders.confirmed",
         "sale": sale.pk,
-        "at": iso(milliseconds(confirmed.at)),
+        "at": format_iso8601(to_epoch_ms(confirmed.at)),
         "orders": [
             {
                 "number": orders[buyer].number,
@@ -325,12 +326,12 @@ def test_the_document_of_an_event_says_what_the_orders_became_then(make_sale: Ma
                 "price": "19.90",
                 "currency": "USD",
                 "status": "pending",
-                "pay_before": iso(milliseconds(orders[buyer].pay_before)),
+                "pay_before": format_iso8601(to_epoch_ms(orders[buyer].pay_before)),
             }
             for place, buyer in ((1, "ann"), (2, "ben"))
         ],
     }
-    assert [(order["buyer"], order["status"]) for order in events.document_of(paid)["orders"]] == [("ben", "paid")]
+    assert [(order["buyer"], order["status"]) for order in events.payload_of(paid)["orders"]] == [("ben", "paid")]
 
 
 @pytest.mark.usefixtures("_somebody_to_tell")
@@ -350,7 +351,7 @@ def test_buyers_with_time_enough_are_to_be_reminded(
 def test_nobody_is_reminded_where_nobody_would_tell_them(
     make_sale: MakeSale, line: Line, settings: Settings, url: str, seconds: int
 ) -> None:
-    settings.NOTICE_URL, settings.REMIND_SECONDS = url, seconds
+    settings.WEBHOOK_URL, settings.REMIND_SECONDS = url, seconds
     pay(sell(line, make_sale(stock=1), "ann")["ann"])
 
     assert list(Event.objects.order_by("id").values_list("kind", "remind_at")) == [("confirmed", None), ("paid", None)]
@@ -364,28 +365,28 @@ def test_a_reminder_goes_to_those_who_can_still_pay(make_sale: MakeSale, line: L
     cancel(orders["ben"])
     let_time_pass(orders["dan"])
 
-    document = events.reminder_of(event)
+    document = events.reminder_payload_of(event)
 
     assert document is not None
     assert (document["id"], document["event"]) == (event.pk, "orders.reminder")
     assert [(order["buyer"], order["status"]) for order in document["orders"]] == [("cleo", "pending")]
     pay(orders["cleo"])
-    assert events.reminder_of(event) is None
+    assert events.reminder_payload_of(event) is None
 
 
 @pytest.mark.usefixtures("_somebody_to_tell")
 def test_a_reminder_that_got_lost_is_found_and_claimed_once(make_sale: MakeSale, line: Line) -> None:
     sell(line, make_sale(stock=1), "ann")
     event = Event.objects.get()
-    assert events.claim_overdue_reminders() == []
+    assert events.lease_overdue_reminders() == []
 
-    Event.objects.update(remind_at=timezone.now() - timedelta(seconds=events.OVERDUE_SECONDS + 1))
-    assert events.claim_overdue_reminders() == [event]
-    assert events.claim_overdue_reminders() == []
-    Event.objects.update(told_from=None)
+    Event.objects.update(remind_at=timezone.now() - timedelta(seconds=events.REMINDER_OVERDUE_SECONDS + 1))
+    assert events.lease_overdue_reminders() == [event]
+    assert events.lease_overdue_reminders() == []
+    Event.objects.update(locked_at=None)
     events.mark_reminded(event)
 
-    assert events.claim_overdue_reminders() == []
+    assert events.lease_overdue_reminders() == []
 
 
 @pytest.mark.usefixtures("_somebody_to_tell")
@@ -397,11 +398,11 @@ def test_reminders_are_called_off_once_nobody_in_the_sale_has_to_pay(make_sale: 
     of_ann, of_ben, of_cleo = Event.objects.order_by("id").values_list("pk", flat=True)
 
     pay(ann)
-    assert events.call_off_reminders(sale.pk) == []
+    assert events.cancel_reminders(sale.pk) == []
     cancel(ben)
-    assert sorted(events.call_off_reminders(sale.pk)) == [of_ann, of_ben]
+    assert sorted(events.cancel_reminders(sale.pk)) == [of_ann, of_ben]
 
-    assert events.call_off_reminders(sale.pk) == []
+    assert events.cancel_reminders(sale.pk) == []
     assert [event.pk for event in Event.objects.filter(remind_at__isnull=False)] == [of_cleo]
 
 
@@ -411,7 +412,7 @@ def test_reminders_are_called_off_once_nobody_in_the_sale_has_to_pay(make_sale: 
 def test_events_are_forgotten_a_week_after_they_were_told(
     make_sale: MakeSale, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(events, "FORGET_CHUNK", 2)
+    monkeypatch.setattr(events, "PURGE_BATCH", 2)
     orders = sell(line, make_sale(stock=6), "ann", "ben", "cleo", "dan", "eve", "finn")
     for order in orders.values():
         pay(order)
@@ -422,8 +423,8 @@ def test_events_are_forgotten_a_week_after_they_were_told(
     Event.objects.filter(pk=first.pk).update(published_at=None)
     Event.objects.filter(pk=second.pk).update(at=now - timedelta(days=6, hours=23))
 
-    assert events.forget_old_events() == 4
-    assert events.forget_old_events() == 0
+    assert events.delete_old_events() == 4
+    assert events.delete_old_events() == 0
 
     assert list(Event.objects.order_by("id")) == [confirmed, first, second]
     assert Order.objects.count() == 6

@@ -4,14 +4,14 @@ import pytest
 from django.utils import timezone
 
 from orders import expiry
-from orders.audit import audit
-from orders.expiry import expire_unpaid, release_units
+from orders.audit import run_audit
+from orders.expiry import expire_overdue_orders, release_units
 from orders.ledger import write_orders
 from orders.models import Audit, Order
 from orders.payment import cancel, pay
 from orders.reconciliation import rebuild_line
 from seckill.catalog.models import Sale
-from seckill.line import verbs
+from seckill.line import commands
 from seckill.line.keys import sale_keys
 from seckill.line.line import Line
 from seckill.line.outcome import Confirmed, Released
@@ -32,7 +32,7 @@ def test_unpaid_orders_expire_and_the_next_in_line_get_the_units_in_order(make_s
     pay(orders["ben"])
     let_time_pass(sale, "ann", "ben", "cleo")
 
-    assert expire_unpaid() == 2
+    assert expire_overdue_orders() == 2
     assert (sold(sale), look(line, sale).stock) == (1, 0)
     assert release_units(line) == [sale.pk]
     assert look(line, sale).stock == 2
@@ -56,8 +56,8 @@ def test_nobody_expires_before_the_time_is_over(make_sale: MakeSale, line: Line)
     sell(line, sale, "ann", "ben")
     let_time_pass(sale, "ann")
 
-    assert expire_unpaid() == 1
-    assert expire_unpaid() == 0
+    assert expire_overdue_orders() == 1
+    assert expire_overdue_orders() == 0
 
     assert entries(sale) == [(1, "ann", "expired"), (2, "ben", "pending")]
     assert sold(sale) == 1
@@ -70,7 +70,7 @@ def test_expiry_counts_each_sale_for_itself(make_sale: MakeSale, line: Line) -> 
     let_time_pass(kettles, "ann")
     let_time_pass(lamps, "ann", "dan")
 
-    assert expire_unpaid() == 3
+    assert expire_overdue_orders() == 3
     assert sorted(release_units(line)) == [kettles.pk, lamps.pk]
 
     assert (sold(kettles), sold(lamps)) == (1, 1)
@@ -97,8 +97,8 @@ def test_a_process_that_died_between_line_and_ledger_gives_nothing_back_twice(ma
     orders = sell(line, sale, "ann", "ben", "cleo")
     cancel(orders["ann"])
     let_time_pass(sale, "ben")
-    expire_unpaid()
-    line.run(verbs.release(sale.pk, [("ann", Released("cancelled")), ("ben", Released("expired"))]))
+    expire_overdue_orders()
+    line.run(commands.release(sale.pk, [("ann", Released("cancelled")), ("ben", Released("expired"))]))
     assert look(line, sale).stock == 2  # and here it died: the ledger still believes that they are on their way
     assert Order.objects.filter(released_at__isnull=False).count() == 0
 
@@ -106,7 +106,7 @@ def test_a_process_that_died_between_line_and_ledger_gives_nothing_back_twice(ma
 
     assert (look(line, sale).stock, sold(sale)) == (2, 1)
     assert set(Order.objects.filter(released_at__isnull=False).values_list("buyer", flat=True)) == {"ann", "ben"}
-    assert audit(line, sale.pk, by=Audit.By.BEAT).result == "agrees"
+    assert run_audit(line, sale.pk, by=Audit.By.BEAT).result == "agrees"
 
 
 def test_a_process_that_dies_before_the_line_answers_loses_no_unit(make_sale: MakeSale, line: Line) -> None:
@@ -124,7 +124,7 @@ def test_units_of_a_sale_redis_forgot_wait_for_the_rebuilt_line(make_sale: MakeS
     forgotten, known = make_sale(stock=2), make_sale(stock=2)
     cancel(sell(line, forgotten, "ann", "ben")["ann"])
     cancel(sell(line, known, "ann", "ben")["ben"])
-    line.forget(forgotten.pk)
+    line.invalidate(forgotten.pk)
 
     assert release_units(line) == [known.pk]  # one sale's trouble does not stop another's
     assert Order.objects.get(sale=forgotten, buyer="ann").released_at is None
@@ -145,7 +145,7 @@ def test_an_order_cancelled_while_its_claim_is_open_gives_its_unit_back_once(mak
     release_units(line)
     assert look(line, sale).stock == 0  # the claim holds the unit still
 
-    line.run(verbs.confirm(claim, decided))
+    line.run(commands.confirm(claim, decided))
 
     assert (look(line, sale).stock, sold(sale)) == (1, 0)
     assert line.outcome(sale.pk, "ann") == Released("cancelled")
@@ -160,7 +160,7 @@ def test_a_great_many_units_go_back_in_portions_by_place(
     sale = make_sale(stock=3)
     sell(line, sale, "ann", "ben", "cleo")
     let_time_pass(sale, "ann", "ben", "cleo")
-    expire_unpaid()
+    expire_overdue_orders()
 
     assert release_units(line) == [sale.pk]
     assert (look(line, sale).stock, line.outcome(sale.pk, "ben")) == (2, Released("expired"))
@@ -175,7 +175,7 @@ def test_a_buyer_whose_order_expired_gets_no_second_one(make_sale: MakeSale, lin
     sale = make_sale(stock=1)
     sell(line, sale, "ann")
     let_time_pass(sale, "ann")
-    expire_unpaid()
+    expire_overdue_orders()
     release_units(line)
 
     assert join(line, sale, "ann", "ben") == [1, 2]

@@ -17,15 +17,15 @@ from orders import export as module
 from orders.export import (
     TooManyExportsError,
     TooManyOrdersError,
-    ask,
-    cancel,
-    fail,
-    forget_old,
-    is_there,
-    pieces,
-    stalled,
-    write_at_once,
-    write_next_part,
+    delete_old_exports,
+    export_now,
+    files_exist,
+    iter_chunks,
+    mark_cancelled,
+    mark_failed,
+    request_export,
+    stalled_exports,
+    write_next_chunk,
 )
 from orders.models import Export, Order
 from seckill.catalog.models import Product
@@ -47,20 +47,20 @@ def storage(settings: Settings, tmp_path: Path) -> Storage:
 
 @pytest.fixture
 def _parts_of_three(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PART_ROWS", 3)
+    monkeypatch.setattr(module, "CHUNK_ROWS", 3)
 
 
 def asked(**wanted: object) -> Export:
     """An export that was asked for."""
     export = new_export(**wanted)
-    ask(export)
+    request_export(export)
     return export
 
 
 def write(export: Export) -> None:
     """All the parts that are missing."""
     while not export.result:
-        assert write_next_part(export)
+        assert write_next_chunk(export)
 
 
 def written(**wanted: object) -> Export:
@@ -93,11 +93,11 @@ def test_an_export_holds_every_order_oldest_first(make_sale: MakeSale) -> None:
     export = written()
 
     assert (export.rows, export.total, export.percent, export.result) == (3, 3, 100, "done")
-    assert [row["place"] for row in rows(pieces(export))] == ["1", "2", "1"]
-    assert rows(pieces(export))[0] == {
+    assert [row["place"] for row in rows(iter_chunks(export))] == ["1", "2", "1"]
+    assert rows(iter_chunks(export))[0] == {
         "number": first.number, "sale": str(sale.pk), "product": "Copper kettle", "buyer": "b1", "place": "1",
         "price": "19.90", "currency": "USD", "status": "pending", "created_at": "2026-11-11T20:15:00+0000",
-        "pay_before": "2026-11-11T20:15:00+0000", "decided_at": "", "released_at": "",
+        "pay_before": "2026-11-11T20:15:00+0000", "status_changed_at": "", "released_at": "",
     }  # fmt: skip
 
 
@@ -108,8 +108,8 @@ def test_sale_and_statuses_choose(make_sale: MakeSale) -> None:
     write_orders(sale, 1, status="expired")
     write_orders(other, 4, status="paid")
 
-    assert buyers(pieces(written(sale=sale, statuses=["paid", "expired"]))) == ["b2", "b3"]
-    assert buyers(pieces(written(statuses=["pending"]))) == ["b1"]
+    assert buyers(iter_chunks(written(sale=sale, statuses=["paid", "expired"]))) == ["b2", "b3"]
+    assert buyers(iter_chunks(written(statuses=["pending"]))) == ["b1"]
 
 
 def test_days_are_whole_and_those_of_the_site(make_sale: MakeSale, settings: Settings) -> None:
@@ -121,10 +121,10 @@ def test_days_are_whole_and_those_of_the_site(make_sale: MakeSale, settings: Set
 
     the_11th = date(2026, 11, 11)
 
-    assert buyers(pieces(written(first_day=the_11th, last_day=the_11th))) == ["b2", "b3"]
-    assert buyers(pieces(written(last_day=the_11th))) == ["b1", "b2", "b3"]
-    assert buyers(pieces(written(first_day=the_11th))) == ["b2", "b3", "b4"]
-    assert rows(pieces(written()))[0]["created_at"] == "2026-11-10T23:59:00+0900"
+    assert buyers(iter_chunks(written(first_day=the_11th, last_day=the_11th))) == ["b2", "b3"]
+    assert buyers(iter_chunks(written(last_day=the_11th))) == ["b1", "b2", "b3"]
+    assert buyers(iter_chunks(written(first_day=the_11th))) == ["b2", "b3", "b4"]
+    assert rows(iter_chunks(written()))[0]["created_at"] == "2026-11-10T23:59:00+0900"
 
 
 @pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/Los_Angeles"])
@@ -132,7 +132,7 @@ def test_the_first_and_the_last_day_there_is_are_no_end(make_sale: MakeSale, set
     settings.TIME_ZONE = zone
     write_orders(make_sale(publish=False), 1)
 
-    assert buyers(pieces(written(first_day=date.min, last_day=date.max))) == ["b1"]
+    assert buyers(iter_chunks(written(first_day=date.min, last_day=date.max))) == ["b1"]
 
 
 @pytest.mark.usefixtures("_parts_of_three")
@@ -140,12 +140,12 @@ def test_orders_that_come_later_are_not_in_it(make_sale: MakeSale) -> None:
     sale = make_sale(publish=False)
     write_orders(sale, 5)
     export = asked()
-    write_next_part(export)
+    write_next_chunk(export)
     write_orders(sale, 2)
 
     write(export)
 
-    assert buyers(pieces(export)) == ["b1", "b2", "b3", "b4", "b5"]
+    assert buyers(iter_chunks(export)) == ["b1", "b2", "b3", "b4", "b5"]
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
@@ -154,7 +154,7 @@ def test_no_cell_is_a_formula(make_sale: MakeSale, start: str) -> None:
     Product.objects.update(name=f"{start}HYPERLINK()")
     write_orders(sale, 1, buyer=f"{start}1+1")
 
-    content = b"".join(pieces(written())).decode()
+    content = b"".join(iter_chunks(written())).decode()
 
     assert f"'{start}1+1" in content
     assert f"'{start}HYPERLINK()" in content
@@ -165,7 +165,7 @@ def test_an_export_is_the_same_in_every_language(make_sale: MakeSale, settings: 
     write_orders(make_sale(publish=False), 1, place=12_345, price="1900.50")
 
     with translation.override("de"):
-        (row,) = rows(pieces(written()))
+        (row,) = rows(iter_chunks(written()))
 
     assert (row["place"], row["price"], row["status"]) == ("12345", "1900.50", "pending")
 
@@ -194,7 +194,7 @@ def test_every_order_is_in_one_part_and_one_header_is_above(
 
     assert (export.rows, export.total, export.parts) == (orders, orders, len(parts))
     assert [lines(storage, name) for name in export.files] == [parts[0] + 1, *parts[1:]]
-    assert buyers(pieces(export)) == [f"b{number}" for number in range(1, orders + 1)]
+    assert buyers(iter_chunks(export)) == [f"b{number}" for number in range(1, orders + 1)]
 
 
 @pytest.mark.usefixtures("_parts_of_three")
@@ -204,12 +204,12 @@ def test_an_export_says_how_far_it_is(make_sale: MakeSale) -> None:
     seen = [(export.rows, export.total, export.percent, export.result)]
 
     while not export.result:
-        write_next_part(export)
+        write_next_chunk(export)
         export = Export.objects.get()
         seen.append((export.rows, export.total, export.percent, export.result))
 
     assert seen == [(0, None, 0, ""), (3, 7, 42, ""), (6, 7, 85, ""), (7, 7, 100, "done")]
-    assert export.ended_at == export.moved_at
+    assert export.ended_at == export.progressed_at
 
 
 @pytest.mark.usefixtures("_parts_of_three")
@@ -219,18 +219,18 @@ def test_a_worker_that_dies_after_the_file_leaves_no_trace_in_the_export(
     sale = make_sale(publish=False, stock=7)
     write_orders(sale, 7)
     export = asked()
-    write_next_part(export)
+    write_next_chunk(export)
     with monkeypatch.context() as patch:
         patch.setattr(module, "timezone", Mock(now=Mock(side_effect=SystemExit), localtime=timezone.localtime))
         with pytest.raises(SystemExit):
-            write_next_part(Export.objects.get())
+            write_next_chunk(Export.objects.get())
     assert len(files(storage, export)) == 2
     assert Export.objects.get().parts == 1
 
     export = Export.objects.get()
     write(export)
 
-    assert buyers(pieces(export)) == ["b1", "b2", "b3", "b4", "b5", "b6", "b7"]
+    assert buyers(iter_chunks(export)) == ["b1", "b2", "b3", "b4", "b5", "b6", "b7"]
     assert (export.rows, export.parts, len(files(storage, export))) == (7, 3, 4)
 
 
@@ -241,14 +241,14 @@ def test_of_two_workers_with_the_same_part_one_moves_the_export_on(make_sale: Ma
     asked(statuses=["pending"])
     fast, slow = Export.objects.get(), Export.objects.get()
 
-    assert write_next_part(fast)
+    assert write_next_chunk(fast)
     Order.objects.filter(buyer="b1").update(status="paid")  # so that the same part is another one by now
-    assert not write_next_part(slow)
+    assert not write_next_chunk(slow)
 
     export = Export.objects.get()
     assert (export.rows, export.files, files(storage, export)) == (3, fast.files, {"0001.csv"})
     write(export)
-    assert buyers(pieces(export)) == ["b1", "b2", "b3", "b4", "b5", "b6", "b7"]
+    assert buyers(iter_chunks(export)) == ["b1", "b2", "b3", "b4", "b5", "b6", "b7"]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -260,37 +260,37 @@ def test_two_workers_at_once_write_every_order_once(make_sale: MakeSale) -> None
     def work() -> int:
         won = 0
         while not (seen := Export.objects.get()).result:
-            won += write_next_part(seen)
+            won += write_next_chunk(seen)
         return won
 
     assert sum(at_once([work, work])) == 10
     export.refresh_from_db()
-    assert buyers(pieces(export)) == [f"b{number}" for number in range(1, 31)]
+    assert buyers(iter_chunks(export)) == [f"b{number}" for number in range(1, 31)]
 
 
 @pytest.mark.usefixtures("_parts_of_three")
 def test_a_cancelled_export_goes_no_further(make_sale: MakeSale, storage: Storage) -> None:
     write_orders(make_sale(publish=False, stock=7), 7)
     export = asked()
-    write_next_part(export)
+    write_next_chunk(export)
     in_work = Export.objects.get()
 
-    assert cancel(export)
+    assert mark_cancelled(export)
 
-    assert not write_next_part(in_work)
+    assert not write_next_chunk(in_work)
     export.refresh_from_db()
     assert (export.result, export.rows, files(storage, export)) == ("cancelled", 3, {"0001.csv"})
-    assert not cancel(export)
+    assert not mark_cancelled(export)
 
 
 def test_an_export_ends_once() -> None:
     done, failed = written(), asked()
 
-    assert fail(failed, "No space left.")
+    assert mark_failed(failed, "No space left.")
 
     for export, result, error in ((done, "done", ""), (failed, "failed", "No space left.")):
-        assert not cancel(export)
-        assert not fail(export, "Again.")
+        assert not mark_cancelled(export)
+        assert not mark_failed(export, "Again.")
         assert (export.result, export.error) == (result, error)
 
 
@@ -301,7 +301,7 @@ def test_a_part_costs_the_same_queries_wherever_it_is(make_sale: MakeSale) -> No
 
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
-            write_next_part(export)
+            write_next_chunk(export)
         return len(captured)
 
     assert [queries() for _ in range(10)] == [3, *[2] * 9]  # the first one counts
@@ -315,10 +315,10 @@ def test_few_orders_are_written_at_once_and_many_are_not(make_sale: MakeSale) ->
     sale = make_sale(publish=False, stock=7)
     write_orders(sale, 3)
 
-    assert buyers([write_at_once(new_export())]) == ["b1", "b2", "b3"]
+    assert buyers([export_now(new_export())]) == ["b1", "b2", "b3"]
     write_orders(sale, 1)
     with pytest.raises(TooManyOrdersError):
-        write_at_once(new_export())
+        export_now(new_export())
     assert not Export.objects.exists()
 
 
@@ -327,8 +327,8 @@ def test_nobody_has_more_than_five_that_are_not_finished() -> None:
     with pytest.raises(TooManyExportsError):
         asked()
 
-    asked(asked_by=clerk("another"))
-    cancel(exports[0])
+    asked(requested_by=clerk("another"))
+    mark_cancelled(exports[0])
     asked()
 
     assert Export.objects.filter(result="").count() == 6
@@ -340,7 +340,7 @@ def test_asking_often_at_once_is_counted_too() -> None:
 
     def try_it() -> bool:
         try:
-            asked(asked_by=somebody)
+            asked(requested_by=somebody)
         except TooManyExportsError:
             return False
         return True
@@ -354,7 +354,7 @@ def test_asking_often_at_once_is_counted_too() -> None:
 
 def move_back(export: Export, age: timedelta) -> None:
     """Nothing has happened for so long."""
-    Export.objects.filter(pk=export.pk).update(moved_at=timezone.now() - age)
+    Export.objects.filter(pk=export.pk).update(progressed_at=timezone.now() - age)
 
 
 def test_an_export_that_nobody_moves_is_given_out_once_a_minute(make_sale: MakeSale) -> None:
@@ -364,10 +364,10 @@ def test_an_export_that_nobody_moves_is_given_out_once_a_minute(make_sale: MakeS
         move_back(export, timedelta(seconds=61))
     move_back(busy, timedelta(seconds=30))
 
-    assert list(stalled()) == [lost]
-    assert list(stalled()) == []
+    assert list(stalled_exports()) == [lost]
+    assert list(stalled_exports()) == []
     move_back(lost, timedelta(seconds=61))
-    assert list(stalled()) == [lost]
+    assert list(stalled_exports()) == [lost]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -376,17 +376,17 @@ def test_two_sweeps_at_once_give_each_export_out_once() -> None:
     for export in exports:
         move_back(export, timedelta(seconds=61))
 
-    given_out = [export.pk for sweep in at_once([lambda: list(stalled())] * 4) for export in sweep]
+    given_out = [export.pk for sweep in at_once([lambda: list(stalled_exports())] * 4) for export in sweep]
 
     assert sorted(given_out) == sorted(export.pk for export in exports)
 
 
 def test_an_export_that_takes_more_than_a_day_has_failed() -> None:
     old, young = asked(), asked()
-    Export.objects.filter(pk=old.pk).update(asked_at=timezone.now() - DAY - timedelta(seconds=1))
-    Export.objects.filter(pk=young.pk).update(asked_at=timezone.now() - DAY + timedelta(minutes=1))
+    Export.objects.filter(pk=old.pk).update(requested_at=timezone.now() - DAY - timedelta(seconds=1))
+    Export.objects.filter(pk=young.pk).update(requested_at=timezone.now() - DAY + timedelta(minutes=1))
 
-    assert list(stalled()) == []
+    assert list(stalled_exports()) == []
 
     old.refresh_from_db()
     young.refresh_from_db()
@@ -398,24 +398,26 @@ def test_an_export_that_takes_more_than_a_day_has_failed() -> None:
 def test_after_a_week_an_export_is_forgotten_with_all_its_files(make_sale: MakeSale, storage: Storage) -> None:
     write_orders(make_sale(publish=False, stock=7), 7)
     old, young, unfinished = written(), written(), asked()
-    write_next_part(unfinished)
-    ownerless = written(asked_by=clerk("somebody who left"))
-    ownerless.asked_by.delete()
+    write_next_chunk(unfinished)
+    ownerless = written(requested_by=clerk("somebody who left"))
+    ownerless.requested_by.delete()
     week = timedelta(days=7)
-    Export.objects.filter(pk__in=(old.pk, unfinished.pk)).update(asked_at=timezone.now() - week - timedelta(minutes=1))
-    Export.objects.filter(pk=young.pk).update(asked_at=timezone.now() - week + timedelta(minutes=1))
+    Export.objects.filter(pk__in=(old.pk, unfinished.pk)).update(
+        requested_at=timezone.now() - week - timedelta(minutes=1)
+    )
+    Export.objects.filter(pk=young.pk).update(requested_at=timezone.now() - week + timedelta(minutes=1))
     storage.save(f"{old.pk}/0001.csv", ContentFile(b"as a lost worker leaves it"))
 
-    forget_old()
+    delete_old_exports()
 
     assert list(Export.objects.all()) == [young]
     assert storage.listdir("")[0] == [str(young.pk)]
-    assert is_there(young)
-    assert buyers(pieces(young)) == ["b1", "b2", "b3", "b4", "b5", "b6", "b7"]
-    assert not is_there(old)
+    assert files_exist(young)
+    assert buyers(iter_chunks(young)) == ["b1", "b2", "b3", "b4", "b5", "b6", "b7"]
+    assert not files_exist(old)
 
 
 def test_where_nothing_was_ever_exported_nothing_is_forgotten(storage: Storage) -> None:
-    forget_old()
+    delete_old_exports()
 
     assert not storage.exists("")

@@ -17,15 +17,15 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from orders.ledger import TRIES_MAX, SaleChangedError, write_orders
-from orders.models import HOLDS_A_UNIT, Event, Order
+from orders.ledger import ATTEMPTS_MAX, SaleChangedError, write_orders
+from orders.models import ACTIVE_STATUSES, Event, Order
 from orders.outcomes import outcome_of
 from orders.settlement import settle
 from seckill.catalog.models import Sale
-from seckill.line import verbs
+from seckill.line import commands
 from seckill.line.line import Line
 from seckill.line.outcome import Confirmed, Outcome
-from seckill.timestamps import milliseconds
+from seckill.timestamps import to_epoch_ms
 from tests.conftest import MakeSale
 from tests.orders.crowd import entries, join, sold
 
@@ -37,9 +37,9 @@ CHANGES: list[dict[str, Any]] = [
 ]
 
 
-def claim_of(sale: Sale, *buyers: str, first: int = 1) -> verbs.Claim:
+def claim_of(sale: Sale, *buyers: str, first: int = 1) -> commands.Reservation:
     """A claim of these buyers, at the places from the first one on."""
-    return verbs.Claim("a-claim", sale.pk, 1, list(enumerate(buyers, first)))
+    return commands.Reservation("a-claim", sale.pk, 1, list(enumerate(buyers, first)))
 
 
 def order_of(sale: Sale, buyer: str, place: int, status: str) -> Order:
@@ -82,9 +82,14 @@ def test_an_order_written_by_the_statement_is_what_the_orm_would_have_written(ma
 
     order = Order.objects.get()
     assert (order.buyer, order.place, order.status) == (odd, 2**40, Order.Status.PENDING)
-    assert (order.price, order.currency, order.decided_at, order.released_at) == (Decimal("1234.56"), "CHF", None, None)
+    assert (order.price, order.currency, order.status_changed_at, order.released_at) == (
+        Decimal("1234.56"),
+        "CHF",
+        None,
+        None,
+    )
     assert order.pay_before - order.created_at == timedelta(seconds=77)
-    assert decided == {odd: Confirmed(order.number, milliseconds(order.pay_before))}
+    assert decided == {odd: Confirmed(order.number, to_epoch_ms(order.pay_before))}
     stored = Order.objects.filter(price=order.price, created_at=order.created_at, pay_before=order.pay_before)
     assert stored.get() == order  # as the ORM compares them, too
 
@@ -154,7 +159,7 @@ def test_nothing_is_written_for_a_sale_that_keeps_changing(make_sale: MakeSale, 
     ):
         write_orders(claim_of(sale, "ann", "ben"))
 
-    assert len(attempts) == TRIES_MAX == 10
+    assert len(attempts) == ATTEMPTS_MAX == 10
     assert (entries(sale), sold(sale), Event.objects.count()) == ([], 0, 0)
 
 
@@ -170,14 +175,14 @@ def test_somebody_else_may_be_faster_nine_times(make_sale: MakeSale, faster: int
             raise IntegrityError("somebody was faster")
 
     with before("INSERT INTO orders_order", be_refused) as attempts:
-        if faster < TRIES_MAX:
+        if faster < ATTEMPTS_MAX:
             assert len(write_orders(claim_of(sale, "ann"))) == 1
         else:
             with pytest.raises(IntegrityError, match="somebody was faster"):
                 write_orders(claim_of(sale, "ann"))
 
     assert len(attempts) == 10
-    assert sold(sale) == Order.objects.count() == (1 if faster < TRIES_MAX else 0)
+    assert sold(sale) == Order.objects.count() == (1 if faster < ATTEMPTS_MAX else 0)
 
 
 @pytest.mark.django_db
@@ -185,7 +190,7 @@ def test_somebody_else_may_be_faster_nine_times(make_sale: MakeSale, faster: int
 def test_a_full_group_of_which_half_has_orders_is_completed(make_sale: MakeSale, units: int) -> None:
     sale = make_sale(stock=999 + units)
     fans = [f"fan-{number}" for number in range(2000)]
-    write_orders(verbs.Claim("first", sale.pk, 1, [(place, fans[place - 1]) for place in range(2, 2000, 2)]))
+    write_orders(commands.Reservation("first", sale.pk, 1, [(place, fans[place - 1]) for place in range(2, 2000, 2)]))
 
     decided = write_orders(claim_of(sale, *fans))
 
@@ -205,13 +210,13 @@ two_writers = pytest.mark.skipif(
 class Worker:
     """A worker in a thread, that stands still before its last statement until it is let go."""
 
-    def __init__(self, claim: verbs.Claim) -> None:
+    def __init__(self, claim: commands.Reservation) -> None:
         self._there, self._go = Signal(), Signal()
         self._pool = ThreadPoolExecutor(1)
         self._running: Future[list[tuple[str, Outcome]]] = self._pool.submit(self._write, claim)
         assert self._there.wait(WAIT_SECONDS)
 
-    def _write(self, claim: verbs.Claim) -> list[tuple[str, Outcome]]:
+    def _write(self, claim: commands.Reservation) -> list[tuple[str, Outcome]]:
         try:
             with before('UPDATE "catalog_sale" SET "sold"', self._stand_still):
                 return write_orders(claim)
@@ -369,17 +374,17 @@ def test_the_statement_writes_what_a_plain_model_says(
 ) -> None:
     before, places, units, ended = situation
     with transaction.atomic():
-        sale = make_sale(publish=False, stock=units + sum(status in HOLDS_A_UNIT for _, _, status in before))
+        sale = make_sale(publish=False, stock=units + sum(status in ACTIVE_STATUSES for _, _, status in before))
         known = {buyer: order_of(sale, buyer, place, status) for buyer, place, status in before}
-        holding = sum(status in HOLDS_A_UNIT for _, _, status in before)
-        Sale.objects.filter(pk=sale.pk).update(sold=holding, ended_at=timezone.now() if ended else None)
+        active_orders = sum(status in ACTIVE_STATUSES for _, _, status in before)
+        Sale.objects.filter(pk=sale.pk).update(sold=active_orders, ended_at=timezone.now() if ended else None)
 
-        decided = dict(write_orders(verbs.Claim("a-claim", sale.pk, 1, places)))
+        decided = dict(write_orders(commands.Reservation("a-claim", sale.pk, 1, places)))
 
         written = expected(before, places, units, ended)
         fresh = Order.objects.filter(sale=sale).exclude(pk__in=[order.pk for order in known.values()])
         assert list(fresh.order_by("place").values_list("place", "buyer")) == written
-        assert sold(sale) == holding + len(written)
+        assert sold(sale) == active_orders + len(written)
         claimed = {buyer for _, buyer in places}
         assert decided == {
             order.buyer: outcome_of(order) for order in Order.objects.filter(sale=sale, buyer__in=claimed)

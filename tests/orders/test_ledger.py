@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from orders import ledger
 from orders.ledger import SaleChangedError, write_orders
-from orders.models import NUMBER_ALPHABET, Order, new_numbers
+from orders.models import NUMBER_ALPHABET, Order, new_order_numbers
 from seckill.catalog.models import Sale
 from seckill.line.line import Line
 from tests.conftest import MakeSale
@@ -156,7 +156,7 @@ def test_an_order_is_one_transaction_with_what_is_sold(make_sale: MakeSale, line
 
 
 def test_ten_thousand_order_numbers_differ_and_can_be_read_out_over_a_telephone() -> None:
-    numbers = new_numbers(10_000)
+    numbers = new_order_numbers(10_000)
 
     assert len(set(numbers)) == 10_000
     assert {len(number) for number in numbers} == {14}

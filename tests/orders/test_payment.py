@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from django.utils import timezone
 
-from orders.expiry import expire_unpaid
+from orders.expiry import expire_overdue_orders
 from orders.models import Order
 from orders.payment import OrderDecidedError, cancel, pay
 from seckill.line.line import Line
@@ -30,17 +30,17 @@ def test_paying_an_order_keeps_its_unit(make_sale: MakeSale, line: Line) -> None
     paid = pay(order)
 
     assert (paid.status, paid.pk, paid.released_at) == (Order.Status.PAID, order.pk, None)
-    assert paid.decided_at is not None
-    assert before <= paid.decided_at <= timezone.now()
+    assert paid.status_changed_at is not None
+    assert before <= paid.status_changed_at <= timezone.now()
     assert (sold(sale), look(line, sale).stock) == (1, 1)
 
 
 @pytest.mark.django_db
 def test_paying_twice_is_fine_and_changes_nothing(make_sale: MakeSale, line: Line) -> None:
     order = sell(line, make_sale(stock=1), "ann")["ann"]
-    decided_at = pay(order).decided_at
+    status_changed_at = pay(order).status_changed_at
 
-    assert pay(Order.objects.get(pk=order.pk)).decided_at == decided_at
+    assert pay(Order.objects.get(pk=order.pk)).status_changed_at == status_changed_at
 
     assert sold(order.sale) == 1
 
@@ -51,7 +51,7 @@ def test_an_order_paid_in_time_stays_paid_when_paid_again_too_late(make_sale: Ma
 
     assert pay(overdue(order)).status == Order.Status.PAID
 
-    assert (expire_unpaid(), sold(order.sale)) == (0, 1)
+    assert (expire_overdue_orders(), sold(order.sale)) == (0, 1)
 
 
 @pytest.mark.django_db
@@ -62,7 +62,7 @@ def test_cancelling_gives_the_unit_back_to_the_ledger(make_sale: MakeSale, line:
     cancelled = cancel(orders["ann"])
 
     assert (cancelled.status, cancelled.released_at) == (Order.Status.CANCELLED, None)
-    assert cancelled.decided_at is not None
+    assert cancelled.status_changed_at is not None
     assert sold(sale) == 1
     assert look(line, sale).stock == 0  # the unit is on its way: orders.expiry.release_units brings it
     assert Order.objects.get(buyer="ben").status == Order.Status.PENDING
@@ -72,9 +72,9 @@ def test_cancelling_gives_the_unit_back_to_the_ledger(make_sale: MakeSale, line:
 def test_cancelling_twice_gives_one_unit_back(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=2)
     order = sell(line, sale, "ann", "ben")["ann"]
-    decided_at = cancel(order).decided_at
+    status_changed_at = cancel(order).status_changed_at
 
-    assert cancel(Order.objects.get(pk=order.pk)).decided_at == decided_at
+    assert cancel(Order.objects.get(pk=order.pk)).status_changed_at == status_changed_at
 
     assert sold(sale) == 1
 
@@ -106,15 +106,18 @@ def test_what_is_cancelled_can_not_be_paid(make_sale: MakeSale, line: Line) -> N
 def test_what_has_expired_can_be_neither_paid_nor_cancelled(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=1)
     order = overdue(sell(line, sale, "ann")["ann"])
-    assert expire_unpaid() == 1
-    decided_at = Order.objects.get().decided_at
+    assert expire_overdue_orders() == 1
+    status_changed_at = Order.objects.get().status_changed_at
 
     with pytest.raises(OrderDecidedError, match="is expired"):
         pay(order)
     with pytest.raises(OrderDecidedError, match="is expired"):
         cancel(order)
 
-    assert (Order.objects.get().status, Order.objects.get().decided_at) == (Order.Status.EXPIRED, decided_at)
+    assert (Order.objects.get().status, Order.objects.get().status_changed_at) == (
+        Order.Status.EXPIRED,
+        status_changed_at,
+    )
     assert sold(sale) == 0
 
 
@@ -127,7 +130,11 @@ def test_an_order_whose_time_is_over_can_not_be_paid_even_before_the_sweep(make_
         pay(order)
 
     assert error.value.order.status == Order.Status.PENDING
-    assert (Order.objects.get().status, Order.objects.get().decided_at, sold(sale)) == (Order.Status.PENDING, None, 1)
+    assert (Order.objects.get().status, Order.objects.get().status_changed_at, sold(sale)) == (
+        Order.Status.PENDING,
+        None,
+        1,
+    )
 
 
 @pytest.mark.django_db
@@ -137,7 +144,7 @@ def test_an_order_whose_time_is_over_may_still_be_cancelled(make_sale: MakeSale,
 
     assert cancel(order).status == Order.Status.CANCELLED
 
-    assert (expire_unpaid(), sold(sale)) == (0, 0)
+    assert (expire_overdue_orders(), sold(sale)) == (0, 0)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -152,7 +159,7 @@ def test_a_payment_begun_in_time_loses_when_the_sweep_comes_first(
     def read_the_clock_and_let_the_sweep_pass() -> datetime:
         read = timezone.now()
         Order.objects.filter(pk=order.pk).update(pay_before=read + timedelta(microseconds=1))
-        expired.extend(at_once([expire_unpaid]))
+        expired.extend(at_once([expire_overdue_orders]))
         return read
 
     monkeypatch.setattr("orders.payment.timezone", SimpleNamespace(now=read_the_clock_and_let_the_sweep_pass))

@@ -7,20 +7,20 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
-from orders.audit import audit
+from orders.audit import run_audit
 from orders.expiry import release_units
 from orders.models import Audit, Order
 from orders.outcomes import outcome_of
 from orders.payment import cancel, pay
-from orders.reconciliation import config_of, publish_sale, rebuild_line
+from orders.reconciliation import rebuild_line, redis_config, sync_sale_to_redis
 from orders.settlement import settle
 from seckill.catalog.models import Sale
-from seckill.line import verbs
+from seckill.line import commands
+from seckill.line.commands import RejectReason
 from seckill.line.keys import sale_keys
 from seckill.line.line import Line
 from seckill.line.outcome import Confirmed, Released
-from seckill.line.verbs import Refusal
-from seckill.timestamps import milliseconds
+from seckill.timestamps import to_epoch_ms
 from tests.conftest import MakeSale
 from tests.orders.crowd import (
     add_units_behind_its_back,
@@ -39,17 +39,17 @@ pytestmark = pytest.mark.django_db
 
 def agrees(line: Line, sale: Sale) -> bool:
     """Whether an audit finds line and ledger to say the same."""
-    return audit(line, sale.pk, by=Audit.By.COMMAND).result == Audit.Result.AGREES
+    return run_audit(line, sale.pk, by=Audit.By.COMMAND).result == Audit.Result.AGREES
 
 
 def test_a_new_sale_is_loaded_as_its_row_says(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=57, opens_in=600, closes_in=1200, status="paused", line_limit=815, publish=False)
 
-    publish_sale(line, sale)
+    sync_sale_to_redis(line, sale)
 
     seen = look(line, sale)
     assert (seen.epoch, seen.stock_total, seen.stock, seen.length, seen.pointer) == (1, 57, 57, 0, 0)
-    assert (seen.opens_ms, seen.closes_ms) == (milliseconds(sale.opens_at), milliseconds(sale.closes_at))
+    assert (seen.opens_ms, seen.closes_ms) == (to_epoch_ms(sale.opens_at), to_epoch_ms(sale.closes_at))
     assert (seen.status, seen.line_limit, seen.ended_ms, seen.rejoin_until_ms) == ("paused", 815, 0, 0)
     assert Sale.objects.get(pk=sale.pk).epoch == 1
 
@@ -61,13 +61,13 @@ def test_publishing_a_known_sale_takes_over_what_changed_and_keeps_the_line(make
     sale.stock, sale.line_limit, sale.closes_at = 4, 3, sale.closes_at + timedelta(hours=2)
     sale.save()
 
-    publish_sale(line, sale)
-    publish_sale(line, sale)  # twice is as good as once
+    sync_sale_to_redis(line, sale)
+    sync_sale_to_redis(line, sale)  # twice is as good as once
 
     seen = look(line, sale)
     assert (seen.epoch, seen.stock_total, seen.stock, seen.waiting) == (1, 4, 2, 1)
-    assert (seen.line_limit, seen.closes_ms) == (3, milliseconds(sale.closes_at))
-    assert join(line, sale, "cleo", "dan") == [3, Refusal.SOLD_OUT]
+    assert (seen.line_limit, seen.closes_ms) == (3, to_epoch_ms(sale.closes_at))
+    assert join(line, sale, "cleo", "dan") == [3, RejectReason.SOLD_OUT]
     assert settle_all(line, sale) == 1
     assert sold(sale) == 3
 
@@ -95,8 +95,8 @@ def test_a_wiped_redis_gets_back_every_decided_place_from_the_ledger(
     assert in_line(line, sale) == ["ann", "ben", "cleo"]
     assert agrees(line, sale)
     # The crowd is the backup: eve's ticket comes first, and still dan stands before her.
-    assert line.run(verbs.rejoin(sale.pk, "eve", 5)) == (2, 5)
-    assert line.run(verbs.rejoin(sale.pk, "dan", 4)) == (2, 4)
+    assert line.run(commands.rejoin(sale.pk, "eve", 5)) == (2, 5)
+    assert line.run(commands.rejoin(sale.pk, "dan", 4)) == (2, 4)
     assert in_line(line, sale) == ["ann", "ben", "cleo", "dan", "eve"]
 
 
@@ -133,7 +133,7 @@ def test_the_pointer_stops_before_the_first_place_without_an_order(
 
     assert (look(line, sale).pointer, look(line, sale).length, look(line, sale).stock) == (2, 4, 2)
     assert in_line(line, sale) == ["ann", "ben", "", "dan"]
-    assert line.run(verbs.rejoin(sale.pk, "cleo", 3)) == (2, 3)
+    assert line.run(commands.rejoin(sale.pk, "cleo", 3)) == (2, 3)
     assert settle_all(line, sale) == 1
     assert entries(sale)[2:] == [(3, "cleo", "pending"), (4, "dan", "pending")]
 
@@ -142,7 +142,7 @@ def test_a_ledger_larger_than_one_restore_call_comes_back_whole(
     make_sale: MakeSale, line: Line, settings: Settings
 ) -> None:
     settings.REJOIN_SECONDS = 0
-    buyers = [f"lamp-fan-{number}" for number in range(1, 2 * verbs.RESTORE_CHUNK + 8)]
+    buyers = [f"lamp-fan-{number}" for number in range(1, 2 * commands.RESTORE_CHUNK + 8)]
     sale = make_sale(stock=len(buyers))
     sell(line, sale, *buyers)
     line.client.flushall()
@@ -165,8 +165,8 @@ def test_a_lost_line_waits_for_its_crowd(make_sale: MakeSale, line: Line, settin
 
     seen = look(line, sale)
     assert 7_700_000 < seen.rejoin_until_ms - seen.now_ms <= 7_777_000
-    assert join(line, sale, "zoe", "ann") == [Refusal.RECOVERING, 1]
-    assert line.run(verbs.rejoin(sale.pk, "ben", 2)) == (2, 2)
+    assert join(line, sale, "zoe", "ann") == [RejectReason.RECOVERING, 1]
+    assert line.run(commands.rejoin(sale.pk, "ben", 2)) == (2, 2)
     assert settle_all(line, sale) == 0  # not before everybody had the time to come back
     assert (entries(sale), sold(sale)) == ([(1, "ann", "pending")], 1)
 
@@ -188,7 +188,7 @@ def test_a_line_that_is_still_there_makes_nobody_wait(
     sale = make_sale(stock=3)
     join(line, sale, "ann")
     Sale.objects.filter(pk=sale.pk).update(opens_at=timezone.now() + timedelta(seconds=opens_in))
-    line.forget(sale.pk)
+    line.invalidate(sale.pk)
 
     rebuild_line(line, sale.pk, broken_epoch=None)
 
@@ -202,13 +202,13 @@ def test_where_a_restart_may_lose_the_end_of_a_line_the_line_waits_for_its_crowd
     settings.REJOIN_SECONDS = 7_777
     sale = make_sale(stock=3)
     join(line, sale, "ann")
-    line.forget(sale.pk)
+    line.invalidate(sale.pk)
 
     rebuild_line(line, sale.pk, broken_epoch=None)
 
     assert look(line, sale).rejoin_until_ms > look(line, sale).now_ms + 7_700_000
     assert in_line(line, sale) == ["ann"]
-    assert join(line, sale, "zoe", "ann") == [Refusal.RECOVERING, 1]
+    assert join(line, sale, "zoe", "ann") == [RejectReason.RECOVERING, 1]
 
 
 def test_a_sale_that_had_not_opened_has_no_crowd_to_wait_for(
@@ -277,10 +277,10 @@ def test_a_line_somebody_else_has_rebuilt_is_left_alone(
 def test_what_redis_needs_to_know_of_a_sale(make_sale: MakeSale) -> None:
     sale = make_sale(stock=57, line_limit=815)
 
-    assert config_of(sale) == verbs.SaleConfig(
+    assert redis_config(sale) == commands.SaleConfig(
         stock_total=57,
-        opens_ms=milliseconds(sale.opens_at),
-        closes_ms=milliseconds(sale.closes_at),
+        opens_ms=to_epoch_ms(sale.opens_at),
+        closes_ms=to_epoch_ms(sale.closes_at),
         status="open",
         line_limit=815,
     )
@@ -288,7 +288,7 @@ def test_what_redis_needs_to_know_of_a_sale(make_sale: MakeSale) -> None:
 
 def test_a_rebuilt_line_has_the_unit_of_a_cancelled_order_and_agrees(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=3)
-    line.run(verbs.admit(sale.pk, ["ann", "ben"]))
+    line.run(commands.admit(sale.pk, ["ann", "ben"]))
     settle(line, sale.pk, upto=2)
     cancel(Order.objects.get(buyer="ann"))
 
@@ -304,15 +304,15 @@ def test_a_rebuild_that_broke_off_still_lets_the_crowd_come_back_first(
 ) -> None:
     settings.REJOIN_SECONDS = 7_777
     sale = make_sale(stock=3)
-    line.run(verbs.admit(sale.pk, ["ann"]))
+    line.run(commands.admit(sale.pk, ["ann"]))
     settle(line, sale.pk, upto=1)
     line.client.flushdb()
-    line.forget(sale.pk)
-    line.run(verbs.restore(sale.pk, [(1, "ann", outcome_of(Order.objects.get()))]))  # and here Redis went away
+    line.invalidate(sale.pk)
+    line.run(commands.restore(sale.pk, [(1, "ann", outcome_of(Order.objects.get()))]))  # and here Redis went away
 
     rebuild_line(line, sale.pk, broken_epoch=None)
 
-    assert line.run(verbs.admit(sale.pk, ["stranger"])).places == [Refusal.RECOVERING]
+    assert line.run(commands.admit(sale.pk, ["stranger"])).places == [RejectReason.RECOVERING]
 
 
 def test_an_epoch_whose_building_was_never_written_down_is_not_given_out_again(

@@ -15,10 +15,10 @@ from orders.ledger import write_orders
 from orders.models import Order
 from orders.settlement import settle
 from seckill.catalog.models import Sale
-from seckill.line import verbs
+from seckill.line import commands
 from seckill.line.line import Line
 from seckill.line.outcome import Confirmed, Released
-from seckill.timestamps import milliseconds
+from seckill.timestamps import to_epoch_ms
 from tests.conftest import MakeSale
 from tests.orders.crowd import (
     add_units_behind_its_back,
@@ -63,7 +63,12 @@ def test_an_order_carries_the_price_of_its_sale_and_the_time_to_pay(make_sale: M
 
     order = sell(line, sale, "ann")["ann"]
 
-    assert (order.price, order.currency, order.decided_at, order.released_at) == (Decimal("1234.56"), "CHF", None, None)
+    assert (order.price, order.currency, order.status_changed_at, order.released_at) == (
+        Decimal("1234.56"),
+        "CHF",
+        None,
+        None,
+    )
     assert order.pay_before - order.created_at == timedelta(seconds=77)
 
 
@@ -73,7 +78,7 @@ def test_the_line_tells_each_buyer_the_number_and_the_deadline_of_the_order(make
     orders = sell(line, sale, "ann", "ben")
 
     assert {buyer: line.outcome(sale.pk, buyer) for buyer in ("ann", "ben")} == {
-        buyer: Confirmed(order.number, milliseconds(order.pay_before)) for buyer, order in orders.items()
+        buyer: Confirmed(order.number, to_epoch_ms(order.pay_before)) for buyer, order in orders.items()
     }
 
 
@@ -129,9 +134,9 @@ def test_settling_an_empty_line_is_no_work(make_sale: MakeSale, line: Line) -> N
 def test_a_sale_redis_does_not_know_is_settled_for_nobody(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=2)
     join(line, sale, "ann")
-    line.forget(sale.pk)
+    line.invalidate(sale.pk)
 
-    with pytest.raises(verbs.SaleUnknownError, match=f"sale {sale.pk} is unknown to Redis"):
+    with pytest.raises(commands.SaleNotLoadedError, match=f"sale {sale.pk} is unknown to Redis"):
         settle(line, sale.pk, upto=1)
 
     assert (entries(sale), sold(sale)) == ([], 0)
@@ -164,7 +169,7 @@ def test_when_redis_promises_more_than_the_ledger_has_nothing_is_oversold(make_s
     assert join(line, sale, "eve", "dan") == [5, 4]
     assert line.outcome(sale.pk, "dan") is None
     assert line.outcome(sale.pk, "cleo") == Confirmed(
-        (cleo := Order.objects.get(buyer="cleo")).number, milliseconds(cleo.pay_before)
+        (cleo := Order.objects.get(buyer="cleo")).number, to_epoch_ms(cleo.pay_before)
     )
     assert settle(line, sale.pk, upto=5) == 0
 
@@ -188,7 +193,7 @@ def test_a_buyer_with_an_order_at_another_place_keeps_that_one(make_sale: MakeSa
     assert settle(line, sale.pk, upto=2) == 2
 
     assert entries(sale) == [(2, "ben", "pending"), (9, "ann", "pending")]
-    assert line.outcome(sale.pk, "ann") == Confirmed(order.number, milliseconds(order.pay_before))
+    assert line.outcome(sale.pk, "ann") == Confirmed(order.number, to_epoch_ms(order.pay_before))
     assert (sold(sale), look(line, sale).stock) == (2, 1)
 
 

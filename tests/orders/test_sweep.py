@@ -6,19 +6,19 @@ import pytest
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from orders.expiry import expire_unpaid, release_units
+from orders.expiry import expire_overdue_orders, release_units
 from orders.ledger import write_orders
 from orders.models import Order
 from orders.payment import cancel, pay
 from orders.reconciliation import rebuild_line
-from orders.sweep import Doorbell, sweep
+from orders.sweep import DueSettlement, sweep
 from seckill.catalog.models import Sale
-from seckill.line import verbs
+from seckill.line import commands
+from seckill.line.commands import RejectReason
 from seckill.line.keys import sale_keys
 from seckill.line.line import Line
 from seckill.line.state import State
-from seckill.line.verbs import Refusal
-from seckill.timestamps import from_milliseconds, milliseconds
+from seckill.timestamps import from_epoch_ms, to_epoch_ms
 from tests.conftest import MakeSale
 from tests.orders.crowd import claim_and_die, entries, in_line, join, look, sell, settle_all, sold
 
@@ -30,7 +30,7 @@ WEEK_SECONDS = 604_800
 def ended_at_of(sale: Sale) -> int:
     """When the ledger says the sale ended, in milliseconds; 0 = it has not."""
     ended_at = Sale.objects.get(pk=sale.pk).ended_at
-    return milliseconds(ended_at) if ended_at else 0
+    return to_epoch_ms(ended_at) if ended_at else 0
 
 
 def close_now(sale: Sale) -> None:
@@ -61,7 +61,7 @@ def test_the_bell_rings_where_people_wait_and_units_are_left(make_sale: MakeSale
     lively, idle = make_sale(stock=3), make_sale(stock=3)
     join(line, lively, "ann", "ben")  # and the message that should have told a worker got lost
 
-    assert sweep(line) == [Doorbell(lively.pk, 2)]
+    assert sweep(line) == [DueSettlement(lively.pk, 2)]
     assert (entries(lively), look(line, idle).stock) == ([], 3)
 
     settle_all(line, lively)
@@ -86,8 +86,8 @@ def test_the_bell_rings_for_a_claim_whose_worker_fell_silent(
     assert look(line, sale).stock == 0
     assert sweep(line) == []  # it may be alive
 
-    settings.CLAIM_LEASE_SECONDS = -1
-    assert sweep(line) == [Doorbell(sale.pk, 3)]
+    settings.RESERVATION_LEASE_SECONDS = -1
+    assert sweep(line) == [DueSettlement(sale.pk, 3)]
 
     assert settle_all(line, sale) == 2
     assert sweep(line) == []
@@ -100,7 +100,7 @@ def test_the_bell_rings_again_for_units_that_came_back(make_sale: MakeSale, line
     assert sweep(line) == []  # the unit is on its way
     release_units(line)
 
-    assert sweep(line) == [Doorbell(sale.pk, 2)]
+    assert sweep(line) == [DueSettlement(sale.pk, 2)]
 
 
 def test_a_sale_ends_when_every_unit_is_paid(make_sale: MakeSale, line: Line) -> None:
@@ -115,7 +115,7 @@ def test_a_sale_ends_when_every_unit_is_paid(make_sale: MakeSale, line: Line) ->
     assert 0 < seen.ended_ms <= seen.now_ms
     assert ended_at_of(sale) == seen.ended_ms
     assert (seen.state(), seen.waiting) == (State.SOLD_OUT, 1)  # cleo's ticket says sold_out from now on
-    assert join(line, sale, "dan", "cleo") == [Refusal.SOLD_OUT, 3]
+    assert join(line, sale, "dan", "cleo") == [RejectReason.SOLD_OUT, 3]
     assert sweep(line) == []
     assert look(line, sale).ended_ms == seen.ended_ms
 
@@ -129,9 +129,9 @@ def test_a_sale_does_not_end_while_an_order_is_unpaid(make_sale: MakeSale, line:
 
     assert (look(line, sale).ended_ms, ended_at_of(sale)) == (0, 0)
     Order.objects.filter(buyer="ben").update(pay_before=timezone.now())
-    expire_unpaid()
+    expire_overdue_orders()
     release_units(line)
-    assert sweep(line) == [Doorbell(sale.pk, 3)]
+    assert sweep(line) == [DueSettlement(sale.pk, 3)]
     settle_all(line, sale)
     assert entries(sale) == [(1, "ann", "paid"), (2, "ben", "expired"), (3, "cleo", "pending")]
     assert ended_at_of(sale) == 0
@@ -158,7 +158,7 @@ def test_a_closed_sale_nobody_waits_for_has_ended(make_sale: MakeSale, line: Lin
 
     assert ended_at_of(sale) == look(line, sale).ended_ms > 0
     assert look(line, sale).state() is State.CLOSED
-    assert join(line, sale, "ben") == [Refusal.CLOSED]
+    assert join(line, sale, "ben") == [RejectReason.CLOSED]
     assert entries(sale) == [(1, "ann", "pending")]
 
 
@@ -173,7 +173,7 @@ def test_a_closed_sale_does_not_end_while_somebody_could_still_win(make_sale: Ma
 
     cancel(orders["ann"])
     release_units(line)
-    assert sweep(line) == [Doorbell(sale.pk, 2)]
+    assert sweep(line) == [DueSettlement(sale.pk, 2)]
     settle_all(line, sale)
     sweep(line)
     assert entries(sale) == [(1, "ann", "cancelled"), (2, "ben", "pending")]
@@ -189,7 +189,7 @@ def test_a_closed_sale_does_not_end_while_places_are_being_settled(make_sale: Ma
         assert sweep(line) == []
     assert (look(line, sale).state(), look(line, sale).waiting, ended_at_of(sale)) == (State.CLOSED, 0, 0)
 
-    line.run(verbs.confirm(claim, write_orders(claim)))
+    line.run(commands.confirm(claim, write_orders(claim)))
     sweep(line)
 
     assert ended_at_of(sale) > 0
@@ -209,13 +209,13 @@ def test_a_closed_sale_whose_line_was_lost_does_not_end_before_its_crowd_could_r
 
     assert (look(line, sale).waiting, look(line, sale).state()) == (0, State.CLOSED)
     assert (look(line, sale).ended_ms, ended_at_of(sale)) == (0, 0)
-    assert line.run(verbs.rejoin(sale.pk, "ben", 2)) == (2, 2)
+    assert line.run(commands.rejoin(sale.pk, "ben", 2)) == (2, 2)
 
 
 def test_a_process_that_died_while_ending_a_sale_ends_it_at_the_same_moment(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=1)
     pay(sell(line, sale, "ann", "ben")["ann"])
-    ended_ms = line.run(verbs.finish(sale.pk))  # and here it died
+    ended_ms = line.run(commands.end_sale(sale.pk))  # and here it died
     assert ended_at_of(sale) == 0
 
     sweep(line)
@@ -229,8 +229,8 @@ def test_a_process_that_died_while_ending_a_sale_ends_it_at_the_same_moment(make
         ("stock", 11, "stock_total", 11),
         ("status", "paused", "status", "paused"),
         ("line_limit", 3, "line_limit", 3),
-        ("opens_at", from_milliseconds(1_700_000_000_123), "opens_ms", 1_700_000_000_123),
-        ("closes_at", from_milliseconds(2_700_000_000_456), "closes_ms", 2_700_000_000_456),
+        ("opens_at", from_epoch_ms(1_700_000_000_123), "opens_ms", 1_700_000_000_123),
+        ("closes_at", from_epoch_ms(2_700_000_000_456), "closes_ms", 2_700_000_000_456),
     ],
 )
 def test_what_was_changed_by_sql_alone_reaches_the_line(
@@ -251,14 +251,14 @@ def test_what_was_changed_by_sql_alone_reaches_the_line(
 
 def test_a_window_moved_by_sql_lets_buyers_in_or_keeps_them_out(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=5, opens_in=600)
-    assert join(line, sale, "ann") == [Refusal.NOT_OPEN]
+    assert join(line, sale, "ann") == [RejectReason.NOT_OPEN]
     Sale.objects.filter(pk=sale.pk).update(opens_at=timezone.now() - timedelta(seconds=1))
     sweep(line)
     assert join(line, sale, "ann") == [1]
 
     close_now(sale)
     sweep(line)
-    assert join(line, sale, "ben", "ann") == [Refusal.CLOSED, 1]
+    assert join(line, sale, "ben", "ann") == [RejectReason.CLOSED, 1]
 
 
 def test_units_added_to_a_sold_out_sale_go_to_those_who_wait(make_sale: MakeSale, line: Line) -> None:
@@ -267,7 +267,7 @@ def test_units_added_to_a_sold_out_sale_go_to_those_who_wait(make_sale: MakeSale
     Sale.objects.filter(pk=sale.pk).update(stock=2)
 
     sweep(line)
-    assert sweep(line) == [Doorbell(sale.pk, 3)]
+    assert sweep(line) == [DueSettlement(sale.pk, 3)]
     assert settle_all(line, sale) == 1
 
     assert (entries(sale)[-1], sold(sale), look(line, sale).waiting) == ((2, "ben", "pending"), 2, 1)
@@ -299,7 +299,7 @@ def test_an_ended_sale_is_rebuilt_as_ended_after_a_wipe(make_sale: MakeSale, lin
     seen = look(line, sale)
     assert (seen.epoch, seen.ended_ms, seen.rejoin_until_ms, seen.stock) == (2, ended_ms, 0, 0)
     assert ended_at_of(sale) == ended_ms
-    assert line.run(verbs.rejoin(sale.pk, "ben", 2)) == (2, 0)
+    assert line.run(commands.rejoin(sale.pk, "ben", 2)) == (2, 0)
     assert WEEK_SECONDS - 60 < line.client.ttl(sale_keys(sale.pk).meta) <= WEEK_SECONDS
     assert WEEK_SECONDS - 60 < line.client.ttl(sale_keys(sale.pk).outcomes) <= WEEK_SECONDS
 
@@ -310,7 +310,7 @@ def test_a_sale_that_ended_more_than_a_week_ago_is_not_loaded_again(make_sale: M
 
     assert sweep(line) == []
 
-    assert line.run(verbs.snapshot(sale.pk, lease_seconds=5)) is None
+    assert line.run(commands.snapshot(sale.pk, lease_seconds=5)) is None
 
 
 def test_the_sweep_asks_the_ledger_once_for_any_number_of_quiet_sales(
@@ -325,7 +325,7 @@ def test_the_sweep_asks_the_ledger_once_for_any_number_of_quiet_sales(
 
 def test_an_end_that_only_the_line_was_told_of_is_an_end(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=3, status=Sale.Status.CLOSED)
-    ended_ms = line.run(verbs.finish(sale.pk))  # and here the sweeper died
+    ended_ms = line.run(commands.end_sale(sale.pk))  # and here the sweeper died
     Sale.objects.filter(pk=sale.pk).update(status=Sale.Status.OPEN)
 
     assert sweep(line) == []
@@ -337,7 +337,7 @@ def test_a_sale_does_not_end_before_everybody_was_told_of_their_order(make_sale:
     sale = make_sale(stock=1)
     claim = claim_and_die(line, sale, upto=join(line, sale, "ann")[0])
     write_orders(claim)
-    line.run(verbs.confirm(claim, []))  # a line that has lost what ann was told
+    line.run(commands.confirm(claim, []))  # a line that has lost what ann was told
     Order.objects.update(status=Order.Status.PAID)
     line.client.set(sale_keys(sale.pk).stock, 0)
 
@@ -353,6 +353,6 @@ def test_a_sale_that_redis_refuses_to_look_at_leaves_the_others_alone(make_sale:
     broken, sound = make_sale(stock=1), make_sale(stock=1)
     line.client.delete(sale_keys(broken.pk).pending)
     line.client.set(sale_keys(broken.pk).pending, "not a hash")
-    line.run(verbs.admit(sound.pk, ["olga"]))
+    line.run(commands.admit(sound.pk, ["olga"]))
 
-    assert sweep(line) == [Doorbell(sound.pk, 1)]
+    assert sweep(line) == [DueSettlement(sound.pk, 1)]

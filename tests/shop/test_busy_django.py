@@ -11,7 +11,7 @@ import httpx
 import psycopg
 import pytest
 
-from devtools.embedded.shop import Shop, await_that
+from devtools.embedded.shop import Shop, wait_until
 from tests.shop.conftest import OpenShop
 
 THREADS = 2
@@ -66,7 +66,7 @@ async def test_a_crowd_that_the_database_keeps_waiting_takes_no_more_than_its_sh
     before = threads_of(shop)
 
     async with crowd(shop, CROWD) as people:
-        await asyncio.to_thread(await_that, "two wait for the ledger", lambda: blocked(shop) == THREADS)
+        await asyncio.to_thread(wait_until, "two wait for the ledger", lambda: blocked(shop) == THREADS)
         refused = [await first for first in islice(asyncio.as_completed(people), CROWD - THREADS - WAITING_MAX)]
         waiting = [person for person in people if not person.done()]
         assert len(waiting) == THREADS + WAITING_MAX
@@ -97,7 +97,7 @@ async def test_who_hangs_up_leaves_the_thread_to_nobody_until_the_ledger_has_ans
 ) -> None:
     for _ in range(3):
         async with crowd(shop, THREADS) as people:
-            await asyncio.to_thread(await_that, "two wait for the ledger", lambda: blocked(shop) == THREADS)
+            await asyncio.to_thread(wait_until, "two wait for the ledger", lambda: blocked(shop) == THREADS)
             for person in people:
                 person.cancel()
             await asyncio.wait(people)

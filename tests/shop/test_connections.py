@@ -2,7 +2,7 @@
 
 import psycopg
 
-from devtools.embedded.shop import Shop, await_that
+from devtools.embedded.shop import Shop, wait_until
 from tests.shop.conftest import OpenShop
 from tests.visitor import get, post
 
@@ -13,7 +13,7 @@ def buy(shop: Shop, buyer_pass: str) -> None:
     """One buyer buys, and polls until the order is there: one doorbell, one task."""
     bearer = {"Authorization": f"Bearer {buyer_pass}"}
     ticket = post(f"{shop.address}/api/sales/1/purchase", headers=bearer).headers["Location"]
-    await_that("an order", lambda: get(f"{shop.address}{ticket}").json()["status"] == "confirmed")
+    wait_until("an order", lambda: get(f"{shop.address}{ticket}").json()["status"] == "confirmed")
 
 
 def test_a_task_needs_no_connection_of_its_own(open_shop: OpenShop) -> None:

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from devtools.embedded.ports import free_port, is_taken
-from devtools.embedded.shop import PROJECT, WAIT_SECONDS_MAX, await_that
+from devtools.embedded.shop import PROJECT, WAIT_SECONDS_MAX, wait_until
 from tests.visitor import get, post
 
 WITHOUT = {"REDIS_URL", "DATABASE_URL", "CELERY_BROKER_URL", "CACHE_URL", "SECRET_KEY", "LOG_LEVEL", "PUBLIC_BASE_URL"}
@@ -42,7 +42,7 @@ class Demo:
         return self._output.read_text()
 
     def await_ready(self) -> None:
-        await_that("ready", lambda: "ready http" in self.output() or self.process.poll() is not None)
+        wait_until("ready", lambda: "ready http" in self.output() or self.process.poll() is not None)
         assert f"ready http://127.0.0.1:{self.port}\n" in self.output()
 
     def pids(self) -> dict[str, int]:
@@ -87,7 +87,7 @@ def test_it_serves_then_leaves_nothing_behind_and_continues_with_its_data(demo: 
     bought = post(f"{address}/api/sales/1/purchase", headers=bearer).json()
     ticket = f"{address}/api/tickets/{bought['ticket']}"
     polls: list[dict[str, str]] = []
-    await_that("an order", lambda: polls.append(get(ticket).json()) or "order" in polls[-1])  # type: ignore[func-returns-value]
+    wait_until("an order", lambda: polls.append(get(ticket).json()) or "order" in polls[-1])  # type: ignore[func-returns-value]
     order = polls[-1]["order"]  # the other web process may have looked at the line a moment earlier
 
     demo.process.send_signal(sent)

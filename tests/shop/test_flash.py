@@ -9,7 +9,7 @@ import socket
 from collections import Counter
 from contextlib import ExitStack
 
-from devtools.embedded.shop import Shop, await_that
+from devtools.embedded.shop import Shop, wait_until
 from tests.shop.conftest import OpenShop
 from tests.shop.crowd import Crowd
 from tests.visitor import get, post
@@ -97,9 +97,9 @@ def test_purchases_are_accepted_while_no_worker_runs(open_shop: OpenShop) -> Non
 def test_a_banner_changed_in_sql_shows_by_itself(open_shop: OpenShop) -> None:
     shop = open_shop()
     address = f"{shop.address}/api/banners/"
-    await_that("the cache is filled", lambda: get(address).headers["X-Cache"] == "hit")
+    wait_until("the cache is filled", lambda: get(address).headers["X-Cache"] == "hit")
     shop.sql("UPDATE catalog_banner SET title = 'Seventeen left' WHERE id = 1")
-    await_that("the new title", lambda: get(address).json()[0]["title"] == "Seventeen left")
+    wait_until("the new title", lambda: get(address).json()[0]["title"] == "Seventeen left")
     assert get(address).headers["X-Cache"] == "hit"
 
 
@@ -119,7 +119,7 @@ def test_a_unit_not_paid_for_goes_to_the_next_in_line(open_shop: OpenShop) -> No
     def status_of(buyer_pass: str) -> object:
         return get(f"{shop.address}/api/tickets/{crowd.tickets[buyer_pass][1]}").json()["status"]
 
-    await_that("the second buyer is next", lambda: status_of(second) == "confirmed")
+    wait_until("the second buyer is next", lambda: status_of(second) == "confirmed")
     assert status_of(first) == "released"
     assert [(place, status) for place, _, status in orders_of(shop)] == [(1, "cancelled"), (2, "pending")]
     assert re.search(r"settled.*places=2-2", shop.log("worker"))

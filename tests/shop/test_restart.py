@@ -3,7 +3,7 @@
 import asyncio
 import signal
 
-from devtools.embedded.shop import await_that
+from devtools.embedded.shop import wait_until
 from tests.shop.conftest import OpenShop
 from tests.shop.crowd import Crowd
 
@@ -18,9 +18,9 @@ def test_valkey_is_killed_and_nobody_who_was_answered_is_lost(open_shop: OpenSho
     assert crowd.told("confirmed") == list(range(1, 21))
 
     shop.valkey.stop(signal.SIGKILL)
-    await_that("the gate says that it can't", lambda: shop.progress() == {})
+    wait_until("the gate says that it can't", lambda: shop.progress() == {})
     shop.valkey.start()
-    await_that("the gate serves again", lambda: shop.progress().get("admitted") == 20)
+    wait_until("the gate serves again", lambda: shop.progress().get("admitted") == 20)
     asyncio.run(crowd.buy(shop.address, then))
     asyncio.run(crowd.poll(shop.address))
 

@@ -5,9 +5,9 @@ from typing import TypeVar
 
 import redis
 
+from seckill.line.commands import Reservation, SaleConfig, SaleNotLoadedError
 from seckill.line.snapshot import Snapshot
 from seckill.line.tickets import Ticket
-from seckill.line.verbs import Claim, SaleConfig, SaleUnknownError
 from tests.simulation.model_ledger import Books
 from tests.simulation.model_line import Kept
 from tests.simulation.network import Fault
@@ -41,13 +41,13 @@ class Lockstep(World):
     def poll(self, ticket: Ticket, *, fresh: bool, fault: Fault | None) -> Answer:
         return self._both(lambda world: world.poll(ticket, fresh=fresh, fault=fault))
 
-    def reserve(self, claim_id: str, upto: int, fault: Fault | None) -> Claim | None:
+    def reserve(self, claim_id: str, upto: int, fault: Fault | None) -> Reservation | None:
         return self._both(lambda world: world.reserve(claim_id, upto, fault))
 
-    def write(self, claim: Claim, *, commit: bool) -> Decided:
+    def write(self, claim: Reservation, *, commit: bool) -> Decided:
         return self._both(lambda world: world.write(claim, commit=commit))
 
-    def confirm(self, claim: Claim, decided: Decided, fault: Fault | None) -> int:
+    def confirm(self, claim: Reservation, decided: Decided, fault: Fault | None) -> int:
         return self._both(lambda world: world.confirm(claim, decided, fault))
 
     def rebuild(self, broken_epoch: int | None, fault: Fault | None) -> None:
@@ -103,5 +103,5 @@ class Lockstep(World):
 def _outcome(step: Callable[[World], T], world: World) -> tuple[T | None, Exception | None]:
     try:
         return step(world), None
-    except (redis.ConnectionError, SaleUnknownError) as error:
+    except (redis.ConnectionError, SaleNotLoadedError) as error:
         return None, error

@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from orders.models import Order
+from seckill.line.commands import Reservation, SaleConfig, SaleNotLoadedError
 from seckill.line.outcome import Confirmed
 from seckill.line.tickets import Ticket
-from seckill.line.verbs import Claim, SaleConfig, SaleUnknownError
 from tests.simulation.clock import START_MS
 from tests.simulation.model_ledger import HOLDING, Books
 from tests.simulation.model_line import Kept
@@ -66,7 +66,7 @@ class Work:
 
     name: str
     upto: int
-    claim: Claim | None = None
+    claim: Reservation | None = None
     decided: Decided | None = None
 
 
@@ -137,7 +137,7 @@ class Machine(RuleBasedStateMachine):
         """Something breaks it off, or the sale is unknown: whoever did it gives up."""
         try:
             do()
-        except (redis.ConnectionError, SaleUnknownError) as error:
+        except (redis.ConnectionError, SaleNotLoadedError) as error:
             self.broken_off[type(error).__name__] += 1
 
     def everything(self) -> tuple[Kept, Books, int, list[int], list[Work]]:
@@ -263,12 +263,12 @@ class Machine(RuleBasedStateMachine):
             self.confirmed.append(work)
             self.at_work.append(Work(f"{work.name}, again", work.upto))
 
-    def check_claim(self, claim: Claim) -> None:
+    def check_claim(self, claim: Reservation) -> None:
         """It is for people who stand there and wait, first come first."""
         assert claim.places == sorted(claim.places)
         assert set(claim.places) <= set(self.kept.undecided(1, len(self.kept.line)))
 
-    def write(self, work: Work, claim: Claim, data: st.DataObject) -> None:
+    def write(self, work: Work, claim: Reservation, data: st.DataObject) -> None:
         had_order = {order.buyer for order in self.books.by_place()}
         commit = data.draw(st.sampled_from([True, True, True, False]), label="commit")
         decided = self.world.write(claim, commit=commit)

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from orders.models import Order
+from seckill.line.commands import Reservation, SaleConfig
 from seckill.line.outcome import Confirmed, Outcome, Released
-from seckill.line.verbs import Claim, SaleConfig
 
 HOLDING = (Order.Status.PENDING, Order.Status.PAID)
 
@@ -73,7 +73,7 @@ class ModelLedger:
             self.books = before
             raise
 
-    def write(self, claim: Claim, now_ms: int) -> dict[str, Outcome]:
+    def write(self, claim: Reservation, now_ms: int) -> dict[str, Outcome]:
         """An order for each place of a claim; gives the outcomes of the buyers who have one now."""
         books = self.books
         for place, buyer in claim.places:

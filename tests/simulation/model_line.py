@@ -1,4 +1,4 @@
-"""ModelLine: what the verbs of the line promise, in plain Python.
+"""ModelLine: what the commands of the line promise, in plain Python.
 
 Written from the headers of ``seckill/line/lua/*.lua``. It is simple rather than fast, so that reading it is enough to
 believe it.
@@ -7,9 +7,9 @@ believe it.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from seckill.line.commands import Admission, RejectReason, Reservation, SaleConfig, SaleNotLoadedError
 from seckill.line.outcome import Confirmed, Outcome, Released
 from seckill.line.snapshot import Snapshot
-from seckill.line.verbs import Admission, Claim, Refusal, SaleConfig, SaleUnknownError
 from tests.simulation.clock import Clock
 
 SALE_ID = 7
@@ -88,7 +88,7 @@ class ModelLine:
         """A buyer who has a place keeps it; others are appended, or refused."""
         meta, stock, pointer = self._known()
         refusal = self._refusal(meta)
-        answers: list[int | Refusal] = []
+        answers: list[int | RejectReason] = []
         for buyer in buyers:
             place = self._place_of(buyer)
             if place:
@@ -96,22 +96,22 @@ class ModelLine:
             elif refusal:
                 answers.append(refusal)
             elif len(self.kept.line) >= meta.config.line_limit:
-                answers.append(Refusal.SOLD_OUT)
+                answers.append(RejectReason.SOLD_OUT)
             else:
                 answers.append(self._append(buyer))
         return Admission(meta.epoch, self.clock.now_ms, stock, pointer, len(self.kept.line), answers)
 
-    def _refusal(self, meta: Meta) -> Refusal | None:
+    def _refusal(self, meta: Meta) -> RejectReason | None:
         now_ms, config = self.clock.now_ms, meta.config
         if config.status == "closed" or now_ms >= config.closes_ms:
-            return Refusal.CLOSED
+            return RejectReason.CLOSED
         if meta.ended_ms:
-            return Refusal.SOLD_OUT
+            return RejectReason.SOLD_OUT
         if now_ms < config.opens_ms:
-            return Refusal.NOT_OPEN
+            return RejectReason.NOT_OPEN
         if config.status == "paused":
-            return Refusal.PAUSED
-        return Refusal.RECOVERING if now_ms < meta.rejoin_until_ms else None
+            return RejectReason.PAUSED
+        return RejectReason.RECOVERING if now_ms < meta.rejoin_until_ms else None
 
     def _place_of(self, buyer: str) -> int | None:
         return self.kept.places.get(buyer)
@@ -144,20 +144,20 @@ class ModelLine:
 
     # --- what workers do ------------------------------------------------------------------------------------------
 
-    def reserve(self, claim_id: str, *, upto: int, chunk: int, lease_ms: int) -> Claim | None:
+    def reserve(self, claim_id: str, *, upto: int, chunk: int, lease_ms: int) -> Reservation | None:
         """Claim the places of a worker that fell silent, else the next ones there are units for."""
         meta, stock, pointer = self._known()
         kept, now_ms = self.kept, self.clock.now_ms
         if claim_id in kept.claims:
             mine = kept.claims[claim_id]
-            return Claim(claim_id, SALE_ID, meta.epoch, kept.undecided(mine.first, mine.last))
+            return Reservation(claim_id, SALE_ID, meta.epoch, kept.undecided(mine.first, mine.last))
         for silent, claimed in [*kept.claims.items()]:
             if now_ms - claimed.at_ms > lease_ms:
                 del kept.claims[silent]
                 left_over = kept.undecided(claimed.first, claimed.last)
                 if left_over:
                     kept.claims[claim_id] = replace(claimed, at_ms=now_ms)
-                    return Claim(claim_id, SALE_ID, meta.epoch, left_over)
+                    return Reservation(claim_id, SALE_ID, meta.epoch, left_over)
                 stock = self._move_stock(claimed.units)
         if meta.ended_ms or now_ms < meta.rejoin_until_ms:
             return None
@@ -173,7 +173,7 @@ class ModelLine:
                 if self._move_stock(-len(waiting)) <= 0:
                     kept.meta = replace(meta, sold_out_ms=now_ms)
                 kept.claims[claim_id] = Claimed(first, last, len(waiting), now_ms)
-                return Claim(claim_id, SALE_ID, meta.epoch, waiting)
+                return Reservation(claim_id, SALE_ID, meta.epoch, waiting)
         return None
 
     def confirm(self, claim_id: str, outcomes: Iterable[tuple[str, Outcome]]) -> int:
@@ -290,7 +290,7 @@ class ModelLine:
             length=len(self.kept.line),
             pointer=pointer,
             claimed=sum(claimed.units for claimed in claims),
-            stale_claims=sum(now_ms - claimed.at_ms > lease_ms for claimed in claims),
+            expired_reservations=sum(now_ms - claimed.at_ms > lease_ms for claimed in claims),
         )
 
     # --- what the server does -------------------------------------------------------------------------------------
@@ -310,5 +310,5 @@ class ModelLine:
         """Meta, stock and pointer. Raises SaleUnknownError."""
         kept = self.kept
         if not kept.is_known() or kept.meta is None or kept.stock is None:
-            raise SaleUnknownError(SALE_ID)
+            raise SaleNotLoadedError(SALE_ID)
         return kept.meta, kept.stock, kept.pointer or 0

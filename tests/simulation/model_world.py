@@ -6,12 +6,12 @@ from collections.abc import Sequence
 import redis
 
 from orders.models import Order
+from seckill.line.commands import RejectReason, Reservation, SaleConfig, SaleNotLoadedError
 from seckill.line.outcome import Confirmed, Released
 from seckill.line.snapshot import Snapshot
 from seckill.line.state import State
 from seckill.line.tickets import Ticket
-from seckill.line.verbs import Claim, Refusal, SaleConfig, SaleUnknownError
-from seckill.timestamps import iso
+from seckill.timestamps import format_iso8601
 from tests.simulation.clock import Clock
 from tests.simulation.model_ledger import Books, ModelLedger
 from tests.simulation.model_line import ANY_SERVER, SALE_ID, THIS_SERVER, Kept, ModelLine
@@ -55,12 +55,12 @@ class ModelWorld(World):
         with self.network.breaking(fault):
             try:
                 admission = self.network.call(lambda: self.line.admit(buyers))
-            except SaleUnknownError:
+            except SaleNotLoadedError:
                 return Joined(["recovering"] * len(buyers), 0)
             except redis.ConnectionError:
                 return Joined(["unavailable"] * len(buyers), 0)
         answers = [
-            place.name.lower() if isinstance(place, Refusal) else Ticket(SALE_ID, place, buyer, admission.epoch)
+            place.name.lower() if isinstance(place, RejectReason) else Ticket(SALE_ID, place, buyer, admission.epoch)
             for buyer, place in zip(buyers, admission.places, strict=True)
         ]
         return Joined(answers, admission.length if admission.stock > 0 and admission.length > admission.pointer else 0)
@@ -76,7 +76,7 @@ class ModelWorld(World):
                 if ticket.epoch == self._seen.epoch == FIRST_EPOCH and ticket.place > self._seen.pointer:
                     return self._waiting(self._seen, ticket.place)
                 return self._looked_up(ticket, self._seen)
-            except SaleUnknownError:
+            except SaleNotLoadedError:
                 return {"problem": "recovering"}
             except redis.ConnectionError:
                 return {"problem": "unavailable"}
@@ -84,7 +84,7 @@ class ModelWorld(World):
     def _looked_up(self, ticket: Ticket, seen: Snapshot) -> Answer:
         outcome, place = self.line.look_up(ticket.buyer)
         if isinstance(outcome, Confirmed):
-            return {"status": "confirmed", "order": outcome.order, "pay_before": iso(outcome.pay_before_ms)}
+            return {"status": "confirmed", "order": outcome.order, "pay_before": format_iso8601(outcome.pay_before_ms)}
         if outcome is not None:
             return {"status": "released", "reason": outcome.reason}
         if place is None:
@@ -105,29 +105,29 @@ class ModelWorld(World):
 
     @staticmethod
     def _sold_out(seen: Snapshot) -> Answer:
-        return {"status": "sold_out", "sold_out_at": iso(seen.sold_out_ms or seen.ended_ms or seen.now_ms)}
+        return {"status": "sold_out", "sold_out_at": format_iso8601(seen.sold_out_ms or seen.ended_ms or seen.now_ms)}
 
     # --- a worker, step by step or in one go ----------------------------------------------------------------------
 
-    def reserve(self, claim_id: str, upto: int, fault: Fault | None) -> Claim | None:
+    def reserve(self, claim_id: str, upto: int, fault: Fault | None) -> Reservation | None:
         with self.network.breaking(fault):
             return self._reserve(claim_id, upto)
 
-    def _reserve(self, claim_id: str, upto: int) -> Claim | None:
+    def _reserve(self, claim_id: str, upto: int) -> Reservation | None:
         return self.network.call(lambda: self.line.reserve(claim_id, upto=upto, chunk=SETTLE_CHUNK, lease_ms=LEASE_MS))
 
-    def write(self, claim: Claim, *, commit: bool) -> Decided:
+    def write(self, claim: Reservation, *, commit: bool) -> Decided:
         before = self.ledger.books.copy()
         decided = self.ledger.write(claim, self.clock.now_ms)
         if not commit:
             self.ledger.books = before
         return decided
 
-    def confirm(self, claim: Claim, decided: Decided, fault: Fault | None) -> int:
+    def confirm(self, claim: Reservation, decided: Decided, fault: Fault | None) -> int:
         with self.network.breaking(fault):
             return self._confirm(claim, decided)
 
-    def _confirm(self, claim: Claim, decided: Decided) -> int:
+    def _confirm(self, claim: Reservation, decided: Decided) -> int:
         return self.network.call(lambda: self.line.confirm(claim.id, decided.items()))
 
     def rebuild(self, broken_epoch: int | None, fault: Fault | None) -> None:
@@ -208,7 +208,7 @@ class ModelWorld(World):
         with self.network.breaking(fault), self.ledger.transaction():
             try:
                 self.network.call(lambda: self.line.release(returned))
-            except SaleUnknownError:
+            except SaleNotLoadedError:
                 return []  # the line that is built next has these units already
             self.ledger.tick_off(orders)
         return [len(self.line.kept.line)]
@@ -221,7 +221,7 @@ class ModelWorld(World):
                 return []
             if self.ledger.books.ended_ms is None:
                 self._publish(seen)
-            if seen.stale_claims or (seen.waiting and seen.stock > 0 and not seen.ended_ms):
+            if seen.expired_reservations or (seen.waiting and seen.stock > 0 and not seen.ended_ms):
                 return [seen.length]
             if self.ledger.books.ended_ms is None and (seen.ended_ms or self._is_decided(seen)):
                 self._finish()

@@ -27,13 +27,13 @@ from orders.models import Event, Order
 from seckill.catalog.models import Product, Sale
 from seckill.gate import gate, snapshots, unknown_sales
 from seckill.gate.doorbell import Doorbell
-from seckill.line import verbs
+from seckill.line import commands
+from seckill.line.commands import Command, Reservation, SaleConfig
 from seckill.line.line import AsyncLine, Line, get_line, open_async_line
 from seckill.line.outcome import Confirmed, Outcome, decode
 from seckill.line.snapshot import Snapshot
 from seckill.line.tickets import Ticket
-from seckill.line.verbs import Claim, SaleConfig, Verb
-from seckill.timestamps import from_milliseconds, milliseconds
+from seckill.timestamps import from_epoch_ms, to_epoch_ms
 from tests.gate.asker import ask
 from tests.gate.door import good_pass
 from tests.line.sale_in_line import SaleInLine
@@ -71,17 +71,17 @@ class FlakyLine(Line):
         self._network = network
         self._durable = durable
 
-    def run(self, verb: Verb[T]) -> T:
-        return self._network.call(lambda: super(FlakyLine, self).run(verb))
+    def run(self, command: Command[T]) -> T:
+        return self._network.call(lambda: super(FlakyLine, self).run(command))
 
-    def run_all(self, verbs: Sequence[Verb[T]]) -> list[T | redis.ResponseError]:
-        return [self.run(verb) for verb in verbs]
+    def run_all(self, commands: Sequence[Command[T]]) -> list[T | redis.ResponseError]:
+        return [self.run(command) for command in commands]
 
-    def forget(self, sale_id: int) -> bool:
-        return self._network.call(lambda: super(FlakyLine, self).forget(sale_id))
+    def invalidate(self, sale_id: int) -> bool:
+        return self._network.call(lambda: super(FlakyLine, self).invalidate(sale_id))
 
-    def run_id_to_watch(self) -> str:
-        return ANY_SERVER if self._durable else super().run_id_to_watch()
+    def server_run_id_if_volatile(self) -> str:
+        return ANY_SERVER if self._durable else super().server_run_id_if_volatile()
 
 
 class FlakyAsyncLine(AsyncLine):
@@ -91,19 +91,19 @@ class FlakyAsyncLine(AsyncLine):
         super().__init__(client)
         self._network = network
 
-    async def run(self, verb: Verb[T]) -> T:
-        return await self._flaky(super().run, verb)
+    async def run(self, command: Command[T]) -> T:
+        return await self._flaky(super().run, command)
 
-    async def run_in_order(self, verb: Verb[T]) -> T:
-        return await self._flaky(super().run_in_order, verb)
+    async def run_in_order(self, command: Command[T]) -> T:
+        return await self._flaky(super().run_in_order, command)
 
-    async def _flaky(self, run: Callable[[Verb[T]], Awaitable[T]], verb: Verb[T]) -> T:
+    async def _flaky(self, run: Callable[[Command[T]], Awaitable[T]], command: Command[T]) -> T:
         fate = self._network.fate()
         if fate is Fate.NEVER_ARRIVES:
             raise redis.ConnectionError
         if self._network.twice:
-            await run(verb)
-        reply = await run(verb)
+            await run(command)
+        reply = await run(command)
         if fate is Fate.REPLY_LOST:
             raise redis.ConnectionError
         return reply
@@ -140,12 +140,12 @@ class RealWorld(World):
         self._gate = self._wait(self._open_gate())
 
     def _patch(self) -> None:
-        source, names = verbs._source, count(1)
-        self._patches.setattr(verbs, "_source", lambda *parts: source(*parts).replace(THE_TIME, THE_CLOCK))
-        self._patches.setattr(timezone, "now", lambda: from_milliseconds(self.clock.now_ms))
+        source, names = commands._source, count(1)
+        self._patches.setattr(commands, "_source", lambda *parts: source(*parts).replace(THE_TIME, THE_CLOCK))
+        self._patches.setattr(timezone, "now", lambda: from_epoch_ms(self.clock.now_ms))
         self._patches.setattr(settings, "SETTLE_CHUNK", SETTLE_CHUNK)
         self._patches.setattr(settings, "SETTLE_CHUNK_MAX", SETTLE_CHUNK)
-        self._patches.setattr(settings, "CLAIM_LEASE_SECONDS", LEASE_MS / 1000)
+        self._patches.setattr(settings, "RESERVATION_LEASE_SECONDS", LEASE_MS / 1000)
         self._patches.setattr(settings, "REJOIN_SECONDS", REJOIN_MS / 1000)
         self._patches.setattr(unknown_sales, "KNOWN_SALES_SECONDS", NEVER_FRESH)
         self._patches.setattr(settlement, "uuid4", lambda: SimpleNamespace(hex=f"settling {next(names)}"))
@@ -188,7 +188,7 @@ class RealWorld(World):
         )
 
     def poll(self, ticket: Ticket, *, fresh: bool, fault: Fault | None) -> Answer:
-        self._patches.setattr(snapshots, "FRESH_SECONDS", NEVER_FRESH if fresh else ALWAYS_FRESH)
+        self._patches.setattr(snapshots, "SNAPSHOT_TTL_SECONDS", NEVER_FRESH if fresh else ALWAYS_FRESH)
         with self.network.breaking(fault):
             [read] = self._wait(self._answers([("GET", f"/api/tickets/{ticket.sign()}", "")]))
         if "code" in read:
@@ -207,24 +207,24 @@ class RealWorld(World):
 
     # --- a worker, step by step or in one go ----------------------------------------------------------------------
 
-    def reserve(self, claim_id: str, upto: int, fault: Fault | None) -> Claim | None:
+    def reserve(self, claim_id: str, upto: int, fault: Fault | None) -> Reservation | None:
         with self.network.breaking(fault):
             return self._line.run(
-                verbs.reserve(
-                    SALE_ID, claim_id, upto=upto, chunk=SETTLE_CHUNK, lease_seconds=settings.CLAIM_LEASE_SECONDS
+                commands.reserve(
+                    SALE_ID, claim_id, upto=upto, chunk=SETTLE_CHUNK, lease_seconds=settings.RESERVATION_LEASE_SECONDS
                 )
             )
 
-    def write(self, claim: Claim, *, commit: bool) -> Decided:
+    def write(self, claim: Reservation, *, commit: bool) -> Decided:
         with transaction.atomic():
             decided = {buyer: _by_place(outcome) for buyer, outcome in ledger.write_orders(claim)}
             transaction.set_rollback(not commit)
         return decided
 
-    def confirm(self, claim: Claim, decided: Decided, fault: Fault | None) -> int:
+    def confirm(self, claim: Reservation, decided: Decided, fault: Fault | None) -> int:
         numbered = [(buyer, _by_number(outcome)) for buyer, outcome in decided.items()]
         with self.network.breaking(fault):
-            return self._line.run(verbs.confirm(claim, numbered))
+            return self._line.run(commands.confirm(claim, numbered))
 
     def rebuild(self, broken_epoch: int | None, fault: Fault | None) -> None:
         with self.network.breaking(fault):
@@ -283,7 +283,7 @@ class RealWorld(World):
         self._moments.append({key: dump for key, dump in zip(keys, pipeline.execute(), strict=True) if dump})
 
     def restart(self, back: int) -> None:
-        if self._line.run_id_to_watch() == ANY_SERVER:
+        if self._line.server_run_id_if_volatile() == ANY_SERVER:
             return
         for _ in range(min(back, len(self._moments) - 1)):
             self._moments.pop()
@@ -341,16 +341,16 @@ class RealWorld(World):
     def books(self) -> Books:
         sale = Sale.objects.get()
         return Books(
-            config=reconciliation.config_of(sale),
+            config=reconciliation.redis_config(sale),
             sold=sale.sold,
             epoch=sale.epoch,
-            ended_ms=milliseconds(sale.ended_at) if sale.ended_at else None,
+            ended_ms=to_epoch_ms(sale.ended_at) if sale.ended_at else None,
             orders={
                 order.place: Entry(
                     order.buyer,
                     order.place,
                     order.status,
-                    milliseconds(order.pay_before),
+                    to_epoch_ms(order.pay_before),
                     order.released_at is not None,
                 )
                 for order in Order.objects.all()
@@ -358,7 +358,7 @@ class RealWorld(World):
         )
 
     def look(self) -> Snapshot | None:
-        return self._line.run(verbs.snapshot(SALE_ID, lease_seconds=settings.CLAIM_LEASE_SECONDS))
+        return self._line.run(commands.snapshot(SALE_ID, lease_seconds=settings.RESERVATION_LEASE_SECONDS))
 
     def close(self) -> None:
         self._wait(self._gate.close())
@@ -372,8 +372,8 @@ def _row(config: SaleConfig) -> dict[str, Any]:
     """The fields of a sale's row."""
     return {
         "stock": config.stock_total,
-        "opens_at": from_milliseconds(config.opens_ms),
-        "closes_at": from_milliseconds(config.closes_ms),
+        "opens_at": from_epoch_ms(config.opens_ms),
+        "closes_at": from_epoch_ms(config.closes_ms),
         "status": config.status,
         "line_limit": config.line_limit,
     }

@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 import redis
 
+from seckill.line.commands import SaleConfig
 from seckill.line.tickets import Ticket
-from seckill.line.verbs import SaleConfig
 from tests.simulation.clock import START_MS
 from tests.simulation.network import Fault, Network
 from tests.simulation.real_world import RealWorld

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from seckill.line.commands import Reservation
 from seckill.line.outcome import Outcome
 from seckill.line.snapshot import Snapshot
 from seckill.line.tickets import Ticket
-from seckill.line.verbs import Claim
 from tests.simulation.machine import walk
 from tests.simulation.model_ledger import ModelLedger
 from tests.simulation.model_line import Kept, ModelLine
@@ -39,7 +39,7 @@ class ForgetfulLine(ModelLine):
 class PatientLine(ModelLine):
     """Nobody takes over the claim of a worker who fell silent."""
 
-    def reserve(self, claim_id: str, *, upto: int, chunk: int, lease_ms: int) -> Claim | None:
+    def reserve(self, claim_id: str, *, upto: int, chunk: int, lease_ms: int) -> Reservation | None:
         return super().reserve(claim_id, upto=upto, chunk=chunk, lease_ms=lease_ms + 10**12)
 
 
@@ -53,7 +53,7 @@ class SecretiveLine(ModelLine):
 class UnfairLine(ModelLine):
     """The last unit goes to whoever stands behind the next one."""
 
-    def reserve(self, claim_id: str, *, upto: int, chunk: int, lease_ms: int) -> Claim | None:
+    def reserve(self, claim_id: str, *, upto: int, chunk: int, lease_ms: int) -> Reservation | None:
         pointer = self.kept.pointer or 0
         unfair = self.kept.stock == 1 and len(self.kept.undecided(pointer + 1, pointer + 2)) == 2
         self.kept.pointer = pointer + unfair
@@ -73,7 +73,7 @@ class TrustingLedger(ModelLedger):
 class GenerousLedger(ModelLedger):
     """All that a group claimed goes to its first buyer."""
 
-    def write(self, claim: Claim, now_ms: int) -> dict[str, Outcome]:
+    def write(self, claim: Reservation, now_ms: int) -> dict[str, Outcome]:
         decided = super().write(claim, now_ms)
         first, orders = claim.places[0][1], self.books.orders
         orders |= {place: replace(orders[place], buyer=first) for place, _ in claim.places if place in orders}

@@ -12,7 +12,7 @@ import os
 
 import pytest
 
-from seckill.line.verbs import LUA_DIR, SaleConfig
+from seckill.line.commands import LUA_DIR, SaleConfig
 from tests.simulation.lockstep import Lockstep
 from tests.simulation.machine import HAPPENINGS, LEDGER_REFUSED, walk
 from tests.simulation.model_world import ModelWorld

@@ -4,10 +4,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from seckill.line.commands import Reservation, SaleConfig
 from seckill.line.outcome import Outcome
 from seckill.line.snapshot import Snapshot
 from seckill.line.tickets import Ticket
-from seckill.line.verbs import Claim, SaleConfig
 from tests.simulation.clock import Clock
 from tests.simulation.model_ledger import Books
 from tests.simulation.model_line import Kept
@@ -53,15 +53,15 @@ class World(ABC):
     # --- a worker, step by step or in one go ----------------------------------------------------------------------
 
     @abstractmethod
-    def reserve(self, claim_id: str, upto: int, fault: Fault | None) -> Claim | None:
+    def reserve(self, claim_id: str, upto: int, fault: Fault | None) -> Reservation | None:
         """Claim places."""
 
     @abstractmethod
-    def write(self, claim: Claim, *, commit: bool) -> Decided:
+    def write(self, claim: Reservation, *, commit: bool) -> Decided:
         """Write the orders of a claim; without ``commit`` the transaction is rolled back after all."""
 
     @abstractmethod
-    def confirm(self, claim: Claim, decided: Decided, fault: Fault | None) -> int:
+    def confirm(self, claim: Reservation, decided: Decided, fault: Fault | None) -> int:
         """Tell the line what the ledger decided; gives the units left."""
 
     @abstractmethod

@@ -11,9 +11,11 @@ from django.utils import timezone
 from django_celery_beat.tzcrontab import TzAwareCrontab
 
 from celery_task.celery import app
+from celery_task.export_task import export_orders, purge_exports, resume_stalled_exports
 from celery_task.home_task import update_banner_list
-from celery_task.host_task import send_rotation, tend_hosts
-from celery_task.notice_task import forget_events, notify_buyers, publish_events, remind_buyers, tell_events
+from celery_task.host_task import request_heartbeats, request_log_rotation
+from celery_task.monitoring_task import mail_alert, probe_queues, run_checks
+from celery_task.notification_task import dispatch_events, notify_buyers, publish_events, purge_events, remind_buyers
 from celery_task.order_task import (
     cancel_order,
     expire_unpaid_orders,
@@ -22,10 +24,8 @@ from celery_task.order_task import (
     ring_doorbells,
     settle_orders,
 )
-from celery_task.queues import BANNERS, ON_REDIS, ORDERS
-from celery_task.report_task import export_orders, forget_old_exports, resume_exports
+from celery_task.queues import DEFAULT, ON_REDIS, ORDERS
 from celery_task.user_task import clear_expired_sessions
-from celery_task.watch_task import sound_queues, tell_alert, watch
 from orders.models import Audit, Order
 from orders.payment import cancel
 from seckill.catalog.banners import BANNERS_KEY
@@ -71,7 +71,7 @@ def test_a_doorbell_that_is_heard_late_settles_those_who_came_after_it_too(make_
 def test_a_doorbell_of_a_sale_redis_does_not_know_is_no_error(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=2)
     join(line, sale, "ann")
-    line.forget(sale.pk)
+    line.invalidate(sale.pk)
 
     settle_orders.run(sale.pk, 1)
 
@@ -82,7 +82,7 @@ def test_ringing_leaves_one_message_for_the_workers() -> None:
     ring(7, 4_821)
 
     assert rung() == [[7, 4_821]]
-    assert take(BANNERS) == []
+    assert take(DEFAULT) == []
 
 
 def test_the_sweeper_rings_for_the_lost_bells_only(make_sale: MakeSale, line: Line) -> None:
@@ -185,19 +185,19 @@ def test_the_clock_rings_only_tasks_that_exist_and_lets_late_ones_lapse() -> Non
 
     daily = TzAwareCrontab(minute="10", hour="4", tz=ZoneInfo("UTC"))
     assert {name: entry["schedule"] for name, entry in schedule.items()} == {
-        "celery_task.notice_task.tell_events": timedelta(seconds=2),
-        "celery_task.notice_task.forget_events": TzAwareCrontab(minute="20", hour="4", tz=ZoneInfo("UTC")),
+        "celery_task.notification_task.dispatch_events": timedelta(seconds=2),
+        "celery_task.notification_task.purge_events": TzAwareCrontab(minute="20", hour="4", tz=ZoneInfo("UTC")),
         "celery_task.order_task.ring_doorbells": timedelta(seconds=1),
         "celery_task.order_task.expire_unpaid_orders": timedelta(seconds=2),
         "celery_task.order_task.reconcile_sales": timedelta(seconds=30),
         "celery_task.home_task.update_banner_list": timedelta(seconds=5),
-        "celery_task.watch_task.watch": timedelta(seconds=10),
-        "celery_task.watch_task.sound_queues": timedelta(seconds=5),
-        "celery_task.host_task.tend_hosts": timedelta(seconds=15),
-        "celery_task.host_task.send_rotation": TzAwareCrontab(minute="20", hour="4", tz=ZoneInfo("UTC")),
+        "celery_task.monitoring_task.run_checks": timedelta(seconds=10),
+        "celery_task.monitoring_task.probe_queues": timedelta(seconds=5),
+        "celery_task.host_task.request_heartbeats": timedelta(seconds=15),
+        "celery_task.host_task.request_log_rotation": TzAwareCrontab(minute="20", hour="4", tz=ZoneInfo("UTC")),
         "celery_task.user_task.clear_expired_sessions": daily,
-        "celery_task.report_task.resume_exports": timedelta(seconds=30),
-        "celery_task.report_task.forget_old_exports": TzAwareCrontab(minute="40", hour="3", tz=ZoneInfo("UTC")),
+        "celery_task.export_task.resume_stalled_exports": timedelta(seconds=30),
+        "celery_task.export_task.purge_exports": TzAwareCrontab(minute="40", hour="3", tz=ZoneInfo("UTC")),
     }
     assert set(schedule) <= set(app.tasks)
     assert all(entry["options"]["expire_seconds"] >= 120 for entry in schedule.values())
@@ -218,21 +218,21 @@ def test_messages_are_json_and_outlive_the_worker_that_fetched_them() -> None:
         (expire_unpaid_orders, "orders"),
         (reconcile_sales, "orders"),
         (update_banner_list, "banners"),
-        (watch, "banners"),
-        (sound_queues, "banners"),
-        (tell_alert, "notices"),
-        (tend_hosts, "banners"),
-        (send_rotation, "banners"),
+        (run_checks, "banners"),
+        (probe_queues, "banners"),
+        (mail_alert, "notices"),
+        (request_heartbeats, "banners"),
+        (request_log_rotation, "banners"),
         (clear_expired_sessions, "banners"),
         (export_orders, "reports"),
-        (resume_exports, "reports"),
-        (forget_old_exports, "reports"),
+        (resume_stalled_exports, "reports"),
+        (purge_exports, "reports"),
         (cancel_order, "orders"),
-        (tell_events, "notices"),
+        (dispatch_events, "notices"),
         (notify_buyers, "notices"),
         (publish_events, "notices"),
         (remind_buyers, "notices"),
-        (forget_events, "notices"),
+        (purge_events, "notices"),
     ],
     ids=lambda value: getattr(value, "name", value),
 )

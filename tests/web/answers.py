@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from seckill.catalog.models import Sale
 from seckill.line.passes import Pass
-from seckill.timestamps import milliseconds
+from seckill.timestamps import to_epoch_ms
 
 
 class Answer(Protocol):
@@ -35,7 +35,7 @@ def problem(answer: Answer, status: int, code: str) -> dict[str, Any]:
 def bearer(sale: Sale, buyer: str, *, valid_seconds: float = 3600) -> dict[str, str]:
     """Headers with a pass of this buyer for this sale."""
     expires_ms = int((time.time() + valid_seconds) * 1000)
-    return {"Authorization": f"Bearer {Pass(sale.pk, buyer, milliseconds(sale.opens_at), expires_ms).sign()}"}
+    return {"Authorization": f"Bearer {Pass(sale.pk, buyer, to_epoch_ms(sale.opens_at), expires_ms).sign()}"}
 
 
 def written(moment: datetime) -> str:

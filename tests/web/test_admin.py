@@ -27,14 +27,14 @@ from unfold.forms import AdminPasswordChangeForm
 from devtools.embedded.ports import free_port
 from devtools.embedded.shop import WAIT_SECONDS_MAX
 from orders import payment
-from orders.audit import audit
+from orders.audit import run_audit
 from orders.models import Audit, Order
-from orders.reconciliation import publish_sale, reconcile
+from orders.reconciliation import reconcile, sync_sale_to_redis
 from orders.settlement import settle
 from seckill.backoffice import orders as order_admin
 from seckill.catalog.banners import BANNERS_KEY
 from seckill.catalog.models import Banner, Product, Sale
-from seckill.line import verbs
+from seckill.line import commands
 from seckill.line.keys import sale_keys
 from seckill.line.line import Line, get_line
 from tests.orders.crowd import await_waiter
@@ -99,10 +99,10 @@ def new_orders(sale: Sale, buyers: list[str], *, first_place: int = 1, **fields:
 def busy_sale(line: Line) -> Sale:
     """7 units; 10 buyers came; 6 places are settled (2 of them paid), 1 is claimed, 3 wait."""
     sale = new_sale()
-    publish_sale(line, sale)
-    line.run(verbs.admit(sale.pk, [f"b{number}" for number in range(1, 11)]))
+    sync_sale_to_redis(line, sale)
+    line.run(commands.admit(sale.pk, [f"b{number}" for number in range(1, 11)]))
     settle(line, sale.pk, 6)
-    line.run(verbs.reserve(sale.pk, "slow worker", upto=10, chunk=500, lease_seconds=60))
+    line.run(commands.reserve(sale.pk, "slow worker", upto=10, chunk=500, lease_seconds=60))
     for order in Order.objects.order_by("place")[:2]:
         payment.pay(order)
     sale.refresh_from_db()
@@ -196,9 +196,9 @@ def test_a_redis_that_is_away_says_so_and_is_asked_only_once(
     asked: list[str] = []
     run = Line.run
 
-    def counted(line: Line, verb: verbs.Verb[Any]) -> Any:
-        asked.append(verb.script)
-        return run(line, verb)
+    def counted(line: Line, command: commands.Command[Any]) -> Any:
+        asked.append(command.script)
+        return run(line, command)
 
     monkeypatch.setattr(Line, "run", counted)
     page = admin_client.get(reverse("admin:catalog_sale_changelist"))
@@ -218,7 +218,7 @@ def test_a_list_costs_the_same_queries_however_long_it_is(admin_client: Client, 
     def add(number: int) -> None:
         sale = new_sale(product=Product.objects.create(name=f"Kettle {number}"))
         new_orders(sale, [f"u{admin_user.pk}", f"b{number}"])
-        audit(get_line(), sale.pk, by=Audit.By.BEAT)
+        run_audit(get_line(), sale.pk, by=Audit.By.BEAT)
         Banner.objects.create(title=f"Banner {number}", image="lost.jpg", sale=sale)
 
     add(1)
@@ -331,11 +331,11 @@ def test_a_sale_that_nobody_has_audited_says_so(admin_client: Client) -> None:
 
 def test_the_last_audit_of_a_sale_that_agrees(admin_client: Client, line: Line, audited_at: datetime) -> None:
     sale = new_sale()
-    publish_sale(line, sale)
-    line.run(verbs.admit(sale.pk, ["b1", "b2", "b3"]))
+    sync_sale_to_redis(line, sale)
+    line.run(commands.admit(sale.pk, ["b1", "b2", "b3"]))
     settle(line, sale.pk, 3)
     payment.cancel(Order.objects.get(buyer="b2"))
-    audit(line, sale.pk, by=Audit.By.BEAT)
+    run_audit(line, sale.pk, by=Audit.By.BEAT)
     Audit.objects.update(at=audited_at)
 
     cell = row(admin_client.get(reverse("admin:catalog_sale_changelist")), str(sale))["last_audit"]
@@ -362,7 +362,7 @@ def test_the_last_audit_of_a_sale_that_agrees(admin_client: Client, line: Line, 
 
 def test_the_panel_of_a_busy_sale_has_no_numbers_for_what_was_not_compared(admin_client: Client, line: Line) -> None:
     sale = busy_sale(line)
-    audit(line, sale.pk, by=Audit.By.BEAT)
+    run_audit(line, sale.pk, by=Audit.By.BEAT)
     assert label_colours(audit_panel(admin_client, sale)) == [("blue", "busy")]
     numbers, red = audit_numbers(admin_client, sale)
     assert {label for label, number in numbers.items() if number == "–"} == {  # noqa: RUF001 (a dash is shown)
@@ -377,10 +377,10 @@ def test_the_panel_of_a_busy_sale_has_no_numbers_for_what_was_not_compared(admin
 @pytest.mark.parametrize("repaired", [False, True])
 def test_what_differs_is_red(admin_client: Client, line: Line, repaired: bool) -> None:
     sale = new_sale()
-    publish_sale(line, sale)
+    sync_sale_to_redis(line, sale)
     line.client.incrby(sale_keys(sale.pk).stock, 2)
     line.client.hset(sale_keys(sale.pk).outcomes, "b1", "x")
-    (reconcile if repaired else audit)(line, sale.pk, by=Audit.By.COMMAND)
+    (reconcile if repaired else run_audit)(line, sale.pk, by=Audit.By.COMMAND)
     panel = audit_panel(admin_client, sale)
     assert label_colours(panel) == [("orange", "drift, repaired" if repaired else "drift")]
     assert ("has been rebuilt" in panel) is repaired
@@ -395,25 +395,25 @@ def test_what_differs_is_red(admin_client: Client, line: Line, repaired: bool) -
 
 def test_a_ledger_that_contradicts_itself_is_red_everywhere(admin_client: Client, line: Line) -> None:
     sale = new_sale()
-    publish_sale(line, sale)
+    sync_sale_to_redis(line, sale)
     new_orders(sale, ["b1"])
     Sale.objects.filter(pk=sale.pk).update(sold=0)
-    audit(line, sale.pk, by=Audit.By.BEAT)
-    Audit.objects.update(left_in_ledger=7, outcomes=1)
+    run_audit(line, sale.pk, by=Audit.By.BEAT)
+    Audit.objects.update(db_stock=7, outcomes=1)
     listed = admin_client.get(reverse("admin:catalog_sale_changelist")).content.decode()
     assert ("red", "contradiction") in label_colours(listed)
     panel = audit_panel(admin_client, sale)
     assert label_colours(panel) == [("red", "contradiction")]
     assert "docs/operations.md" in panel
     assert audit_numbers(admin_client, sale)[1] == {"Sold", "Orders that hold a unit"}
-    Audit.objects.update(sold=8, holding=8)
+    Audit.objects.update(sold=8, active_orders=8)
     assert audit_numbers(admin_client, sale)[1] == {"Sold", "Stock"}
 
 
 def test_audit_now_looks_and_repairs_nothing(admin_client: Client, line: Line) -> None:
     right, same, wrong, unknown, ended = (new_sale() for _ in range(5))
     for sale in (right, same, wrong, ended):
-        publish_sale(line, sale)
+        sync_sale_to_redis(line, sale)
     line.client.incrby(sale_keys(wrong.pk).stock, 2)
     Sale.objects.filter(pk=ended.pk).update(ended_at=timezone.now(), sold=1)
     before = list(Sale.objects.order_by("pk").values())
@@ -448,8 +448,8 @@ def test_audit_now_asks_a_redis_that_is_away_once(admin_client: Client) -> None:
 
 def test_who_may_only_look_at_sales_sees_audits_and_makes_none(line: Line) -> None:
     sale = new_sale()
-    publish_sale(line, sale)
-    audit(line, sale.pk, by=Audit.By.BEAT)
+    sync_sale_to_redis(line, sale)
+    run_audit(line, sale.pk, by=Audit.By.BEAT)
     clerk = staff("view_sale")
     act(clerk, "catalog_sale", "audit_sales", [sale])
     assert Audit.objects.get().by == "beat"
@@ -458,8 +458,8 @@ def test_who_may_only_look_at_sales_sees_audits_and_makes_none(line: Line) -> No
 
 def test_the_last_audit_speaks_chinese_too(admin_client: Client, line: Line) -> None:
     sale = new_sale()
-    publish_sale(line, sale)
-    audit(line, sale.pk, by=Audit.By.BEAT)
+    sync_sale_to_redis(line, sale)
+    run_audit(line, sale.pk, by=Audit.By.BEAT)
     admin_client.defaults["HTTP_ACCEPT_LANGUAGE"] = "zh-hans"
     assert label_colours(audit_panel(admin_client, sale)) == [("green", "一致")]
     assert "占用库存的订单" in audit_numbers(admin_client, sale)[0]
@@ -473,7 +473,7 @@ def test_a_new_sale_is_in_the_line_at_once(admin_client: Client, line: Line) -> 
     form = sale_form(draft, stock=31)
     draft.delete()
     said(admin_client.post(reverse("admin:catalog_sale_add"), form, follow=True))
-    snapshot = line.run(verbs.snapshot(Sale.objects.get().pk, lease_seconds=5))
+    snapshot = line.run(commands.snapshot(Sale.objects.get().pk, lease_seconds=5))
     assert snapshot is not None
     assert (snapshot.stock_total, snapshot.stock, snapshot.status) == (31, 31, "open")
 
@@ -481,7 +481,7 @@ def test_a_new_sale_is_in_the_line_at_once(admin_client: Client, line: Line) -> 
 def test_saving_a_sale_moves_the_line_by_as_much(admin_client: Client, line: Line) -> None:
     sale = busy_sale(line)
     said(admin_client.post(change_url(sale), sale_form(sale, stock=12, line_limit=99), follow=True))
-    snapshot = line.run(verbs.snapshot(sale.pk, lease_seconds=60))
+    snapshot = line.run(commands.snapshot(sale.pk, lease_seconds=60))
     assert snapshot is not None
     assert (snapshot.stock_total, snapshot.stock, snapshot.line_limit) == (12, 5, 99)
     sale.refresh_from_db()
@@ -496,7 +496,7 @@ def test_a_stock_below_what_is_sold_is_refused_with_a_message(admin_client: Clie
     assert 'data-figure="stock">7</dd>' in page.content.decode()
     sale.refresh_from_db()
     assert sale.stock == 7
-    snapshot = line.run(verbs.snapshot(sale.pk, lease_seconds=60))
+    snapshot = line.run(commands.snapshot(sale.pk, lease_seconds=60))
     assert snapshot is not None
     assert snapshot.stock_total == 7
     said(admin_client.post(change_url(sale), sale_form(sale, stock=6), follow=True))
@@ -560,12 +560,12 @@ def test_sales_are_opened_paused_and_closed_in_the_line_too(
     sales = [new_sale(status=before), new_sale(status=before)]
     same = new_sale(status=after)
     for sale in sales:
-        publish_sale(line, sale)
+        sync_sale_to_redis(line, sale)
     messages = act(admin_client, "catalog_sale", action, [*sales, same])
     assert messages == [f"2 sales are {after} now.", f"1 sale was {after} already."]
     for sale in sales:
         sale.refresh_from_db()
-        snapshot = line.run(verbs.snapshot(sale.pk, lease_seconds=5))
+        snapshot = line.run(commands.snapshot(sale.pk, lease_seconds=5))
         assert snapshot is not None
         assert (sale.status, snapshot.status) == (after, after)
     assert LogEntry.objects.count() == 2

@@ -14,7 +14,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from celery_task.home_task import update_banner_list
 from devtools.embedded.shop import WAIT_SECONDS_MAX
 from seckill.catalog import banners
-from seckill.catalog.banners import BANNERS_KEY, FILLING_KEY, BannerList, read_banners
+from seckill.catalog.banners import BANNERS_KEY, LOCK_KEY, BannerList, read_banners
 from seckill.catalog.models import Banner
 from tests import servers
 from tests.conftest import MakeSale
@@ -154,7 +154,7 @@ def test_a_list_that_came_while_a_visitor_looked_is_not_built_again(
 def test_of_sixteen_visitors_who_find_the_cache_empty_one_asks_the_database(
     kettles: Banner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(banners, "FILL_SECONDS_MAX", WAIT_SECONDS_MAX)  # that many need their time to come
+    monkeypatch.setattr(banners, "LOCK_TTL_SECONDS", WAIT_SECONDS_MAX)  # that many need their time to come
     with redis.Redis.from_url(servers.valkey.url(2), decode_responses=True) as raw:
         raw.config_resetstat()
         selects: list[str] = []
@@ -195,18 +195,18 @@ def test_who_fills_the_cache_holds_others_up_for_five_seconds_at_most(kettles: B
 
 
 def test_after_the_lock_of_a_dead_filler_is_over_the_next_one_fills(kettles: Banner) -> None:
-    cache.add(FILLING_KEY, 1, 1)  # it had one second left when it died
+    cache.add(LOCK_KEY, 1, 1)  # it had one second left when it died
 
     found = read_banners()
 
     assert (found.hit, found.banners) == (False, [listed(kettles)])
     assert cache.get(BANNERS_KEY)["banners"] == [listed(kettles)]
-    assert cache.get(FILLING_KEY) is None
+    assert cache.get(LOCK_KEY) is None
 
 
 def test_who_has_waited_long_enough_asks_the_database_alone(kettles: Banner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(banners, "FILL_SECONDS_MAX", 0)
-    cache.add(FILLING_KEY, 1, None)  # a lock without end
+    monkeypatch.setattr(banners, "LOCK_TTL_SECONDS", 0)
+    cache.add(LOCK_KEY, 1, None)  # a lock without end
 
     found = read_banners()
 
@@ -221,7 +221,7 @@ def test_a_filler_that_fails_lets_the_next_one_try(kettles: Banner) -> None:
     with connection.execute_wrapper(fail), pytest.raises(ConnectionResetError):
         read_banners()
 
-    assert cache.get(FILLING_KEY) is None
+    assert cache.get(LOCK_KEY) is None
     assert read_banners() == BannerList([listed(kettles)], 0, hit=False)  # type: ignore[list-item]  # a plain dict
 
 

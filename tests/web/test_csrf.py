@@ -60,7 +60,7 @@ def test_an_order_is_changed_only_with_the_token(
     problem(forged, 403, "forbidden")
     form = strict.post(f"/api/orders/{order.number}/{action}")  # what another site's form can send
     problem(form, 415, "unsupported_media_type")
-    assert (Order.objects.get().status, Order.objects.get().decided_at) == ("pending", None)
+    assert (Order.objects.get().status, Order.objects.get().status_changed_at) == ("pending", None)
 
     assert send(strict, f"/api/orders/{order.number}/{action}", token(strict)).json()["status"] == after
 

@@ -20,10 +20,17 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from celery_task.celery import app
-from celery_task.queues import REPORTS
+from celery_task.queues import EXPORTS
 from devtools.embedded.ports import free_port
 from orders import export as module
-from orders.export import UNFINISHED_MAX, ask, cancel, fail, forget_old, write_next_part
+from orders.export import (
+    UNFINISHED_MAX,
+    delete_old_exports,
+    mark_cancelled,
+    mark_failed,
+    request_export,
+    write_next_chunk,
+)
 from orders.models import Export
 from tests.conftest import MakeSale
 from tests.orders.bulk import buyers, clerk, empty_storage, new_export, rows, write_orders
@@ -43,7 +50,7 @@ def _storage(settings: Settings, tmp_path: Path) -> None:
 
 @pytest.fixture
 def _parts_of_three(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PART_ROWS", 3)
+    monkeypatch.setattr(module, "CHUNK_ROWS", 3)
 
 
 @pytest.fixture
@@ -89,13 +96,13 @@ def begun(browser: Client, **wanted: Any) -> Export:
 def finish(export: Export) -> Export:
     """What workers do."""
     while not export.result:
-        assert write_next_part(export)
+        assert write_next_chunk(export)
     return export
 
 
 def asked_of_workers() -> list[Any]:
     """[export, part] of each message that waited for them, taken."""
-    return [json.loads(message.body)[0] for message in take(REPORTS)]
+    return [json.loads(message.body)[0] for message in take(EXPORTS)]
 
 
 def content(answer: Any) -> bytes:
@@ -151,7 +158,7 @@ def test_an_export_as_a_job_from_asking_to_its_file(browser: Client, make_sale: 
     export = Export.objects.get()
     assert (answer.status_code, answer["Location"], answer["Retry-After"]) == (202, f"{API}{export.pk}/", "1")
     queued = {
-        "id": str(export.pk), "state": "queued", "asked_at": written(export.asked_at), "rows": 0, "total": None,
+        "id": str(export.pk), "state": "queued", "requested_at": written(export.requested_at), "rows": 0, "total": None,
         "percent": 0, "result": None, "error": "",
     }  # fmt: skip
     assert answer.json() == browser.get(answer["Location"]).json() == queued
@@ -182,7 +189,7 @@ def test_an_export_on_the_way_says_how_far_it_is_and_has_no_file(
     problem(browser.get(f"{API}{export.pk}/file"), 409, "export_not_done")
     app.backend.store_result(str(export.pk), {}, "STARTED")
     assert browser.get(f"{API}{export.pk}/").json()["state"] == "started"
-    write_next_part(export)
+    write_next_chunk(export)
 
     answer = browser.get(f"{API}{export.pk}/").json()
 
@@ -198,7 +205,7 @@ def test_all_that_may_be_asked_for_is_kept(browser: Client, make_sale: MakeSale)
 
     assert (export.sale, export.statuses) == (sale, ["paid", "expired"])
     assert (export.first_day, export.last_day) == (date(2026, 11, 1), date(2026, 11, 11))
-    assert export.asked_by.username == "clerk"
+    assert export.requested_by.username == "clerk"
 
 
 @pytest.mark.parametrize(
@@ -232,7 +239,7 @@ def test_nobody_has_more_than_five_that_are_not_finished(browser: Client) -> Non
     refused = problem(post(browser, "?async=1"), 429, "too_many_exports")
 
     assert (refused["unfinished_max"], Export.objects.count(), len(taken), asked_of_workers()) == (5, 5, 5, [])
-    cancel(first)
+    mark_cancelled(first)
     begun(browser)
 
 
@@ -256,7 +263,7 @@ def test_an_export_that_is_done_stays_so(browser: Client) -> None:
 
 def test_an_export_that_failed_says_why(browser: Client) -> None:
     export = begun(browser)
-    fail(export, "OSError: No space left on device")
+    mark_failed(export, "OSError: No space left on device")
 
     answer = browser.get(f"{API}{export.pk}/").json()
 
@@ -267,7 +274,7 @@ def test_a_file_that_is_gone_is_not_found(browser: Client) -> None:
     export = finish(begun(browser))
     pk, export.pk = export.pk, uuid4()
     Export.objects.filter(pk=pk).delete()
-    forget_old()
+    delete_old_exports()
     export.save(force_insert=True)
 
     problem(browser.get(f"{API}{export.pk}/file"), 404, "not_found")
@@ -445,8 +452,8 @@ def test_the_button_is_pressed_and_no_link(browser: Client) -> None:
 
 
 def test_staff_who_may_not_see_orders_find_no_exports() -> None:
-    export = new_export(asked_by=clerk())
-    ask(export)
+    export = new_export(requested_by=clerk())
+    request_export(export)
     other = staff("clerk", "view_sale")
 
     assert other.post(reverse("admin:orders_order_export")).status_code == 403
@@ -469,7 +476,7 @@ def test_an_exports_page_shows_how_far_it_is(browser: Client, make_sale: MakeSal
     poll = f'data-url="{API}{export.pk}/"'
     assert 'aria-valuenow="0"' in page()
     assert poll in page()
-    write_next_part(export)
+    write_next_chunk(export)
     assert 'aria-valuenow="42"' in page()
     assert "3 / 7" in page()
     assert file not in page()
@@ -482,7 +489,7 @@ def test_an_exports_page_shows_how_far_it_is(browser: Client, make_sale: MakeSal
 
 def test_an_exports_page_says_why_it_failed(browser: Client) -> None:
     export = begun(browser)
-    fail(export, "OSError: <No space left on device>")
+    mark_failed(export, "OSError: <No space left on device>")
 
     page = browser.get(reverse("admin:orders_export_change", args=[export.pk])).content.decode()
 
@@ -512,8 +519,8 @@ def test_exports_are_cancelled_in_the_list(browser: Client) -> None:
 
 def test_the_list_shows_ones_own_exports_and_superusers_all(browser: Client, admin_client: Client) -> None:
     mine = finish(begun(browser))
-    theirs = new_export(asked_by=clerk("another"))
-    ask(theirs)
+    theirs = new_export(requested_by=clerk("another"))
+    request_export(theirs)
     url = reverse("admin:orders_export_changelist")
 
     assert [export.pk for export in browser.get(url).context["cl"].result_list] == [mine.pk]
@@ -528,7 +535,7 @@ def test_the_list_shows_ones_own_exports_and_superusers_all(browser: Client, adm
 
 def test_an_export_is_neither_added_nor_changed_nor_deleted_by_hand(admin_client: Client) -> None:
     export = new_export()
-    ask(export)
+    request_export(export)
 
     assert admin_client.get(reverse("admin:orders_export_add")).status_code == 403
     assert admin_client.post(reverse("admin:orders_export_change", args=[export.pk])).status_code == 403

@@ -38,7 +38,7 @@ def document(client: Client) -> dict[str, Any]:
 @pytest_asyncio.fixture
 async def door(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Door]:
     """A gate that reads the line at each look, and knows from two looks how fast it moves."""
-    monkeypatch.setattr(snapshots, "FRESH_SECONDS", 0)
+    monkeypatch.setattr(snapshots, "SNAPSHOT_TTL_SECONDS", 0)
     monkeypatch.setattr(snapshots, "RATE_WINDOW_SECONDS", 0)
     async with open_door() as door:
         yield door

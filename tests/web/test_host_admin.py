@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 from django.test import Client
 from django.urls import reverse
 
-from celery_task.watch_task import HOST_SILENT_SECONDS
+from celery_task.monitoring_task import HEARTBEAT_TIMEOUT_SECONDS
 from seckill.monitoring.models import Host
 from tests.web.test_admin import row
 
@@ -18,15 +18,15 @@ URL = reverse("admin:monitoring_host_changelist")
 
 
 def test_hosts_are_shown_and_silent_ones_are_marked(admin_client: Client) -> None:
-    now, silent = Now(), Now() - timedelta(seconds=HOST_SILENT_SECONDS + 1)
-    Host.objects.create(name="web-1", seen_at=now, load=0.4, memory_free_mib=5120, disk_free_mib=81_234)
-    Host.objects.create(name="web-2", seen_at=silent, load=None, memory_free_mib=None, disk_free_mib=None)
+    now, silent = Now(), Now() - timedelta(seconds=HEARTBEAT_TIMEOUT_SECONDS + 1)
+    Host.objects.create(name="web-1", last_seen_at=now, load=0.4, memory_free_mib=5120, disk_free_mib=81_234)
+    Host.objects.create(name="web-2", last_seen_at=silent, load=None, memory_free_mib=None, disk_free_mib=None)
 
     page = admin_client.get(URL)
 
     first, second = row(page, "web-1"), row(page, "web-2")
-    assert first.pop("seen_at")
-    assert second.pop("seen_at")
+    assert first.pop("last_seen_at")
+    assert second.pop("last_seen_at")
     assert first == {
         "name": "web-1",
         "state": "reports",
@@ -38,7 +38,7 @@ def test_hosts_are_shown_and_silent_ones_are_marked(admin_client: Client) -> Non
 
 
 def test_nobody_changes_a_host(admin_client: Client) -> None:
-    Host.objects.create(name="web-1", seen_at=Now())
+    Host.objects.create(name="web-1", last_seen_at=Now())
 
     for page in ("add", "delete", "change"):
         arguments = [] if page == "add" else ["web_2D1"]

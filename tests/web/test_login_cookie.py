@@ -14,13 +14,13 @@ from msgspec.structs import replace
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from seckill.accounts import changes as account_changes
-from seckill.accounts.changes import RestlessAccountError, tell_mark
-from seckill.accounts.login_commands import change_account, void_logins
-from seckill.accounts.login_cookie import LoginCookieMiddleware, mark_of
+from seckill.accounts.changes import AccountKeepsChangingError, publish_auth_hash
+from seckill.accounts.login_commands import revoke_all_logins, set_auth_hash
+from seckill.accounts.login_cookie import LoginCookieMiddleware, auth_hash_of
 from seckill.accounts.logins import Login, login_id_of
+from seckill.line.commands import Command
 from seckill.line.keys import LOGIN_KEYS
 from seckill.line.line import Line
-from seckill.line.verbs import Verb
 from tests.conftest import MakeSale
 from tests.web.answers import Answer, bearer, problem
 from tests.web.conftest import PASSWORD, LogIn
@@ -53,7 +53,7 @@ def cookie_set_by(browser: Client, address: str) -> "Morsel[str] | None":
 
 def is_void(line: Line, login: Login) -> bool:
     """Whether Redis refuses it."""
-    return line.run(void_logins([login])) == [True]
+    return line.run(revoke_all_logins([login])) == [True]
 
 
 def known(line: Line) -> dict[str, str]:
@@ -86,7 +86,7 @@ def test_who_logs_in_gets_it_with_the_same_answer(log_in: LogIn, client: Client,
     assert login == Login(
         buyer=f"u{user.pk}",
         login_id=login_id_of(client.cookies["sessionid"].value),
-        mark=mark_of(user),
+        mark=auth_hash_of(user),
         issued_ms=login.issued_ms,
         username="ann",
     )
@@ -428,8 +428,8 @@ def test_an_answer_that_was_under_way_while_the_password_changed_brings_a_void_o
     user.set_password("seven-odd-lamps")
     user.save()
 
-    assert is_void(line, Login(f"u{user.pk}", "some-login", mark_of(seen_before), 9_999_999_999_999, "ann"))
-    assert not is_void(line, Login(f"u{user.pk}", "some-login", mark_of(user), 0, "ann"))
+    assert is_void(line, Login(f"u{user.pk}", "some-login", auth_hash_of(seen_before), 9_999_999_999_999, "ann"))
+    assert not is_void(line, Login(f"u{user.pk}", "some-login", auth_hash_of(user), 0, "ann"))
 
 
 @contextmanager
@@ -438,13 +438,13 @@ def changing_meanwhile(monkeypatch: pytest.MonkeyPatch, line: Line, names: Itera
     told: list[str] = []
 
     class Meanwhile:
-        def run(self, verb: Verb[int]) -> int:
+        def run(self, command: Command[int]) -> int:
             name = next(names, None)
             if name is not None:
                 User.objects.update(username=name)
-                line.run(change_account(str(verb.args[0]), mark_of(User.objects.get())))
-            told.append(str(verb.args[1]))
-            return line.run(verb)
+                line.run(set_auth_hash(str(command.args[0]), auth_hash_of(User.objects.get())))
+            told.append(str(command.args[1]))
+            return line.run(command)
 
     with monkeypatch.context() as patch:
         patch.setattr(account_changes, "get_line", Meanwhile)
@@ -456,12 +456,12 @@ def test_of_two_changes_at_a_time_the_later_one_holds_though_it_was_told_first(
 ) -> None:
     log_in("ann")
     user = User.objects.get()
-    first = mark_of(user)
+    first = auth_hash_of(user)
 
     with changing_meanwhile(monkeypatch, line, iter(["annie"])) as told:
-        tell_mark(user.pk, f"u{user.pk}")
+        publish_auth_hash(user.pk, f"u{user.pk}")
 
-    last = mark_of(User.objects.get())
+    last = auth_hash_of(User.objects.get())
     assert told == [first, last]
     assert known(line) == {f"u{user.pk}": last}
 
@@ -473,11 +473,11 @@ def test_an_account_that_never_rests_is_given_up(log_in: LogIn, line: Line, monk
 
     with (
         changing_meanwhile(monkeypatch, line, iter(names)) as told,
-        pytest.raises(RestlessAccountError, match=f"u{user.pk}"),
+        pytest.raises(AccountKeepsChangingError, match=f"u{user.pk}"),
     ):
-        tell_mark(user.pk, f"u{user.pk}")
+        publish_auth_hash(user.pk, f"u{user.pk}")
 
-    assert len(told) == account_changes.TRIES == 5
+    assert len(told) == account_changes.ATTEMPTS_MAX == 5
 
 
 @pytest.mark.usefixtures("_redis_is_away")
@@ -497,15 +497,15 @@ def test_while_redis_is_away_accounts_are_changed_all_the_same(log_in: LogIn, ca
 def test_a_mark_tells_the_three_things_apart_that_matter(log_in: LogIn) -> None:
     log_in("ann")
     user = User.objects.get()
-    marks = {mark_of(user)}
+    marks = {auth_hash_of(user)}
     user.username = "annie"
-    marks.add(mark_of(user))
+    marks.add(auth_hash_of(user))
     user.password = "another"
-    marks.add(mark_of(user))
+    marks.add(auth_hash_of(user))
     user.email = "ann@shop.example"
-    marks.add(mark_of(user))
+    marks.add(auth_hash_of(user))
 
     assert {len(mark) for mark in marks} == {16}
     assert len(marks) == 3
     user.is_active = False
-    assert mark_of(user) == mark_of(None) == ""
+    assert auth_hash_of(user) == auth_hash_of(None) == ""

@@ -8,7 +8,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from orders.expiry import expire_unpaid
+from orders.expiry import expire_overdue_orders
 from orders.models import Order
 from orders.payment import cancel, pay
 from seckill.catalog.models import Sale
@@ -38,7 +38,7 @@ def expected(order: Order) -> dict[str, object]:
         "status": order.status,
         "created_at": written(order.created_at),
         "pay_before": written(order.pay_before),
-        "decided_at": written(order.decided_at) if order.decided_at else None,
+        "status_changed_at": written(order.status_changed_at) if order.status_changed_at else None,
     }
 
 
@@ -63,7 +63,7 @@ def test_one_order_in_detail(log_in: LogIn, make_sale: MakeSale, line: Line) -> 
     answer = ann.get(f"/api/orders/{order.number}/")
 
     assert (answer.status_code, answer["Cache-Control"], answer.json()) == (200, "no-store", expected(order))
-    assert answer.json()["decided_at"] is not None
+    assert answer.json()["status_changed_at"] is not None
 
 
 def test_a_user_without_orders_has_an_empty_list(log_in: LogIn) -> None:
@@ -196,7 +196,7 @@ def test_a_decided_order_stays_as_it_is_and_says_what_it_is(client: Client, make
     assert tell("ann", "cancel") == "paid"
     assert tell("ben", "pay") == "cancelled"
     assert tell("cleo", "pay") == "pending"  # too late, although no sweep has come by yet
-    assert expire_unpaid() == 1
+    assert expire_overdue_orders() == 1
     assert (tell("cleo", "pay"), tell("cleo", "cancel")) == ("expired", "expired")
     assert dict(Order.objects.values_list("buyer", "status")) == {"ann": "paid", "ben": "cancelled", "cleo": "expired"}
     assert sold(sale) == 1

@@ -8,13 +8,13 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from seckill.accounts.login_commands import PassAnswer, issue_passes
+from seckill.accounts.login_commands import PassResult, issue_passes
 from seckill.accounts.logins import Login
 from seckill.catalog.models import Sale
 from seckill.line.line import Line
 from seckill.line.passes import Pass
 from seckill.rate import Rate
-from seckill.timestamps import iso, milliseconds
+from seckill.timestamps import format_iso8601, to_epoch_ms
 from tests.conftest import MakeSale
 from tests.web.answers import problem
 from tests.web.conftest import LogIn
@@ -32,13 +32,13 @@ def test_a_pass_says_who_may_buy_what_and_when(make_sale: MakeSale, log_in: LogI
     assert (answer.status_code, answer["Cache-Control"]) == (200, "no-store")
     document = answer.json()
     assert list(document) == ["pass", "not_before", "expires_at"]
-    assert document["not_before"] == iso(milliseconds(sale.opens_at))
-    assert document["expires_at"] == iso(milliseconds(sale.closes_at + timedelta(days=1)))
+    assert document["not_before"] == format_iso8601(to_epoch_ms(sale.opens_at))
+    assert document["expires_at"] == format_iso8601(to_epoch_ms(sale.closes_at + timedelta(days=1)))
     assert Pass.verify(document["pass"]) == Pass(
         sale_id=sale.pk,
         buyer=f"u{User.objects.get().pk}",
-        not_before_ms=milliseconds(sale.opens_at),
-        expires_ms=milliseconds(sale.closes_at + timedelta(days=1)),
+        not_before_ms=to_epoch_ms(sale.opens_at),
+        expires_ms=to_epoch_ms(sale.closes_at + timedelta(days=1)),
     )
 
 
@@ -67,7 +67,7 @@ def test_a_pass_can_be_had_before_the_opening(make_sale: MakeSale, log_in: LogIn
 
     document = log_in("ann").post(f"/api/sales/{sale.pk}/pass").json()
 
-    assert document["not_before"] == iso(milliseconds(sale.opens_at))
+    assert document["not_before"] == format_iso8601(to_epoch_ms(sale.opens_at))
     assert sale.opens_at > timezone.now()
 
 
@@ -142,9 +142,9 @@ def test_passes_of_the_gate_and_of_django_are_counted_together(
     ann = log_in("ann")
     login = Login.verify(ann.cookies["buyer"].value)
 
-    assert line.run(issue_passes([login, login], settings.PASS_RATE)).answers == [PassAnswer.ISSUED] * 2
+    assert line.run(issue_passes([login, login], settings.PASS_RATE)).answers == [PassResult.ISSUED] * 2
     assert ann.post(address).status_code == 200
-    assert line.run(issue_passes([login], settings.PASS_RATE)).answers == [PassAnswer.TOO_MANY]
+    assert line.run(issue_passes([login], settings.PASS_RATE)).answers == [PassResult.TOO_MANY]
     problem(ann.post(address), 429, "throttled")
 
 

@@ -22,7 +22,7 @@ from celery_task.celery import app
 from devtools.embedded.ports import free_port
 from devtools.embedded.shop import WAIT_SECONDS_MAX
 from seckill.catalog.models import PICTURE_MIB_MAX, Banner, Picture, Product
-from seckill.catalog.pictures import store, store_missing
+from seckill.catalog.pictures import write_local_copy, write_missing_copies
 from tests.orders.crowd import await_waiter
 
 pytestmark = pytest.mark.django_db(transaction=True)  # copies are written on commit
@@ -131,8 +131,8 @@ def test_another_host_writes_its_copy_from_the_row(go_to_another_host: Callable[
     name = upload("banners/kettle.png")
     pictures = go_to_another_host()
 
-    store(name)
-    store(name)  # a broadcast may be heard twice
+    write_local_copy(name)
+    write_local_copy(name)  # a broadcast may be heard twice
 
     assert (pictures / "banners/kettle.png").read_bytes() == KETTLE
     assert names_in(pictures / "banners") == ["kettle.png"]
@@ -151,7 +151,7 @@ def test_a_copy_is_written_whole_or_not_at_all(
 
     monkeypatch.setattr(Path, "chmod", chmod)
     with pytest.raises(OSError, match="no space left"):
-        store(name)
+        write_local_copy(name)
 
     assert seen == [[]]
     assert names_in(pictures) == []
@@ -173,7 +173,7 @@ def test_a_name_that_leads_out_of_the_pictures_is_refused(tmp_path: Path) -> Non
     Picture.objects.create(name="../secret.png", content=KETTLE, stored_at="2026-11-11T20:15:07Z")
 
     with pytest.raises(SuspiciousFileOperation):
-        store("../secret.png")
+        write_local_copy("../secret.png")
 
     assert not outside.exists()
 
@@ -181,10 +181,10 @@ def test_a_name_that_leads_out_of_the_pictures_is_refused(tmp_path: Path) -> Non
 def test_a_host_catches_up_with_what_it_has_missed(go_to_another_host: Callable[[], Path]) -> None:
     names = [upload(f"products/{metal}.png", metal.encode()) for metal in ("copper", "brass", "iron")]
     pictures = go_to_another_host()
-    store(names[1])
+    write_local_copy(names[1])
 
-    assert store_missing() == 2
-    assert store_missing() == 0
+    assert write_missing_copies() == 2
+    assert write_missing_copies() == 0
 
     assert {file.name: file.read_bytes() for file in pictures.glob("*/*")} == {
         "copper.png": b"copper",
@@ -196,10 +196,10 @@ def test_a_host_catches_up_with_what_it_has_missed(go_to_another_host: Callable[
 def test_a_copy_of_a_former_picture_of_the_name_is_replaced(go_to_another_host: Callable[[], Path]) -> None:
     name = upload("kettle.png", b"copper")
     pictures = go_to_another_host()
-    store(name)
+    write_local_copy(name)
     Picture.objects.update(content=b"brass", stored_at=F("stored_at") + timedelta(seconds=1))
 
-    assert store_missing() == 1
+    assert write_missing_copies() == 1
 
     assert (pictures / name).read_bytes() == b"brass"
 
@@ -216,7 +216,7 @@ def test_a_picture_is_shown_before_its_copy_is_there(client: Client, go_to_anoth
     assert (answer.status_code, answer.content, answer["Content-Type"]) == (200, KETTLE, "image/png")
     assert answer["Cache-Control"] == "public, max-age=300"
     assert not pictures.exists()
-    store_missing()
+    write_missing_copies()
     copy = client.get("/media/products/kettle.png")
     assert (copy.content, copy["Last-Modified"]) == (KETTLE, answer["Last-Modified"])
 

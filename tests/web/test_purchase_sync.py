@@ -13,10 +13,10 @@ from orders.expiry import release_units
 from orders.ledger import write_orders
 from orders.models import Order
 from orders.payment import cancel
-from orders.reconciliation import publish_sale
+from orders.reconciliation import sync_sale_to_redis
 from orders.sweep import sweep
 from seckill.catalog.models import Sale
-from seckill.line import verbs
+from seckill.line import commands
 from seckill.line.line import Line
 from tests.conftest import MakeSale
 from tests.orders.crowd import at_once, claim_and_die, entries, in_line, join, look, sell, sold
@@ -48,7 +48,7 @@ def test_a_buyer_gets_an_order_at_once(client: Client, make_sale: MakeSale, line
             "status": "pending",
             "created_at": written(order.created_at),
             "pay_before": written(order.pay_before),
-            "decided_at": None,
+            "status_changed_at": None,
         },
     )
     assert (order.buyer, sold(sale), look(line, sale).stock) == ("ann", 1, 1)
@@ -80,7 +80,9 @@ def test_a_buyer_whose_place_somebody_else_is_settling_waits_for_the_order(
     sale = make_sale(stock=2)
     join(line, sale, "ann")
     claim = claim_and_die(line, sale, upto=1)  # not dead, only slow
-    monkeypatch.setattr("orders.settlement.time.sleep", lambda _: line.run(verbs.confirm(claim, write_orders(claim))))
+    monkeypatch.setattr(
+        "orders.settlement.time.sleep", lambda _: line.run(commands.confirm(claim, write_orders(claim)))
+    )
 
     answer = client.post(address(sale), headers=bearer(sale, "ann"))
 
@@ -90,7 +92,7 @@ def test_a_buyer_whose_place_somebody_else_is_settling_waits_for_the_order(
 
 @pytest.mark.django_db(transaction=True)
 def test_forty_who_buy_at_once_for_thirty_units(make_sale: MakeSale, line: Line, settings: Settings) -> None:
-    settings.CLAIM_LEASE_SECONDS = WAIT_SECONDS_MAX  # nobody is taken for dead, and nobody gives up
+    settings.RESERVATION_LEASE_SECONDS = WAIT_SECONDS_MAX  # nobody is taken for dead, and nobody gives up
     sale = make_sale(stock=30)
 
     def buy(buyer: str) -> tuple[int, int]:
@@ -111,7 +113,7 @@ def test_the_place_of_a_dead_worker_is_taken_over_within_the_request(
     join(line, sale, "ann")
     claim_and_die(line, sale, upto=1)
     # While the request waits the dead worker's lease is over.
-    monkeypatch.setattr("orders.settlement.time.sleep", lambda _: setattr(settings, "CLAIM_LEASE_SECONDS", -1))
+    monkeypatch.setattr("orders.settlement.time.sleep", lambda _: setattr(settings, "RESERVATION_LEASE_SECONDS", -1))
 
     answer = client.post(address(sale), headers=bearer(sale, "ann"))
 
@@ -121,11 +123,11 @@ def test_the_place_of_a_dead_worker_is_taken_over_within_the_request(
 def test_a_place_that_nobody_can_settle_is_an_honest_503(
     client: Client, make_sale: MakeSale, line: Line, settings: Settings
 ) -> None:
-    settings.CLAIM_LEASE_SECONDS, settings.REJOIN_SECONDS = 0.1, 7_777
+    settings.RESERVATION_LEASE_SECONDS, settings.REJOIN_SECONDS = 0.1, 7_777
     sale = make_sale(stock=2)
     line.client.flushall()
     sweep(line)  # the line waits for its crowd, and settles nobody
-    line.run(verbs.rejoin(sale.pk, "ann", 1))
+    line.run(commands.rejoin(sale.pk, "ann", 1))
 
     answer = client.post(address(sale), headers=bearer(sale, "ann"))
 
@@ -232,7 +234,7 @@ def test_a_pass_that_has_expired_is_none(client: Client, make_sale: MakeSale, li
 
 def test_a_sale_redis_does_not_know_is_recovering(client: Client, make_sale: MakeSale, line: Line) -> None:
     sale = make_sale()
-    line.forget(sale.pk)
+    line.invalidate(sale.pk)
 
     answer = client.post(address(sale), headers=bearer(sale, "ann"))
 
@@ -284,7 +286,7 @@ def test_who_is_in_line_already_is_served_after_the_closing_too(
     sale = make_sale(stock=1)
     join(line, sale, "ann")
     Sale.objects.filter(pk=sale.pk).update(closes_at=timezone.now() - timedelta(seconds=1))
-    publish_sale(line, Sale.objects.get(pk=sale.pk))
+    sync_sale_to_redis(line, Sale.objects.get(pk=sale.pk))
 
     assert client.post(address(sale), headers=bearer(sale, "ann")).status_code == 201
     problem(client.post(address(sale), headers=bearer(sale, "ben")), 403, "closed")

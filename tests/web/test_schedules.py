@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask, PeriodicTasks
 
-from celery_task.beat.changes import offered_tasks
+from celery_task.beat.editing import schedulable_tasks
 from celery_task.beat.schedule import SCHEDULE
 from celery_task.celery import app
 from tests.web.answers import problem
@@ -217,9 +217,9 @@ def test_a_change_leaves_beats_own_counts_alone(ops: Client, monkeypatch: pytest
 
 
 def test_only_the_shops_tasks_are_offered() -> None:
-    assert {BANNERS, SETTLE} <= set(offered_tasks())
-    assert [name for name in offered_tasks() if not name.startswith("celery_task.")] == []
-    assert set(offered_tasks()) == {name for name in app.tasks if name.startswith("celery_task.")}
+    assert {BANNERS, SETTLE} <= set(schedulable_tasks())
+    assert [name for name in schedulable_tasks() if not name.startswith("celery_task.")] == []
+    assert set(schedulable_tasks()) == {name for name in app.tasks if name.startswith("celery_task.")}
 
 
 # --- The admin

@@ -15,7 +15,7 @@ from drf_spectacular.validation import validate_schema
 from drf_spectacular.views import SpectacularAPIView
 from pytest_django import Settings
 
-from seckill.api.schema import OnceGenerator
+from seckill.api.schema import CachedGenerator
 from seckill.api.urls import urlpatterns
 from seckill.errors.problems import Problem
 from seckill.line.state import State
@@ -52,7 +52,7 @@ def test_the_document_is_made_without_a_warning_and_is_valid(tmp_path: Path) -> 
 def test_of_those_who_ask_at_once_one_has_the_document_made(
     rf: RequestFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(OnceGenerator, "_made", {})
+    monkeypatch.setattr(CachedGenerator, "_made", {})
     view = SpectacularAPIView.as_view()
 
     with ThreadPoolExecutor(8) as threads:

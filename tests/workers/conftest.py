@@ -7,7 +7,7 @@ import pytest
 from kombu.exceptions import ChannelError
 
 from celery_task.celery import app
-from celery_task.queues import BY_PURPOSE, ON_REDIS
+from celery_task.queues import ON_REDIS, WORK_QUEUES
 from tests.workers.worker import Process, worker
 
 StartWorker = Callable[..., Process]
@@ -19,7 +19,7 @@ def _empty_broker() -> None:
     """Every test begins with empty queues (on Valkey they are emptied with everything else)."""
     if not ON_REDIS:
         with app.connection_for_write() as connection:
-            for queue in BY_PURPOSE:
+            for queue in WORK_QUEUES:
                 try:
                     queue(connection.default_channel).purge()
                 except ChannelError:  # nobody has declared it yet

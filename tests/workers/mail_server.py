@@ -12,13 +12,13 @@ class _Session(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         self.wfile.write(b"220 here\r\n")
         for line in self.rfile:
-            verb = line.split(maxsplit=1)[0].upper()
-            if verb == b"DATA":
+            command = line.split(maxsplit=1)[0].upper()
+            if command == b"DATA":
                 self.wfile.write(b"354 go on\r\n")
                 text = b"".join(iter(self.rfile.readline, b".\r\n"))
                 self.server.mails.append(message_from_string(text.decode()))  # type: ignore[attr-defined]  # ours
-            self.wfile.write(b"221 bye\r\n" if verb == b"QUIT" else b"250 yes\r\n")
-            if verb == b"QUIT":
+            self.wfile.write(b"221 bye\r\n" if command == b"QUIT" else b"250 yes\r\n")
+            if command == b"QUIT":
                 return
 
 

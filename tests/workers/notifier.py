@@ -49,7 +49,7 @@ class Notifier:
     @property
     def environment(self) -> dict[str, str]:
         """What makes a worker tell it."""
-        return {"NOTICE_URL": f"{self.address}/orders", "NOTICE_SECRET": SECRET}
+        return {"WEBHOOK_URL": f"{self.address}/orders", "WEBHOOK_SECRET": SECRET}
 
     def told(self) -> list[str]:
         """What was heard, in order."""

@@ -16,7 +16,7 @@ from celery_task.runtime import delay
 
 if ON_REDIS:
     app.conf.broker_transport_options["visibility_timeout"] = 4
-delay.HOP_SECONDS = float(os.environ["HOP_SECONDS"])
+delay.RELAY_SECONDS = float(os.environ["HOP_SECONDS"])
 
 
 @task_prerun.connect

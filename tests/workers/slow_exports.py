@@ -10,14 +10,14 @@ from pathlib import Path
 
 from django.db import OperationalError
 
-from celery_task import report_task
-from devtools.embedded.shop import await_that
+from celery_task import export_task as report_task
+from devtools.embedded.shop import wait_until
 from orders import export as module
 from orders.models import Export
 
 HELD_SECONDS_MAX = 600
 
-write_next_part = module.write_next_part
+write_next_chunk = module.write_next_chunk
 faults = int(os.environ.get("PART_FAULTS", "0"))
 let_go = Path(os.environ["PARTS_LET_GO"]) if "PARTS_LET_GO" in os.environ else None
 
@@ -33,12 +33,12 @@ def write_slowly(export: Export) -> bool:
         part = str(export.parts + 1)
         files = (let_go / part, let_go / "all")
         (let_go / f"{part} waits").touch()
-        await_that("the part is let go", lambda: any(file.exists() for file in files), HELD_SECONDS_MAX)
-    return write_next_part(export)
+        wait_until("the part is let go", lambda: any(file.exists() for file in files), HELD_SECONDS_MAX)
+    return write_next_chunk(export)
 
 
-module.PART_ROWS = 3
-report_task.write_next_part = write_slowly
+module.CHUNK_ROWS = 3
+report_task.write_next_chunk = write_slowly
 # A part that is held takes as long as the test does.
 report_task.export_orders.soft_time_limit = report_task.export_orders.time_limit = None
 report_task.export_orders._exec_options = None

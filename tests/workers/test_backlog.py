@@ -12,17 +12,17 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from celery_task.home_task import update_banner_list
 from celery_task.models import Leader
-from celery_task.queues import FIRST, LAST, NOTICES, ON_REDIS, ORDERS
-from celery_task.runtime import backlog
-from celery_task.watch_task import hear, sound_queues, tell_alert
-from devtools.embedded.shop import PROJECT, await_that
+from celery_task.monitoring_task import mail_alert, probe_queues, receive_probe
+from celery_task.queues import FIRST, LAST, NOTIFICATIONS, ON_REDIS, ORDERS
+from celery_task.runtime import queue_probe
+from devtools.embedded.shop import PROJECT, wait_until
 from seckill.monitoring.models import Alert
 from tests.workers.conftest import StartWorker
 from tests.workers.messages import tasks
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-HEAR = "celery_task.watch_task.hear"
+HEAR = "celery_task.monitoring_task.receive_probe"
 
 
 def shown() -> dict[str, float]:
@@ -38,8 +38,8 @@ def shown() -> dict[str, float]:
 
 
 def sent_earlier(queue: str, seconds: float) -> None:
-    """As if the sounding of a queue had been sent so long ago."""
-    backlog.note_sent(queue, time.time() - seconds)
+    """As if the probe of a queue had been sent so long ago."""
+    queue_probe.mark_sent(queue, time.time() - seconds)
 
 
 @pytest.fixture
@@ -55,14 +55,14 @@ def _deaf_broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def test_messages_of_every_priority_are_counted() -> None:
-    assert backlog.depths() == {"orders": 0, "banners": 0, "notices": 0, "reports": 0}
+    assert queue_probe.queue_depths() == {"orders": 0, "banners": 0, "notices": 0, "reports": 0}
 
     for priority in (FIRST, 5, LAST):
-        tell_alert.apply_async((1,), priority=priority)
+        mail_alert.apply_async((1,), priority=priority)
     update_banner_list.delay()
 
-    assert backlog.depths() == {"orders": 0, "banners": 1, "notices": 3, "reports": 0}
-    assert len(tasks(NOTICES)) == 3
+    assert queue_probe.queue_depths() == {"orders": 0, "banners": 1, "notices": 3, "reports": 0}
+    assert len(tasks(NOTIFICATIONS)) == 3
 
 
 # --- How long it waits
@@ -71,65 +71,72 @@ def test_messages_of_every_priority_are_counted() -> None:
 def test_a_queue_that_is_served_is_young_and_one_that_nobody_serves_grows_older(start_worker: StartWorker) -> None:
     served = {"notices", "reports"}
     start_worker("banners,notices,reports")
-    sound_queues.delay()
-    await_that("two were heard", lambda: {name for name, one in backlog.soundings().items() if one.heard_at} == served)
-    assert backlog.ages() | {"orders": 0, "banners": 0} == {"orders": 0, "banners": 0, "notices": 0, "reports": 0}
-    assert backlog.ages()["orders"] > 0
+    probe_queues.delay()
+    wait_until(
+        "two were heard", lambda: {name for name, one in queue_probe.read_probes().items() if one.received_at} == served
+    )
+    assert queue_probe.queue_ages() | {"orders": 0, "banners": 0} == {
+        "orders": 0,
+        "banners": 0,
+        "notices": 0,
+        "reports": 0,
+    }
+    assert queue_probe.queue_ages()["orders"] > 0
 
     sent_earlier("orders", 40)
 
-    ages = backlog.ages()
+    ages = queue_probe.queue_ages()
     assert (ages["notices"], ages["reports"]) == (0, 0)
     assert ages["orders"] >= 40 > ages["banners"]
 
 
 def test_a_queue_that_nobody_serves_gets_one_sounding_and_not_one_each_time() -> None:
     for _ in range(3):
-        sound_queues.run()
+        probe_queues.run()
 
     assert tasks(ORDERS) == [HEAR]
-    sound_queues.run()  # the queue is empty, and it was not heard: it is lost
+    probe_queues.run()  # the queue is empty, and it was not heard: it is lost
     assert tasks(ORDERS) == [HEAR]
 
 
 def test_a_sounding_lost_in_a_queue_that_is_never_empty_is_sent_again_after_ten_minutes() -> None:
-    sound_queues.run()
+    probe_queues.run()
     sent_earlier("orders", 590)
-    sound_queues.run()
-    assert 590 <= backlog.ages()["orders"] <= 600
+    probe_queues.run()
+    assert 590 <= queue_probe.queue_ages()["orders"] <= 600
     sent_earlier("orders", 601)
-    sound_queues.run()
+    probe_queues.run()
 
-    assert backlog.ages()["orders"] < 590
+    assert queue_probe.queue_ages()["orders"] < 590
     assert tasks(ORDERS) == [HEAR, HEAR]
 
 
 def test_an_old_sounding_that_is_heard_late_changes_nothing() -> None:
     now = time.time()
-    backlog.note_sent("orders", now)
-    hear.run("orders", now)
-    hear.run("orders", now - 60)
+    queue_probe.mark_sent("orders", now)
+    receive_probe.run("orders", now)
+    receive_probe.run("orders", now - 60)
 
-    assert backlog.soundings()["orders"].heard_at == now
+    assert queue_probe.read_probes()["orders"].received_at == now
 
 
 def test_the_queue_of_the_sounder_grows_old_when_it_does_not_run() -> None:
-    assert backlog.ages() == {}
+    assert queue_probe.queue_ages() == {}
     now = time.time()
-    backlog.note_heard("banners", now)
+    queue_probe.mark_received("banners", now)
     with time_machine.travel(now + 4, tick=False):
-        assert backlog.ages() == {"banners": 0}
+        assert queue_probe.queue_ages() == {"banners": 0}
     with time_machine.travel(now + 45, tick=False):
-        assert backlog.ages() == {"banners": pytest.approx(40, abs=0.001)}
+        assert queue_probe.queue_ages() == {"banners": pytest.approx(40, abs=0.001)}
 
 
 # --- What Prometheus is told
 
 
 def test_metrics_tell_how_the_work_stands() -> None:
-    sound_queues.run()
+    probe_queues.run()
     sent_earlier("reports", 30)
-    Leader.objects.create(pk=1, holder="web-1:7:x", renewals=4_711)
+    Leader.objects.create(pk=1, holder="web-1:7:x", heartbeat_count=4_711)
     Alert.objects.create(kind="drift", subject="sale 7", since="2026-11-21T12:00:00Z")
     Alert.objects.create(kind="drift", subject="sale 8", since="2026-11-21T12:00:00Z", ended_at="2026-11-21T12:01:00Z")
 
@@ -167,7 +174,10 @@ def test_a_broker_that_says_nothing_leaves_the_others_be() -> None:
 def test_without_cache_and_ledger_metrics_tell_what_is_left() -> None:
     found = shown()
 
-    assert found == {"seckill_broker_up": 1, **{f"seckill_queue_messages{{{q.name}}}": 0 for q in backlog.BY_PURPOSE}}
+    assert found == {
+        "seckill_broker_up": 1,
+        **{f"seckill_queue_messages{{{q.name}}}": 0 for q in queue_probe.WORK_QUEUES},
+    }
 
 
 def test_the_rules_for_prometheus_know_only_metrics_that_there_are() -> None:

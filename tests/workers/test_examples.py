@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from celery_task.notice_task import tell_events
+from celery_task.notification_task import dispatch_events
 from celery_task.queues import ON_REDIS
-from devtools.embedded.shop import PROJECT, WAIT_SECONDS_MAX, await_that
+from devtools.embedded.shop import PROJECT, WAIT_SECONDS_MAX, wait_until
 from orders.models import Event, Order
 from orders.payment import pay
 from seckill.line.line import Line
@@ -53,7 +53,7 @@ class Program:
 def listening(tmp_path: Path) -> Iterator[Program]:
     program = Program(tmp_path, "order_events.py", "warehouse")
     try:
-        await_that("it listens", lambda: "listening" in program.lines())
+        wait_until("it listens", lambda: "listening" in program.lines())
         yield program
     finally:
         program.process.kill()
@@ -74,9 +74,9 @@ def test_other_programs_hear_of_orders_and_cancel_one(
         assert cancelling.process.wait(timeout=WAIT_SECONDS_MAX) == 0
         assert re.fullmatch(r"sent [0-9a-f-]{36}", cancelling.lines()[0])
 
-    await_that("ann's order is cancelled", lambda: Order.objects.filter(buyer="ann", status="cancelled").exists())
-    tell_events.apply_async()
-    await_that("it was heard of", lambda: len(listening.lines()) >= 4)
+    wait_until("ann's order is cancelled", lambda: Order.objects.filter(buyer="ann", status="cancelled").exists())
+    dispatch_events.apply_async()
+    wait_until("it was heard of", lambda: len(listening.lines()) >= 4)
     ann, ben = orders["ann"].number, orders["ben"].number
     assert [re.sub(r" \d+ sale \d+", "", told) for told in listening.lines()] == [
         "listening",
@@ -96,12 +96,12 @@ def test_what_happens_while_a_program_is_away_waits_for_it(
     assert listening.interrupt() == 0
     start_worker("notices", "--pool", "solo")
     order = sell(line, make_sale(stock=1), "ann")["ann"]
-    tell_events.apply_async()
-    await_that("it is published", lambda: Event.objects.filter(published_at__isnull=False).exists())
+    dispatch_events.apply_async()
+    wait_until("it is published", lambda: Event.objects.filter(published_at__isnull=False).exists())
 
     again = Program(tmp_path, "order_events.py", "warehouse")
 
-    await_that("it was heard of", lambda: len(again.lines()) >= 2)
+    wait_until("it was heard of", lambda: len(again.lines()) >= 2)
     assert again.interrupt() == 0
     assert [re.sub(r" \d+ sale \d+", "", told) for told in again.lines()] == [
         "listening",

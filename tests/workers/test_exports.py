@@ -12,11 +12,11 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from celery_task.celery import app
-from celery_task.queues import REPORTS
-from celery_task.report_task import export_orders, resume_exports, send, stop
+from celery_task.export_task import cancel_export, enqueue, export_orders, resume_stalled_exports
+from celery_task.queues import EXPORTS
 from devtools.embedded.ports import free_port
-from devtools.embedded.shop import await_that
-from orders.export import ask, pieces
+from devtools.embedded.shop import wait_until
+from orders.export import iter_chunks, request_export
 from orders.models import Export
 from seckill.api.export_state import state_of
 from tests.conftest import MakeSale
@@ -54,7 +54,7 @@ class Parts:
 
     def await_held(self, part: int) -> None:
         """Return once a worker is about to write this one; all before are written."""
-        await_that(f"part {part} is held", (self._directory / f"{part} waits").exists)
+        wait_until(f"part {part} is held", (self._directory / f"{part} waits").exists)
 
 
 @pytest.fixture
@@ -68,8 +68,8 @@ def parts(tmp_path: Path) -> Parts:
 def begun(**wanted: Any) -> Export:
     """An export that waits for a worker."""
     export = new_export(**wanted)
-    ask(export)
-    send(export)
+    request_export(export)
+    enqueue(export)
     return export
 
 
@@ -80,7 +80,7 @@ def read(export: Export) -> Export:
 
 def await_end(export: Export) -> Export:
     """The export once it has ended."""
-    await_that("the export has ended", lambda: read(export).result)
+    wait_until("the export has ended", lambda: read(export).result)
     return read(export)
 
 
@@ -97,7 +97,7 @@ def everybody(count: int) -> list[str]:
 
 def waiting() -> list[list[Any]]:
     """What waited for workers, taken: [export, part]."""
-    return [json.loads(message.body)[0] for message in take(REPORTS)]
+    return [json.loads(message.body)[0] for message in take(EXPORTS)]
 
 
 def test_an_export_shows_its_progress_and_then_its_result(
@@ -118,9 +118,9 @@ def test_an_export_shows_its_progress_and_then_its_result(
         parts.await_held(part + 1)
         assert shown() == ("PROGRESS", {"rows": 3 * part, "total": 15}, "progress")
     parts.let_go(5)
-    await_that("Celery knows", lambda: shown() == ("SUCCESS", {"rows": 15, "parts": 5}, "done"))
+    wait_until("Celery knows", lambda: shown() == ("SUCCESS", {"rows": 15, "parts": 5}, "done"))
 
-    assert buyers(pieces(read(export))) == everybody(15)
+    assert buyers(iter_chunks(read(export))) == everybody(15)
     assert waiting() == []
 
 
@@ -138,7 +138,7 @@ def test_a_killed_worker_costs_one_part(make_sale: MakeSale, start_slow_worker: 
     export = await_end(export)  # on Redis, once nobody has heard of the message for 30 s
 
     assert (export.rows, export.parts, export.result) == (60, 20, "done")
-    assert buyers(pieces(export)) == everybody(60)
+    assert buyers(iter_chunks(export)) == everybody(60)
 
 
 def test_a_worker_that_is_told_to_stop_leaves_the_rest_to_others(
@@ -158,7 +158,7 @@ def test_a_worker_that_is_told_to_stop_leaves_the_rest_to_others(
     second = start_slow_worker(name="second", **parts.environment)
     export = await_end(export)
 
-    assert buyers(pieces(export)) == everybody(60)
+    assert buyers(iter_chunks(export)) == everybody(60)
     assert "task_failed" not in first.log() + second.log()
 
 
@@ -171,7 +171,7 @@ def test_an_export_that_is_cancelled_stops_before_its_next_part(
     parts.let_go(1, 2, 3)
     parts.await_held(4)
 
-    assert stop(export)
+    assert cancel_export(export)
     cancelled = read(export)
     worker.await_log(f"Tasks flagged as revoked: {export.pk}")
     parts.let_go("all")
@@ -188,7 +188,7 @@ def test_an_export_that_is_cancelled_while_it_waits_never_starts(
 ) -> None:
     write_orders(make_sale(publish=False), 3)
     waits = begun()
-    assert stop(waits)  # nobody is there to hear that it was revoked
+    assert cancel_export(waits)  # nobody is there to hear that it was revoked
 
     start_slow_worker()
     await_end(begun())
@@ -218,18 +218,18 @@ def test_a_message_that_comes_twice_or_late_writes_nothing_twice_and_gains_no_tu
     write_orders(make_sale(publish=False, stock=30), 15)
     one = begun()
     for _ in range(4):
-        send(one)
+        enqueue(one)
     two = begun()
 
     start_slow_worker()
     ended = [await_end(one), await_end(two)]
-    send(one)  # its first part, again
+    enqueue(one)  # its first part, again
     await_end(begun())
 
     assert in_turn(*ended) == [str(one.pk), str(two.pk)] * 5
     for export in ended:
         assert len(storages["exports"].listdir(str(export.pk))[1]) == 5
-        assert buyers(pieces(read(export))) == everybody(15)
+        assert buyers(iter_chunks(read(export))) == everybody(15)
     assert waiting() == []
 
 
@@ -249,7 +249,7 @@ def test_a_result_backend_that_forgets_everything_is_no_matter(
     export = await_end(export)
     app.backend.client.flushdb()
     assert (state_of(export), backend(export)[0]) == ("done", "PENDING")
-    assert buyers(pieces(export)) == everybody(60)
+    assert buyers(iter_chunks(export)) == everybody(60)
 
 
 def test_a_result_backend_that_is_away_is_no_matter_either(make_sale: MakeSale, start_slow_worker: StartWorker) -> None:
@@ -259,7 +259,7 @@ def test_a_result_backend_that_is_away_is_no_matter_either(make_sale: MakeSale, 
     worker = start_slow_worker(CELERY_RESULT_BACKEND=f"redis://127.0.0.1:{free_port()}/3")
     export = await_end(export)
 
-    assert buyers(pieces(export)) == everybody(9)
+    assert buyers(iter_chunks(export)) == everybody(9)
     assert "progress_not_reported" in worker.log()
 
 
@@ -268,13 +268,13 @@ def test_a_message_that_got_lost_is_sent_again(make_sale: MakeSale, start_slow_w
     export = begun()
     assert waiting() == [[str(export.pk), 0]]  # and now it is lost
 
-    resume_exports.run()
+    resume_stalled_exports.run()
     assert waiting() == []
-    Export.objects.update(moved_at=timezone.now() - timedelta(seconds=61))
-    resume_exports.run()
+    Export.objects.update(progressed_at=timezone.now() - timedelta(seconds=61))
+    resume_stalled_exports.run()
     start_slow_worker()
 
-    assert buyers(pieces(await_end(export))) == everybody(30)
+    assert buyers(iter_chunks(await_end(export))) == everybody(30)
 
 
 def test_a_fault_that_passes_is_waited_for(make_sale: MakeSale, start_slow_worker: StartWorker) -> None:
@@ -284,7 +284,7 @@ def test_a_fault_that_passes_is_waited_for(make_sale: MakeSale, start_slow_worke
     worker = start_slow_worker(PART_FAULTS="2")
     export = await_end(export)
 
-    assert buyers(pieces(export)) == everybody(9)
+    assert buyers(iter_chunks(export)) == everybody(9)
     assert worker.log().count("task_retried") == 2
 
 
@@ -303,7 +303,7 @@ def test_a_part_that_takes_too_long_fails_the_export(
         export = await_end(export)
 
     assert (export.result, export.error) == ("failed", "A part of it took too long to write.")
-    await_that("Celery knows", lambda: backend(export)[0] == "FAILURE")
+    wait_until("Celery knows", lambda: backend(export)[0] == "FAILURE")
     assert (await_end(begun()).result, waiting()) == ("done", [])
 
 
@@ -319,4 +319,4 @@ def test_an_export_that_cannot_be_written_says_why(
 
     assert export.result == "failed"
     assert export.error.startswith(("FileExistsError: ", "NotADirectoryError: "))
-    await_that("Celery knows", lambda: backend(export)[0] == "FAILURE")
+    wait_until("Celery knows", lambda: backend(export)[0] == "FAILURE")

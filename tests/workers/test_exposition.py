@@ -12,7 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from devtools.embedded.ports import free_port
-from devtools.embedded.shop import PROJECT, WAIT_SECONDS_MAX, await_that
+from devtools.embedded.shop import PROJECT, WAIT_SECONDS_MAX, wait_until
 from tests.workers import odd_tasks
 from tests.workers.conftest import StartBeat, StartWorker
 from tests.workers.worker import Process
@@ -82,16 +82,16 @@ def test_every_end_of_a_task_is_counted_once(counting: Process, port: int) -> No
         ("retry", "failure"): 1,
         ("ignore", "ignored"): 1,
         ("reject", "rejected"): 1,
-        ("overrun", "overrun"): 1,
+        ("timeout", "timeout"): 1,
         ("die_once", "lost"): 1,
         ("die_once", "success"): 1,
     }
     try:
-        await_that("all are counted", lambda: counted(port) == expected)
+        wait_until("all are counted", lambda: counted(port) == expected)
     except TimeoutError:
         assert counted(port) == expected
     assert started(port) == {
-        "succeed": 1, "fail": 1, "retry": 3, "ignore": 1, "reject": 1, "overrun": 1, "die_once": 2,
+        "succeed": 1, "fail": 1, "retry": 3, "ignore": 1, "reject": 1, "timeout": 1, "die_once": 2,
     }  # fmt: skip
     log = counting.log()
     assert log.count("task_failed") == 2
@@ -101,17 +101,17 @@ def test_every_end_of_a_task_is_counted_once(counting: Process, port: int) -> No
 def test_what_children_counted_stays_counted_when_they_are_gone(counting: Process, port: int, tmp_path: Path) -> None:
     for _ in range(6):
         odd_tasks.succeed.delay()
-    await_that("six", lambda: counted(port) == {("succeed", "success"): 6})
+    wait_until("six", lambda: counted(port) == {("succeed", "success"): 6})
     [directory] = tmp_path.glob("seckill-metrics-*")
     before = children(counting)
 
     for pid in before:
         os.kill(pid, signal.SIGKILL)
-    await_that("two new ones", lambda: len(children(counting)) == 2 and not set(children(counting)) & set(before))
+    wait_until("two new ones", lambda: len(children(counting)) == 2 and not set(children(counting)) & set(before))
     assert counted(port) == {("succeed", "success"): 6}
     for _ in range(4):
         odd_tasks.succeed.delay()
-    await_that("ten", lambda: counted(port) == {("succeed", "success"): 10})
+    wait_until("ten", lambda: counted(port) == {("succeed", "success"): 10})
 
     owners = {int(file.stem.rsplit("_", 1)[1]) for file in directory.glob("*.db")}
     assert 0 in owners
@@ -123,7 +123,7 @@ def test_what_children_counted_stays_counted_when_they_are_gone(counting: Proces
 def test_a_beat_serves_too(start_beat: StartBeat, port: int) -> None:
     start_beat(environment={"METRICS_PORT": str(port)})
 
-    await_that("it serves", lambda: served(port) is not None)
+    wait_until("it serves", lambda: served(port) is not None)
 
 
 def test_a_web_process_keeps_its_own_directory_whatever_its_environment_says(tmp_path: Path) -> None:

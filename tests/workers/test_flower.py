@@ -17,7 +17,7 @@ import yaml
 from celery_task.celery import app
 from celery_task.order_task import settle_orders
 from devtools.embedded.ports import free_port
-from devtools.embedded.shop import PROJECT, WAIT_SECONDS_MAX, await_that
+from devtools.embedded.shop import PROJECT, WAIT_SECONDS_MAX, wait_until
 from tests.workers import odd_tasks
 from tests.workers.conftest import StartWorker
 
@@ -69,7 +69,7 @@ class Flower:
 def flower(tmp_path: Path) -> Iterator[Flower]:
     started = Flower(tmp_path / "flower.log")
     try:
-        await_that("it answers", lambda: started.ask("/healthcheck")[0] == 200)
+        wait_until("it answers", lambda: started.ask("/healthcheck")[0] == 200)
         yield started
     finally:
         started.process.terminate()
@@ -94,10 +94,10 @@ def test_flower_shows_workers_and_what_became_of_tasks_to_those_who_know_the_pas
         ran: ("celery_task.order_task.settle_orders", "SUCCESS"),
         failed: ("tests.workers.odd_tasks.fail", "FAILURE"),
     }
-    await_that("it has heard of both", lambda: known() == expected)
+    wait_until("it has heard of both", lambda: known() == expected)
     [settled] = [task for task in flower.tasks() if task["uuid"] == ran]
     assert (settled["args"], settled["worker"].split("@")[0]) == ("(7, 4821)", "web-1")
-    await_that("it knows the worker", lambda: "web-1@" in flower.ask("/api/workers?refresh=1")[1])
+    wait_until("it knows the worker", lambda: "web-1@" in flower.ask("/api/workers?refresh=1")[1])
     [worker] = json.loads(flower.ask("/api/workers")[1]).values()
     assert sorted(queue["name"] for queue in worker["active_queues"]) == ["banners", "orders"]
     assert "celery_task.order_task.settle_orders" in worker["registered"]

@@ -14,10 +14,10 @@ from kombu.exceptions import ChannelError
 from pytest_django import Settings
 
 from celery_task.celery import app
-from celery_task.host_task import report_health, send_rotation, store_everywhere, tend_hosts
+from celery_task.host_task import broadcast_picture, report_heartbeat, request_heartbeats, request_log_rotation
 from celery_task.queues import ON_REDIS, host_queue
 from celery_task.runtime.host_health import read_health
-from devtools.embedded.shop import await_that
+from devtools.embedded.shop import wait_until
 from seckill.monitoring.models import Host
 from tests import servers
 from tests.rabbitmq import VHOST
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 StartHost = Callable[[str], Process]
 
 KETTLE = b"\x89PNG not much of a kettle"
-REPORT, ROTATE = "celery_task.host_task.report_health", "celery_task.host_task.rotate_logs"
+REPORT, ROTATE = "celery_task.host_task.report_heartbeat", "celery_task.host_task.rotate_logs"
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +54,7 @@ def start_host(processes: list[Process], tmp_path: Path) -> StartHost:
         one_by_one = ("--pool", "threads", "--concurrency", "1")
         processes.append(worker(tmp_path, name, "host,hosts", *one_by_one, environment=environment))
         processes[-1].start()
-        await_that(f"{name} has registered", lambda: Host.objects.filter(name=name).exists())
+        wait_until(f"{name} has registered", lambda: Host.objects.filter(name=name).exists())
         return processes[-1]
 
     return start
@@ -67,12 +67,12 @@ def upload(name: str = "banners/kettle.png") -> str:
 
 def silence(name: str, since: timedelta) -> None:
     """Let a host have reported last so long ago."""
-    Host.objects.update_or_create(name=name, defaults={"seen_at": Now() - since})
+    Host.objects.update_or_create(name=name, defaults={"last_seen_at": Now() - since})
 
 
 def reports_since(name: str, since: timedelta) -> bool:
     """Whether a host has reported within that time."""
-    return Host.objects.filter(name=name, seen_at__gt=Now() - since).exists()
+    return Host.objects.filter(name=name, last_seen_at__gt=Now() - since).exists()
 
 
 def held_by_workers(queue: str) -> int:
@@ -85,7 +85,7 @@ def held_by_workers(queue: str) -> int:
 def test_a_host_says_how_it_is(settings: Settings) -> None:
     settings.HOST = "web-1"
 
-    report_health.run()
+    report_heartbeat.run()
 
     host = Host.objects.get()
     assert host.name == "web-1"
@@ -113,11 +113,11 @@ def test_one_message_at_a_time_waits_for_a_host_that_is_away() -> None:
     silence("web-2", timedelta(days=2))
 
     for _ in range(5):
-        tend_hosts.run()
+        request_heartbeats.run()
 
     assert tasks(host_queue("web-1")) == [REPORT]
     assert tasks(host_queue("web-2")) == [REPORT]
-    tend_hosts.run()
+    request_heartbeats.run()
     assert tasks(host_queue("web-1")) == [REPORT]
 
 
@@ -125,7 +125,7 @@ def test_each_host_is_told_to_put_its_logs_away() -> None:
     silence("web-1", timedelta(seconds=1))
     silence("web-2", timedelta(seconds=1))
 
-    send_rotation.run()
+    request_log_rotation.run()
 
     assert [tasks(host_queue(name)) for name in ("web-1", "web-2")] == [[ROTATE], [ROTATE]]
 
@@ -133,10 +133,10 @@ def test_each_host_is_told_to_put_its_logs_away() -> None:
 def test_a_host_that_is_silent_for_a_week_is_forgotten_with_what_waits_for_it() -> None:
     silence("web-1", timedelta(days=6, hours=23))
     silence("web-2", timedelta(days=6, hours=23))
-    tend_hosts.run()
+    request_heartbeats.run()
     silence("web-2", timedelta(days=7, seconds=1))
 
-    tend_hosts.run()
+    request_heartbeats.run()
 
     assert [host.name for host in Host.objects.all()] == ["web-1"]
     assert (tasks(host_queue("web-1")), tasks(host_queue("web-2"))) == ([REPORT], [])
@@ -149,11 +149,11 @@ def test_a_host_does_its_own_work_and_no_other(start_host: StartHost, tmp_path: 
         assert "host_registered" in (tmp_path / name / "logs" / "shop.log").read_text()
         silence(name, timedelta(hours=1))
 
-    tend_hosts.run()
-    send_rotation.run()
+    request_heartbeats.run()
+    request_log_rotation.run()
 
-    await_that("web-1 has reported", lambda: reports_since("web-1", timedelta(minutes=1)))
-    await_that("web-1 has put its log away", lambda: list((tmp_path / "web-1" / "logs").glob("shop.log.*")))
+    wait_until("web-1 has reported", lambda: reports_since("web-1", timedelta(minutes=1)))
+    wait_until("web-1 has put its log away", lambda: list((tmp_path / "web-1" / "logs").glob("shop.log.*")))
     assert not reports_since("web-2", timedelta(minutes=1))
     assert sorted(tasks(host_queue("web-2"))) == [REPORT, ROTATE]
     assert list((tmp_path / "web-2" / "logs").glob("shop.log.*")) == []
@@ -164,24 +164,24 @@ def test_a_picture_reaches_every_host_at_once(start_host: StartHost, tmp_path: P
         start_host(name)
     picture = upload()
 
-    store_everywhere(picture)
+    broadcast_picture(picture)
 
     for name in ("web-1", "web-2"):
         copy = tmp_path / name / "media" / picture
-        await_that(f"{name} has it", copy.exists)
+        wait_until(f"{name} has it", copy.exists)
         assert copy.read_bytes() == KETTLE
 
 
 def test_a_host_that_was_away_catches_up_when_it_comes_back(start_host: StartHost, tmp_path: Path) -> None:
     start_host("web-1").end(signal.SIGKILL)
     picture = upload()
-    store_everywhere(picture)  # nobody hears it
+    broadcast_picture(picture)  # nobody hears it
     copy = tmp_path / "web-1" / "media" / picture
     assert not copy.exists()
 
     start_host("web-1")
 
-    await_that("it has the picture", copy.exists)
+    wait_until("it has the picture", copy.exists)
 
 
 def test_a_broadcast_that_got_lost_is_healed_by_the_next_report(start_host: StartHost, tmp_path: Path) -> None:
@@ -189,24 +189,24 @@ def test_a_broadcast_that_got_lost_is_healed_by_the_next_report(start_host: Star
     picture = upload()  # and nobody says so
     copy = tmp_path / "web-1" / "media" / picture
 
-    tend_hosts.run()
+    request_heartbeats.run()
 
-    await_that("it has the picture", copy.exists)
+    wait_until("it has the picture", copy.exists)
 
 
 @pytest.mark.skipif(ON_REDIS, reason="there the visibility time-out does it")
 def test_what_a_lost_host_has_fetched_comes_back(start_host: StartHost) -> None:
     lost = start_host("web-1")
-    await_that("it has done what it had fetched", lambda: held_by_workers("host.web-1") == 0)
+    wait_until("it has done what it had fetched", lambda: held_by_workers("host.web-1") == 0)
     lost.send(signal.SIGSTOP)
-    tend_hosts.run()
-    await_that("it has fetched that", lambda: held_by_workers("host.web-1") == 1)
+    request_heartbeats.run()
+    wait_until("it has fetched that", lambda: held_by_workers("host.web-1") == 1)
     sent: list[str] = []
 
     def is_back() -> list[str]:
         sent.extend(tasks(host_queue("web-1")))
         return sent
 
-    await_that("the broker gives it up", is_back)
+    wait_until("the broker gives it up", is_back)
 
     assert sent == [REPORT]

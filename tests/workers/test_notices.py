@@ -11,12 +11,12 @@ from django.db import OperationalError
 from django.utils import timezone
 from pytest_django import Settings
 
-from celery_task import notice_task
-from celery_task.notice_task import notify_buyers, publish_events, remind_buyers, tell_events
+from celery_task import notification_task as notice_task
+from celery_task.notification_task import dispatch_events, notify_buyers, publish_events, remind_buyers
 from celery_task.order_task import cancel_order, ring
-from celery_task.queues import FIRST, LAST, NOTICES
-from devtools.embedded.shop import await_that
-from orders import events
+from celery_task.queues import FIRST, LAST, NOTIFICATIONS
+from devtools.embedded.shop import wait_until
+from orders import outbox as events
 from orders.models import Event, Order
 from orders.payment import pay
 from seckill.catalog.models import Sale
@@ -55,7 +55,7 @@ def start(start_worker: StartWorker, notifier: Notifier | None = None, *, queues
 def await_told(number: int = 1) -> None:
     """Return once so many events were told."""
     told = Event.objects.filter(published_at__isnull=False)
-    await_that(f"{number} events are told", lambda: told.count() == number)
+    wait_until(f"{number} events are told", lambda: told.count() == number)
 
 
 def test_a_sale_that_is_settled_is_told_to_its_buyers_and_then_to_other_programs(
@@ -66,19 +66,19 @@ def test_a_sale_that_is_settled_is_told_to_its_buyers_and_then_to_other_programs
     start(start_worker, notifier, queues="orders,notices")
 
     ring(sale.pk, 3)
-    await_that("it is settled", Event.objects.exists)
-    tell_events.apply_async()
+    wait_until("it is settled", Event.objects.exists)
+    dispatch_events.apply_async()
 
     await_told()
     event = Event.objects.get()
-    document = events.document_of(event)
+    document = events.payload_of(event)
     assert [order["buyer"] for order in document["orders"]] == ["ann", "ben"]
     [heard] = notifier.heard
     assert (heard.path, json.loads(heard.body)) == ("/orders", document)
     assert heard.headers["Content-Type"] == "application/json"
     assert heard.key == f"orders.confirmed-{event.pk}"
     assert heard.headers["X-Signature"] == "sha256=" + hmac.digest(SECRET.encode(), heard.body, hashlib.sha256).hex()
-    await_that("it is published", listener.listen)
+    wait_until("it is published", listener.listen)
     assert listener.heard == [document]
     assert event.notified_at is not None
     assert event.published_at is not None
@@ -92,7 +92,7 @@ def test_a_notice_that_is_not_taken_is_tried_again_and_a_redirect_is_not_followe
     worker = start(start_worker, notifier)
     sell(line, make_sale(stock=1), "ann")
 
-    tell_events.apply_async()
+    dispatch_events.apply_async()
     await_told()
 
     event = Event.objects.get()
@@ -100,7 +100,7 @@ def test_a_notice_that_is_not_taken_is_tried_again_and_a_redirect_is_not_followe
     assert {heard.path for heard in notifier.heard} == {"/orders"}
     assert len({heard.body for heard in notifier.heard}) == 1
     assert worker.log().count("task_retried") == 3
-    await_that("it is published", listener.listen)
+    wait_until("it is published", listener.listen)
     assert [document["id"] for document in listener.heard] == [event.pk]
     assert event.notified_at is not None
     assert event.published_at is not None
@@ -114,11 +114,11 @@ def test_an_event_whose_buyers_can_not_be_told_is_published_all_the_same(
     worker = start(start_worker, notifier)
     sell(line, make_sale(stock=1), "ann")
 
-    tell_events.apply_async()
+    dispatch_events.apply_async()
     await_told()
 
     assert len(notifier.heard) == TRIES
-    await_that("it is published", listener.listen)
+    wait_until("it is published", listener.listen)
     assert [document["event"] for document in listener.heard] == ["orders.confirmed"]
     assert Event.objects.get().notified_at is None  # which the ledger says
     worker.await_log("task_failed")
@@ -129,20 +129,20 @@ def test_a_chain_that_comes_three_times_tells_once(
     make_sale: MakeSale, line: Line, start_worker: StartWorker, notifier: Notifier, listener: Listener
 ) -> None:
     sell(line, make_sale(stock=1), "ann")
-    [event] = events.claim_untold()
+    [event] = events.lease_pending()
     for _ in range(3):
-        notice_task._tell(event)
+        notice_task._dispatch(event)
     for _ in range(2):
         publish_events.delay([event.pk])
     start(start_worker, notifier)
     await_told()
     pay(Order.objects.get())
-    tell_events.apply_async()
+    dispatch_events.apply_async()
     await_told(2)
 
     paid = Event.objects.get(kind=Event.Kind.PAID)
     assert notifier.told() == [f"orders.confirmed-{event.pk}", f"orders.paid-{paid.pk}"]
-    await_that("both are published", lambda: listener.listen() >= 2)
+    wait_until("both are published", lambda: listener.listen() >= 2)
     assert [document["id"] for document in listener.heard] == [event.pk, paid.pk]
 
 
@@ -152,12 +152,12 @@ def test_a_chain_that_got_lost_is_sent_again_after_the_lease(
     start(start_worker, notifier)
     sale = make_sale(stock=2)
     sell(line, sale, "ann")
-    [lost] = events.claim_untold()  # and there was no more heard of it
+    [lost] = events.lease_pending()  # and there was no more heard of it
     sell(line, sale, "ben")
-    [under_way] = events.claim_untold()
-    Event.objects.filter(pk=lost.pk).update(told_from=timezone.now() - timedelta(seconds=events.LEASE_SECONDS + 1))
+    [under_way] = events.lease_pending()
+    Event.objects.filter(pk=lost.pk).update(locked_at=timezone.now() - timedelta(seconds=events.LEASE_SECONDS + 1))
 
-    tell_events.apply_async()
+    dispatch_events.apply_async()
     await_told()
 
     assert notifier.told() == [f"orders.confirmed-{lost.pk}"]
@@ -184,12 +184,12 @@ def test_without_anybody_to_notify_events_are_published(
     sell(line, make_sale(stock=1), "ann")
     start(start_worker)
 
-    tell_events.apply_async()
+    dispatch_events.apply_async()
     await_told()
 
     assert notifier.heard == []
     assert Event.objects.get().notified_at is None
-    await_that("it is published", listener.listen)
+    wait_until("it is published", listener.listen)
 
 
 @pytest.mark.parametrize(("buyers", "compression"), [(20, None), (500, "application/x-gzip")])
@@ -200,7 +200,7 @@ def test_events_are_json_that_is_kept_and_large_ones_are_compressed(
 
     publish_events.run([Event.objects.get().pk])
 
-    await_that("it is published", listener.listen)
+    wait_until("it is published", listener.listen)
     [message], [document] = listener.messages, listener.heard
     assert len(document["orders"]) == buyers
     assert (message.content_type, message.headers.get("compression")) == ("application/json", compression)
@@ -213,7 +213,7 @@ def test_what_is_wrong_with_an_event_s_id_harms_nobody() -> None:
         task.run(4_711)  # forgotten long ago
     publish_events.run([4_711])
 
-    assert take(NOTICES) == []
+    assert take(NOTIFICATIONS) == []
 
 
 # --- How much at a time, and in which order
@@ -222,45 +222,45 @@ def test_what_is_wrong_with_an_event_s_id_harms_nobody() -> None:
 def test_no_more_are_sent_on_their_way_than_may_be_notified_until_the_next_tick(
     make_sale: MakeSale, line: Line, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(events, "CLAIMED_MAX", 2)
-    settings.NOTICE_URL, settings.REMIND_SECONDS = "https://notices.example", 0
+    monkeypatch.setattr(events, "LEASE_BATCH_MAX", 2)
+    settings.WEBHOOK_URL, settings.REMIND_SECONDS = "https://notices.example", 0
     sale = make_sale(stock=3)
     for buyer in ("ann", "ben", "cleo"):
         sell(line, sale, buyer)
 
-    tell_events.run()
-    assert tasks(NOTICES) == ["celery_task.notice_task.notify_buyers"] * 2
-    tell_events.run()
+    dispatch_events.run()
+    assert tasks(NOTIFICATIONS) == ["celery_task.notification_task.notify_buyers"] * 2
+    dispatch_events.run()
 
-    assert tasks(NOTICES) == ["celery_task.notice_task.notify_buyers"]
+    assert tasks(NOTIFICATIONS) == ["celery_task.notification_task.notify_buyers"]
 
 
 def test_nothing_is_sent_on_its_way_while_workers_have_enough_to_tell(
     make_sale: MakeSale, line: Line, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(events, "CLAIMED_MAX", 2)
-    settings.NOTICE_URL = "https://notices.example"
+    monkeypatch.setattr(events, "LEASE_BATCH_MAX", 2)
+    settings.WEBHOOK_URL = "https://notices.example"
     sell(line, make_sale(stock=1), "ann")
     for _ in range(2):
         notify_buyers.delay(4_711)
 
-    tell_events.run()
+    dispatch_events.run()
 
-    assert Event.objects.get().told_from is None
-    assert tasks(NOTICES) == ["celery_task.notice_task.notify_buyers"] * 2
+    assert Event.objects.get().locked_at is None
+    assert tasks(NOTIFICATIONS) == ["celery_task.notification_task.notify_buyers"] * 2
 
 
 def test_all_that_need_only_be_published_are_sent_on_their_way_together(
     make_sale: MakeSale, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(events, "CLAIMED_MAX", 2)
+    monkeypatch.setattr(events, "LEASE_BATCH_MAX", 2)
     sale = make_sale(stock=3)
     for buyer in ("ann", "ben", "cleo"):
         sell(line, sale, buyer)
 
-    tell_events.run()
+    dispatch_events.run()
 
-    assert tasks(NOTICES) == ["celery_task.notice_task.publish_events"] * 2
+    assert tasks(NOTIFICATIONS) == ["celery_task.notification_task.publish_events"] * 2
 
 
 def test_what_was_published_before_it_broke_is_not_published_again(
@@ -270,49 +270,52 @@ def test_what_was_published_before_it_broke_is_not_published_again(
     sell(line, sale, "ann")
     sell(line, sale, "ben")
     of_ann, of_ben = Event.objects.order_by("id")
-    document_of = events.document_of
+    document_of = events.payload_of
 
-    def only_of_ann(event: Event) -> events.Document:
+    def only_of_ann(event: Event) -> events.EventPayload:
         if event == of_ben:
             raise OperationalError
         return document_of(event)
 
-    monkeypatch.setattr(events, "document_of", only_of_ann)
+    monkeypatch.setattr(events, "payload_of", only_of_ann)
     with pytest.raises(OperationalError):
         publish_events.run([of_ann.pk, of_ben.pk])
     monkeypatch.undo()
     publish_events.run([of_ann.pk, of_ben.pk])
 
-    await_that("both are published", lambda: listener.listen() >= 2)
+    wait_until("both are published", lambda: listener.listen() >= 2)
     assert [document["id"] for document in listener.heard] == [of_ann.pk, of_ben.pk]
 
 
 def test_telling_comes_before_reminding() -> None:
     remind_buyers.delay(1)
-    tell_events.delay()
+    dispatch_events.delay()
 
-    assert tasks(NOTICES) == ["celery_task.notice_task.tell_events", "celery_task.notice_task.remind_buyers"]
-    assert (remind_buyers.priority, tell_events.priority) == (LAST, FIRST)
+    assert tasks(NOTIFICATIONS) == [
+        "celery_task.notification_task.dispatch_events",
+        "celery_task.notification_task.remind_buyers",
+    ]
+    assert (remind_buyers.priority, dispatch_events.priority) == (LAST, FIRST)
 
 
 def test_a_chain_is_told_to_its_end_before_anybody_is_reminded(
     make_sale: MakeSale, line: Line, start_worker: StartWorker, notifier: Notifier, settings: Settings
 ) -> None:
-    settings.NOTICE_URL, settings.REMIND_SECONDS = "https://notices.example", 60
+    settings.WEBHOOK_URL, settings.REMIND_SECONDS = "https://notices.example", 60
     sale = make_sale(stock=2)
     sell(line, sale, "ann")
     sell(line, sale, "ben")
     of_ann, of_ben = Event.objects.order_by("id")
-    Event.objects.filter(pk=of_ben.pk).update(told_from=timezone.now(), remind_at=timezone.now())
+    Event.objects.filter(pk=of_ben.pk).update(locked_at=timezone.now(), remind_at=timezone.now())
     notifier.may_answer.clear()
     start(start_worker, notifier)
     notify_chain = notify_buyers.si(of_ann.pk) | publish_events.si([of_ann.pk])
     notify_chain.apply_async()
-    await_that("it is telling", lambda: notifier.heard)
+    wait_until("it is telling", lambda: notifier.heard)
 
     remind_buyers.delay(of_ben.pk)  # waits in the queue; the chain's second task comes after it
     notifier.may_answer.set()
-    await_that("ben was reminded", lambda: len(notifier.heard) == 2)
+    wait_until("ben was reminded", lambda: len(notifier.heard) == 2)
 
     of_ann.refresh_from_db()
     assert notifier.told() == [f"orders.confirmed-{of_ann.pk}", f"orders.reminder-{of_ben.pk}"]
@@ -323,13 +326,13 @@ def test_a_chain_is_told_to_its_end_before_anybody_is_reminded(
 def test_an_event_that_is_told_again_has_its_reminder_under_way_already(
     make_sale: MakeSale, line: Line, settings: Settings
 ) -> None:
-    settings.NOTICE_URL, settings.REMIND_SECONDS = "https://notices.example", 60
+    settings.WEBHOOK_URL, settings.REMIND_SECONDS = "https://notices.example", 60
     sell(line, make_sale(stock=1), "ann")
-    Event.objects.update(told_from=timezone.now() - timedelta(seconds=events.LEASE_SECONDS + 1))
+    Event.objects.update(locked_at=timezone.now() - timedelta(seconds=events.LEASE_SECONDS + 1))
 
-    tell_events.run()
+    dispatch_events.run()
 
-    assert tasks(NOTICES) == ["celery_task.notice_task.notify_buyers"]
+    assert tasks(NOTIFICATIONS) == ["celery_task.notification_task.notify_buyers"]
 
 
 # --- Asked for by other programs
@@ -349,7 +352,7 @@ def test_an_order_is_cancelled_for_another_program_and_told(make_sale: MakeSale,
         cancel_order.run(order.number)
 
     assert cancelled(sale) == ["ann"]  # ben's is decided
-    assert [(event.kind, event.numbers) for event in events.claim_untold()[2:]] == [
+    assert [(event.kind, event.numbers) for event in events.lease_pending()[2:]] == [
         ("cancelled", [orders["ann"].number])
     ]
 
@@ -364,4 +367,4 @@ def test_a_number_that_is_none_is_logged_and_cancels_nothing(
     cancel_order.run(number)
 
     assert "order_unknown" in caplog.text
-    assert (cancelled(sale), take(NOTICES)) == ([], [])
+    assert (cancelled(sale), take(NOTIFICATIONS)) == ([], [])

@@ -11,9 +11,9 @@ import pytest
 from honcho.environ import parse_procfile
 
 from celery_task.models import Leader
-from celery_task.queues import BY_PURPOSE
+from celery_task.queues import WORK_QUEUES
 from devtools.embedded.ports import free_port
-from devtools.embedded.shop import PROJECT, WAIT_SECONDS_MAX, await_that
+from devtools.embedded.shop import PROJECT, WAIT_SECONDS_MAX, wait_until
 from tests.workers.worker import Process
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -56,13 +56,13 @@ def test_a_worker_is_ready(start_line: StartLine, name: str) -> None:
 def test_every_queue_has_a_worker() -> None:
     served = {queue for name in WORKERS for queue in LINES[name].split("--queues ")[1].split()[0].split(",")}
 
-    assert served == {queue.name for queue in BY_PURPOSE} | {"host", "hosts"}
+    assert served == {queue.name for queue in WORK_QUEUES} | {"host", "hosts"}
 
 
 def test_beat_leads(start_line: StartLine) -> None:
     start_line("beat")
 
-    await_that("it leads", lambda: Leader.objects.filter(holder__startswith="beat:").exists())
+    wait_until("it leads", lambda: Leader.objects.filter(holder__startswith="beat:").exists())
 
 
 def test_the_shop_is_served(start_line: StartLine) -> None:
@@ -74,11 +74,11 @@ def test_the_shop_is_served(start_line: StartLine) -> None:
             return httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=WAIT_SECONDS_MAX).status_code == 200
         return False
 
-    await_that("it answers", served)
+    wait_until("it answers", served)
 
 
 def test_flower_refuses_to_be_without_a_password(start_line: StartLine) -> None:
     flower = start_line("flower", FLOWER_BASIC_AUTH="")
 
-    await_that("it has ended", flower.has_ended)
+    wait_until("it has ended", flower.has_ended)
     assert "FLOWER_BASIC_AUTH" in flower.log()

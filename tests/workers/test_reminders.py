@@ -12,12 +12,12 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from celery_task.celery import app
-from celery_task.notice_task import remind_buyers, tell_events
-from celery_task.queues import NOTICES, ON_REDIS
-from celery_task.runtime.delay import EARLY_SECONDS
-from devtools.embedded.shop import await_that
-from orders.events import OVERDUE_SECONDS
+from celery_task.notification_task import dispatch_events, remind_buyers
+from celery_task.queues import NOTIFICATIONS, ON_REDIS
+from celery_task.runtime.delay import CLOCK_TOLERANCE_SECONDS
+from devtools.embedded.shop import wait_until
 from orders.models import Event, Order
+from orders.outbox import REMINDER_OVERDUE_SECONDS
 from orders.payment import pay
 from seckill.line.line import Line
 from tests.conftest import MakeSale
@@ -36,7 +36,7 @@ REMIND_SECONDS = 15  # after the order, and before the time to pay ends: almost 
 @pytest.fixture
 def notifier(settings: Settings) -> Iterator[Notifier]:
     with Notifier() as running:
-        settings.NOTICE_URL, settings.REMIND_SECONDS = running.environment["NOTICE_URL"], REMIND_SECONDS
+        settings.WEBHOOK_URL, settings.REMIND_SECONDS = running.environment["WEBHOOK_URL"], REMIND_SECONDS
         yield running
 
 
@@ -53,8 +53,8 @@ def sell_and_tell(
 ) -> Event:
     """Their orders, of which the worker has told; the reminder is under way, and due that long after them."""
     sell(line, make_sale(stock=len(buyers), pay_within_seconds=due_seconds + REMIND_SECONDS), *buyers)
-    tell_events.apply_async()
-    await_that("they are told", lambda: Event.objects.filter(published_at__isnull=False).exists())
+    dispatch_events.apply_async()
+    wait_until("they are told", lambda: Event.objects.filter(published_at__isnull=False).exists())
     await_quiet(worker)
     event = Event.objects.get()
     assert event.remind_at is not None
@@ -63,7 +63,7 @@ def sell_and_tell(
 
 def await_quiet(worker: Process) -> None:
     """Return once the worker has done what it had to do by now."""
-    last = tell_events.apply_async()
+    last = dispatch_events.apply_async()
     worker.await_log(f"run {last.id}")
 
 
@@ -75,7 +75,7 @@ def reminded(notifier: Notifier) -> list[str]:
 def runs_when_due(worker: Process, event: Event) -> int:
     """How often the reminder ran when it was due; a run before sends it on."""
     assert event.remind_at is not None
-    due = event.remind_at.timestamp() - EARLY_SECONDS
+    due = event.remind_at.timestamp() - CLOCK_TOLERANCE_SECONDS
     runs = re.findall(rf"run reminder-{event.pk} at ([0-9.]+)", worker.log())
     return sum(float(at) >= due for at in runs)
 
@@ -87,8 +87,8 @@ def test_a_reminder_longer_than_the_visibility_timeout_runs_once(
     event = sell_and_tell(make_sale, line, worker, "ann", "ben")
     pay(Order.objects.get(buyer="ben"))
 
-    await_that("she is reminded", lambda: reminded(notifier))
-    await_that("it is written down", lambda: Event.objects.filter(pk=event.pk, remind_at=None).exists())
+    wait_until("she is reminded", lambda: reminded(notifier))
+    wait_until("it is written down", lambda: Event.objects.filter(pk=event.pk, remind_at=None).exists())
     await_quiet(worker)
 
     assert runs_when_due(worker, event) == 1
@@ -105,8 +105,8 @@ def test_without_its_hops_it_would_run_several_times(
     worker = start(start_worker, notifier, hop_seconds=NEVER)
     event = sell_and_tell(make_sale, line, worker, "ann")
 
-    await_that("she is reminded", lambda: reminded(notifier))
-    await_that("and again", lambda: runs_when_due(worker, event) > 1)
+    wait_until("she is reminded", lambda: reminded(notifier))
+    wait_until("and again", lambda: runs_when_due(worker, event) > 1)
 
 
 def test_a_reminder_survives_the_worker_that_holds_it(
@@ -116,13 +116,13 @@ def test_a_reminder_survives_the_worker_that_holds_it(
     event = sell_and_tell(make_sale, line, first, "ann")
     if ON_REDIS:
         first.await_log(f"run reminder-{event.pk}")  # it has sent it on, and fetches it
-        await_that("it holds it", held)
+        wait_until("it holds it", held)
     first.end(signal.SIGKILL)
     if not ON_REDIS:
-        assert remind_buyers.name not in tasks(NOTICES)  # RabbitMQ holds it back: no worker had it
+        assert remind_buyers.name not in tasks(NOTIFICATIONS)  # RabbitMQ holds it back: no worker had it
 
     second = start(start_worker, notifier, name="second")
-    await_that("she is reminded", lambda: reminded(notifier))
+    wait_until("she is reminded", lambda: reminded(notifier))
     await_quiet(second)
 
     # Killed after it was sent on and before that was acknowledged, it runs twice; the second run has nothing to say.
@@ -143,9 +143,9 @@ def test_once_everybody_has_paid_the_reminder_is_revoked(
     event = sell_and_tell(make_sale, line, worker, "ann", due_seconds=900 if ON_REDIS else 30)
 
     pay(Order.objects.get())
-    tell_events.apply_async()
+    dispatch_events.apply_async()
 
-    worker.await_log(f"Discarding revoked task: celery_task.notice_task.remind_buyers[reminder-{event.pk}]")
+    worker.await_log(f"Discarding revoked task: celery_task.notification_task.remind_buyers[reminder-{event.pk}]")
     assert (runs_when_due(worker, event), reminded(notifier)) == (0, [])
     event.refresh_from_db()
     assert event.remind_at is None
@@ -156,12 +156,14 @@ def test_a_reminder_that_got_lost_is_found_by_the_sweep(
 ) -> None:
     sell(line, make_sale(stock=1, pay_within_seconds=2 * REMIND_SECONDS), "ann")
     now = timezone.now()
-    Event.objects.update(notified_at=now, published_at=now, remind_at=now - timedelta(seconds=OVERDUE_SECONDS + 1))
+    Event.objects.update(
+        notified_at=now, published_at=now, remind_at=now - timedelta(seconds=REMINDER_OVERDUE_SECONDS + 1)
+    )
     event = Event.objects.get()
     start(start_worker, notifier)
 
-    tell_events.apply_async()
-    await_that("she is reminded", lambda: reminded(notifier))
+    dispatch_events.apply_async()
+    wait_until("she is reminded", lambda: reminded(notifier))
 
-    await_that("it is written down", lambda: Event.objects.filter(pk=event.pk, remind_at=None).exists())
+    wait_until("it is written down", lambda: Event.objects.filter(pk=event.pk, remind_at=None).exists())
     assert notifier.told() == [f"orders.reminder-{event.pk}"]

@@ -10,15 +10,15 @@ from django.urls import reverse
 from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTasks
 
-from celery_task.queues import REPORTS
-from devtools.embedded.shop import await_that
+from celery_task.queues import EXPORTS
+from devtools.embedded.shop import wait_until
 from tests.workers.conftest import StartBeat
 from tests.workers.messages import tasks
 from tests.workers.test_schedules import await_runs, leader, runs
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-FORGET = "celery_task.report_task.forget_old_exports"
+FORGET = "celery_task.export_task.purge_exports"
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def boss() -> Client:
 def _beat(start_beat: StartBeat) -> None:
     """One that leads, and has sent something."""
     start_beat()
-    await_that("it leads", leader)
+    wait_until("it leads", leader)
     await_runs("ring-doorbells", 1)
 
 
@@ -49,9 +49,9 @@ def test_a_schedule_made_by_api_runs_and_one_that_is_deleted_runs_no_more(boss: 
     await_runs("mine", 3)
     assert boss.delete(f"/api/schedules/{mine.pk}/").status_code == 204
     await_runs("ring-doorbells", 6)  # beat looks for changes once in five seconds at least
-    tasks(REPORTS)
+    tasks(EXPORTS)
     await_runs("ring-doorbells", 3)
-    assert tasks(REPORTS) == []
+    assert tasks(EXPORTS) == []
 
 
 @pytest.mark.usefixtures("_beat")
@@ -67,7 +67,7 @@ def test_a_crontab_is_due_by_the_clocks_of_its_time_zone(boss: Client) -> None:
     await_runs("ring-doorbells", 3)
 
     assert (runs("Tokyo"), runs("London")) == (1, 0)
-    assert tasks(REPORTS) == [FORGET]
+    assert tasks(EXPORTS) == [FORGET]
 
 
 @pytest.mark.usefixtures("_beat")

@@ -18,8 +18,8 @@ from celery_task.beat.schedule import SCHEDULE
 from celery_task.beat.scheduler import Scheduler
 from celery_task.celery import app
 from celery_task.models import Leader
-from celery_task.queues import BANNERS, ORDERS
-from devtools.embedded.shop import WAIT_SECONDS_MAX, await_that
+from celery_task.queues import DEFAULT, ORDERS
+from devtools.embedded.shop import WAIT_SECONDS_MAX, wait_until
 from tests.orders.crowd import await_waiter
 from tests.workers.conftest import StartBeat
 from tests.workers.messages import tasks
@@ -61,7 +61,7 @@ class Ticks:
     def freeze_asleep(self, beat: Process) -> None:
         """Stop a beat between two runs: in the middle of sending it can't know whether the broker has heard it."""
         while True:
-            await_that("it sleeps", self.were_all_sent)
+            wait_until("it sleeps", self.were_all_sent)
             beat.send(signal.SIGSTOP)
             if self.were_all_sent():
                 return
@@ -71,7 +71,7 @@ class Ticks:
 def await_runs(name: str, more: int) -> None:
     """Return once a schedule has run so many times more."""
     before = runs(name)
-    await_that(f"{more} runs of {name}", lambda: runs(name) >= before + more)
+    wait_until(f"{more} runs of {name}", lambda: runs(name) >= before + more)
 
 
 def make_daily(name: str, *, missed: bool) -> None:
@@ -94,7 +94,7 @@ def test_the_first_beat_makes_the_schedules_that_are_missing_and_changes_none(st
     )
 
     start_beat()
-    await_that("it leads", lambda: PeriodicTask.objects.filter(name="ring-doorbells", total_run_count__gt=0).exists())
+    wait_until("it leads", lambda: PeriodicTask.objects.filter(name="ring-doorbells", total_run_count__gt=0).exists())
 
     assert set(PeriodicTask.objects.values_list("name", flat=True)) == set(SCHEDULE)
     kept = PeriodicTask.objects.get(name="update-banner-list")
@@ -103,7 +103,7 @@ def test_the_first_beat_makes_the_schedules_that_are_missing_and_changes_none(st
 
 def test_of_two_beats_one_sends_and_each_run_is_sent_once(start_beat: StartBeat) -> None:
     first, second = start_beat(name="one"), start_beat(name="two")
-    await_that("one leads", leader)
+    wait_until("one leads", leader)
     await_runs("ring-doorbells", 4)
     for beat in (first, second):
         assert beat.end() == 0
@@ -115,7 +115,7 @@ def test_of_two_beats_one_sends_and_each_run_is_sent_once(start_beat: StartBeat)
 
 def test_when_the_leader_is_killed_another_one_sends(start_beat: StartBeat) -> None:
     beats = {name: start_beat(name=name) for name in ("one", "two")}
-    await_that("one leads", leader)
+    wait_until("one leads", leader)
     await_runs("ring-doorbells", 1)
     lost, ticks = leader(), Ticks()
 
@@ -130,21 +130,21 @@ def test_when_the_leader_is_killed_another_one_sends(start_beat: StartBeat) -> N
 
 def test_a_leader_that_is_told_to_stop_hands_over_at_once(start_beat: StartBeat) -> None:
     beats = {name: start_beat(name=name) for name in ("one", "two")}
-    await_that("one leads", leader)
+    wait_until("one leads", leader)
     await_runs("ring-doorbells", 1)
     stopped = leader()
 
     beats[stopped].end()
 
     assert leader() != stopped  # nobody has to wait until its lease is over
-    await_that("the other one leads", lambda: leader() not in {"", stopped})
+    wait_until("the other one leads", lambda: leader() not in {"", stopped})
 
 
 def test_a_leader_that_is_told_to_stop_in_the_middle_of_a_query_ends_it_and_hands_over(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     scheduler = Scheduler(app=app, lazy=True)
-    assert scheduler._lead()
+    assert scheduler._acquire_or_renew()
     ended, locked = [], Event()
 
     def stop(*_: object) -> None:  # as Celery does
@@ -190,12 +190,12 @@ def test_a_leader_that_is_told_to_stop_in_the_middle_of_a_query_ends_it_and_hand
 
 def test_a_leader_that_was_frozen_sends_nothing_twice(start_beat: StartBeat) -> None:
     beats = {name: start_beat(name=name) for name in ("one", "two")}
-    await_that("one leads", leader)
+    wait_until("one leads", leader)
     await_runs("ring-doorbells", 1)
     frozen, ticks = leader(), Ticks()
 
     ticks.freeze_asleep(beats[frozen])
-    await_that("the other one leads", lambda: leader() != frozen)
+    wait_until("the other one leads", lambda: leader() != frozen)
     await_runs("ring-doorbells", 1)
     beats[frozen].send(signal.SIGCONT)
     beats[frozen].await_log("beat_lost_the_lead")
@@ -215,17 +215,17 @@ def test_a_daily_run_is_made_up_for_once_and_not_by_each_leader(start_beat: Star
     )  # fmt: skip
     for name in ("one", "two"):
         beat = start_beat(name=name)
-        await_that("it leads", partial(leads, name))
+        wait_until("it leads", partial(leads, name))
         await_runs("ring-doorbells", 2)
         beat.end(signal.SIGKILL)
 
     assert (runs("missed"), runs("done")) == (1, 0)
-    assert tasks(BANNERS).count("celery_task.home_task.update_banner_list") == 1
+    assert tasks(DEFAULT).count("celery_task.home_task.update_banner_list") == 1
 
 
 def test_a_change_in_the_database_is_followed_without_a_restart(start_beat: StartBeat) -> None:
     start_beat()
-    await_that("it leads", lambda: PeriodicTask.objects.filter(name="reconcile-sales").exists())
+    wait_until("it leads", lambda: PeriodicTask.objects.filter(name="reconcile-sales").exists())
     reconcile = PeriodicTask.objects.get(name="reconcile-sales")
     assert reconcile.total_run_count == 0
 
@@ -236,7 +236,7 @@ def test_a_change_in_the_database_is_followed_without_a_restart(start_beat: Star
     reconcile.refresh_from_db()
     reconcile.enabled = False
     reconcile.save()
-    await_that("beat has heard of it", lambda: tasks(ORDERS) is not None)
+    wait_until("beat has heard of it", lambda: tasks(ORDERS) is not None)
     await_runs("ring-doorbells", 2)
     before = runs("reconcile-sales")
     await_runs("ring-doorbells", 3)

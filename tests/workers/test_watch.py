@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from celery_task.watch_task import watch
+from celery_task.monitoring_task import run_checks
 from devtools.embedded.ports import free_port
-from devtools.embedded.shop import await_that
+from devtools.embedded.shop import wait_until
 from seckill.monitoring.models import Alert, Host
 from tests.workers.conftest import StartBeat, StartWorker
 from tests.workers.mail_server import mail_server
@@ -22,17 +22,17 @@ def standing() -> list[tuple[str, str]]:
 
 def test_a_silent_host_is_an_alert_until_it_reports_or_is_forgotten() -> None:
     now = timezone.now()
-    Host.objects.create(name="web-1", seen_at=now - timedelta(seconds=61))
-    Host.objects.create(name="web-2", seen_at=now - timedelta(seconds=61))
-    Host.objects.create(name="web-3", seen_at=now - timedelta(seconds=30))
-    watch.run()
+    Host.objects.create(name="web-1", last_seen_at=now - timedelta(seconds=61))
+    Host.objects.create(name="web-2", last_seen_at=now - timedelta(seconds=61))
+    Host.objects.create(name="web-3", last_seen_at=now - timedelta(seconds=30))
+    run_checks.run()
     assert standing() == [("host_silent", "host web-1"), ("host_silent", "host web-2")]
 
-    Host.objects.filter(name="web-1").update(seen_at=now)
-    watch.run()
+    Host.objects.filter(name="web-1").update(last_seen_at=now)
+    run_checks.run()
     assert standing() == [("host_silent", "host web-2")]
     Host.objects.filter(name="web-2").delete()
-    watch.run()
+    run_checks.run()
     assert standing() == []
 
 
@@ -44,17 +44,17 @@ def test_an_alert_is_mailed_once_when_the_mail_server_is_back(start_worker: Star
         "SERVER_EMAIL": "shop@shop.example",
     }
     workers = [start_worker("banners,notices", name=name, environment=environment) for name in ("a", "b")]
-    Host.objects.create(name="web-1", seen_at=timezone.now() - timedelta(seconds=61))
+    Host.objects.create(name="web-1", last_seen_at=timezone.now() - timedelta(seconds=61))
     start_beat()
-    await_that("it was tried again", lambda: any("task_retried" in worker.log() for worker in workers))
-    assert Alert.objects.get().told_at is None
+    wait_until("it was tried again", lambda: any("task_retried" in worker.log() for worker in workers))
+    assert Alert.objects.get().mailed_at is None
 
     with mail_server(port) as mails:
-        await_that("it is mailed", lambda: mails)
-        await_that("it is told", lambda: Alert.objects.get().told_at)
-        Host.objects.update(seen_at=timezone.now() + timedelta(hours=1))
-        await_that("its end is mailed", lambda: len(mails) == 2)
-        await_that("its end is told", lambda: Alert.objects.filter(told_at__gt=Alert.objects.get().ended_at).exists())
+        wait_until("it is mailed", lambda: mails)
+        wait_until("it is told", lambda: Alert.objects.get().mailed_at)
+        Host.objects.update(last_seen_at=timezone.now() + timedelta(hours=1))
+        wait_until("its end is mailed", lambda: len(mails) == 2)
+        wait_until("its end is told", lambda: Alert.objects.filter(mailed_at__gt=Alert.objects.get().ended_at).exists())
 
     assert [mail["Subject"] for mail in mails] == [
         "Alert: a host is silent: host web-1",

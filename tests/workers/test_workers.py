@@ -16,8 +16,8 @@ from celery.exceptions import QueueNotFound
 from django.conf import settings
 from django.utils import timezone
 
-from celery_task.queues import BANNERS, FIRST, LAST, NOTICES, ON_REDIS
-from devtools.embedded.shop import PROJECT, WAIT_SECONDS_MAX, await_that
+from celery_task.queues import DEFAULT, FIRST, LAST, NOTIFICATIONS, ON_REDIS
+from devtools.embedded.shop import PROJECT, WAIT_SECONDS_MAX, wait_until
 from tests.workers import probe_task
 from tests.workers.conftest import StartWorker
 from tests.workers.messages import take
@@ -49,13 +49,13 @@ def children(worker: Process) -> list[psutil.Process]:
 
 def await_notes(notes: Notes, *wanted: str) -> None:
     """Return once exactly this is written down."""
-    await_that(f"{wanted} in {notes()}", lambda: len(notes()) >= len(wanted))
+    wait_until(f"{wanted} in {notes()}", lambda: len(notes()) >= len(wanted))
     assert notes() == list(wanted)
 
 
 def await_count(notes: Notes, count: int) -> None:
     """Return once so many lines are written down."""
-    await_that(f"{count} notes", lambda: len(notes()) == count)
+    wait_until(f"{count} notes", lambda: len(notes()) == count)
 
 
 # --- Killed and stopped
@@ -71,7 +71,7 @@ def test_the_task_of_a_killed_child_is_done_by_another_one(start_worker: StartWo
     await_notes(notes, "a begins", "a begins")
     probe_task.let_go("a")
     await_notes(notes, "a begins", "a begins", "a ends")
-    assert worker.log().count(" task_gone ") == 1
+    assert worker.log().count(" task_lost ") == 1
 
 
 def test_the_task_of_a_killed_worker_is_done_by_another_one(start_worker: StartWorker, notes: Notes) -> None:
@@ -140,7 +140,7 @@ def test_a_task_that_takes_too_long_may_tidy_up_and_one_that_will_not_listen_is_
     probe_task.write.delay("notes", "afterwards")
 
     await_notes(notes, "tidied up", "begins", "afterwards")  # it was killed once, and not begun again
-    assert [worker.log().count(f" {event} ") for event in ("task_failed", "task_gone")] == [1, 1]
+    assert [worker.log().count(f" {event} ") for event in ("task_failed", "task_lost")] == [1, 1]
 
 
 def test_a_failing_task_is_tried_again_and_says_each_time_whose_it_is(start_worker: StartWorker, notes: Notes) -> None:
@@ -165,7 +165,7 @@ def test_a_message_nobody_heard_in_time_lapses(start_worker: StartWorker, notes:
     start_worker("banners", *PROBES, "--pool", "solo")
 
     await_notes(notes, "in time")
-    assert take(BANNERS) == []
+    assert take(DEFAULT) == []
 
 
 def test_a_child_that_has_grown_is_replaced(start_worker: StartWorker, notes: Notes) -> None:
@@ -192,9 +192,9 @@ def test_a_child_that_has_done_its_share_is_replaced(start_worker: StartWorker, 
 def test_what_is_urgent_is_done_first(start_worker: StartWorker, notes: Notes) -> None:
     start_worker("notices", *PROBES, "--pool", "solo", name="declares").end()
     for number in range(3):
-        probe_task.write.apply_async(("notes", f"may wait {number}"), queue=NOTICES, priority=LAST)
+        probe_task.write.apply_async(("notes", f"may wait {number}"), queue=NOTIFICATIONS, priority=LAST)
     for number in range(3):
-        probe_task.write.apply_async(("notes", f"urgent {number}"), queue=NOTICES, priority=FIRST)
+        probe_task.write.apply_async(("notes", f"urgent {number}"), queue=NOTIFICATIONS, priority=FIRST)
 
     start_worker("notices", *PROBES, "--pool", "solo")
 

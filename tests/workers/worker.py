@@ -9,7 +9,7 @@ from pathlib import Path
 
 from django.db import connection
 
-from devtools.embedded.shop import PROJECT, WAIT_SECONDS_MAX, await_that
+from devtools.embedded.shop import PROJECT, WAIT_SECONDS_MAX, wait_until
 from tests import servers
 
 
@@ -64,7 +64,7 @@ class Process:
 
     def await_log(self, text: str) -> None:
         """Return once it has printed this."""
-        await_that(f"{self.name} says {text!r}", lambda: text in self.log() or self.has_ended())
+        wait_until(f"{self.name} says {text!r}", lambda: text in self.log() or self.has_ended())
         assert text in self.log(), self.log()[-3000:]
 
     def has_ended(self) -> bool:

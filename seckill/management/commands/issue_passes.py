@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from seckill.catalog.models import Sale
 from seckill.line.passes import Pass
-from seckill.timestamps import milliseconds
+from seckill.timestamps import to_epoch_ms
 
 VALID_AFTER_CLOSING = timedelta(days=1)
 
@@ -30,7 +30,7 @@ class Command(BaseCommand):
             raise CommandError(f"There is no sale {sale}.")
         if count < 1:
             raise CommandError("--count has to be 1 or more.")
-        opens_ms, expires_ms = milliseconds(found.opens_at), milliseconds(found.closes_at + VALID_AFTER_CLOSING)
+        opens_ms, expires_ms = to_epoch_ms(found.opens_at), to_epoch_ms(found.closes_at + VALID_AFTER_CLOSING)
         try:
             for number in range(1, count + 1):
                 self.stdout.write(Pass(sale, f"{prefix}{number}", opens_ms, expires_ms).sign())

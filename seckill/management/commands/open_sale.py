@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from django.utils import timezone
 
-from orders.reconciliation import publish_sale
+from orders.reconciliation import sync_sale_to_redis
 from seckill.catalog.models import Sale
 from seckill.line.line import get_line
 
@@ -38,5 +38,5 @@ class Command(BaseCommand):
             if found.closes_at <= now:
                 raise CommandError(f"Sale {sale} closed at {found.closes_at:%Y-%m-%d %H:%M} UTC. Give --minutes.")
             found.save(update_fields=["status", "opens_at", "closes_at"])
-        publish_sale(get_line(), found)
+        sync_sale_to_redis(get_line(), found)
         self.stdout.write(f"Sale {sale} is open until {found.closes_at:%Y-%m-%d %H:%M} UTC.")

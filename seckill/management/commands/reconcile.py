@@ -8,13 +8,13 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db.models import QuerySet
 from redis.exceptions import RedisError
 
-from orders.audit import audit
+from orders.audit import run_audit
 from orders.models import Audit
 from orders.reconciliation import reconcile
 from seckill.catalog.models import Sale
 from seckill.line.line import get_line
 
-CANT_TELL = 2  #: exit status of a question that makes no sense, or that Redis did not answer
+EXIT_INCONCLUSIVE = 2  #: exit status of a question that makes no sense, or that Redis did not answer
 
 
 class Command(BaseCommand):
@@ -35,14 +35,14 @@ class Command(BaseCommand):
     def handle(self, *, sales: Sequence[int], repair: bool, **_: object) -> None:
         """One line a sale. Raises CommandError for a sale that does not exist, and when Redis does not answer."""
         line = get_line()
-        look = reconcile if repair else audit
+        look = reconcile if repair else run_audit
         differing = 0
-        for sale in _chosen(sales):
+        for sale in _select_sales(sales):
             try:
                 found = look(line, sale.pk, by=Audit.By.COMMAND)
             except RedisError as error:
-                raise CommandError(f"Redis does not answer: {error}", returncode=CANT_TELL) from error
-            self.stdout.write(f"sale {sale.pk}: {_said(found)}")
+                raise CommandError(f"Redis does not answer: {error}", returncode=EXIT_INCONCLUSIVE) from error
+            self.stdout.write(f"sale {sale.pk}: {_format(found)}")
             if found.repaired:
                 self.stdout.write(f"sale {sale.pk}: rebuilt")
             elif found.result not in {Audit.Result.AGREES, Audit.Result.BUSY}:
@@ -51,20 +51,20 @@ class Command(BaseCommand):
             sys.exit(1)
 
 
-def _chosen(numbers: Sequence[int]) -> QuerySet[Sale]:
+def _select_sales(numbers: Sequence[int]) -> QuerySet[Sale]:
     if not numbers:
         return Sale.objects.filter(ended_at__isnull=True)
     missing = sorted(set(numbers) - set(Sale.objects.values_list("pk", flat=True)))
     if missing:
-        raise CommandError(f"There is no sale {', '.join(map(str, missing))}.", returncode=CANT_TELL)
+        raise CommandError(f"There is no sale {', '.join(map(str, missing))}.", returncode=EXIT_INCONCLUSIVE)
     return Sale.objects.filter(pk__in=numbers)
 
 
-def _said(found: Audit) -> str:
+def _format(found: Audit) -> str:
     match found.result:
         case Audit.Result.CONTRADICTION:
             return (
-                f"THE LEDGER CONTRADICTS ITSELF: sold {found.sold}, orders that hold a unit {found.holding},"
+                f"THE LEDGER CONTRADICTS ITSELF: sold {found.sold}, orders that hold a unit {found.active_orders},"
                 f" stock {found.stock}; nothing is repaired from it"
             )
         case Audit.Result.UNKNOWN:
@@ -73,7 +73,7 @@ def _said(found: Audit) -> str:
             return f"busy, units being settled: {found.claimed}; ask again"
         case Audit.Result.DRIFT:
             return (
-                f"units left {found.left_in_line} in the line, {found.left_in_ledger} in the ledger;"
+                f"units left {found.redis_stock} in the line, {found.db_stock} in the ledger;"
                 f" outcomes {found.outcomes} in the line, {found.orders} in the ledger"
             )
         case _:

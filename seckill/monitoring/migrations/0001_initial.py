@@ -15,7 +15,7 @@ class Migration(migrations.Migration):
             name='Host',
             fields=[
                 ('name', models.CharField(max_length=253, primary_key=True, serialize=False, verbose_name='name')),
-                ('seen_at', models.DateTimeField(verbose_name='seen at')),
+                ('last_seen_at', models.DateTimeField(verbose_name='seen at')),
                 ('load', models.FloatField(help_text='processes that want to run, over a minute, per core', null=True, verbose_name='load')),
                 ('memory_free_mib', models.PositiveIntegerField(help_text='MiB', null=True, verbose_name='free memory')),
                 ('disk_free_mib', models.PositiveBigIntegerField(help_text='MiB, where logs and pictures are', null=True, verbose_name='free disk')),
@@ -35,8 +35,8 @@ class Migration(migrations.Migration):
                 ('detail', models.TextField(blank=True, verbose_name='detail')),
                 ('since', models.DateTimeField(verbose_name='since')),
                 ('ended_at', models.DateTimeField(null=True, verbose_name='ended at')),
-                ('told_from', models.DateTimeField(null=True)),
-                ('told_at', models.DateTimeField(null=True, verbose_name='told at')),
+                ('locked_at', models.DateTimeField(null=True)),
+                ('mailed_at', models.DateTimeField(null=True, verbose_name='told at')),
             ],
             options={
                 'verbose_name': 'alert',

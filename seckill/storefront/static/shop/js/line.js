@@ -24,7 +24,7 @@ const EXPIRY_POLL_MS = 2_000;
  *
  * @typedef {{number: string, sale: number, product: string, place: number, price: string, currency: string,
  *   status: "pending" | "paid" | "cancelled" | "expired", created_at: string, pay_before: string,
- *   decided_at: string | null}} Order
+ *   status_changed_at: string | null}} Order
  */
 
 export class Line {

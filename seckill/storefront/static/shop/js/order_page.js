@@ -50,8 +50,8 @@ function show(order) {
     place: number(order.place),
     created: exactMoment(order.created_at),
     "pay-before": moment(order.pay_before),
-    paid: order.decided_at ? exactMoment(order.decided_at) : "",
-    back: order.decided_at ? exactMoment(order.decided_at) : "",
+    paid: order.status_changed_at ? exactMoment(order.status_changed_at) : "",
+    back: order.status_changed_at ? exactMoment(order.status_changed_at) : "",
   });
   const pending = order.status === "pending";
   slot(root, "status").dataset.state = order.status;

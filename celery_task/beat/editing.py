@@ -22,26 +22,26 @@ TASKS = "celery_task."  # what the names of the shop's tasks begin with
 
 
 @cache
-def offered_tasks() -> dict[str, inspect.Signature]:
+def schedulable_tasks() -> dict[str, inspect.Signature]:
     """The shop's tasks by name, with the arguments each takes."""
     app.loader.import_default_modules()
     return {name: inspect.signature(task.run) for name, task in sorted(app.tasks.items()) if name.startswith(TASKS)}
 
 
-def comes_with_shop(schedule: PeriodicTask) -> bool:
+def is_builtin(schedule: PeriodicTask) -> bool:
     """Whether beat would make it anew if it were deleted or renamed."""
     return schedule.name in SCHEDULE
 
 
-def check_call(task: str, args: object, kwargs: object) -> None:
+def validate_call(task: str, args: object, kwargs: object) -> None:
     """Refuse a call that would fail before the task begins. Raises ValidationError, by field."""
-    if task not in offered_tasks():
+    if task not in schedulable_tasks():
         raise ValidationError({"task": _("There is no such task.")})
     if not isinstance(args, list):
         raise ValidationError({"args": _("This has to be a list.")})
     if not isinstance(kwargs, dict):
         raise ValidationError({"kwargs": _("This has to be an object.")})
-    signature = offered_tasks()[task]
+    signature = schedulable_tasks()[task]
     try:
         signature.bind(*args, **kwargs)
     except TypeError as error:
@@ -49,7 +49,7 @@ def check_call(task: str, args: object, kwargs: object) -> None:
         raise ValidationError({"args": text}) from error
 
 
-def check_crontab(at: CrontabSchedule) -> None:
+def validate_crontab(at: CrontabSchedule) -> None:
     """Refuse times that beat does not understand, and those that never come. Raises ValidationError."""
     at.full_clean()
     try:

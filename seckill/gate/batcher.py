@@ -9,7 +9,7 @@ Item = TypeVar("Item")
 WAITING_MAX = 20_000  # more connections than one process takes
 
 
-class Group(Generic[Item]):
+class Batcher(Generic[Item]):
     """Collects items and commits them in groups, which begin in the order in which the items came.
 
     A lone item goes at once; under load a group is as large as what arrived during the call before it. No item waits
@@ -46,10 +46,10 @@ class Group(Generic[Item]):
             return False
         self._waiting.append(item)
         if len(self._committing) < self._at_once:
-            self._committing.add(asyncio.create_task(self._commit_all()))
+            self._committing.add(asyncio.create_task(self._flush()))
         return True
 
-    async def _commit_all(self) -> None:
+    async def _flush(self) -> None:
         try:
             while self._waiting:
                 group, self._waiting = self._waiting[: self._largest], self._waiting[self._largest :]

@@ -17,7 +17,7 @@ Header = tuple[bytes, bytes]
 encode = msgspec.json.Encoder().encode
 
 
-class Answer(msgspec.Struct, eq=False):
+class Response(msgspec.Struct, eq=False):
     """One HTTP response. The connection adds Date, Content-Length and Connection."""
 
     status: int
@@ -26,7 +26,7 @@ class Answer(msgspec.Struct, eq=False):
 
 
 def head(status: int, *headers: Header) -> bytes:
-    """The first lines of a response, for `Answer.head`."""
+    """The first lines of a response, for `Response.head`."""
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode()]
     lines += [b"%s: %s\r\n" % header for header in headers]
     return b"".join(lines)
@@ -38,10 +38,10 @@ def json_head(status: int, *headers: Header) -> bytes:
 
 
 @lru_cache(maxsize=256)  # kinds of problems with their constant texts
-def problem_answer(problem: Problem, detail: str = "", *headers: Header) -> Answer:
+def problem_response(problem: Problem, detail: str = "", *headers: Header) -> Response:
     """An RFC 9457 response; a 503 says when to come back."""
     status = problem.value.status
     if status == HTTPStatus.SERVICE_UNAVAILABLE and RETRY_AFTER not in headers:
         headers = (RETRY_AFTER, *headers)
     lines = head(status, (b"content-type", MEDIA_TYPE.encode()), NO_SNIFF, NO_STORE, *headers)
-    return Answer(status, lines, problem.body(detail))
+    return Response(status, lines, problem.body(detail))

@@ -19,10 +19,10 @@ import structlog
 from django.http import HttpRequest
 from django.utils.translation import get_language_from_request
 
-from seckill.gate.answer import Answer, Header, head
 from seckill.gate.asgi import RENEWAL, AsgiApplication, Message, Receive, Scope, Send
-from seckill.gate.metrics import PUBLIC_ANSWERS
+from seckill.gate.metrics import RESPONSE_CACHE
 from seckill.gate.request import Request
+from seckill.gate.response import Header, Response, head
 
 log = structlog.get_logger(__name__)
 
@@ -33,23 +33,30 @@ IMMUTABLE_FRESH_SECONDS = 60.0
 # answer is older than a second, counted from when Django was asked.
 STALE_SECONDS = 0.75
 BODY_BYTES_MAX = 256 * 1024
-ANSWERS_MAX = 256  # the one used longest ago goes; with BODY_BYTES_MAX, 64 MiB at the very worst
+RESPONSES_MAX = 256  # the one used longest ago goes; with BODY_BYTES_MAX, 64 MiB at the very worst
 PATHS_MAX = 1024
 
-VARY_ON = (b"accept", b"accept-encoding", b"accept-language", b"origin")  # what varies on anything else isn't shared
+SUPPORTED_VARY = (
+    b"accept",
+    b"accept-encoding",
+    b"accept-language",
+    b"origin",
+)  # what varies on anything else isn't shared
 # Who sends one of these wants a part, or something for themselves, or has sent a body that must be read.
-NOT_PLAIN = frozenset(
+UNCACHEABLE_REQUEST_HEADERS = frozenset(
     (
         *(b"authorization", b"range", b"if-range", b"content-length", b"transfer-encoding"),
         *(b"if-match", b"if-modified-since", b"if-unmodified-since"),
     )
 )
-ASKED_AGAIN_WITH = frozenset((b"host", b"x-forwarded-proto", *VARY_ON))  # not with the first visitor's cookies
-OF_UNCHANGED = (b"cache-control", b"content-location", b"etag", b"expires", b"vary")  # RFC 9110, 15.4.5
-NOT_PUBLIC = frozenset((b"private", b"no-store", b"no-cache"))
+CONDITIONAL_HEADERS = frozenset(
+    (b"host", b"x-forwarded-proto", *SUPPORTED_VARY)
+)  # not with the first visitor's cookies
+NOT_MODIFIED_HEADERS = (b"cache-control", b"content-location", b"etag", b"expires", b"vary")  # RFC 9110, 15.4.5
+UNCACHEABLE_DIRECTIVES = frozenset((b"private", b"no-store", b"no-cache"))
 
-SHARED = PUBLIC_ANSWERS.labels("shared")
-ASKED = PUBLIC_ANSWERS.labels("asked")
+HIT = RESPONSE_CACHE.labels("shared")
+MISS = RESPONSE_CACHE.labels("asked")
 
 Headers = Mapping[bytes, bytes]  # of a request: names in small letters, as ASGI has them
 Key = tuple[object, ...]
@@ -58,7 +65,7 @@ Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class CachePolicy:
     """On what terms an answer may be shared."""
 
     fresh_seconds: float
@@ -66,37 +73,37 @@ class Terms:
     length: int  #: of the body, bytes
 
     @classmethod
-    def of(cls, start: Message) -> "Terms | None":
+    def of(cls, start: Message) -> "CachePolicy | None":
         """The terms in the start of an ASGI response; None if it isn't for everybody."""
         headers: defaultdict[bytes, list[bytes]] = defaultdict(list)
         for name, value in start["headers"]:
             headers[name.lower()].append(value)
-        directives = dict(part.partition(b"=")[::2] for part in _parts(headers[b"cache-control"]))
+        directives = dict(part.partition(b"=")[::2] for part in _split_header(headers[b"cache-control"]))
         max_age = directives.get(b"max-age", b"")
         length = b",".join(headers[b"content-length"])  # without it, this may be a stream that never ends
-        vary = frozenset(_parts(headers[b"vary"]))
+        vary = frozenset(_split_header(headers[b"vary"]))
         if (
             start["status"] != HTTPStatus.OK
             or b"set-cookie" in headers
             or b"public" not in directives
-            or not NOT_PUBLIC.isdisjoint(directives)
+            or not UNCACHEABLE_DIRECTIVES.isdisjoint(directives)
             or not (max_age.isdigit() and int(max_age) > 0)
             or not (length.isdigit() and int(length) <= BODY_BYTES_MAX)
-            or not vary.issubset(VARY_ON)
+            or not vary.issubset(SUPPORTED_VARY)
         ):
             return None
         fresh_seconds = IMMUTABLE_FRESH_SECONDS if b"immutable" in directives else FRESH_SECONDS
         return cls(min(fresh_seconds, int(max_age)), vary, int(length))
 
 
-class PublicAnswer:
+class CachedResponse:
     """An answer that Django gave to one, to be given to others."""
 
-    def __init__(self, scope: Scope, start: Message, body: bytes, terms: Terms, asked_at: float) -> None:
+    def __init__(self, scope: Scope, start: Message, body: bytes, terms: CachePolicy, requested_at: float) -> None:
         self.scope = _impersonal(scope)  #: of the request that it answered, to ask again with
         self.vary = terms.vary
         self._fresh_seconds = terms.fresh_seconds
-        self._asked_at = asked_at  # Django may have read its content as early as that
+        self._asked_at = requested_at  # Django may have read its content as early as that
         self._body = body
         self._age_before: int | None = None  #: seconds, if Django told them
         headers: list[Header] = []
@@ -112,34 +119,36 @@ class PublicAnswer:
             self.etag = b'"%s"' % blake2b(body, digest_size=12).hexdigest().encode()
             headers.append((b"etag", self.etag))
         self._head = head(HTTPStatus.OK, *headers)
-        self._unchanged_head = head(HTTPStatus.NOT_MODIFIED, *(pair for pair in headers if pair[0] in OF_UNCHANGED))
+        self._unchanged_head = head(
+            HTTPStatus.NOT_MODIFIED, *(pair for pair in headers if pair[0] in NOT_MODIFIED_HEADERS)
+        )
         self._aged = -1  #: seconds; the age that the two answers below tell
-        self._whole = self._unchanged = Answer(0, b"", b"")
+        self._whole = self._unchanged = Response(0, b"", b"")
 
-    def seconds_stale(self, now: float) -> float:
+    def seconds_past_ttl(self, now: float) -> float:
         """For how long it has not been fresh any more; below 0 while it is."""
         return now - self._asked_at - self._fresh_seconds
 
-    def answer(self, if_none_match: bytes, now: float) -> Answer:
+    def answer(self, if_none_match: bytes, now: float) -> Response:
         """What Django sent, with its present age; 304 for who has it already, by the value of If-None-Match."""
         seconds = int(now - self._asked_at)
         if seconds != self._aged:
             age = (self._age_before or 0) + seconds
             line = b"age: %d\r\n" % age if age or self._age_before is not None else b""
-            self._whole = Answer(HTTPStatus.OK, self._head + line, self._body)
-            self._unchanged = Answer(HTTPStatus.NOT_MODIFIED, self._unchanged_head + line, b"")
+            self._whole = Response(HTTPStatus.OK, self._head + line, self._body)
+            self._unchanged = Response(HTTPStatus.NOT_MODIFIED, self._unchanged_head + line, b"")
             self._aged = seconds
         return self._unchanged if if_none_match and _matches(if_none_match, self.etag) else self._whole
 
 
-class Copy:
+class ResponseRecorder:
     """The way from Django to one client; ``heard`` is told once what public answer went by, or None.
 
     A public answer is heard when it is whole and before it is sent: a client that reads slowly holds nobody else up.
     """
 
     def __init__(
-        self, scope: Scope, send: Send, heard: Callable[[PublicAnswer | None], None], if_none_match: bytes = b""
+        self, scope: Scope, send: Send, heard: Callable[[CachedResponse | None], None], if_none_match: bytes = b""
     ) -> None:
         """``if_none_match`` is what the client has already, as it said in that header."""
         self._scope = scope
@@ -148,14 +157,14 @@ class Copy:
         self._heard = heard
         self._asked_at = monotonic()
         self._start: Message = {}
-        self._terms: Terms | None = None
+        self._terms: CachePolicy | None = None
         self._body = b""
 
     async def __call__(self, message: Message) -> None:
         """Take one ASGI message; it is sent on at once, unless it belongs to a public answer that isn't whole yet."""
         if message["type"] == "http.response.start":
             self._start = message
-            self._terms = Terms.of(message)
+            self._terms = CachePolicy.of(message)
             if self._terms is None:
                 self._heard(None)
                 await self._send(message)
@@ -167,7 +176,7 @@ class Copy:
         if message.get("more_body", False):
             return
         whole = len(self._body) == self._terms.length
-        answer = PublicAnswer(self._scope, self._start, self._body, self._terms, self._asked_at) if whole else None
+        answer = CachedResponse(self._scope, self._start, self._body, self._terms, self._asked_at) if whole else None
         self._heard(answer)
         if answer is not None and _matches(self._if_none_match, answer.etag):
             await _send(answer.answer(self._if_none_match, monotonic()), self._send)
@@ -179,7 +188,7 @@ class Copy:
         await self._send({"type": "http.response.body", "body": self._body})
 
 
-class PublicAnswers:
+class ResponseCache:
     """Django's public answers for the connections, and an ASGI application in front of Django that collects them.
 
     While one request is asking, others for the same wait for its answer. If it comes to nothing, each asks for itself.
@@ -187,13 +196,13 @@ class PublicAnswers:
 
     def __init__(self, django: AsgiApplication) -> None:
         self._django = django
-        self._answers: OrderedDict[Key, PublicAnswer] = OrderedDict()
-        self._asking: dict[Key, asyncio.Future[PublicAnswer | None]] = {}
+        self._answers: OrderedDict[Key, CachedResponse] = OrderedDict()
+        self._asking: dict[Key, asyncio.Future[CachedResponse | None]] = {}
         self._renewing: dict[Key, asyncio.Task[None]] = {}
         # By path, what its public answers vary on, in VARY_ON's order; None where there have only been others.
         self._vary: OrderedDict[str, tuple[bytes, ...] | None] = OrderedDict()
 
-    def find(self, request: Request) -> Answer | None:
+    def find(self, request: Request) -> Response | None:
         """The answer to a request, if it is here: fresh, or stale for less than `STALE_SECONDS` while Django is asked.
 
         None when the request has to go to Django.
@@ -208,7 +217,7 @@ class PublicAnswers:
         if answer is None:
             return None
         now = monotonic()
-        stale = answer.seconds_stale(now)
+        stale = answer.seconds_past_ttl(now)
         if stale >= 0:
             if stale >= STALE_SECONDS:
                 return None
@@ -220,51 +229,57 @@ class PublicAnswers:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Ask Django, for one or for all; only for requests that `find` does not know an answer to."""
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        if scope["type"] != "http" or not is_plain(scope["method"], scope["query_string"], scope["headers"], headers):
-            await self._ask(scope, receive, send)
+        if scope["type"] != "http" or not is_cacheable_request(
+            scope["method"], scope["query_string"], scope["headers"], headers
+        ):
+            await self._forward(scope, receive, send)
             return
-        vary = self._vary.get(scope["path"], VARY_ON)
+        vary = self._vary.get(scope["path"], SUPPORTED_VARY)
         if vary is None:  # personal, as far as is known: nobody waits for anybody
-            heard = partial(self._remember, scope, headers)
-            await self._ask(scope, receive, Copy(scope, send, heard) if scope["method"] == "GET" else send)
+            heard = partial(self._store, scope, headers)
+            await self._forward(
+                scope, receive, ResponseRecorder(scope, send, heard) if scope["method"] == "GET" else send
+            )
             return
         key = _key(scope["path"], headers, vary)
         if scope["method"] == "HEAD":
-            await self._ask(scope, receive, send)
+            await self._forward(scope, receive, send)
         elif key not in self._asking:
-            await self._ask_for_all(key, vary, scope, headers, send)
+            await self._fetch_shared(key, vary, scope, headers, send)
         else:
             answer = await asyncio.shield(self._asking[key])  # one who gives up leaves the others alone
             if answer is None:
-                await self._ask(scope, receive, send)
+                await self._forward(scope, receive, send)
             else:
-                SHARED.inc()
+                HIT.inc()
                 await _send(answer.answer(headers.get(b"if-none-match", b""), monotonic()), send)
 
-    async def _ask(self, scope: Scope, receive: Receive, send: Send) -> None:
-        ASKED.inc()
+    async def _forward(self, scope: Scope, receive: Receive, send: Send) -> None:
+        MISS.inc()
         await self._django(scope, receive, send)
 
-    async def _ask_for_all(self, key: Key, vary: tuple[bytes, ...], scope: Scope, headers: Headers, send: Send) -> None:
-        asking: asyncio.Future[PublicAnswer | None] = asyncio.get_running_loop().create_future()
+    async def _fetch_shared(
+        self, key: Key, vary: tuple[bytes, ...], scope: Scope, headers: Headers, send: Send
+    ) -> None:
+        asking: asyncio.Future[CachedResponse | None] = asyncio.get_running_loop().create_future()
         self._asking[key] = asking
 
-        def tell(answer: PublicAnswer | None) -> None:
+        def tell(answer: CachedResponse | None) -> None:
             if not asking.done():
                 asking.set_result(answer)
                 del self._asking[key]  # its own: while somebody asks for a key, nobody else does
 
-        def heard(answer: PublicAnswer | None) -> None:
-            self._remember(scope, headers, answer)
+        def heard(answer: CachedResponse | None) -> None:
+            self._store(scope, headers, answer)
             # Those who wait are alike in ``vary``. If this answer varies on more it isn't theirs.
             tell(answer if answer is not None and answer.vary.issubset(vary) else None)
 
         whole = _unconditional(scope)
         if key in self._answers:
             whole[RENEWAL] = True
-        copy = Copy(whole, send, heard, headers.get(b"if-none-match", b""))
+        copy = ResponseRecorder(whole, send, heard, headers.get(b"if-none-match", b""))
         try:
-            await self._ask(whole, _patient_client(), copy)
+            await self._forward(whole, _never_disconnects(), copy)
         finally:
             tell(None)
 
@@ -273,36 +288,38 @@ class PublicAnswers:
         try:
             if key in self._asking:  # somebody began to in the meantime, for whom it was too old
                 return
-            await self._ask_for_all(key, self._vary.get(scope["path"]) or VARY_ON, scope, dict(scope["headers"]), _drop)
+            await self._fetch_shared(
+                key, self._vary.get(scope["path"]) or SUPPORTED_VARY, scope, dict(scope["headers"]), _drop
+            )
         except Exception:
             log.exception("public_answer_not_renewed", path=scope["path"])  # a second later, everybody asks Django
         finally:
             del self._renewing[key]
 
-    def _remember(self, scope: Scope, headers: Headers, answer: PublicAnswer | None) -> None:
+    def _store(self, scope: Scope, headers: Headers, answer: CachedResponse | None) -> None:
         known = self._vary.get(scope["path"])
         if answer is None:
-            _put(self._vary, scope["path"], known, PATHS_MAX)  # one bad answer doesn't make an address personal
+            _lru_put(self._vary, scope["path"], known, PATHS_MAX)  # one bad answer doesn't make an address personal
             return
-        vary = tuple(name for name in VARY_ON if name in answer.vary or name in (known or ()))
-        _put(self._vary, scope["path"], vary, PATHS_MAX)
-        _put(self._answers, _key(scope["path"], headers, vary), answer, ANSWERS_MAX)
+        vary = tuple(name for name in SUPPORTED_VARY if name in answer.vary or name in (known or ()))
+        _lru_put(self._vary, scope["path"], vary, PATHS_MAX)
+        _lru_put(self._answers, _key(scope["path"], headers, vary), answer, RESPONSES_MAX)
 
 
-def is_plain(method: str, query: bytes, headers: Sequence[Header], fields: Headers) -> bool:
+def is_cacheable_request(method: str, query: bytes, headers: Sequence[Header], fields: Headers) -> bool:
     """Whether a request asks for the whole of what everybody gets. ``fields`` are its headers by name."""
     return (
         method in ("GET", "HEAD")
         and not query
         and b"host" in fields
         and len(fields) == len(headers)  # a header sent twice is read differently by different readers
-        and NOT_PLAIN.isdisjoint(fields)
+        and UNCACHEABLE_REQUEST_HEADERS.isdisjoint(fields)
     )
 
 
 def _key_of(request: Request, vary: tuple[bytes, ...]) -> Key:
     """What answers are kept by, for this request; () for one that asks for something of its own."""
-    plain = is_plain(request.method, request.target.query, request.headers, request.fields)
+    plain = is_cacheable_request(request.method, request.target.query, request.headers, request.fields)
     return _key(request.target.path, request.fields, vary) if plain else ()
 
 
@@ -339,10 +356,10 @@ def _unconditional(scope: Scope) -> Scope:
 
 def _impersonal(scope: Scope) -> Scope:
     """The request with nothing that tells the visitor who sent it from others who get the same answer."""
-    return {**scope, "headers": [pair for pair in scope["headers"] if pair[0] in ASKED_AGAIN_WITH]}
+    return {**scope, "headers": [pair for pair in scope["headers"] if pair[0] in CONDITIONAL_HEADERS]}
 
 
-async def _send(answer: Answer, send: Send) -> None:
+async def _send(answer: Response, send: Send) -> None:
     """Send an answer the ASGI way."""
     lines = answer.head.split(b"\r\n")[1:-1]
     headers = [tuple(line.split(b": ", 1)) for line in lines]
@@ -356,7 +373,7 @@ async def _drop(message: Message) -> None:
     """Where no client waits."""
 
 
-def _patient_client() -> Receive:
+def _never_disconnects() -> Receive:
     """A client without a body that never hangs up: whoever asks for all does so to the end."""
     messages: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
 
@@ -369,12 +386,12 @@ def _patient_client() -> Receive:
     return receive
 
 
-def _parts(values: list[bytes]) -> list[bytes]:
+def _split_header(values: list[bytes]) -> list[bytes]:
     """The parts of a header with commas, in small letters."""
     return [part for part in (part.strip() for part in b",".join(values).lower().split(b",")) if part]
 
 
-def _put(kept: OrderedDict[Name, Value], name: Name, value: Value, most: int) -> None:
+def _lru_put(kept: OrderedDict[Name, Value], name: Name, value: Value, most: int) -> None:
     """Keep the newest, and the others as long as there is room."""
     kept[name] = value
     kept.move_to_end(name)

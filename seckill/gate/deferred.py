@@ -9,22 +9,22 @@ import structlog
 from django.db import DatabaseError
 
 from seckill.errors.problems import Problem
-from seckill.gate.answer import Answer, problem_answer
 from seckill.gate.request import Asker
+from seckill.gate.response import Response, problem_response
 
 log = structlog.get_logger(__name__)
 
 
-def fault_answer(error: Exception) -> Answer:
+def error_response(error: Exception) -> Response:
     """The answer for what went wrong: 503 while a server is away, else 500 and a traceback in the log."""
     if isinstance(error, redis.RedisError | DatabaseError):
         log.warning("server_unavailable", error=str(error))
-        return problem_answer(Problem.UNAVAILABLE)
+        return problem_response(Problem.UNAVAILABLE)
     log.error("gate_failed", exc_info=error)
-    return problem_answer(Problem.INTERNAL)
+    return problem_response(Problem.INTERNAL)
 
 
-class LateAnswers:
+class DeferredResponses:
     """Runs coroutines that answer somebody. There are no more of them than open connections."""
 
     def __init__(self) -> None:
@@ -40,4 +40,4 @@ class LateAnswers:
         try:
             await work
         except Exception as error:  # noqa: BLE001 (each is answered, and logged)
-            asker.finish(fault_answer(error))
+            asker.finish(error_response(error))

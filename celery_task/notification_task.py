@@ -1,4 +1,4 @@
-"""Notice tasks: tell buyers and other programs what happened to orders (`orders.events`)."""
+"""Notice tasks: tell buyers and other programs what happened to orders (`orders.outbox`)."""
 
 from typing import Any
 
@@ -10,20 +10,20 @@ from django.db import OperationalError
 from kombu import Producer
 
 from celery_task.celery import app
-from celery_task.queues import EVENTS, FIRST, LAST, NOTICES
+from celery_task.queues import EVENTS, FIRST, LAST, NOTIFICATIONS
 from celery_task.runtime import webhook as notice
-from celery_task.runtime.backlog import depths
-from celery_task.runtime.delay import is_due, send_at
-from celery_task.runtime.publishing import PUBLISH
-from orders import events
+from celery_task.runtime.delay import apply_at, is_due
+from celery_task.runtime.publishing import PUBLISH_OPTIONS
+from celery_task.runtime.queue_probe import queue_depths
+from orders import outbox as events
 from orders.models import Event
 
 COMPRESS_BYTES = 10_000  # about sixty orders
 
-# From one try to the next it takes less than the lease of an event (`orders.events.LEASE_SECONDS`), which each renews,
+# From one try to the next it takes less than the lease of an event (`orders.outbox.LEASE_SECONDS`), which each renews,
 # and less than Redis lets a worker hold a message. After the last one, half a minute later, the event itself says that
 # its buyers were not notified.
-NOTICE: dict[str, Any] = {
+NOTIFY_OPTIONS: dict[str, Any] = {
     "autoretry_for": (httpx.HTTPError, OperationalError),
     "retry_backoff": 1,
     "retry_backoff_max": 8,
@@ -36,43 +36,43 @@ NOTICE: dict[str, Any] = {
 
 
 @shared_task(priority=FIRST)
-def tell_events() -> None:
+def dispatch_events() -> None:
     """Every two seconds: send what nobody tells yet on its way, unless workers have enough to tell."""
-    if settings.NOTICE_URL and depths()[NOTICES.name] >= events.CLAIMED_MAX:
+    if settings.WEBHOOK_URL and queue_depths()[NOTIFICATIONS.name] >= events.LEASE_BATCH_MAX:
         return  # who is notified answers slowly: whatever outwaits its lease would be sent again and again
-    while claimed := events.claim_untold():
-        if settings.NOTICE_URL:
+    while claimed := events.lease_pending():
+        if settings.WEBHOOK_URL:
             for event in claimed:
-                _tell(event)
+                _dispatch(event)
         else:
-            publish_events.apply_async(([event.pk for event in claimed],), **PUBLISH)
+            publish_events.apply_async(([event.pk for event in claimed],), **PUBLISH_OPTIONS)
         for sale_id in {event.sale_id for event in claimed if event.kind != Event.Kind.CONFIRMED}:
-            if called_off := events.call_off_reminders(sale_id):
+            if called_off := events.cancel_reminders(sale_id):
                 app.control.revoke([_reminder_id(event_id) for event_id in called_off])
-        if settings.NOTICE_URL:
+        if settings.WEBHOOK_URL:
             break  # no more than may be notified until the next tick: others would wait for longer than their lease
-    for event in events.claim_overdue_reminders():
-        remind_buyers.apply_async((event.pk,), task_id=_reminder_id(event.pk), **PUBLISH)
+    for event in events.lease_overdue_reminders():
+        remind_buyers.apply_async((event.pk,), task_id=_reminder_id(event.pk), **PUBLISH_OPTIONS)
 
 
-def _tell(event: Event) -> None:
+def _dispatch(event: Event) -> None:
     """First the buyers, then other programs; these also if the buyers can't be told."""
     published = publish_events.si([event.pk])
-    (notify_buyers.si(event.pk).on_error(published) | published).apply_async(**PUBLISH)
-    if event.remind_at and event.told_from is None:  # told again, it has its reminder under way already
-        send_at(event.remind_at, remind_buyers, event.pk, task_id=_reminder_id(event.pk))
+    (notify_buyers.si(event.pk).on_error(published) | published).apply_async(**PUBLISH_OPTIONS)
+    if event.remind_at and event.locked_at is None:  # told again, it has its reminder under way already
+        apply_at(event.remind_at, remind_buyers, event.pk, task_id=_reminder_id(event.pk))
 
 
 def _reminder_id(event_id: int) -> str:
     return f"reminder-{event_id}"
 
 
-@shared_task(priority=FIRST, **NOTICE)
+@shared_task(priority=FIRST, **NOTIFY_OPTIONS)
 def notify_buyers(event_id: int) -> None:
     """Tell the buyers of an event, unless they were told."""
-    for event in events.pick_up([event_id]):
+    for event in events.renew_leases([event_id]):
         if not event.notified_at:
-            notice.send(events.document_of(event))
+            notice.post(events.payload_of(event))
             events.mark_notified(event)
 
 
@@ -85,16 +85,16 @@ def publish_events(event_ids: list[int]) -> None:
     """
     published: list[Event] = []
     try:
-        with app.producer_pool.acquire(block=True, timeout=PUBLISH["timeout"]) as producer:
-            for event in events.pick_up(event_ids):
+        with app.producer_pool.acquire(block=True, timeout=PUBLISH_OPTIONS["timeout"]) as producer:
+            for event in events.renew_leases(event_ids):
                 if not event.published_at:
-                    _publish(events.document_of(event), producer)
+                    _publish(events.payload_of(event), producer)
                     published.append(event)
     finally:
         events.mark_published(published)
 
 
-def _publish(document: events.Document, producer: Producer) -> None:
+def _publish(document: events.EventPayload, producer: Producer) -> None:
     body = msgspec.json.encode(document)
     producer.publish(
         body,
@@ -105,26 +105,26 @@ def _publish(document: events.Document, producer: Producer) -> None:
         compression="gzip" if len(body) > COMPRESS_BYTES else None,
         delivery_mode="persistent",
         declare=[EVENTS],
-        **PUBLISH,
+        **PUBLISH_OPTIONS,
     )
 
 
-@shared_task(bind=True, priority=LAST, **NOTICE)
+@shared_task(bind=True, priority=LAST, **NOTIFY_OPTIONS)
 def remind_buyers(self: Task, event_id: int) -> None:
     """Before the time to pay ends, remind those who have not paid; early, it sends itself on."""
     event = Event.objects.filter(pk=event_id).first()
     if event is None or event.remind_at is None:
         return
     if not is_due(event.remind_at):
-        send_at(event.remind_at, self, event_id, task_id=self.request.id)
+        apply_at(event.remind_at, self, event_id, task_id=self.request.id)
         return
-    events.pick_up([event_id])
-    if document := events.reminder_of(event):
-        notice.send(document)
+    events.renew_leases([event_id])
+    if document := events.reminder_payload_of(event):
+        notice.post(document)
     events.mark_reminded(event)
 
 
 @shared_task
-def forget_events() -> None:
+def purge_events() -> None:
     """Every night: delete old events."""
-    events.forget_old_events()
+    events.delete_old_events()

@@ -14,15 +14,16 @@ from django.utils.translation import gettext_noop
 from kombu.exceptions import OperationalError as BrokerError
 
 from celery_task.celery import app
-from celery_task.order_task import PASSING_FAULTS, PUBLISH
-from orders.export import cancel, fail, forget_old, stalled, write_next_part
+from celery_task.order_task import TRANSIENT_ERRORS
+from celery_task.runtime.publishing import PUBLISH_OPTIONS
+from orders.export import delete_old_exports, mark_cancelled, mark_failed, stalled_exports, write_next_chunk
 from orders.models import Export
 
 log = structlog.get_logger(__name__)
 
 PROGRESS = "PROGRESS"  #: Celery state of an export under way: ``{"rows": int, "total": int}``
 # A part takes half a second. On Redis a message held for longer than `VISIBILITY_SECONDS` is given to a second worker.
-PART_SECONDS_MAX = 20
+CHUNK_SECONDS_MAX = 20
 TOO_SLOW = gettext_noop("A part of it took too long to write.")
 
 
@@ -30,13 +31,13 @@ TOO_SLOW = gettext_noop("A part of it took too long to write.")
     bind=True,
     ignore_result=False,
     track_started=False,  # it would say STARTED again with each part
-    soft_time_limit=PART_SECONDS_MAX,
-    time_limit=PART_SECONDS_MAX + 5,
-    autoretry_for=PASSING_FAULTS,
+    soft_time_limit=CHUNK_SECONDS_MAX,
+    time_limit=CHUNK_SECONDS_MAX + 5,
+    autoretry_for=TRANSIENT_ERRORS,
     retry_backoff=1,
     retry_backoff_max=8,
     retry_jitter=True,
-    max_retries=4,  # then `resume_exports` sends it again
+    max_retries=4,  # then `resume_stalled_exports` sends it again
 )
 def export_orders(self: Task, export_id: str, part: int) -> dict[str, int]:
     """Write the part after ``part`` parts of an export; the last one gives ``{"rows": int, "parts": int}``.
@@ -47,28 +48,28 @@ def export_orders(self: Task, export_id: str, part: int) -> dict[str, int]:
     if export is None or export.parts != part:
         raise Ignore
     if part == 0:
-        _report(self, states.STARTED)
+        _update_progress(self, states.STARTED)
     try:
-        written = write_next_part(export)
-    except PASSING_FAULTS:
+        written = write_next_chunk(export)
+    except TRANSIENT_ERRORS:
         raise
     except SoftTimeLimitExceeded:
         connection.close()  # it may be in the middle of a query
-        fail(export, TOO_SLOW)
+        mark_failed(export, TOO_SLOW)
         raise
     except Exception as error:
-        fail(export, f"{type(error).__name__}: {error}")
+        mark_failed(export, f"{type(error).__name__}: {error}")
         raise
     if not written:
         raise Ignore
     if export.result:
         return {"rows": export.rows, "parts": export.parts}
-    _report(self, PROGRESS, rows=export.rows, total=export.total)
-    send(export)
+    _update_progress(self, PROGRESS, rows=export.rows, total=export.total)
+    enqueue(export)
     raise Ignore  # or this part's end would be taken for the export's
 
 
-def _report(task: Task, state: str, **meta: int | None) -> None:
+def _update_progress(task: Task, state: str, **meta: int | None) -> None:
     """Tell whoever watches the result backend, if it can be told."""
     try:
         task.update_state(state=state, meta=meta)
@@ -76,21 +77,21 @@ def _report(task: Task, state: str, **meta: int | None) -> None:
         log.warning("progress_not_reported", error=str(error))
 
 
-def send(export: Export) -> None:
-    """Ask a worker for the next part; if the broker is away, `resume_exports` asks later."""
+def enqueue(export: Export) -> None:
+    """Ask a worker for the next part; if the broker is away, `resume_stalled_exports` asks later."""
     try:
         with denied_join_result():  # or it would subscribe to a result that nobody reads, and need the backend for it
-            export_orders.apply_async((str(export.pk), export.parts), task_id=str(export.pk), **PUBLISH)
+            export_orders.apply_async((str(export.pk), export.parts), task_id=str(export.pk), **PUBLISH_OPTIONS)
     except (BrokerError, OSError) as error:
         log.warning("export_not_sent", export=str(export.pk), error=str(error))
 
 
-def stop(export: Export) -> bool:
+def cancel_export(export: Export) -> bool:
     """Cancel an export: one that waits never starts, one under way stops before its next part.
 
     False when it had ended already.
     """
-    if not cancel(export):
+    if not mark_cancelled(export):
         return False
     try:
         app.control.revoke(str(export.pk))
@@ -109,13 +110,13 @@ def has_started(export: Export) -> bool:
 
 
 @shared_task
-def resume_exports() -> None:
+def resume_stalled_exports() -> None:
     """Every half minute: send what got lost again."""
-    for export in stalled():
-        send(export)
+    for export in stalled_exports():
+        enqueue(export)
 
 
 @shared_task
-def forget_old_exports() -> None:
+def purge_exports() -> None:
     """Every night: delete exports older than a week, and their files."""
-    forget_old()
+    delete_old_exports()

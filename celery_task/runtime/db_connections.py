@@ -12,12 +12,12 @@ from django.db import close_old_connections
 TASKS_PER_CONNECTION = 10_000  # then Celery closes everything once, as it would after every task
 
 
-def keep_connections(app: Celery) -> None:
+def reuse_db_connections(app: Celery) -> None:
     """Have the workers of this application keep their connections."""
     app.conf["CELERY_DB_REUSE_MAX"] = TASKS_PER_CONNECTION
-    signals.task_postrun.connect(give_back, weak=False)
+    signals.task_postrun.connect(return_to_pool, weak=False)
 
 
-def give_back(**_: object) -> None:
+def return_to_pool(**_: object) -> None:
     """After a task: the pool gets its connection, a worker without a pool keeps what ``CONN_MAX_AGE`` allows."""
     close_old_connections()

@@ -1,0 +1,98 @@
+"""Watching tasks: one beat says when, one worker looks, and what it found is told."""
+
+import time
+from datetime import timedelta
+
+import redis
+import structlog
+from celery import shared_task
+from django.db import OperationalError
+from django.db.models.functions import Now
+from django_redis.exceptions import ConnectionInterrupted
+
+from celery_task.runtime import queue_probe
+from celery_task.runtime.metrics import ALERTS_TOTAL
+from celery_task.runtime.publishing import PUBLISH_OPTIONS
+from seckill.line.line import get_line
+from seckill.monitoring.alerts import (
+    CheckResult,
+    Transition,
+    apply_results,
+    check_audits,
+    check_lines,
+    deliver,
+    lease_unmailed,
+    resolve_missing,
+)
+from seckill.monitoring.models import Alert, Host
+
+log = structlog.get_logger(__name__)
+
+HEARTBEAT_TIMEOUT_SECONDS = 60  # it is asked to report every 15 s
+
+
+@shared_task
+def run_checks() -> None:
+    """Every ten seconds: look whether something needs somebody, and have it told."""
+    log_transitions(apply_results(check_audits()))
+    log_transitions(apply_results(check_hosts()))
+    try:
+        log_transitions(apply_results(check_lines(get_line())))
+    except (redis.RedisError, ConnectionInterrupted) as error:  # the line, the cache
+        log.warning("lines_not_watched", error=str(error))
+    for alert_id in lease_unmailed():
+        mail_alert.apply_async((alert_id,), **PUBLISH_OPTIONS)
+
+
+def check_hosts() -> list[CheckResult]:
+    """Whether a host has been silent for too long, by the clock of the database, which stamped its last report.
+
+    One that was forgotten is no host any more.
+    """
+    silent = set(Host.objects.filter(last_seen_at__lt=Now() - timedelta(seconds=HEARTBEAT_TIMEOUT_SECONDS)))
+    findings = [
+        CheckResult(
+            Alert.Kind.HOST_SILENT, f"host {host.name}", host in silent, f"last seen {host.last_seen_at:%H:%M:%S %Z}"
+        )
+        for host in Host.objects.all()
+    ]
+    return findings + resolve_missing([Alert.Kind.HOST_SILENT], [finding.subject for finding in findings])
+
+
+def log_transitions(changes: list[Transition]) -> None:
+    """Log and count what changed."""
+    for change in changes:
+        alert = change.alert
+        if change.raised:
+            ALERTS_TOTAL.labels(alert.kind).inc()
+            log.error("alert_raised", kind=alert.kind, subject=alert.subject, detail=alert.detail)
+        else:
+            log.info("alert_ended", kind=alert.kind, subject=alert.subject, since=str(alert.since))
+
+
+# The mail server may be away for long: after these `run_checks` sends it anew, so that no message is held for longer than
+# Redis waits before it delivers it again.
+@shared_task(
+    autoretry_for=(OSError, OperationalError), retry_backoff=1, retry_backoff_max=16, retry_jitter=True, max_retries=5
+)
+def mail_alert(alert_id: int) -> None:
+    """Mail an alert, or its end, to ``ADMINS``. Twice tells it once, unless a worker died in between."""
+    deliver(alert_id)
+
+
+@shared_task
+def probe_queues() -> None:
+    """Every five seconds: send a probe into each queue that has none. That this runs is the probe of its own."""
+    queue_probe.mark_received(queue_probe.PROBE_QUEUE, time.time())
+    waiting = queue_probe.queue_depths()
+    for queue, probe in queue_probe.read_probes().items():
+        if probe.is_due(waiting[queue]):
+            at = time.time()
+            receive_probe.apply_async((queue, at), queue=queue, **PUBLISH_OPTIONS)
+            queue_probe.mark_sent(queue, at)
+
+
+@shared_task
+def receive_probe(queue: str, sent_at: float) -> None:
+    """A probe came through its queue."""
+    queue_probe.mark_received(queue, sent_at)
