@@ -32,7 +32,7 @@ class PassResult(IntEnum):
 class IssueResult:
     """The answer to a group of buyers who asked for a pass."""
 
-    answers: list[PassResult]  #: for each of them, in the order asked
+    results: list[PassResult]  #: for each of them, in the order asked
     retry_after_seconds: int  #: until those who had too many may ask again
 
 

@@ -173,7 +173,7 @@ def _count_pass(buyer: str) -> None:
     except redis.RedisError as error:
         log.warning("redis_unavailable", error=str(error))
         return
-    if issued.answers == [PassResult.TOO_MANY]:
+    if issued.results == [PassResult.TOO_MANY]:
         raise ProblemError(Problem.THROTTLED, headers={"Retry-After": str(issued.retry_after_seconds)})
 
 

@@ -40,7 +40,7 @@ class Batcher(Generic[Item]):
         """Whether nothing waits and nothing is being committed."""
         return not self._committing
 
-    def join(self, item: Item) -> bool:
+    def submit(self, item: Item) -> bool:
         """Put the item into the next group; False when `WAITING_MAX` items wait already."""
         if len(self._waiting) >= WAITING_MAX:
             return False

@@ -9,7 +9,7 @@ import structlog
 from django.db import DatabaseError
 
 from seckill.errors.problems import Problem
-from seckill.gate.request import Asker
+from seckill.gate.request import Caller
 from seckill.gate.response import Response, problem_response
 
 log = structlog.get_logger(__name__)
@@ -30,14 +30,14 @@ class DeferredResponses:
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def start(self, work: Coroutine[Any, Any, None], asker: Asker) -> None:
+    def start(self, work: Coroutine[Any, Any, None], caller: Caller) -> None:
         """Run ``work``, which answers ``asker``; what it raises is answered here."""
-        task = asyncio.create_task(self._run(work, asker))
+        task = asyncio.create_task(self._run(work, caller))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _run(self, work: Coroutine[Any, Any, None], asker: Asker) -> None:
+    async def _run(self, work: Coroutine[Any, Any, None], caller: Caller) -> None:
         try:
             await work
         except Exception as error:  # noqa: BLE001 (each is answered, and logged)
-            asker.finish(error_response(error))
+            caller.respond(error_response(error))

@@ -203,13 +203,13 @@ class DjangoLimit:
         """Serve one HTTP request."""
         lane = self._lane(scope)
         client = Client(receive)
-        answer = HeldResponse(send)
+        response = HeldResponse(send)
         try:
             await client.read_body()
             thread = await lane.enter(client)
             try:
                 async with ThreadSensitiveContext(executor=thread):
-                    await self._django(scope, client.receive, answer.hold)
+                    await self._django(scope, client.receive, response.hold)
             finally:
                 lane.leave(thread)
         except ClientDisconnectedError:
@@ -220,7 +220,7 @@ class DjangoLimit:
             return
         finally:
             client.forget()
-        await answer.forward()
+        await response.forward()
 
     def _lane(self, scope: Scope) -> ConcurrencyLimit:
         if RENEWAL in scope:

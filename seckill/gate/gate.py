@@ -34,22 +34,22 @@ class Gate:
         await self._purchases.close()
         await self._line.close()
 
-    def answer(self, request: Request) -> None:
+    def handle(self, request: Request) -> None:
         """Answer a request for one of the gate's calls, now or later."""
         assert request.target.call is not None  # noqa: S101 (for the type checker: other requests go to Django)
         name, key = request.target.call
         if name == "purchase":
             if request.method == "POST":
-                self._purchases.answer(int(key), request.fields.get(b"authorization", b""), request)
+                self._purchases.handle(int(key), request.fields.get(b"authorization", b""), request)
             else:
-                request.finish(POST_ONLY)
+                request.respond(POST_ONLY)
         elif name == "pass":
             self._logins.issue_pass(int(key), request)
         elif name == "me":
             self._logins.me(request)
         elif request.method not in ("GET", "HEAD"):
-            request.finish(GET_ONLY)
+            request.respond(GET_ONLY)
         elif name == "ticket":
-            self._tickets.answer(key, request)
+            self._tickets.handle(key, request)
         else:
-            self._progress.answer(int(key), request)
+            self._progress.handle(int(key), request)

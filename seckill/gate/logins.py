@@ -16,7 +16,7 @@ from seckill.accounts.logins import Login, account_json, read_login
 from seckill.errors.problems import Problem
 from seckill.gate.batcher import Batcher
 from seckill.gate.deferred import DeferredResponses
-from seckill.gate.request import Asker, Request
+from seckill.gate.request import Caller, Request
 from seckill.gate.response import Response, encode, json_head, problem_response
 from seckill.gate.snapshots import CachedSnapshot, Snapshots
 from seckill.line.line import AsyncLine
@@ -30,7 +30,7 @@ STRANGER = problem_response(Problem.NOT_LOGGED_IN, "", (b"www-authenticate", b"S
 CLOSED = problem_response(Problem.CLOSED)
 TOO_MANY_WAIT = problem_response(Problem.UNAVAILABLE)
 
-Wanted = tuple[Login, int, CachedSnapshot, Asker]  # a pass of the sale with this number
+Wanted = tuple[Login, int, CachedSnapshot, Caller]  # a pass of the sale with this number
 
 
 class Logins:
@@ -41,28 +41,28 @@ class Logins:
         self._snapshots = snapshots
         self._late = late
         self._passes: Batcher[Wanted] = Batcher(self._issue, self._fail_passes, largest=ISSUE_BATCH_MAX)
-        self._names: Batcher[tuple[Login, Asker]] = Batcher(self._name, self._fail_names, largest=ISSUE_BATCH_MAX)
+        self._names: Batcher[tuple[Login, Caller]] = Batcher(self._name, self._fail_names, largest=ISSUE_BATCH_MAX)
 
-    def me(self, asker: Request) -> None:
+    def me(self, caller: Request) -> None:
         """200 with the account, 401 for a request without any login."""
-        login = self._login("GET", asker)
+        login = self._login("GET", caller)
         if login is None:
             return
         if not login.is_fresh(_now_ms()):
-            asker.forward()  # for a new cookie
-        elif not self._names.join((login, asker)):
-            asker.finish(TOO_MANY_WAIT)
+            caller.forward()  # for a new cookie
+        elif not self._names.submit((login, caller)):
+            caller.respond(TOO_MANY_WAIT)
 
-    def issue_pass(self, sale_id: int, asker: Request) -> None:
+    def issue_pass(self, sale_id: int, caller: Request) -> None:
         """200 with a pass, 401 for a request without any login, 403 when the sale is over, 429."""
-        login = self._login("POST", asker)
+        login = self._login("POST", caller)
         if login is None:
             return
         seen = self._snapshots.fresh(sale_id)
         if seen is None:
-            self._late.start(self._issue_late(login, sale_id, asker), asker)
+            self._late.start(self._issue_late(login, sale_id, caller), caller)
         else:
-            self._want(login, sale_id, seen, asker)
+            self._want(login, sale_id, seen, caller)
 
     def _login(self, method: str, request: Request) -> Login | None:
         """Whose cookie came with the request; None: the request is answered, or is Django's now."""
@@ -74,7 +74,7 @@ class Logins:
         header = fields.get(b"cookie", b"")
         cookies = read_cookies(header)
         if settings.SESSION_COOKIE_NAME not in cookies and (cookies or not header):
-            request.finish(STRANGER)
+            request.respond(STRANGER)
             return None
         login = read_login(cookies, _now_ms())
         if login is None or (method == "POST" and not is_from_our_page(fields, cookies, "http")):
@@ -84,51 +84,51 @@ class Logins:
 
     # --- Who am I -------------------------------------------------------------------------------------------------
 
-    async def _name(self, asking: list[tuple[Login, Asker]]) -> None:
+    async def _name(self, asking: list[tuple[Login, Caller]]) -> None:
         void = await self._line.run(revoke_all_logins([login for login, _ in asking]))
-        for (login, asker), is_void in zip(asking, void, strict=True):
+        for (login, caller), is_void in zip(asking, void, strict=True):
             if is_void:
-                asker.forward()
+                caller.forward()
             else:
-                asker.finish(Response(200, FOUND, encode(account_json(login.username))))
+                caller.respond(Response(200, FOUND, encode(account_json(login.username))))
 
-    async def _fail_names(self, asking: list[tuple[Login, Asker]], error: Exception) -> None:
+    async def _fail_names(self, asking: list[tuple[Login, Caller]], error: Exception) -> None:
         log.warning("logins_not_checked", error=str(error))
-        for _, asker in asking:
-            asker.forward()  # the session says so, too
+        for _, caller in asking:
+            caller.forward()  # the session says so, too
 
     # --- Passes -----------------------------------------------------------------------------------------------------
 
-    async def _issue_late(self, login: Login, sale_id: int, asker: Asker) -> None:
+    async def _issue_late(self, login: Login, sale_id: int, caller: Caller) -> None:
         seen = await self._snapshots.get(sale_id)
         if seen is None:
-            asker.forward()  # the ledger knows whether there is such a sale
+            caller.forward()  # the ledger knows whether there is such a sale
         else:
-            self._want(login, sale_id, seen, asker)
+            self._want(login, sale_id, seen, caller)
 
-    def _want(self, login: Login, sale_id: int, seen: CachedSnapshot, asker: Asker) -> None:
+    def _want(self, login: Login, sale_id: int, seen: CachedSnapshot, caller: Caller) -> None:
         if seen.snapshot.state() is State.CLOSED:
-            asker.finish(CLOSED)
-        elif not self._passes.join((login, sale_id, seen, asker)):
-            asker.finish(TOO_MANY_WAIT)
+            caller.respond(CLOSED)
+        elif not self._passes.submit((login, sale_id, seen, caller)):
+            caller.respond(TOO_MANY_WAIT)
 
     async def _issue(self, wanted: list[Wanted]) -> None:
         issued = await self._line.run(issue_passes([login for login, _, _, _ in wanted], settings.PASS_RATE))
         retry_after = (b"retry-after", b"%d" % issued.retry_after_seconds)
-        for (login, sale_id, seen, asker), answer in zip(wanted, issued.answers, strict=True):
-            if answer == PassResult.ISSUED:
+        for (login, sale_id, seen, caller), response in zip(wanted, issued.results, strict=True):
+            if response == PassResult.ISSUED:
                 snapshot = seen.snapshot
                 document = pass_json(sale_id, login.buyer, opens_ms=snapshot.opens_ms, closes_ms=snapshot.closes_ms)
-                asker.finish(Response(200, FOUND, encode(document)))
-            elif answer == PassResult.TOO_MANY:
-                asker.finish(problem_response(Problem.THROTTLED, "", retry_after))
+                caller.respond(Response(200, FOUND, encode(document)))
+            elif response == PassResult.TOO_MANY:
+                caller.respond(problem_response(Problem.THROTTLED, "", retry_after))
             else:
-                asker.forward()
+                caller.forward()
 
     async def _fail_passes(self, wanted: list[Wanted], error: Exception) -> None:
         log.warning("passes_not_counted", error=str(error))
-        for _, _, _, asker in wanted:
-            asker.forward()
+        for _, _, _, caller in wanted:
+            caller.forward()
 
 
 def _now_ms() -> int:

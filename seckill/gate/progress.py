@@ -2,7 +2,7 @@
 
 from seckill.gate.deferred import DeferredResponses
 from seckill.gate.documents import Progress
-from seckill.gate.request import Asker
+from seckill.gate.request import Caller
 from seckill.gate.response import Response, encode, json_head
 from seckill.gate.snapshots import CachedSnapshot, Snapshots
 from seckill.gate.unknown_sales import UnknownSales
@@ -19,17 +19,17 @@ class ProgressCalls:
         self._unknown = unknown
         self._late = late
 
-    def answer(self, sale_id: int, asker: Asker) -> None:
+    def handle(self, sale_id: int, caller: Caller) -> None:
         """200, or 404 for a sale that does not exist."""
         seen = self._snapshots.fresh(sale_id)
         if seen is None:
-            self._late.start(self._answer_late(sale_id, asker), asker)
+            self._late.start(self._handle_deferred(sale_id, caller), caller)
         else:
-            asker.finish(_progress(seen))
+            caller.respond(_progress(seen))
 
-    async def _answer_late(self, sale_id: int, asker: Asker) -> None:
+    async def _handle_deferred(self, sale_id: int, caller: Caller) -> None:
         seen = await self._snapshots.get(sale_id)
-        asker.finish(await self._unknown.answer(sale_id) if seen is None else _progress(seen))
+        caller.respond(await self._unknown.handle(sale_id) if seen is None else _progress(seen))
 
 
 def _progress(seen: CachedSnapshot) -> Response:

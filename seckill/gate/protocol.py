@@ -51,7 +51,7 @@ class RefusedError(Exception):
 
     def __init__(self, problem: Problem, detail: str = "") -> None:
         super().__init__(problem.code)
-        self.answer = problem_response(problem, detail)
+        self.response = problem_response(problem, detail)
 
 
 class Connection(HttpToolsProtocol):
@@ -197,7 +197,7 @@ class Connection(HttpToolsProtocol):
             if not isinstance(reason, RefusedError):
                 log.error("request_failed", exc_info=reason)  # noqa: TRY400 (the traceback is that of its context)
                 reason = RefusedError(Problem.INTERNAL)
-            self._refuse(reason.answer)
+            self._refuse(reason.response)
         except httptools.HttpParserError:
             self._refuse(problem_response(Problem.BAD_REQUEST, "The request is not valid HTTP/1.1."))
         return not self.is_last
@@ -338,13 +338,13 @@ class Connection(HttpToolsProtocol):
         self._request = request
         try:
             if request.target.call is not None:
-                self.shop.gate.answer(request)
+                self.shop.gate.handle(request)
             elif (shared := self.shop.public.find(request)) is not None:
-                self.finish(request, shared)
+                self.respond(request, shared)
             else:
                 self.forward(request)
         except Exception as error:  # noqa: BLE001 (it is logged, and answered)
-            self.finish(request, error_response(error))
+            self.respond(request, error_response(error))
 
     def _serve_waiting(self) -> None:
         """Serve the requests that wait, until one is under way."""
@@ -361,13 +361,13 @@ class Connection(HttpToolsProtocol):
         if not self._waiting and not self.flow.write_paused and not self.transport.is_closing():
             self.flow.resume_reading()
 
-    def finish(self, request: Request, answer: Response) -> None:
+    def respond(self, request: Request, response: Response) -> None:
         """Send the answer, if this request is the one that waits for it, and go on to the next one."""
         if request is not self._request or request.is_forwarded or self.transport.is_closing():
             return
         call = request.target.call
-        self.shop.tally[call[0] if call is not None else "shared", answer.status] += 1
-        self._write(answer, with_body=request.method != "HEAD", keep_alive=request.keep_alive)
+        self.shop.tally[call[0] if call is not None else "shared", response.status] += 1
+        self._write(response, with_body=request.method != "HEAD", keep_alive=request.keep_alive)
         self._finished(request)
 
     def _finished(self, request: Request) -> None:
@@ -383,14 +383,14 @@ class Connection(HttpToolsProtocol):
         elif self.is_last:
             self.transport.close()
 
-    def _write(self, answer: Response, *, with_body: bool, keep_alive: bool) -> None:
-        body = answer.body
-        length = b"" if answer.status == NOT_MODIFIED else b"content-length: %d\r\n" % len(body)
+    def _write(self, response: Response, *, with_body: bool, keep_alive: bool) -> None:
+        body = response.body
+        length = b"" if response.status == NOT_MODIFIED else b"content-length: %d\r\n" % len(body)
         last = b"" if keep_alive else b"connection: close\r\n"
         sent = body if with_body else b""
-        self.transport.write(b"%sdate: %s\r\n%s%s\r\n%s" % (answer.head, self.shop.clients.date, length, last, sent))
+        self.transport.write(b"%sdate: %s\r\n%s%s\r\n%s" % (response.head, self.shop.clients.date, length, last, sent))
 
-    def _refuse(self, answer: Response) -> None:
+    def _refuse(self, response: Response) -> None:
         """Answer what cannot be taken, when its turn comes, and look at nothing more from this client.
 
         The client may still be sending. It gets an end of our side only, and `Clients` closes the connection a little
@@ -401,12 +401,12 @@ class Connection(HttpToolsProtocol):
         self.shop.clients.take_body_bytes(-len(self._body))
         self._body.clear()
         if self._request is not None or self._waiting:
-            self._waiting.append(answer)
+            self._waiting.append(response)
         elif not self.transport.is_closing():
             self.since = self.shop.clients.now
             # Before the first byte of a target, the parser still has the method of the request before.
             is_head = bool(self.url) and self.parser.get_method() == b"HEAD"
-            self._write(answer, with_body=not is_head, keep_alive=False)
+            self._write(response, with_body=not is_head, keep_alive=False)
             self.transport.write_eof()
 
     # --- Django -----------------------------------------------------------------------------------------------------

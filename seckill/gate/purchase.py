@@ -8,7 +8,7 @@ from seckill.gate.deferred import error_response
 from seckill.gate.documents import Queued
 from seckill.gate.doorbell import Doorbell
 from seckill.gate.metrics import ADMIT_BATCH_SIZE
-from seckill.gate.request import Asker
+from seckill.gate.request import Caller
 from seckill.gate.response import (
     NO_STORE,
     POLL_AFTER_SECONDS,
@@ -36,7 +36,7 @@ TOO_MANY_WAIT = problem_response(Problem.UNAVAILABLE)
 
 GROUPS_AT_ONCE = 2  # while one is synced to the disk, the next is on its way
 
-Buyer = tuple[str, Asker]
+Buyer = tuple[str, Caller]
 
 
 class Purchases:
@@ -52,23 +52,23 @@ class Purchases:
         """Ring the doorbells that are due."""
         await self._doorbell.close()
 
-    def answer(self, sale_id: int, authorization: bytes, asker: Asker) -> None:
+    def handle(self, sale_id: int, authorization: bytes, caller: Caller) -> None:
         """Join the line of a sale: 202 with a ticket once the place is on disk, or why not."""
         scheme, _, token = authorization.decode("latin-1").partition(" ")
         try:
             buyer_pass = Pass.verify(token.strip() if scheme.lower() == "bearer" else "")
         except BadTokenError:
-            asker.finish(NO_PASS)
+            caller.respond(NO_PASS)
             return
         if buyer_pass.sale_id != sale_id:
-            asker.finish(PASS_OF_ANOTHER_SALE)
+            caller.respond(PASS_OF_ANOTHER_SALE)
             return
         if buyer_pass.expires_ms <= time.time() * 1000:
-            asker.finish(PASS_EXPIRED)
+            caller.respond(PASS_EXPIRED)
             return
         group = self._groups.get(sale_id) or self._new_group(sale_id)
-        if not group.join((buyer_pass.buyer, asker)):
-            asker.finish(TOO_MANY_WAIT)
+        if not group.submit((buyer_pass.buyer, caller)):
+            caller.respond(TOO_MANY_WAIT)
 
     def _new_group(self, sale_id: int) -> Batcher[Buyer]:
         """The sale's group. Only sales that a pass was signed for have one; idle ones are dropped here."""
@@ -84,8 +84,8 @@ class Purchases:
     async def _admit(self, sale_id: int, buyers: list[Buyer]) -> None:
         ADMIT_BATCH_SIZE.observe(len(buyers))
         admission = await self._line.run_in_order(commands.admit(sale_id, [buyer for buyer, _ in buyers]))
-        for (buyer, asker), place in zip(buyers, admission.places, strict=True):
-            asker.finish(
+        for (buyer, caller), place in zip(buyers, admission.places, strict=True):
+            caller.respond(
                 REFUSED[place] if isinstance(place, RejectReason) else _accepted(sale_id, buyer, place, admission)
             )
         if admission.stock > 0 and admission.length > admission.pointer:
@@ -93,9 +93,9 @@ class Purchases:
 
     async def _fail(self, sale_id: int, buyers: list[Buyer], error: Exception) -> None:
         unknown = isinstance(error, commands.SaleNotLoadedError)
-        answer = await self._unknown.answer(sale_id) if unknown else error_response(error)
-        for _, asker in buyers:
-            asker.finish(answer)
+        response = await self._unknown.handle(sale_id) if unknown else error_response(error)
+        for _, caller in buyers:
+            caller.respond(response)
 
 
 def _accepted(sale_id: int, buyer: str, place: int, admission: Admission) -> Response:

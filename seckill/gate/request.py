@@ -76,13 +76,13 @@ class Request(Struct, eq=False):
         """The same request, sent once more."""
         return replace(self, is_forwarded=False)
 
-    def finish(self, answer: Response) -> None:
+    def respond(self, response: Response) -> None:
         """Send the answer. Nothing happens when the client is gone, or when this request has been answered.
 
         A connection behind a proxy carries requests of many people: an answer that came twice, or too late, must not
         be taken for that to the next one.
         """
-        self.client.finish(self, answer)
+        self.client.respond(self, response)
 
     def forward(self) -> None:
         """Have Django answer instead, on the same terms."""
@@ -92,17 +92,17 @@ class Request(Struct, eq=False):
 class Client(Protocol):
     """A connection, which answers one request at a time."""
 
-    def finish(self, request: Request, answer: Response) -> None:
+    def respond(self, request: Request, response: Response) -> None:
         """Send the answer, if this request is the one that waits for it."""
 
     def forward(self, request: Request) -> None:
         """Have Django answer this request, if it waits for its answer."""
 
 
-class Asker(Protocol):
+class Caller(Protocol):
     """Whoever waits for an answer: a `Request`."""
 
-    def finish(self, answer: Response) -> None:
+    def respond(self, response: Response) -> None:
         """Take the answer; see `Request.finish`."""
 
     def forward(self) -> None:

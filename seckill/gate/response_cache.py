@@ -129,7 +129,7 @@ class CachedResponse:
         """For how long it has not been fresh any more; below 0 while it is."""
         return now - self._asked_at - self._fresh_seconds
 
-    def answer(self, if_none_match: bytes, now: float) -> Response:
+    def to_response(self, if_none_match: bytes, now: float) -> Response:
         """What Django sent, with its present age; 304 for who has it already, by the value of If-None-Match."""
         seconds = int(now - self._asked_at)
         if seconds != self._aged:
@@ -148,13 +148,13 @@ class ResponseRecorder:
     """
 
     def __init__(
-        self, scope: Scope, send: Send, heard: Callable[[CachedResponse | None], None], if_none_match: bytes = b""
+        self, scope: Scope, send: Send, on_complete: Callable[[CachedResponse | None], None], if_none_match: bytes = b""
     ) -> None:
         """``if_none_match`` is what the client has already, as it said in that header."""
         self._scope = scope
         self._if_none_match = if_none_match
         self._send = send
-        self._heard = heard
+        self._heard = on_complete
         self._asked_at = monotonic()
         self._start: Message = {}
         self._terms: CachePolicy | None = None
@@ -176,14 +176,14 @@ class ResponseRecorder:
         if message.get("more_body", False):
             return
         whole = len(self._body) == self._terms.length
-        answer = CachedResponse(self._scope, self._start, self._body, self._terms, self._asked_at) if whole else None
-        self._heard(answer)
-        if answer is not None and _matches(self._if_none_match, answer.etag):
-            await _send(answer.answer(self._if_none_match, monotonic()), self._send)
+        response = CachedResponse(self._scope, self._start, self._body, self._terms, self._asked_at) if whole else None
+        self._heard(response)
+        if response is not None and _matches(self._if_none_match, response.etag):
+            await _send(response.to_response(self._if_none_match, monotonic()), self._send)
             return
         start = dict(self._start)
-        if answer is not None and not any(name.lower() == b"etag" for name, _ in start["headers"]):
-            start["headers"] = [*start["headers"], (b"etag", answer.etag)]
+        if response is not None and not any(name.lower() == b"etag" for name, _ in start["headers"]):
+            start["headers"] = [*start["headers"], (b"etag", response.etag)]
         await self._send(start)
         await self._send({"type": "http.response.body", "body": self._body})
 
@@ -213,18 +213,18 @@ class ResponseCache:
         if request.shared_key is None or request.shared_vary != vary:
             request.shared_key, request.shared_vary = _key_of(request, vary), vary
         key = request.shared_key
-        answer = self._answers.get(key)
-        if answer is None:
+        response = self._answers.get(key)
+        if response is None:
             return None
         now = monotonic()
-        stale = answer.seconds_past_ttl(now)
+        stale = response.seconds_past_ttl(now)
         if stale >= 0:
             if stale >= STALE_SECONDS:
                 return None
             if key not in self._renewing and key not in self._asking:
-                self._renewing[key] = asyncio.create_task(self._renew(key, answer.scope))
+                self._renewing[key] = asyncio.create_task(self._renew(key, response.scope))
         self._answers.move_to_end(key)
-        return answer.answer(request.fields.get(b"if-none-match", b""), now)
+        return response.to_response(request.fields.get(b"if-none-match", b""), now)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Ask Django, for one or for all; only for requests that `find` does not know an answer to."""
@@ -236,9 +236,9 @@ class ResponseCache:
             return
         vary = self._vary.get(scope["path"], SUPPORTED_VARY)
         if vary is None:  # personal, as far as is known: nobody waits for anybody
-            heard = partial(self._store, scope, headers)
+            on_complete = partial(self._store, scope, headers)
             await self._forward(
-                scope, receive, ResponseRecorder(scope, send, heard) if scope["method"] == "GET" else send
+                scope, receive, ResponseRecorder(scope, send, on_complete) if scope["method"] == "GET" else send
             )
             return
         key = _key(scope["path"], headers, vary)
@@ -247,12 +247,12 @@ class ResponseCache:
         elif key not in self._asking:
             await self._fetch_shared(key, vary, scope, headers, send)
         else:
-            answer = await asyncio.shield(self._asking[key])  # one who gives up leaves the others alone
-            if answer is None:
+            response = await asyncio.shield(self._asking[key])  # one who gives up leaves the others alone
+            if response is None:
                 await self._forward(scope, receive, send)
             else:
                 HIT.inc()
-                await _send(answer.answer(headers.get(b"if-none-match", b""), monotonic()), send)
+                await _send(response.to_response(headers.get(b"if-none-match", b""), monotonic()), send)
 
     async def _forward(self, scope: Scope, receive: Receive, send: Send) -> None:
         MISS.inc()
@@ -264,24 +264,24 @@ class ResponseCache:
         asking: asyncio.Future[CachedResponse | None] = asyncio.get_running_loop().create_future()
         self._asking[key] = asking
 
-        def tell(answer: CachedResponse | None) -> None:
+        def resolve(response: CachedResponse | None) -> None:
             if not asking.done():
-                asking.set_result(answer)
+                asking.set_result(response)
                 del self._asking[key]  # its own: while somebody asks for a key, nobody else does
 
-        def heard(answer: CachedResponse | None) -> None:
-            self._store(scope, headers, answer)
+        def on_complete(response: CachedResponse | None) -> None:
+            self._store(scope, headers, response)
             # Those who wait are alike in ``vary``. If this answer varies on more it isn't theirs.
-            tell(answer if answer is not None and answer.vary.issubset(vary) else None)
+            resolve(response if response is not None and response.vary.issubset(vary) else None)
 
         whole = _unconditional(scope)
         if key in self._answers:
             whole[RENEWAL] = True
-        copy = ResponseRecorder(whole, send, heard, headers.get(b"if-none-match", b""))
+        copy = ResponseRecorder(whole, send, on_complete, headers.get(b"if-none-match", b""))
         try:
             await self._forward(whole, _never_disconnects(), copy)
         finally:
-            tell(None)
+            resolve(None)
 
     async def _renew(self, key: Key, scope: Scope) -> None:
         """Ask Django again for an answer that is stale; whoever comes meanwhile gets the stale one."""
@@ -296,14 +296,14 @@ class ResponseCache:
         finally:
             del self._renewing[key]
 
-    def _store(self, scope: Scope, headers: Headers, answer: CachedResponse | None) -> None:
+    def _store(self, scope: Scope, headers: Headers, response: CachedResponse | None) -> None:
         known = self._vary.get(scope["path"])
-        if answer is None:
+        if response is None:
             _lru_put(self._vary, scope["path"], known, PATHS_MAX)  # one bad answer doesn't make an address personal
             return
-        vary = tuple(name for name in SUPPORTED_VARY if name in answer.vary or name in (known or ()))
+        vary = tuple(name for name in SUPPORTED_VARY if name in response.vary or name in (known or ()))
         _lru_put(self._vary, scope["path"], vary, PATHS_MAX)
-        _lru_put(self._answers, _key(scope["path"], headers, vary), answer, RESPONSES_MAX)
+        _lru_put(self._answers, _key(scope["path"], headers, vary), response, RESPONSES_MAX)
 
 
 def is_cacheable_request(method: str, query: bytes, headers: Sequence[Header], fields: Headers) -> bool:
@@ -359,14 +359,14 @@ def _impersonal(scope: Scope) -> Scope:
     return {**scope, "headers": [pair for pair in scope["headers"] if pair[0] in CONDITIONAL_HEADERS]}
 
 
-async def _send(answer: Response, send: Send) -> None:
+async def _send(response: Response, send: Send) -> None:
     """Send an answer the ASGI way."""
-    lines = answer.head.split(b"\r\n")[1:-1]
+    lines = response.head.split(b"\r\n")[1:-1]
     headers = [tuple(line.split(b": ", 1)) for line in lines]
-    if answer.status != HTTPStatus.NOT_MODIFIED:
-        headers.append((b"content-length", b"%d" % len(answer.body)))
-    await send({"type": "http.response.start", "status": int(answer.status), "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body})
+    if response.status != HTTPStatus.NOT_MODIFIED:
+        headers.append((b"content-length", b"%d" % len(response.body)))
+    await send({"type": "http.response.start", "status": int(response.status), "headers": headers})
+    await send({"type": "http.response.body", "body": response.body})
 
 
 async def _drop(message: Message) -> None:

@@ -9,7 +9,7 @@ from seckill.errors.problems import Problem
 from seckill.gate.batcher import Batcher
 from seckill.gate.deferred import DeferredResponses, error_response
 from seckill.gate.documents import TicketConfirmed, TicketQueued, TicketReleased, TicketSoldOut, TicketWaitlisted
-from seckill.gate.request import Asker
+from seckill.gate.request import Caller
 from seckill.gate.response import (
     NO_STORE,
     POLL_AFTER_SECONDS,
@@ -38,7 +38,7 @@ WAITING = json_head(200, NO_STORE, RETRY_AFTER)
 FORGED = problem_response(Problem.NOT_FOUND)
 TOO_MANY_WAIT = problem_response(Problem.UNAVAILABLE)
 
-Holder = tuple[Ticket, CachedSnapshot, Asker]
+Holder = tuple[Ticket, CachedSnapshot, Caller]
 
 
 class Tickets:
@@ -51,34 +51,34 @@ class Tickets:
         self._late = late
         self._groups: dict[int, Batcher[Holder]] = {}
 
-    def answer(self, token: str, asker: Asker) -> None:
+    def handle(self, token: str, caller: Caller) -> None:
         """200 with what became of the place; 404 for a token that is no ticket of this shop."""
         try:
             ticket = Ticket.verify(token)
         except BadTokenError:
-            asker.finish(FORGED)
+            caller.respond(FORGED)
             return
         seen = self._snapshots.fresh(ticket.sale_id)
         if seen is None:
-            self._late.start(self._answer_late(ticket, asker), asker)
+            self._late.start(self._handle_deferred(ticket, caller), caller)
         else:
-            self._answer_seen(ticket, seen, asker)
+            self._respond_from_snapshot(ticket, seen, caller)
 
-    async def _answer_late(self, ticket: Ticket, asker: Asker) -> None:
+    async def _handle_deferred(self, ticket: Ticket, caller: Caller) -> None:
         seen = await self._snapshots.get(ticket.sale_id)
         if seen is None:
-            asker.finish(await self._unknown.answer(ticket.sale_id))
+            caller.respond(await self._unknown.handle(ticket.sale_id))
         else:
-            self._answer_seen(ticket, seen, asker)
+            self._respond_from_snapshot(ticket, seen, caller)
 
-    def _answer_seen(self, ticket: Ticket, seen: CachedSnapshot, asker: Asker) -> None:
+    def _respond_from_snapshot(self, ticket: Ticket, seen: CachedSnapshot, caller: Caller) -> None:
         if ticket.epoch == seen.snapshot.epoch == FIRST_EPOCH and ticket.place > seen.snapshot.pointer:
-            asker.finish(_waiting(seen, ticket.place))
+            caller.respond(_waiting(seen, ticket.place))
             return
         # The place is before the pointer, or the line was rebuilt once: look the buyer up.
         group = self._groups.get(ticket.sale_id) or self._new_group(ticket.sale_id)
-        if not group.join((ticket, seen, asker)):
-            asker.finish(TOO_MANY_WAIT)
+        if not group.submit((ticket, seen, caller)):
+            caller.respond(TOO_MANY_WAIT)
 
     def _new_group(self, sale_id: int) -> Batcher[Holder]:
         """The sale's group. Only sales that a ticket was signed for have one; idle ones are dropped here."""
@@ -92,32 +92,32 @@ class Tickets:
 
     async def _look_up(self, sale_id: int, holders: list[Holder]) -> None:
         found = await self._line.get_outcomes(sale_id, [ticket.buyer for ticket, _, _ in holders])
-        for (ticket, seen, asker), outcome in zip(holders, found, strict=True):
+        for (ticket, seen, caller), outcome in zip(holders, found, strict=True):
             if outcome is None:
-                self._late.start(self._rejoin(ticket, seen, asker), asker)
+                self._late.start(self._rejoin(ticket, seen, caller), caller)
             elif isinstance(outcome, int):
-                asker.finish(_waiting(seen, outcome, _renewed(ticket, seen, outcome)))
+                caller.respond(_waiting(seen, outcome, _renewed(ticket, seen, outcome)))
             else:
-                asker.finish(_decided(outcome))
+                caller.respond(_decided(outcome))
 
-    async def _rejoin(self, ticket: Ticket, seen: CachedSnapshot, asker: Asker) -> None:
+    async def _rejoin(self, ticket: Ticket, seen: CachedSnapshot, caller: Caller) -> None:
         """The line does not know the holder of a valid ticket: it was lost, and the holder comes back."""
         try:
             _, place = await self._line.run(commands.rejoin(ticket.sale_id, ticket.buyer, ticket.place))
         except commands.SaleNotLoadedError:
-            asker.finish(await self._unknown.answer(ticket.sale_id))
+            caller.respond(await self._unknown.handle(ticket.sale_id))
             return
         if place == 0:
-            asker.finish(_sold_out(seen))
+            caller.respond(_sold_out(seen))
             return
         log.info("rejoined", sale=ticket.sale_id, place_before=ticket.place, place=place)
-        asker.finish(_waiting(seen, place, _renewed(ticket, seen, place)))
+        caller.respond(_waiting(seen, place, _renewed(ticket, seen, place)))
 
     async def _fail(self, sale_id: int, holders: list[Holder], error: Exception) -> None:
         unknown = isinstance(error, commands.SaleNotLoadedError)
-        answer = await self._unknown.answer(sale_id) if unknown else error_response(error)
-        for _, _, asker in holders:
-            asker.finish(answer)
+        response = await self._unknown.handle(sale_id) if unknown else error_response(error)
+        for _, _, caller in holders:
+            caller.respond(response)
 
 
 def _renewed(ticket: Ticket, seen: CachedSnapshot, place: int) -> str | UnsetType:

@@ -27,7 +27,7 @@ class UnknownSales:
         self._fault: DatabaseError | None = None
         self._reading: asyncio.Task[None] | None = None
 
-    async def answer(self, sale_id: int) -> Response:
+    async def handle(self, sale_id: int) -> Response:
         """404 if the ledger does not have the sale, 403 if it ended long ago, else 503: its line is being rebuilt."""
         if time.monotonic() - self._read_at > KNOWN_SALES_SECONDS:
             if self._reading is None:

@@ -11,7 +11,7 @@ import redis
 from devtools.embedded.valkey import Valkey
 from seckill.gate.doorbell import Doorbell
 from tests import servers
-from tests.gate.asker import ask
+from tests.gate.caller import ask
 from tests.gate.conftest import Broker
 from tests.gate.door import Door, eventually, good_pass, held, hold_writes, let_go, open_door, read_json
 from tests.line.conftest import LoadSale

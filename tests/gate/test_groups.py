@@ -42,10 +42,10 @@ async def test_a_lone_item_goes_at_once(counter: Counter) -> None:
     group = group_of(counter)
     assert group.is_idle
 
-    assert group.join("a")
+    assert group.submit("a")
     assert not group.is_idle
     await eventually(lambda: group.is_idle)
-    assert group.join("b")
+    assert group.submit("b")
     await eventually(lambda: group.is_idle)
 
     assert (counter.groups, counter.failed) == (["a", "b"], [])
@@ -53,11 +53,11 @@ async def test_a_lone_item_goes_at_once(counter: Counter) -> None:
 
 async def test_what_arrives_meanwhile_is_the_next_group_in_order(counter: Counter) -> None:
     group = group_of(counter)
-    group.join("a")
+    group.submit("a")
     await eventually(lambda: counter.groups == ["a"])
 
     for item in "bcd":
-        group.join(item)
+        group.submit(item)
         await asyncio.sleep(0)
     assert counter.groups == ["a"]  # one group at a time
     counter.may_answer.set()
@@ -68,13 +68,13 @@ async def test_what_arrives_meanwhile_is_the_next_group_in_order(counter: Counte
 
 async def test_so_many_groups_are_under_way_together_and_no_more(counter: Counter) -> None:
     group = group_of(counter, at_once=2)
-    group.join("a")
+    group.submit("a")
     await eventually(lambda: counter.groups == ["a"])
-    group.join("b")
+    group.submit("b")
     await eventually(lambda: counter.groups == ["a", "b"])
 
     for item in "cd":
-        group.join(item)
+        group.submit(item)
         await asyncio.sleep(0)
     assert counter.groups == ["a", "b"]
     counter.may_answer.set()
@@ -91,13 +91,13 @@ async def test_who_comes_in_the_moment_the_last_group_ends_is_served() -> None:
         if items == ["a"]:
             task = asyncio.current_task()
             assert task is not None
-            task.add_done_callback(lambda _: group.join("b"))
+            task.add_done_callback(lambda _: group.submit("b"))
 
     async def fail(items: list[str], error: Exception) -> None:
         raise AssertionError(items) from error
 
     group = Batcher(commit, fail, largest=10)
-    group.join("a")
+    group.submit("a")
 
     await eventually(lambda: groups_ == ["a", "b"])
 
@@ -106,7 +106,7 @@ async def test_no_group_is_larger_than_allowed(counter: Counter) -> None:
     counter.may_answer.set()
     group = group_of(counter, largest=3)
 
-    assert all(group.join(item) for item in "abcdefg")
+    assert all(group.submit(item) for item in "abcdefg")
     await eventually(lambda: group.is_idle)
 
     assert counter.groups == ["abc", "def", "g"]
@@ -116,7 +116,7 @@ async def test_a_fault_fails_everybody_who_waits_at_once(counter: Counter) -> No
     """Each group behind would meet the same fault, one time-out after the other."""
     group = group_of(counter, largest=2)
     for item in "abcdefg":
-        group.join(item)
+        group.submit(item)
     await eventually(lambda: counter.groups == ["ab"])
     counter.fault = RuntimeError("the kettle boiled over")
 
@@ -131,11 +131,11 @@ async def test_who_comes_after_a_fault_is_served(counter: Counter) -> None:
     counter.fault = RuntimeError("the kettle boiled over")
     counter.may_answer.set()
     group = group_of(counter)
-    group.join("a")
+    group.submit("a")
     await eventually(lambda: group.is_idle)
     counter.fault = None
 
-    group.join("b")
+    group.submit("b")
     await eventually(lambda: group.is_idle)
 
     assert counter.groups == ["a", "b"]
@@ -145,13 +145,13 @@ async def test_who_comes_after_a_fault_is_served(counter: Counter) -> None:
 async def test_not_more_may_wait_than_a_process_takes(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(groups, "WAITING_MAX", 3)
     group = group_of(counter)
-    group.join("a")
+    group.submit("a")
     await eventually(lambda: counter.groups == ["a"])
 
-    assert [group.join(item) for item in "bcde"] == [True, True, True, False]
+    assert [group.submit(item) for item in "bcde"] == [True, True, True, False]
     counter.may_answer.set()
     await eventually(lambda: group.is_idle)
 
     assert counter.groups == ["a", "bcd"]
-    assert group.join("f")
+    assert group.submit("f")
     await eventually(lambda: group.is_idle)

@@ -13,7 +13,7 @@ from seckill.gate import batcher as groups
 from seckill.line.line import Line
 from seckill.line.passes import Pass
 from seckill.line.tickets import Ticket
-from tests.gate.asker import ask
+from tests.gate.caller import ask
 from tests.gate.door import (
     HOUR_MS,
     Door,

@@ -35,7 +35,7 @@ async def test_an_answer_that_comes_twice_is_not_the_next_requests(
     asking = asyncio.create_task(door.purchase(7, "amir"))  # on the same connection
     await eventually(lambda: under_way(door) not in (None, first))
 
-    first.finish(WRONG)
+    first.respond(WRONG)
     first.forward()
     let_go(server)
 
@@ -57,7 +57,7 @@ async def test_what_django_answers_is_not_answered_by_the_gate_too(
 
     request.forward()
     if late == "finish":
-        request.finish(WRONG)
+        request.respond(WRONG)
     else:
         request.forward()
 

@@ -11,7 +11,7 @@ from seckill.gate import clients, snapshots
 from seckill.line.outcome import Confirmed, Released
 from seckill.line.tickets import Ticket
 from seckill.timestamps import format_iso8601
-from tests.gate.asker import ask
+from tests.gate.caller import ask
 from tests.gate.door import (
     Door,
     commands,

@@ -138,7 +138,7 @@ def test_a_thousand_are_answered_at_once_each_in_its_place(line: Line) -> None:
 
     expected = [number % 7 == 0 for number in range(ISSUE_BATCH_MAX)]
     assert line.run(revoke_all_logins(crowd)) == expected
-    assert line.run(issue_passes(crowd, OFTEN)).answers == [VOID if ended else ISSUED for ended in expected]
+    assert line.run(issue_passes(crowd, OFTEN)).results == [VOID if ended else ISSUED for ended in expected]
 
 
 async def test_the_gate_s_line_answers_the_same() -> None:
@@ -146,7 +146,7 @@ async def test_the_gate_s_line_answers_the_same() -> None:
     try:
         await line.run(revoke_login(ANN.login_id))
         assert await line.run(revoke_all_logins([ANN, BEN])) == [True, False]
-        assert (await line.run(issue_passes([ANN, BEN], OFTEN))).answers == [VOID, ISSUED]
+        assert (await line.run(issue_passes([ANN, BEN], OFTEN))).results == [VOID, ISSUED]
     finally:
         await line.client.aclose()
 
@@ -207,8 +207,8 @@ def counts(line: Line) -> dict[str, str]:
 def test_each_buyer_gets_as_many_as_the_limit_allows(line: Line) -> None:
     rate = Rate(limit=2, window_seconds=AGES)
 
-    answers = [line.run(issue_passes([ANN, BEN], rate)).answers for _ in range(2)]
-    answers.append(line.run(issue_passes([ANN, CLEO], rate)).answers)
+    answers = [line.run(issue_passes([ANN, BEN], rate)).results for _ in range(2)]
+    answers.append(line.run(issue_passes([ANN, CLEO], rate)).results)
 
     assert answers == [[ISSUED, ISSUED], [ISSUED, ISSUED], [TOO_MANY, ISSUED]]
     assert counts(line) == {"u1": "2", "u2": "2", "u3": "1"}
@@ -218,7 +218,7 @@ def test_a_buyer_who_is_in_a_group_several_times_is_counted_each_time(line: Line
     rate = Rate(limit=3, window_seconds=AGES)
     phone = login("u1", "ann's phone")
 
-    assert line.run(issue_passes([ANN, phone, BEN, ANN, phone], rate)).answers == [
+    assert line.run(issue_passes([ANN, phone, BEN, ANN, phone], rate)).results == [
         ISSUED, ISSUED, ISSUED, ISSUED, TOO_MANY
     ]  # fmt: skip
     assert counts(line) == {"u1": "3", "u2": "1"}
@@ -228,8 +228,8 @@ def test_who_is_void_gets_none_and_is_not_counted(line: Line) -> None:
     line.run(revoke_login(ANN.login_id))
     line.run(set_auth_hash("u2", "mark-of-now"))
 
-    assert line.run(issue_passes([ANN, BEN, CLEO], OFTEN)).answers == [VOID, VOID, ISSUED]
-    assert line.run(issue_passes([ANN, BEN], OFTEN)).answers == [VOID, VOID]
+    assert line.run(issue_passes([ANN, BEN, CLEO], OFTEN)).results == [VOID, VOID, ISSUED]
+    assert line.run(issue_passes([ANN, BEN], OFTEN)).results == [VOID, VOID]
     assert counts(line) == {"u3": "1"}
 
 
@@ -237,10 +237,10 @@ def test_whose_session_was_looked_up_is_counted_with_the_others_whatever_redis_t
     rate = Rate(limit=2, window_seconds=AGES)
     line.run(set_auth_hash("u1", ""))
 
-    assert line.run(count_pass("u1", rate)).answers == [ISSUED]
+    assert line.run(count_pass("u1", rate)).results == [ISSUED]
     line.run(set_auth_hash("u1", ANN.mark))
-    assert line.run(issue_passes([ANN, ANN], rate)).answers == [ISSUED, TOO_MANY]
-    assert line.run(count_pass("u1", rate)).answers == [TOO_MANY]
+    assert line.run(issue_passes([ANN, ANN], rate)).results == [ISSUED, TOO_MANY]
+    assert line.run(count_pass("u1", rate)).results == [TOO_MANY]
 
 
 def test_a_new_window_begins_at_nought(line: Line) -> None:
@@ -249,9 +249,9 @@ def test_a_new_window_begins_at_nought(line: Line) -> None:
     assert line.client.hget(LOGIN_KEYS.passes, "") == "0"
     line.client.hset(LOGIN_KEYS.passes, "", "-1")  # as if that had been in the window before
 
-    assert line.run(issue_passes([ANN], rate)).answers == [ISSUED]
+    assert line.run(issue_passes([ANN], rate)).results == [ISSUED]
     assert counts(line) == {"u1": "1"}
-    assert line.run(issue_passes([ANN, BEN], rate)).answers == [TOO_MANY, ISSUED]
+    assert line.run(issue_passes([ANN, BEN], rate)).results == [TOO_MANY, ISSUED]
 
 
 def test_windows_are_those_of_redis_clock(line: Line) -> None:
@@ -259,7 +259,7 @@ def test_windows_are_those_of_redis_clock(line: Line) -> None:
     issued = line.run(issue_passes([ANN], OFTEN))
     after, _ = line.client.time()
 
-    assert issued.answers == [ISSUED]
+    assert issued.results == [ISSUED]
     assert AGES - after <= issued.retry_after_seconds <= AGES - before
 
 
@@ -272,19 +272,19 @@ def test_counts_go_by_themselves_when_nobody_asks_any_more(line: Line) -> None:
 def test_a_group_in_which_nobody_is_counted_writes_nothing(line: Line) -> None:
     line.run(revoke_login(ANN.login_id))
 
-    assert line.run(issue_passes([ANN], OFTEN)).answers == [VOID]
-    assert line.run(issue_passes([], OFTEN)).answers == []
+    assert line.run(issue_passes([ANN], OFTEN)).results == [VOID]
+    assert line.run(issue_passes([], OFTEN)).results == []
     assert not line.client.exists(LOGIN_KEYS.passes)
 
 
 def test_a_lost_reply_that_is_asked_for_again_costs_one_of_the_window_s_passes(line: Line) -> None:
     command = issue_passes([ANN, BEN], OFTEN)
 
-    assert [line.run(command).answers for _ in range(2)] == [[ISSUED, ISSUED]] * 2
+    assert [line.run(command).results for _ in range(2)] == [[ISSUED, ISSUED]] * 2
 
     assert counts(line) == {"u1": "2", "u2": "2"}
 
 
 def test_every_answer_has_a_name() -> None:
     assert {answer.name: answer.value for answer in PassResult} == {"ISSUED": 1, "VOID": 0, "TOO_MANY": -1}
-    assert IssueResult([ISSUED], 1).answers == [1]
+    assert IssueResult([ISSUED], 1).results == [1]

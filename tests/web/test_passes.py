@@ -142,9 +142,9 @@ def test_passes_of_the_gate_and_of_django_are_counted_together(
     ann = log_in("ann")
     login = Login.verify(ann.cookies["buyer"].value)
 
-    assert line.run(issue_passes([login, login], settings.PASS_RATE)).answers == [PassResult.ISSUED] * 2
+    assert line.run(issue_passes([login, login], settings.PASS_RATE)).results == [PassResult.ISSUED] * 2
     assert ann.post(address).status_code == 200
-    assert line.run(issue_passes([login], settings.PASS_RATE)).answers == [PassResult.TOO_MANY]
+    assert line.run(issue_passes([login], settings.PASS_RATE)).results == [PassResult.TOO_MANY]
     problem(ann.post(address), 429, "throttled")
 
 

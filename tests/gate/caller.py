@@ -7,13 +7,13 @@ from seckill.gate.request import Request, parse_target
 from seckill.gate.response import Response
 
 
-class Asker:
+class Caller:
     """Waits for one answer."""
 
     def __init__(self) -> None:
         self.answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
 
-    def finish(self, request: Request, answer: Response) -> None:  # noqa: ARG002 (a client's signature)
+    def respond(self, request: Request, answer: Response) -> None:  # noqa: ARG002 (a client's signature)
         self.answer.set_result(answer)
 
     def forward(self, request: Request) -> None:  # noqa: ARG002 (a client's signature)
@@ -23,6 +23,6 @@ class Asker:
 def ask(gate: Gate, method: str, path: str, authorization: str = "") -> asyncio.Future[Response]:
     """Ask now; the answer comes with the future."""
     fields = {b"host": b"127.0.0.1", b"authorization": authorization.encode()}
-    asker = Asker()
-    gate.answer(Request(method, parse_target(path.encode()), "1.1", [*fields.items()], fields, b"", True, asker))
-    return asker.answer
+    caller = Caller()
+    gate.handle(Request(method, parse_target(path.encode()), "1.1", [*fields.items()], fields, b"", True, caller))
+    return caller.answer
