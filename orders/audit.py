@@ -57,8 +57,8 @@ def _compare(line: Line, found: Audit) -> Audit.Result:
         seen = line.run(commands.snapshot(sale.pk, lease_seconds=settings.RESERVATION_LEASE_SECONDS))
         if seen is None:
             return Audit.Result.UNKNOWN
-        found.epoch, found.claimed, found.redis_stock = seen.epoch, seen.claimed, seen.stock
-        if seen.claimed:
+        found.epoch, found.reserved_units, found.redis_stock = seen.epoch, seen.reserved_units, seen.stock
+        if seen.reserved_units:
             return Audit.Result.BUSY
         found.pending_release = unreleased_orders().filter(sale=sale).count()
         found.db_stock = sale.stock - sale.sold - found.pending_release

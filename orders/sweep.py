@@ -14,6 +14,7 @@ from orders.models import Order
 from orders.reconciliation import ENDED_SALE_TTL_SECONDS, rebuild_line, redis_config, sync_sale_to_redis
 from seckill.catalog.models import Sale
 from seckill.line import commands
+from seckill.line.command import Command
 from seckill.line.keys import sale_keys
 from seckill.line.line import Line
 from seckill.line.snapshot import Snapshot
@@ -50,13 +51,13 @@ def sweep(line: Line) -> list[DueSettlement]:
         if sale.ended_at is None and _config_changed(snapshot, sale):
             sync_sale_to_redis(line, Sale.objects.get(pk=sale.pk))
         if snapshot.expired_reservations or (snapshot.waiting and snapshot.stock > 0 and not snapshot.ended_ms):
-            doorbells.append(DueSettlement(sale.pk, snapshot.length))
+            doorbells.append(DueSettlement(sale.pk, snapshot.places_issued))
         elif sale.ended_at is None and (snapshot.ended_ms or _is_complete(sale, snapshot)):
             _end_sale(line, sale.pk)
     return doorbells
 
 
-def _snapshot(sale: Sale) -> commands.Command[Snapshot | None]:
+def _snapshot(sale: Sale) -> Command[Snapshot | None]:
     return commands.snapshot(sale.pk, lease_seconds=settings.RESERVATION_LEASE_SECONDS)
 
 
@@ -69,7 +70,9 @@ def _config_changed(snapshot: Snapshot, sale: Sale) -> bool:
 
 def _is_complete(sale: Sale, snapshot: Snapshot) -> bool:
     """Whether nothing can change any more for those who wait: all is paid, or all is over and nobody waits."""
-    if snapshot.claimed or snapshot.state() is State.SCHEDULED:  # a sale may be made first and stocked before it opens
+    if (
+        snapshot.reserved_units or snapshot.state() is State.SCHEDULED
+    ):  # a sale may be made first and stocked before it opens
         return False
     if snapshot.state() is State.CLOSED and snapshot.waiting == 0:
         return True

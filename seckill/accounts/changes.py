@@ -60,18 +60,18 @@ def _publish(user_id: int, buyer: str) -> None:
 
 
 def publish_auth_hash(user_id: int, buyer: str) -> None:
-    """Tell Redis which mark the account has now.
+    """Tell Redis which auth_hash the account has now.
 
     Two changes at a time may be told in either order. Whoever tells looks again afterwards, so the last one to tell
     has told what is there.
 
     Raises: redis.RedisError, DatabaseError, RestlessAccountError.
     """
-    mark = _current_auth_hash(user_id)
+    auth_hash = _current_auth_hash(user_id)
     for _ in range(ATTEMPTS_MAX):
-        get_line().run(set_auth_hash(buyer, mark))
-        told, mark = mark, _current_auth_hash(user_id)
-        if mark == told:
+        get_line().run(set_auth_hash(buyer, auth_hash))
+        told, auth_hash = auth_hash, _current_auth_hash(user_id)
+        if auth_hash == told:
             return
     raise AccountKeepsChangingError(buyer)
 

@@ -1,91 +1,83 @@
-"""The commands of logins: which are void, who gets a pass, and what ends them. They build calls as `commands` does."""
+"""The commands of logins: which are revoked, who gets a pass, and what revokes a login."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 
+from seckill.accounts.keys import LOGIN_KEYS
 from seckill.accounts.logins import Login
-from seckill.line.commands import Command
-from seckill.line.keys import LOGIN_KEYS
+from seckill.line.command import Command
 from seckill.rate import Rate
 
-ISSUE_BATCH_MAX = 1000  #: logins in one call of `issue_passes` and `revoke_all_logins`
-REVOCATIONS_MAX = 200_000  #: ended logins and changed accounts that Redis remembers
+LUA_DIR = Path(__file__).parent / "lua"
+ISSUE_BATCH_MAX = 1000  #: logins in one call of `issue_passes` and `find_revoked`
+REVOCATIONS_MAX = 200_000  #: ended logins and changed accounts that Redis stores
 
-# Twice as long as a cookie lives: an answer that was under way when a login ended may bring a cookie after that.
+# Twice as long as a cookie lives: a response that was under way when a login ended may set a cookie after that.
 KEEP_LIVES = 2
 
 
 class PassResult(IntEnum):
-    """What becomes of a buyer who asks for a pass; the numbers are those of ``issue.lua``."""
+    """What becomes of a buyer who asks for a pass; the numbers are those of ``issue_passes.lua``."""
 
     ISSUED = 1  #: the pass may be signed
-    VOID = 0  #: the login has ended; only the session knows whether its owner is logged in
+    REVOKED = 0  #: the login was revoked; only the session says whether its owner is logged in
     TOO_MANY = -1  #: the buyer had as many as the limit allows in this window
 
 
 @dataclass(frozen=True, slots=True)
 class IssueResult:
-    """The answer to a group of buyers who asked for a pass."""
+    """The reply to a batch of buyers who asked for a pass."""
 
     results: list[PassResult]  #: for each of them, in the order asked
-    retry_after_seconds: int  #: until those who had too many may ask again
+    retry_after_seconds: int  #: until those over the limit may ask again
 
 
 def _flat(logins: Iterable[Login]) -> Iterable[str]:
-    return chain.from_iterable((login.buyer, login.login_id, login.mark) for login in logins)
+    return chain.from_iterable((login.buyer, login.login_id, login.auth_hash) for login in logins)
 
 
 def _issue(flat: Iterable[str], rate: Rate) -> Command[IssueResult]:
     def parse_reply(reply: list[Any]) -> IssueResult:
-        until_next_ms, *answers = reply
-        return IssueResult([PassResult(answer) for answer in answers], -(-until_next_ms // 1000))
+        until_next_ms, *results = reply
+        return IssueResult([PassResult(result) for result in results], -(-until_next_ms // 1000))
 
-    keys = [LOGIN_KEYS.marks, LOGIN_KEYS.passes]
-    return Command("issue", keys, [rate.limit, rate.window_seconds * 1000, *flat], parse_reply, prelude="void")
+    args: list[int | str] = [rate.limit, rate.window_seconds * 1000, *flat]
+    return Command(f"{LUA_DIR}/issue_passes.lua", LOGIN_KEYS.all(), args, parse_reply)
 
 
 def issue_passes(logins: Sequence[Login], rate: Rate) -> Command[IssueResult]:
-    """Which of these logins, at most `ISSUE_BATCH_MAX`, get a pass."""
+    """Decide which of these logins, at most `ISSUE_BATCH_MAX`, get a pass."""
     return _issue(_flat(logins), rate)
 
 
 def count_pass(buyer: str, rate: Rate) -> Command[IssueResult]:
-    """Whether a buyer whose session was looked up gets a pass: by the same counts as `issue_passes`."""
+    """Decide whether a buyer whose session Django has checked gets a pass, by the same counts as `issue_passes`."""
     return _issue((buyer, "", ""), rate)
 
 
-def revoke_all_logins(logins: Sequence[Login]) -> Command[list[bool]]:
-    """For each of these logins, at most `ISSUE_BATCH_MAX`: whether it is void."""
-    return Command(
-        "void_logins",
-        [LOGIN_KEYS.marks],
-        list(_flat(logins)),
-        lambda reply: [answer == 1 for answer in reply],
-        prelude="void",
-    )
+def find_revoked(logins: Sequence[Login]) -> Command[list[bool]]:
+    """For each of these logins, at most `ISSUE_BATCH_MAX`: whether it is revoked."""
+    args: list[int | str] = [*_flat(logins)]
+    return Command(f"{LUA_DIR}/find_revoked.lua", LOGIN_KEYS.all(), args, lambda reply: [one == 1 for one in reply])
 
 
-def _end(member: str, mark: str) -> Command[int]:
+def _revoke(member: str, auth_hash: str) -> Command[int]:
     keep_ms = KEEP_LIVES * settings.LOGIN_COOKIE_SECONDS * 1000
-    return Command(
-        "end_login",
-        [LOGIN_KEYS.marks, LOGIN_KEYS.ended],
-        [member, mark, keep_ms, REVOCATIONS_MAX],
-        lambda reply: int(reply[0]),
-        prelude="void",
-    )
+    args: list[int | str] = [member, auth_hash, keep_ms, REVOCATIONS_MAX]
+    return Command(f"{LUA_DIR}/revoke.lua", LOGIN_KEYS.all(), args, lambda reply: int(reply[0]))
 
 
 def revoke_login(login_id: str) -> Command[int]:
-    """This login has ended: every cookie of it is void, also one that is issued later; gives how many are known."""
-    return _end(login_id, "")
+    """Revoke every cookie of this login, also one that is issued later; the result is the number of revocations."""
+    return _revoke(login_id, "")
 
 
-def set_auth_hash(buyer: str, mark: str) -> Command[int]:
-    """The buyer's account changed: only logins with this mark are valid, with '' none; gives how many are known."""
-    return _end(buyer, mark)
+def set_auth_hash(buyer: str, auth_hash: str) -> Command[int]:
+    """Make only logins with this auth hash valid, '' for none; the result is the number of revocations."""
+    return _revoke(buyer, auth_hash)

@@ -22,7 +22,7 @@ HASHED_FIELDS = frozenset({"username", "password", "is_active"})
 
 
 def auth_hash_of(user: AbstractUser | None) -> str:
-    """The mark of an account, 16 characters that say nothing to others; '' for one that can't log in."""
+    """The auth_hash of an account, 16 characters that say nothing to others; '' for one that can't log in."""
     if user is None or not user.is_active:
         return ""
     digest = salted_hmac("seckill.login", f"{user.password} {user.username}", algorithm="sha256").digest()

@@ -40,13 +40,13 @@ class Login(Struct, frozen=True):
 
     buyer: str  #: such as ``u17``
     login_id: str  #: of the session, see `login_id_of`
-    mark: str  #: of the account: another one as soon as its password, its name or its right to log in changes
+    auth_hash: str  #: of the account: another one as soon as its password, its name or its right to log in changes
     issued_ms: int  #: by the clock of the host that signed it
     username: str  #: up to 150 characters, any of them
 
     def sign(self) -> str:
         """The cookie's value: ``A-Za-z0-9_-`` only, whatever the user's name is written in."""
-        return _signer().sign(f"{self.buyer} {self.login_id} {self.mark} {self.issued_ms} {self.username}")
+        return _signer().sign(f"{self.buyer} {self.login_id} {self.auth_hash} {self.issued_ms} {self.username}")
 
     @classmethod
     def verify(cls, token: str) -> "Login":
@@ -54,8 +54,8 @@ class Login(Struct, frozen=True):
 
         Raises BadTokenError.
         """
-        buyer, login_id, mark, issued_ms, username = _signer().verify(token).split(" ", 4)
-        return cls(buyer, login_id, mark, int(issued_ms), username)
+        buyer, login_id, auth_hash, issued_ms, username = _signer().verify(token).split(" ", 4)
+        return cls(buyer, login_id, auth_hash, int(issued_ms), username)
 
     def belongs_to(self, session_key: str) -> bool:
         """Whether it was issued for this session.

@@ -42,7 +42,7 @@ MEANINGS: dict[Audit.Result, Promise] = {
 REPAIRED = _("The line has been rebuilt from the ledger.")
 NUMBERS = (  # each beside what it is compared with
     *("sold", "active_orders", "redis_stock", "db_stock", "outcomes", "orders"),
-    *("pending_release", "claimed", "stock", "epoch"),
+    *("pending_release", "reserved_units", "stock", "epoch"),
 )
 
 

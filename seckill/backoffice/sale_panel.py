@@ -71,7 +71,7 @@ class SaleStats:
     @property
     def reserved(self) -> int | None:
         """Units promised but not paid for: under a claim, or in an order to be paid."""
-        return None if self.snapshot is None else self.snapshot.claimed + self.pending
+        return None if self.snapshot is None else self.snapshot.reserved_units + self.pending
 
     def figures(self) -> SaleFigures:
         """All of it, for JSON and for the template."""
@@ -82,7 +82,7 @@ class SaleStats:
             state=state,
             state_label=str(STATE_LABELS[state]) if state else None,
             epoch=line.epoch if line else None,
-            admitted=line.length if line else None,
+            admitted=line.places_issued if line else None,
             pointer=line.pointer if line else None,
             waiting=line.waiting if line else None,
             remaining=line.remaining if line else None,

@@ -11,7 +11,7 @@ from django.conf import settings
 
 from seckill.accounts.cookies import read_cookies
 from seckill.accounts.csrf import is_from_our_page
-from seckill.accounts.login_commands import ISSUE_BATCH_MAX, PassResult, issue_passes, revoke_all_logins
+from seckill.accounts.login_commands import ISSUE_BATCH_MAX, PassResult, find_revoked, issue_passes
 from seckill.accounts.logins import Login, account_json, read_login
 from seckill.errors.problems import Problem
 from seckill.gate.batcher import Batcher
@@ -85,7 +85,7 @@ class Logins:
     # --- Who am I -------------------------------------------------------------------------------------------------
 
     async def _name(self, asking: list[tuple[Login, Caller]]) -> None:
-        void = await self._line.run(revoke_all_logins([login for login, _ in asking]))
+        void = await self._line.run(find_revoked([login for login, _ in asking]))
         for (login, caller), is_void in zip(asking, void, strict=True):
             if is_void:
                 caller.forward()

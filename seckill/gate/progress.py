@@ -37,12 +37,12 @@ def _progress(seen: CachedSnapshot) -> Response:
         snapshot = seen.snapshot
         document = Progress(
             state=snapshot.state(),
-            admitted=snapshot.length,
+            admitted=snapshot.places_issued,
             pointer=snapshot.pointer,
             waiting=snapshot.waiting,
             remaining=snapshot.remaining,
             stock=snapshot.stock_total,
-            reserved=snapshot.claimed,
+            reserved=snapshot.reserved_units,
             opens_at=format_iso8601(snapshot.opens_ms),
             closes_at=format_iso8601(snapshot.closes_ms),
             server_time=format_iso8601(snapshot.now_ms),

@@ -88,8 +88,8 @@ class Purchases:
             caller.respond(
                 REFUSED[place] if isinstance(place, RejectReason) else _accepted(sale_id, buyer, place, admission)
             )
-        if admission.stock > 0 and admission.length > admission.pointer:
-            self._doorbell.ring(sale_id, admission.length)
+        if admission.stock > 0 and admission.places_issued > admission.pointer:
+            self._doorbell.ring(sale_id, admission.places_issued)
 
     async def _fail(self, sale_id: int, buyers: list[Buyer], error: Exception) -> None:
         unknown = isinstance(error, commands.SaleNotLoadedError)

@@ -1,16 +1,16 @@
-"""The commands of the line: each builds one call of a Lua script and reads its reply.
+"""The commands of the line: each function builds one call of a Lua script and knows how to parse its reply.
 
-A command does no I/O, so that workers (`Line`) and the gate (`AsyncLine`) share one description of every call.
+A command does no I/O, so workers (`Line`) and the gate (`AsyncLine`) share one description of every call.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import cache
 from itertools import chain
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
+from seckill.line.command import Command
 from seckill.line.keys import sale_keys
 from seckill.line.outcome import Outcome, Released
 from seckill.line.snapshot import Snapshot
@@ -23,10 +23,10 @@ RESTORE_CHUNK = 300  #: orders in one call of `restore`
 
 
 class SaleNotLoadedError(Exception):
-    """Redis does not know this sale: it was never loaded, or Redis forgot. Neither sold out nor free: ask later."""
+    """The sale is not in Redis: it was never loaded, or Redis lost it. This means neither sold out nor free: ask later."""
 
     def __init__(self, sale_id: int) -> None:
-        super().__init__(f"sale {sale_id} is unknown to Redis")
+        super().__init__(f"sale {sale_id} is not loaded in Redis")
         self.sale_id = sale_id
 
 
@@ -63,7 +63,7 @@ class Admission:
     now_ms: int
     stock: int
     pointer: int
-    length: int
+    places_issued: int
     places: list[int | RejectReason]  #: for each buyer, in the order asked
 
 
@@ -73,105 +73,89 @@ class Reservation:
 
     id: str
     sale_id: int
-    epoch: int  #: of the line that the places were claimed from
+    epoch: int  #: of the line that the places were reserved in
     places: list[tuple[int, str]]  #: (place, buyer), ascending
 
 
-@dataclass(frozen=True, slots=True)
-class Command(Generic[T]):
-    """One call of a Lua script."""
+def _command(script: str, sale_id: int, args: Sequence[int | str], parse_reply: Callable[[list[Any]], T]) -> Command[T]:
+    """A call that raises SaleNotLoadedError when the sale is not loaded."""
 
-    script: str  #: file name in ``lua/`` without its ending
-    keys: list[str]
-    args: Sequence[int | str]
-    parse_reply: Callable[[list[Any]], T]
-    prelude: str = "known"  #: the file that stands before the script
+    def parse(reply: list[Any]) -> T:
+        if not reply:
+            raise SaleNotLoadedError(sale_id)
+        return parse_reply(reply)
 
-    @property
-    def source(self) -> str:
-        """The script as Redis runs it."""
-        return _source(self.prelude, self.script)
+    return Command(f"{LUA_DIR}/{script}.lua", sale_keys(sale_id).all(), args, parse)
 
 
-@cache
-def _source(*parts: str) -> str:
-    return "".join((LUA_DIR / f"{part}.lua").read_text(encoding="utf-8") for part in parts)
-
-
-def _require_loaded(sale_id: int, reply: list[Any]) -> list[Any]:
-    """The reply, unless it is the empty one that means: unknown."""
-    if not reply:
-        raise SaleNotLoadedError(sale_id)
-    return reply
-
-
-def _parse_int(reply: list[Any]) -> int:
+def _first(reply: list[Any]) -> int:
     return int(reply[0])
 
 
+def _second(reply: list[Any]) -> int:
+    return int(reply[1])
+
+
 def admit(sale_id: int, buyers: Sequence[str]) -> Command[Admission]:
-    """Join the line, in this order; at most `ADMIT_BATCH_MAX` buyers. Raises SaleUnknownError."""
-    keys = sale_keys(sale_id)
+    """Join the line, in this order; at most `ADMIT_BATCH_MAX` buyers.
+
+    Raises:
+        SaleNotLoadedError: in `Line.run`, as for every command below that says so.
+    """
 
     def parse_reply(reply: list[Any]) -> Admission:
-        epoch, now_ms, stock, pointer, length, *places = _require_loaded(sale_id, reply)
-        return Admission(
-            epoch, now_ms, stock, pointer, length, [place if place > 0 else RejectReason(place) for place in places]
-        )
+        epoch, now_ms, stock, pointer, places_issued, *places = reply
+        results = [place if place > 0 else RejectReason(place) for place in places]
+        return Admission(epoch, now_ms, stock, pointer, places_issued, results)
 
-    return Command("admit", [keys.meta, keys.line, keys.places, keys.stock, keys.pointer], buyers, parse_reply)
+    return _command("admit", sale_id, buyers, parse_reply)
 
 
-def reserve(sale_id: int, claim_id: str, *, upto: int, chunk: int, lease_seconds: float) -> Command[Reservation | None]:
-    """Claim the next places up to ``upto``, or those of a worker silent for ``lease_seconds``; None = nothing to do.
+def reserve(
+    sale_id: int, reservation_id: str, *, upto: int, chunk: int, lease_seconds: float
+) -> Command[Reservation | None]:
+    """Reserve the next places up to ``upto``, or take over a reservation older than ``lease_seconds``.
 
-    Raises SaleUnknownError.
+    The result is None when there is nothing to do.
+
+    Raises:
+        SaleNotLoadedError: the sale is not loaded.
     """
-    keys = sale_keys(sale_id)
 
     def parse_reply(reply: list[Any]) -> Reservation | None:
-        epoch, _pointer, _stock, *flat = _require_loaded(sale_id, reply)
-        return Reservation(claim_id, sale_id, epoch, list(zip(flat[::2], flat[1::2], strict=True))) if flat else None
+        epoch, *flat = reply
+        places = list(zip(flat[::2], flat[1::2], strict=True))
+        return Reservation(reservation_id, sale_id, epoch, places) if places else None
 
-    return Command(
-        "reserve",
-        [keys.meta, keys.line, keys.pointer, keys.stock, keys.pending, keys.outcomes],
-        [claim_id, upto, chunk, int(lease_seconds * 1000)],
-        parse_reply,
-    )
+    return _command("reserve", sale_id, [reservation_id, upto, chunk, int(lease_seconds * 1000)], parse_reply)
 
 
-def confirm(claim: Reservation, outcomes: Iterable[tuple[str, Outcome]]) -> Command[int]:
-    """Write (buyer, outcome) pairs and close the claim; gives the units left. Raises SaleUnknownError."""
-    keys = sale_keys(claim.sale_id)
+def confirm(reservation: Reservation, outcomes: Iterable[tuple[str, Outcome]]) -> Command[int]:
+    """Write (buyer, outcome) pairs and remove the reservation; the result is the number of units left.
+
+    Raises:
+        SaleNotLoadedError: the sale is not loaded.
+    """
     flat = chain.from_iterable((buyer, outcome.encode()) for buyer, outcome in outcomes)
-    return Command(
-        "confirm",
-        [keys.meta, keys.stock, keys.pending, keys.outcomes],
-        [claim.id, *flat],
-        lambda reply: int(_require_loaded(claim.sale_id, reply)[1]),
-    )
+    return _command("confirm", reservation.sale_id, [reservation.id, *flat], _second)
 
 
 def release(sale_id: int, outcomes: Iterable[tuple[str, Released]]) -> Command[int]:
-    """Give back the units of (buyer, outcome) pairs, once each; gives how many went back. Raises SaleUnknownError."""
-    keys = sale_keys(sale_id)
+    """Give back the units of (buyer, outcome) pairs, once each; the result is how many went back now.
+
+    Raises:
+        SaleNotLoadedError: the sale is not loaded.
+    """
     flat = chain.from_iterable((buyer, outcome.encode()) for buyer, outcome in outcomes)
-    return Command(
-        "release",
-        [keys.meta, keys.stock, keys.outcomes],
-        list(flat),
-        lambda reply: int(_require_loaded(sale_id, reply)[1]),
-    )
+    return _command("release", sale_id, list(flat), _second)
 
 
 def restore(sale_id: int, orders: Iterable[tuple[int, str, Outcome]]) -> Command[int]:
     """Put (place, buyer, outcome) of the ledger back, at most `RESTORE_CHUNK` of them, ascending by place."""
-    keys = sale_keys(sale_id)
     args: list[int | str] = []
     for place, buyer, outcome in orders:
         args += [place, buyer, outcome.encode()]
-    return Command("restore", [keys.line, keys.places, keys.outcomes], args, _parse_int)
+    return _command("restore", sale_id, args, _first)
 
 
 def rebuild(
@@ -185,52 +169,47 @@ def rebuild(
     ended_ms: int,
     server: str,
 ) -> Command[int]:
-    """Make the sale known in a new epoch, to the server of this run id or ('') any; gives the epoch that holds now."""
-    keys = sale_keys(sale_id)
-    return Command(
-        "rebuild",
-        [keys.meta, keys.stock, keys.pointer, keys.pending, keys.lost],
-        [epoch, stock, pointer, int(rejoin_seconds * 1000), *config.args(), ended_ms, server],
-        _parse_int,
-    )
+    """Load the sale in a new epoch; the result is the epoch that holds now.
+
+    ``server`` is the run id of the server that may not restart unnoticed, '' for any server.
+    """
+    args = [epoch, stock, pointer, int(rejoin_seconds * 1000), *config.args(), ended_ms, server]
+    return _command("rebuild", sale_id, args, _first)
 
 
 def rejoin(sale_id: int, buyer: str, place: int) -> Command[tuple[int, int]]:
-    """Come back with a ticket for ``place``; gives (epoch, place), place 0 = the sale has ended. SaleUnknownError."""
-    keys = sale_keys(sale_id)
+    """Come back with a ticket for ``place``; the result is (epoch, place), with place 0 when the sale has ended.
+
+    Raises:
+        SaleNotLoadedError: the sale is not loaded.
+    """
 
     def parse_reply(reply: list[Any]) -> tuple[int, int]:
-        epoch, held = _require_loaded(sale_id, reply)
+        epoch, held = reply
         return epoch, held
 
-    return Command("rejoin", [keys.meta, keys.line, keys.places, keys.pointer], [buyer, place], parse_reply)
+    return _command("rejoin", sale_id, [buyer, place], parse_reply)
 
 
 def configure(sale_id: int, config: SaleConfig) -> Command[int]:
-    """Take over what the shop changed; gives the units left. Raises SaleUnknownError."""
-    keys = sale_keys(sale_id)
-    return Command(
-        "configure", [keys.meta, keys.stock], config.args(), lambda reply: int(_require_loaded(sale_id, reply)[1])
-    )
+    """Take over what the shop changed; the result is the number of units left.
+
+    Raises:
+        SaleNotLoadedError: the sale is not loaded.
+    """
+    return _command("configure", sale_id, config.args(), _second)
 
 
 def end_sale(sale_id: int) -> Command[int]:
-    """End the waitlist for good; gives when (ms since 1970), 0 = not yet. Raises SaleUnknownError."""
-    keys = sale_keys(sale_id)
-    return Command(
-        "finish",
-        [keys.meta, keys.line, keys.stock, keys.pointer, keys.pending],
-        [],
-        lambda reply: int(_require_loaded(sale_id, reply)[1]),
-    )
+    """End the waitlist for good; the result is when it ended (ms since 1970), 0 if it can't end yet.
+
+    Raises:
+        SaleNotLoadedError: the sale is not loaded.
+    """
+    return _command("end_sale", sale_id, [], _second)
 
 
 def snapshot(sale_id: int, *, lease_seconds: float) -> Command[Snapshot | None]:
-    """Where the line stands; None when the sale is unknown."""
-    keys = sale_keys(sale_id)
-    return Command(
-        "snapshot",
-        [keys.meta, keys.line, keys.stock, keys.pointer, keys.pending],
-        [int(lease_seconds * 1000)],
-        Snapshot.parse,
-    )
+    """Where the line stands; None when the sale is not loaded."""
+    keys = sale_keys(sale_id).all()
+    return Command(f"{LUA_DIR}/snapshot.lua", keys, [int(lease_seconds * 1000)], Snapshot.parse)

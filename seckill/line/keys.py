@@ -1,26 +1,31 @@
-"""Every Redis key of the line, in one place.
+"""Every Redis key of a sale.
 
-All keys of a sale share the hash tag ``{sale:ID}``, so one Lua script may touch all of them on a cluster too; so do
-those of the logins.
+All keys of a sale share the hash tag ``{sale:ID}``, so one Lua script may touch all of them on a cluster too.
 """
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from functools import lru_cache
 
 
 @dataclass(frozen=True, slots=True)
 class SaleKeys:
-    """The key names of one sale."""
+    """The key names of one sale. Scripts get all of them, in this order (``lua/sale.lua``)."""
 
-    meta: str  #: hash: epoch, window, status, stock total, limits; while it is missing the sale is *unknown*
+    meta: str  #: hash: epoch, window, status, stock total, limits; while it is missing the sale is *not loaded*
     stock: str  #: integer: units neither reserved nor sold; may dip below 0 until a double count is given back
-    line: str  #: list of buyers; index = place - 1; an empty string is a hole (a place nobody came back to)
+    line: str  #: list of buyers; index = place - 1; an empty string is a hole (a place whose buyer did not come back)
     places: str  #: hash: buyer -> place
-    pointer: str  #: integer: every place up to it is decided or claimed
-    pending: str  #: hash: claim -> "first last units claimed_ms": places a worker reserved, not yet confirmed
+    pointer: str  #: integer: every place up to it is decided or reserved
+    pending: str  #: hash: reservation id -> "first last units reserved_ms": places that are not confirmed yet
     outcomes: str  #: hash: buyer -> outcome, written once the ledger has it
-    lost: str  #: there from the moment a line is found lost until it is rebuilt
+    rebuilding: str  #: flag: the line was found lost, and is not rebuilt yet
+
+    def all(self) -> list[str]:
+        """In the order of the fields."""
+        return list(astuple(self))
 
 
+@lru_cache(maxsize=1024)
 def sale_keys(sale_id: int) -> SaleKeys:
     """The key names of sale ``sale_id``."""
     tag = f"{{sale:{sale_id}}}"
@@ -32,17 +37,5 @@ def sale_keys(sale_id: int) -> SaleKeys:
         pointer=f"{tag}:pointer",
         pending=f"{tag}:pending",
         outcomes=f"{tag}:outcomes",
-        lost=f"{tag}:lost",
+        rebuilding=f"{tag}:rebuilding",
     )
-
-
-@dataclass(frozen=True, slots=True)
-class LoginKeys:
-    """The key names of what is known about login cookies."""
-
-    marks: str  #: hash: buyer -> the only mark that is valid, '' = none is; login id -> '' = that login has ended
-    ended: str  #: sorted set: each field of ``marks``, by when it was written (ms), so that it can be forgotten
-    passes: str  #: hash: buyer -> passes issued in this window; '' -> the number of the window
-
-
-LOGIN_KEYS = LoginKeys(marks="{logins}:marks", ended="{logins}:ended", passes="{logins}:passes")

@@ -10,7 +10,7 @@ import redis.asyncio
 from django.conf import settings
 from redis.backoff import ExponentialBackoff
 
-from seckill.line.commands import Command
+from seckill.line.command import Command
 from seckill.line.keys import sale_keys
 from seckill.line.ordered_calls import OrderedCalls
 from seckill.line.outcome import Outcome, decode
@@ -84,8 +84,8 @@ class Line:
         self.client.delete(keys.meta, keys.stock, keys.pointer, keys.pending)
         self.client.unlink(keys.outcomes)
         if not self.client.exists(keys.line):
-            self.client.set(keys.lost, 1)
-        return bool(self.client.exists(keys.lost))
+            self.client.set(keys.rebuilding, 1)
+        return bool(self.client.exists(keys.rebuilding))
 
     def server_run_id_if_volatile(self) -> str:
         """The run id of the server, empty where its restart loses nothing that was answered.

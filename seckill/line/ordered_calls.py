@@ -7,7 +7,7 @@ import redis.asyncio
 import structlog
 from redis.asyncio.retry import Retry
 
-from seckill.line.commands import Command
+from seckill.line.command import Command
 
 if TYPE_CHECKING:
     from redis.asyncio.connection import AbstractConnection

@@ -21,10 +21,10 @@ class Snapshot:
     ended_ms: int  #: 0 = not ended
     sold_out_ms: int  #: when the stock last reached 0; 0 = it never did
     rejoin_until_ms: int  #: nobody is admitted or settled until then
-    length: int  #: places given out so far
-    pointer: int  #: every place up to it is decided or claimed
-    claimed: int  #: units under a claim: reserved, not confirmed yet
-    expired_reservations: int  #: claims whose worker has been silent for longer than the lease
+    places_issued: int
+    pointer: int  #: every place up to it is decided or reserved
+    reserved_units: int  #: units reserved and not confirmed yet
+    expired_reservations: int  #: reservations older than the lease
 
     @classmethod
     def parse(cls, reply: list[int | str]) -> Self | None:
@@ -39,7 +39,7 @@ class Snapshot:
     @property
     def waiting(self) -> int:
         """Places behind the pointer."""
-        return self.length - self.pointer
+        return self.places_issued - self.pointer
 
     def state(self, now_ms: int | None = None) -> State:
         """What a buyer sees at ``now_ms`` (default: the moment of the snapshot)."""

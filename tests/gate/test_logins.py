@@ -136,7 +136,7 @@ async def test_a_login_that_has_ended_gets_nothing_from_the_next_request_on(door
 
 
 async def test_a_changed_account_ends_all_its_logins(door: Door, load_sale: LoadSale) -> None:
-    load_sale().line.run(set_auth_hash("u17", "another mark"))
+    load_sale().line.run(set_auth_hash("u17", "another auth_hash"))
 
     assert (await ask_pass(door, cookies(login("u17")))).status_code == 418
     assert (await ask_me(door, cookies(login("u17")))).status_code == 418

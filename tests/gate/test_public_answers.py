@@ -29,7 +29,7 @@ class Shop:
         self.renewals: list[bool] = []  #: for each of them, whether it was to renew what is shared already
         self.headers = dict(PUBLIC if headers is None else headers)
         self.status = status
-        self.length = length
+        self.places_issued = length
         self.doors = asyncio.Event()
         self.doors.set()
 
@@ -37,8 +37,8 @@ class Shop:
         self.asked.append(f"{scope.get('method', scope['type'])} {scope['path']}")
         self.renewals.append(RENEWAL in scope)
         body = b"answer %d" % len(self.asked)
-        if self.length is not None:
-            body = body.ljust(self.length)
+        if self.places_issued is not None:
+            body = body.ljust(self.places_issued)
         headers = {"Content-Length": str(len(body)), **self.headers}
         assert (await receive())["type"] == "http.request"
         await self.doors.wait()

@@ -146,6 +146,6 @@ class SaleInLine:
         pipeline.get(self.keys.pointer)
         pipeline.hgetall(self.keys.pending)
         pipeline.hgetall(self.keys.outcomes)
-        pipeline.get(self.keys.lost)
+        pipeline.get(self.keys.rebuilding)
         names = [field.name for field in fields(self.keys)]  # in the order just read
         return {name: value for name, value in zip(names, pipeline.execute(), strict=True) if value}

@@ -30,7 +30,7 @@ def test_an_admission_tells_where_the_line_stands(load_sale: LoadSale) -> None:
 
     admission = sale.admission("bea")
 
-    assert (admission.epoch, admission.stock, admission.pointer, admission.length) == (3, 10, 1, 3)
+    assert (admission.epoch, admission.stock, admission.pointer, admission.places_issued) == (3, 10, 1, 3)
     assert admission.places == [3]
 
 
@@ -78,8 +78,8 @@ def test_a_line_that_fills_up_within_a_group_refuses_the_rest_of_the_group(load_
 REFUSING: dict[RejectReason, dict[str, Any]] = {
     RejectReason.CLOSED: {"status": "closed"},
     RejectReason.SOLD_OUT: {"ended_ms": 1_700_000_000_000},
-    RejectReason.NOT_OPEN: {"opens_in_ms": HOUR_MS // 2},
     RejectReason.PAUSED: {"status": "paused"},
+    RejectReason.NOT_OPEN: {"opens_in_ms": HOUR_MS // 2},
     RejectReason.RECOVERING: {"rejoin_seconds": 60},
 }  # in the order in which one hides the other
 
@@ -177,7 +177,7 @@ def test_a_recovering_sale_admits_as_soon_as_its_crowd_had_time_to_come_back(loa
 
 
 def test_an_unknown_sale_admits_nobody(unknown_sale: SaleInLine) -> None:
-    with pytest.raises(SaleNotLoadedError, match="sale 404 is unknown to Redis"):
+    with pytest.raises(SaleNotLoadedError, match="sale 404 is not loaded in Redis"):
         unknown_sale.admit("olga")
 
     assert unknown_sale.contents() == {}
@@ -203,7 +203,7 @@ def test_buyers_join_behind_a_sold_out_line_and_wait(load_sale: LoadSale) -> Non
     admission = sale.admission("amir", "bea")
 
     assert admission.places == [2, 3]
-    assert (admission.stock, admission.pointer, admission.length) == (0, 1, 3)
+    assert (admission.stock, admission.pointer, admission.places_issued) == (0, 1, 3)
 
 
 def test_a_server_that_forgot_the_scripts_is_taught_them_again(load_sale: LoadSale) -> None:

@@ -38,7 +38,7 @@ def test_less_stock_takes_units_that_are_neither_sold_nor_claimed(load_sale: Loa
     assert sale.configure(sale.config(stock=4)) == 2
 
     seen = sale.look()
-    assert (seen.stock_total, seen.stock, seen.claimed) == (4, 2, 1)
+    assert (seen.stock_total, seen.stock, seen.reserved_units) == (4, 2, 1)
 
 
 def test_stock_cut_below_what_is_claimed_goes_below_zero_and_shows_nothing_left(load_sale: LoadSale) -> None:

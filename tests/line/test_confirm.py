@@ -17,7 +17,7 @@ def test_confirmed_buyers_have_their_orders_and_the_claim_is_closed(load_sale: L
     assert units_left == 3
     assert sale.outcome("olga") == order("0000-0000-0001")
     assert sale.outcome("amir") == order("0000-0000-0002")
-    assert (sale.look().claimed, sale.look().stock) == (0, 3)
+    assert (sale.look().reserved_units, sale.look().stock) == (0, 3)
 
 
 def test_confirming_twice_moves_no_unit(load_sale: LoadSale) -> None:
@@ -50,7 +50,7 @@ def test_whoever_is_left_out_of_the_ledger_gives_the_unit_back(load_sale: LoadSa
     assert sale.confirm(sale.claim("c1"), {"bea": order("0000-0000-0003")}) == 2
 
     assert sale.outcome("olga") is None
-    assert sale.look().claimed == 0
+    assert sale.look().reserved_units == 0
 
 
 def test_an_empty_confirmation_returns_all_units_of_the_claim(load_sale: LoadSale) -> None:
@@ -85,7 +85,7 @@ def test_a_claim_confirmed_by_both_its_workers_is_counted_once(load_sale: LoadSa
 
     # The worker without a claim pays for what it confirms; the claim's units come back when its heir confirms.
     assert units_left == ([2, 2] if heir_first else [-1, 2])
-    assert (sale.look().claimed, sale.look().stock) == (0, 2)
+    assert (sale.look().reserved_units, sale.look().stock) == (0, 2)
 
 
 def test_two_workers_who_confirm_different_halves_of_one_claim_use_each_unit_once(load_sale: LoadSale) -> None:
@@ -97,7 +97,7 @@ def test_two_workers_who_confirm_different_halves_of_one_claim_use_each_unit_onc
     assert sale.confirm(silent, {"olga": order("1"), "amir": order("2")}) == -1
     assert sale.confirm(heir, {"amir": order("2"), "bea": order("3")}) == 1
 
-    assert (sale.look().claimed, sale.look().stock) == (0, 1)
+    assert (sale.look().reserved_units, sale.look().stock) == (0, 1)
 
 
 def test_a_claim_from_before_a_rebuild_pays_for_what_it_confirms(load_sale: LoadSale) -> None:
@@ -126,7 +126,7 @@ def test_places_claimed_again_after_a_rebuild_are_counted_once(load_sale: LoadSa
     assert sale.confirm_all(old) == 1
     assert sale.confirm_all(new) == 3
 
-    assert sale.look().claimed == 0
+    assert sale.look().reserved_units == 0
 
 
 def test_a_line_that_was_forgotten_takes_no_confirmation(load_sale: LoadSale) -> None:

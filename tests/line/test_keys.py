@@ -7,10 +7,12 @@ import pytest
 from redis.crc import key_slot
 
 from seckill.accounts import login_commands as login_verbs
+from seckill.accounts.keys import LOGIN_KEYS
 from seckill.accounts.logins import Login
 from seckill.line import commands
-from seckill.line.commands import Command, Reservation, SaleConfig
-from seckill.line.keys import LOGIN_KEYS, sale_keys
+from seckill.line.command import Command
+from seckill.line.commands import Reservation, SaleConfig
+from seckill.line.keys import sale_keys
 from seckill.line.outcome import Released
 from seckill.rate import Rate
 
@@ -58,7 +60,7 @@ LOGIN = Login("u17", "login-id", "mark", 1, "zoe")
     [
         login_verbs.issue_passes([LOGIN], Rate(60, 60)),
         login_verbs.count_pass("u17", Rate(60, 60)),
-        login_verbs.revoke_all_logins([LOGIN]),
+        login_verbs.find_revoked([LOGIN]),
         login_verbs.revoke_login("login-id"),
         login_verbs.set_auth_hash("u17", "mark"),
     ],

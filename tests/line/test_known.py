@@ -12,7 +12,8 @@ import redis
 from devtools.embedded.shop import wait_until
 from devtools.embedded.valkey import Valkey
 from seckill.line import commands
-from seckill.line.commands import Command, Reservation, SaleNotLoadedError
+from seckill.line.command import Command
+from seckill.line.commands import Reservation, SaleNotLoadedError
 from seckill.line.line import Line
 from tests.line.sale_in_line import CANCELLED, SaleInLine, order
 

@@ -323,7 +323,7 @@ class LineMachine(RuleBasedStateMachine):
     @rule()
     def rebuild(self) -> None:
         """As `orders.reconciliation.rebuild_line`: who stands in line stays there."""
-        self.rebuilt_under_claims |= bool(self.at_work) or self.sale.look().claimed > 0
+        self.rebuilt_under_claims |= bool(self.at_work) or self.sale.look().reserved_units > 0
         self.sale.line.invalidate(SALE_ID)
         self.build_from_ledger()
 
@@ -371,7 +371,7 @@ class LineMachine(RuleBasedStateMachine):
         seen = self.sale.look()
         outcomes = self.sale.contents().get("outcomes", {}).values()
         with_buyers = sum(outcome.startswith("c ") for outcome in outcomes)
-        assert seen.stock + seen.claimed + with_buyers == seen.stock_total == self.ledger.stock
+        assert seen.stock + seen.reserved_units + with_buyers == seen.stock_total == self.ledger.stock
 
     @invariant()
     def everybody_stands_where_their_place_says(self) -> None:
@@ -428,7 +428,7 @@ class LineMachine(RuleBasedStateMachine):
         self.everybody_stands_where_their_place_says()
         seen = self.sale.look()
         waiting = self.waiting_from(1)
-        assert seen.claimed == 0
+        assert seen.reserved_units == 0
         assert seen.stock == self.ledger.stock - self.ledger.sold
         if waiting:
             assert self.ledger.sold == self.ledger.stock  # nobody waits while there is a unit

@@ -7,30 +7,32 @@ from msgspec.structs import replace
 from pytest_django import Settings
 
 from seckill.accounts import login_commands as login_verbs
+from seckill.accounts.keys import LOGIN_KEYS
 from seckill.accounts.login_commands import (
     ISSUE_BATCH_MAX,
     IssueResult,
     PassResult,
     count_pass,
+    find_revoked,
     issue_passes,
-    revoke_all_logins,
     revoke_login,
     set_auth_hash,
 )
 from seckill.accounts.logins import Login, login_id_of
-from seckill.line.keys import LOGIN_KEYS
 from seckill.line.line import Line, open_async_line
 from seckill.rate import Rate
 
-ISSUED, VOID, TOO_MANY = PassResult.ISSUED, PassResult.VOID, PassResult.TOO_MANY
+ISSUED, VOID, TOO_MANY = PassResult.ISSUED, PassResult.REVOKED, PassResult.TOO_MANY
 AGES = 4_000_000_000  # seconds: a window that ends in 2096
 OFTEN = Rate(limit=60, window_seconds=AGES)
 HOUR_MS = 3_600_000
 
 
-def login(buyer: str, session: str = "", mark: str = "mark-of-old") -> Login:
-    """A login of this buyer by a session, of an account with this mark."""
-    return Login(buyer, login_id_of(session or f"session of {buyer}"), mark, 1_764_000_000_000, f"{buyer}@shop.example")
+def login(buyer: str, session: str = "", auth_hash: str = "auth_hash-of-old") -> Login:
+    """A login of this buyer by a session, of an account with this auth_hash."""
+    return Login(
+        buyer, login_id_of(session or f"session of {buyer}"), auth_hash, 1_764_000_000_000, f"{buyer}@shop.example"
+    )
 
 
 ANN, BEN, CLEO = login("u1"), login("u2"), login("u3")
@@ -38,8 +40,8 @@ ANN, BEN, CLEO = login("u1"), login("u2"), login("u3")
 
 def known(line: Line) -> dict[str, str]:
     """What Redis knows about ended logins and changed accounts; both keys hold the same members."""
-    marks = cast("dict[str, str]", line.client.hgetall(LOGIN_KEYS.marks))
-    assert set(line.client.zrange(LOGIN_KEYS.ended, 0, -1)) == set(marks)
+    marks = cast("dict[str, str]", line.client.hgetall(LOGIN_KEYS.revocations))
+    assert set(line.client.zrange(LOGIN_KEYS.revoked_at, 0, -1)) == set(marks)
     return marks
 
 
@@ -47,8 +49,8 @@ def remember(line: Line, written_ms: int, *members: str) -> None:
     """As if these had been ended at that time."""
     for start in range(0, len(members), 1000):
         part = members[start : start + 1000]
-        line.client.hset(LOGIN_KEYS.marks, mapping=dict.fromkeys(part, ""))
-        line.client.zadd(LOGIN_KEYS.ended, dict.fromkeys(part, written_ms))
+        line.client.hset(LOGIN_KEYS.revocations, mapping=dict.fromkeys(part, ""))
+        line.client.zadd(LOGIN_KEYS.revoked_at, dict.fromkeys(part, written_ms))
 
 
 def now_ms(line: Line) -> int:
@@ -61,8 +63,8 @@ def now_ms(line: Line) -> int:
 
 
 def test_what_redis_knows_nothing_about_is_valid(line: Line) -> None:
-    assert line.run(revoke_all_logins([ANN, BEN])) == [False, False]
-    assert line.run(revoke_all_logins([])) == []
+    assert line.run(find_revoked([ANN, BEN])) == [False, False]
+    assert line.run(find_revoked([])) == []
     assert line.client.keys() == []  # looking writes nothing
 
 
@@ -71,64 +73,66 @@ def test_a_login_that_ended_is_void_and_no_other_one_of_the_same_buyer(line: Lin
 
     assert line.run(revoke_login(ANN.login_id)) == 1
 
-    assert line.run(revoke_all_logins([phone, ANN, BEN])) == [False, True, False]
+    assert line.run(find_revoked([phone, ANN, BEN])) == [False, True, False]
 
 
 def test_a_cookie_that_comes_after_its_login_ended_is_void_too(line: Line) -> None:
     """An answer that was under way when its reader logged out brings one."""
     line.run(revoke_login(ANN.login_id))
 
-    assert line.run(revoke_all_logins([replace(ANN, issued_ms=9_999_999_999_999)])) == [True]
+    assert line.run(find_revoked([replace(ANN, issued_ms=9_999_999_999_999)])) == [True]
 
 
 def test_of_an_account_that_changed_only_logins_with_the_new_mark_are_valid(line: Line) -> None:
-    line.run(set_auth_hash("u1", "mark-of-now"))
+    line.run(set_auth_hash("u1", "auth_hash-of-now"))
 
-    now = login("u1", mark="mark-of-now")
-    assert line.run(revoke_all_logins([ANN, now, BEN, login("u1", "another"), login("u11")])) == [
+    now = login("u1", auth_hash="auth_hash-of-now")
+    assert line.run(find_revoked([ANN, now, BEN, login("u1", "another"), login("u11")])) == [
         True, False, False, True, False
     ]  # fmt: skip
 
 
 def test_no_clock_decides_so_a_login_in_the_very_millisecond_of_a_change_is_as_good_as_any(line: Line) -> None:
     for round_ in range(50):
-        mark = f"mark-{round_}"
-        line.run(set_auth_hash("u1", mark))
-        assert line.run(revoke_all_logins([login("u1", mark=mark), login("u1", mark=f"mark-{round_ - 1}")])) == [
+        auth_hash = f"auth_hash-{round_}"
+        line.run(set_auth_hash("u1", auth_hash))
+        assert line.run(
+            find_revoked([login("u1", auth_hash=auth_hash), login("u1", auth_hash=f"auth_hash-{round_ - 1}")])
+        ) == [
             False,
             True,
         ]
 
 
 def test_the_last_word_about_an_account_holds(line: Line) -> None:
-    for mark in ("first", "", "last"):
-        line.run(set_auth_hash("u1", mark))
+    for auth_hash in ("first", "", "last"):
+        line.run(set_auth_hash("u1", auth_hash))
 
     assert known(line) == {"u1": "last"}
 
 
 def test_an_account_that_is_closed_has_no_valid_login_and_opened_again_its_old_ones(line: Line) -> None:
     line.run(set_auth_hash("u1", ""))
-    assert line.run(revoke_all_logins([ANN, login("u1", mark="mark-of-now")])) == [True, True]
+    assert line.run(find_revoked([ANN, login("u1", auth_hash="auth_hash-of-now")])) == [True, True]
 
-    line.run(set_auth_hash("u1", ANN.mark))
-    assert line.run(revoke_all_logins([ANN])) == [False]
+    line.run(set_auth_hash("u1", ANN.auth_hash))
+    assert line.run(find_revoked([ANN])) == [False]
 
 
 def test_a_new_password_does_not_bring_an_ended_login_back(line: Line) -> None:
     line.run(revoke_login(ANN.login_id))
-    line.run(set_auth_hash("u1", "mark-of-now"))
+    line.run(set_auth_hash("u1", "auth_hash-of-now"))
 
-    assert line.run(revoke_all_logins([replace(ANN, mark="mark-of-now")])) == [True]
+    assert line.run(find_revoked([replace(ANN, auth_hash="auth_hash-of-now")])) == [True]
 
 
 def test_ending_twice_is_ending_once(line: Line) -> None:
     for _ in range(2):
         assert line.run(revoke_login(ANN.login_id)) == 1
     for _ in range(2):
-        assert line.run(set_auth_hash("u1", "mark-of-now")) == 2
+        assert line.run(set_auth_hash("u1", "auth_hash-of-now")) == 2
 
-    assert known(line) == {ANN.login_id: "", "u1": "mark-of-now"}
+    assert known(line) == {ANN.login_id: "", "u1": "auth_hash-of-now"}
 
 
 def test_a_thousand_are_answered_at_once_each_in_its_place(line: Line) -> None:
@@ -137,7 +141,7 @@ def test_a_thousand_are_answered_at_once_each_in_its_place(line: Line) -> None:
         line.run(revoke_login(crowd[number].login_id))
 
     expected = [number % 7 == 0 for number in range(ISSUE_BATCH_MAX)]
-    assert line.run(revoke_all_logins(crowd)) == expected
+    assert line.run(find_revoked(crowd)) == expected
     assert line.run(issue_passes(crowd, OFTEN)).results == [VOID if ended else ISSUED for ended in expected]
 
 
@@ -145,7 +149,7 @@ async def test_the_gate_s_line_answers_the_same() -> None:
     line = open_async_line()
     try:
         await line.run(revoke_login(ANN.login_id))
-        assert await line.run(revoke_all_logins([ANN, BEN])) == [True, False]
+        assert await line.run(find_revoked([ANN, BEN])) == [True, False]
         assert (await line.run(issue_passes([ANN, BEN], OFTEN))).results == [VOID, ISSUED]
     finally:
         await line.client.aclose()
@@ -168,7 +172,7 @@ def test_it_is_remembered_for_longer_than_a_cookie_lives(line: Line, settings: S
     settings.LOGIN_COOKIE_SECONDS = 100
     line.run(revoke_login(ANN.login_id))
 
-    for key in (LOGIN_KEYS.marks, LOGIN_KEYS.ended):
+    for key in (LOGIN_KEYS.revocations, LOGIN_KEYS.revoked_at):
         assert 190_000 < line.client.pttl(key) <= 200_000  # and not for ever, when nobody logs out any more
 
 
@@ -199,7 +203,7 @@ def test_there_is_a_limit_and_beyond_it_the_oldest_go(line: Line, monkeypatch: p
 
 def counts(line: Line) -> dict[str, str]:
     """Passes issued in this window, by buyer."""
-    passes = cast("dict[str, str]", line.client.hgetall(LOGIN_KEYS.passes))
+    passes = cast("dict[str, str]", line.client.hgetall(LOGIN_KEYS.pass_counts))
     passes.pop("", None)
     return passes
 
@@ -226,7 +230,7 @@ def test_a_buyer_who_is_in_a_group_several_times_is_counted_each_time(line: Line
 
 def test_who_is_void_gets_none_and_is_not_counted(line: Line) -> None:
     line.run(revoke_login(ANN.login_id))
-    line.run(set_auth_hash("u2", "mark-of-now"))
+    line.run(set_auth_hash("u2", "auth_hash-of-now"))
 
     assert line.run(issue_passes([ANN, BEN, CLEO], OFTEN)).results == [VOID, VOID, ISSUED]
     assert line.run(issue_passes([ANN, BEN], OFTEN)).results == [VOID, VOID]
@@ -238,7 +242,7 @@ def test_whose_session_was_looked_up_is_counted_with_the_others_whatever_redis_t
     line.run(set_auth_hash("u1", ""))
 
     assert line.run(count_pass("u1", rate)).results == [ISSUED]
-    line.run(set_auth_hash("u1", ANN.mark))
+    line.run(set_auth_hash("u1", ANN.auth_hash))
     assert line.run(issue_passes([ANN, ANN], rate)).results == [ISSUED, TOO_MANY]
     assert line.run(count_pass("u1", rate)).results == [TOO_MANY]
 
@@ -246,8 +250,8 @@ def test_whose_session_was_looked_up_is_counted_with_the_others_whatever_redis_t
 def test_a_new_window_begins_at_nought(line: Line) -> None:
     rate = Rate(limit=1, window_seconds=AGES)
     line.run(issue_passes([ANN, BEN], rate))
-    assert line.client.hget(LOGIN_KEYS.passes, "") == "0"
-    line.client.hset(LOGIN_KEYS.passes, "", "-1")  # as if that had been in the window before
+    assert line.client.hget(LOGIN_KEYS.pass_counts, "") == "0"
+    line.client.hset(LOGIN_KEYS.pass_counts, "", "-1")  # as if that had been in the window before
 
     assert line.run(issue_passes([ANN], rate)).results == [ISSUED]
     assert counts(line) == {"u1": "1"}
@@ -266,7 +270,7 @@ def test_windows_are_those_of_redis_clock(line: Line) -> None:
 def test_counts_go_by_themselves_when_nobody_asks_any_more(line: Line) -> None:
     line.run(issue_passes([ANN], Rate(limit=60, window_seconds=1000)))
 
-    assert 990_000 < line.client.pttl(LOGIN_KEYS.passes) <= 1_000_000
+    assert 990_000 < line.client.pttl(LOGIN_KEYS.pass_counts) <= 1_000_000
 
 
 def test_a_group_in_which_nobody_is_counted_writes_nothing(line: Line) -> None:
@@ -274,7 +278,7 @@ def test_a_group_in_which_nobody_is_counted_writes_nothing(line: Line) -> None:
 
     assert line.run(issue_passes([ANN], OFTEN)).results == [VOID]
     assert line.run(issue_passes([], OFTEN)).results == []
-    assert not line.client.exists(LOGIN_KEYS.passes)
+    assert not line.client.exists(LOGIN_KEYS.pass_counts)
 
 
 def test_a_lost_reply_that_is_asked_for_again_costs_one_of_the_window_s_passes(line: Line) -> None:
@@ -286,5 +290,5 @@ def test_a_lost_reply_that_is_asked_for_again_costs_one_of_the_window_s_passes(l
 
 
 def test_every_answer_has_a_name() -> None:
-    assert {answer.name: answer.value for answer in PassResult} == {"ISSUED": 1, "VOID": 0, "TOO_MANY": -1}
+    assert {answer.name: answer.value for answer in PassResult} == {"ISSUED": 1, "REVOKED": 0, "TOO_MANY": -1}
     assert IssueResult([ISSUED], 1).results == [1]

@@ -15,7 +15,7 @@ from seckill.line.signing import BadTokenError, Signer
 ALPHABET = frozenset(ascii_letters + digits + "-_")
 KEY = "0q8vb2m6x1d4c7z9a3s5f6g7h8j9k0l1"  # of a session, as Django makes them
 NOW_MS = 1_764_000_000_000
-LOGIN = Login(buyer="u17", login_id=login_id_of(KEY), mark="m" * 16, issued_ms=NOW_MS, username="ann")
+LOGIN = Login(buyer="u17", login_id=login_id_of(KEY), auth_hash="m" * 16, issued_ms=NOW_MS, username="ann")
 HOUR_MS = 3_600_000
 
 
@@ -79,7 +79,7 @@ def test_one_character_changed_anywhere_makes_a_login_worthless() -> None:
 
 
 def test_neither_a_pass_nor_a_text_signed_for_another_purpose_is_a_login() -> None:
-    text = f"{LOGIN.buyer} {LOGIN.login_id} {LOGIN.mark} {LOGIN.issued_ms} {LOGIN.username}"
+    text = f"{LOGIN.buyer} {LOGIN.login_id} {LOGIN.auth_hash} {LOGIN.issued_ms} {LOGIN.username}"
     assert Signer("login").sign(text) == LOGIN.sign()
 
     for token in (Pass(7, "u17", 1, 2).sign(), Signer("ticket").sign(text), Signer("pass").sign(text), "", "票"):

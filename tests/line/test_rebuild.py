@@ -15,11 +15,11 @@ def test_a_loaded_sale_is_known_with_everything_the_shop_decided(unknown_sale: S
     assert sale.rebuild(config, epoch=1, stock_left=31, pointer=6) == 1
 
     seen = sale.look()
-    assert (seen.epoch, seen.stock_total, seen.stock, seen.pointer, seen.length) == (1, 37, 31, 6, 0)
+    assert (seen.epoch, seen.stock_total, seen.stock, seen.pointer, seen.places_issued) == (1, 37, 31, 6, 0)
     assert (seen.opens_ms, seen.closes_ms) == (config.opens_ms, config.closes_ms)
     assert (seen.status, seen.line_limit) == ("paused", 555)
     assert (seen.ended_ms, seen.sold_out_ms, seen.rejoin_until_ms) == (0, 0, 0)
-    assert (seen.claimed, seen.expired_reservations) == (0, 0)
+    assert (seen.reserved_units, seen.expired_reservations) == (0, 0)
 
 
 @pytest.mark.parametrize("epoch", [1, 5])
@@ -42,7 +42,7 @@ def test_a_newer_epoch_drops_open_claims_and_keeps_the_crowd(load_sale: LoadSale
     assert sale.rebuild(sale.config(stock=3), epoch=2) == 2
 
     seen = sale.look()
-    assert (seen.epoch, seen.claimed, seen.stock, seen.pointer, seen.length) == (2, 0, 3, 0, 2)
+    assert (seen.epoch, seen.reserved_units, seen.stock, seen.pointer, seen.places_issued) == (2, 0, 3, 0, 2)
     assert sale.claim("c2").places == [(1, "olga"), (2, "amir")]
 
 

@@ -60,11 +60,11 @@ def test_an_order_given_back_under_an_open_claim_is_counted_when_the_claim_close
     claim = sale.claim("c1")
 
     assert sale.release({"olga": CANCELLED}) == 0
-    assert (sale.look().stock, sale.look().claimed) == (0, 2)
+    assert (sale.look().stock, sale.look().reserved_units) == (0, 2)
 
     assert sale.confirm_all(claim) == 1
     assert sale.outcome("olga") == CANCELLED
-    assert sale.look().claimed == 0
+    assert sale.look().reserved_units == 0
 
 
 def test_an_order_given_back_under_a_claim_nobody_closes_frees_its_unit_on_take_over(load_sale: LoadSale) -> None:
@@ -75,7 +75,7 @@ def test_an_order_given_back_under_a_claim_nobody_closes_frees_its_unit_on_take_
 
     assert sale.claim("heir", lease_seconds=AT_ONCE).places == [(2, "amir")]
 
-    assert (sale.look().stock, sale.look().claimed) == (0, 1)
+    assert (sale.look().stock, sale.look().reserved_units) == (0, 1)
 
 
 def test_a_release_between_the_two_confirmations_of_a_doubled_claim_loses_no_unit(load_sale: LoadSale) -> None:

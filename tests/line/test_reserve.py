@@ -19,7 +19,7 @@ def test_a_worker_claims_the_first_places_in_order(load_sale: LoadSale) -> None:
 
     assert claim == commands.Reservation("c1", 7, 4, [(1, "olga"), (2, "amir")])
     seen = sale.look()
-    assert (seen.pointer, seen.stock, seen.claimed, seen.waiting) == (2, 3, 2, 1)
+    assert (seen.pointer, seen.stock, seen.reserved_units, seen.waiting) == (2, 3, 2, 1)
 
 
 def test_the_same_claim_asked_for_twice_holds_the_same_places(load_sale: LoadSale) -> None:
@@ -43,7 +43,7 @@ def test_two_workers_never_hold_the_same_place(load_sale: LoadSale) -> None:
     assert first.places == [(1, "olga"), (2, "amir"), (3, "bea")]
     assert second.places == [(4, "carl")]
     assert sale.reserve("c3", chunk=3) is None
-    assert sale.look().claimed == 4
+    assert sale.look().reserved_units == 4
 
 
 def test_the_pointer_stops_where_the_stock_ends(load_sale: LoadSale) -> None:
@@ -122,7 +122,7 @@ def test_holes_and_decided_buyers_are_passed_without_a_unit(load_sale: LoadSale)
 
     assert claim.places == [(7, "eve")]
     seen = sale.look()
-    assert (seen.pointer, seen.stock, seen.claimed) == (7, 3, 1)
+    assert (seen.pointer, seen.stock, seen.reserved_units) == (7, 3, 1)
 
 
 def test_holes_longer_than_a_chunk_are_passed_in_one_go(load_sale: LoadSale) -> None:
@@ -141,7 +141,7 @@ def test_a_line_of_holes_only_moves_the_pointer_and_claims_nothing(load_sale: Lo
     assert sale.reserve("c2", upto=14) is None
 
     seen = sale.look()
-    assert (seen.pointer, seen.stock, seen.claimed) == (14, 3, 1)
+    assert (seen.pointer, seen.stock, seen.reserved_units) == (14, 3, 1)
 
 
 def test_the_last_unit_goes_to_the_next_person_not_to_a_hole(load_sale: LoadSale) -> None:
@@ -176,7 +176,7 @@ def test_the_claim_of_a_silent_worker_is_taken_over(load_sale: LoadSale) -> None
 
     assert heir == commands.Reservation("heir", 7, 1, silent.places)
     seen = sale.look()
-    assert (seen.pointer, seen.stock, seen.claimed) == (2, 0, 2)
+    assert (seen.pointer, seen.stock, seen.reserved_units) == (2, 0, 2)
     assert list(sale.contents()["pending"]) == ["heir"]
 
 
@@ -225,7 +225,7 @@ def test_a_stale_claim_whose_orders_were_all_confirmed_gives_its_units_back(load
     assert sale.reserve("third", lease_seconds=AT_ONCE) is None
 
     seen = sale.look()
-    assert (seen.stock, seen.claimed, seen.pointer) == (0, 0, 2)
+    assert (seen.stock, seen.reserved_units, seen.pointer) == (0, 0, 2)
     assert "pending" not in sale.contents()
 
 
@@ -240,7 +240,7 @@ def test_units_given_back_by_a_stale_claim_serve_the_next_places_at_once(load_sa
     claim = sale.claim("third", lease_seconds=AT_ONCE)
 
     assert claim.places == [(2, "amir")]
-    assert (sale.look().stock, sale.look().claimed) == (0, 1)
+    assert (sale.look().stock, sale.look().reserved_units) == (0, 1)
 
 
 def test_an_heir_gets_only_those_who_are_still_undecided(load_sale: LoadSale) -> None:
@@ -253,9 +253,9 @@ def test_an_heir_gets_only_those_who_are_still_undecided(load_sale: LoadSale) ->
     third = sale.claim("third", lease_seconds=AT_ONCE)
 
     assert third.places == [(1, "olga"), (3, "bea")]
-    assert sale.look().claimed == 3  # a unit too many, until the claim is closed
+    assert sale.look().reserved_units == 3  # a unit too many, until the claim is closed
     assert sale.confirm_all(third) == 2
-    assert sale.look().claimed == 0
+    assert sale.look().reserved_units == 0
 
 
 def test_a_sale_below_zero_claims_nothing(load_sale: LoadSale) -> None:

@@ -32,9 +32,9 @@ def test_a_snapshot_shows_the_whole_line(load_sale: LoadSale) -> None:
         ended_ms=0,
         sold_out_ms=0,
         rejoin_until_ms=0,
-        length=6,
+        places_issued=6,
         pointer=4,
-        claimed=3,
+        reserved_units=3,
         expired_reservations=0,
     )
     assert (seen.waiting, seen.remaining, seen.state()) == (2, 1, State.OPEN)
@@ -48,7 +48,7 @@ def test_claims_are_stale_by_the_lease_of_whoever_asks(load_sale: LoadSale) -> N
 
     assert sale.look(lease_seconds=60).expired_reservations == 0
     assert sale.look(lease_seconds=AT_ONCE).expired_reservations == 2
-    assert sale.look().claimed == 2
+    assert sale.look().reserved_units == 2
 
 
 def test_looking_changes_nothing(load_sale: LoadSale) -> None:

@@ -58,7 +58,14 @@ def test_eight_workers_settle_one_sale(make_sale: MakeSale, line: Line, settings
     assert sum(settled) == 57
     assert entries(sale) == FIRST_57
     seen = look(line, sale)
-    assert (sold(sale), seen.stock, seen.pointer, seen.waiting, seen.claimed, seen.epoch) == (57, 0, 57, 143, 0, 1)
+    assert (sold(sale), seen.stock, seen.pointer, seen.waiting, seen.reserved_units, seen.epoch) == (
+        57,
+        0,
+        57,
+        143,
+        0,
+        1,
+    )
     assert run_audit(line, sale.pk, by=Audit.By.BEAT).result == "agrees"
 
 
@@ -73,7 +80,7 @@ def test_eight_workers_who_all_take_each_other_for_dead(make_sale: MakeSale, lin
 
     assert entries(sale) == FIRST_57
     seen = look(line, sale)
-    assert (sold(sale), seen.stock, seen.pointer, seen.claimed, seen.epoch) == (57, 0, 57, 0, 1)
+    assert (sold(sale), seen.stock, seen.pointer, seen.reserved_units, seen.epoch) == (57, 0, 57, 0, 1)
     assert run_audit(line, sale.pk, by=Audit.By.BEAT).result == "agrees"
 
 
@@ -90,7 +97,7 @@ def test_buyers_who_join_while_workers_settle_get_their_orders_by_place(
 
     def work() -> int:
         settled = 0
-        while look(line, sale).length < 200:
+        while look(line, sale).places_issued < 200:
             settled += settle_all(line, sale)
         return settled + settle_all(line, sale)
 
@@ -99,7 +106,7 @@ def test_buyers_who_join_while_workers_settle_get_their_orders_by_place(
 
     assert sum(settled) == 57
     assert [(place, buyer) for place, buyer, _ in entries(sale)] == list(enumerate(in_line(line, sale)[:57], start=1))
-    assert (sold(sale), look(line, sale).stock, look(line, sale).claimed) == (57, 0, 0)
+    assert (sold(sale), look(line, sale).stock, look(line, sale).reserved_units) == (57, 0, 0)
 
 
 def rebuilt(caplog: pytest.LogCaptureFixture) -> list[int]:
@@ -251,7 +258,7 @@ def test_a_busy_evening_ends_with_books_that_agree(make_sale: MakeSale, line: Li
 
     active_orders = Order.objects.filter(status__in=(Order.Status.PENDING, Order.Status.PAID)).count()
     assert (sold(sale), active_orders) == (23, 23)
-    assert (look(line, sale).stock, look(line, sale).claimed) == (0, 0)
+    assert (look(line, sale).stock, look(line, sale).reserved_units) == (0, 0)
     assert run_audit(line, sale.pk, by=Audit.By.BEAT).result == "agrees"
     places = [place for place, _, _ in entries(sale)]
     assert places == list(range(1, len(places) + 1))  # first come, first served: nobody was passed over

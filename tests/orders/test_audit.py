@@ -36,7 +36,7 @@ from tests.orders.crowd import (
 pytestmark = pytest.mark.django_db
 
 NOT_COMPARED = {"pending_release": None, "db_stock": None, "outcomes": None, "orders": None}
-NOT_TOLD = {"epoch": None, "claimed": None, "redis_stock": None, **NOT_COMPARED}
+NOT_TOLD = {"epoch": None, "reserved_units": None, "redis_stock": None, **NOT_COMPARED}
 
 
 def look_by_command(line: Line, sale: Sale) -> Audit:
@@ -45,7 +45,7 @@ def look_by_command(line: Line, sale: Sale) -> Audit:
 
 def numbers(found: Audit) -> dict[str, int | None]:
     """Everything that was counted."""
-    names = ("stock", "sold", "active_orders", "epoch", "claimed", "pending_release", "redis_stock", "db_stock")
+    names = ("stock", "sold", "active_orders", "epoch", "reserved_units", "pending_release", "redis_stock", "db_stock")
     return {name: getattr(found, name) for name in (*names, "outcomes", "orders")}
 
 
@@ -92,7 +92,7 @@ def test_a_line_at_rest_agrees_with_the_ledger(make_sale: MakeSale, line: Line) 
         "sold": 2,
         "active_orders": 2,
         "epoch": 1,
-        "claimed": 0,
+        "reserved_units": 0,
         "pending_release": 1,
         "redis_stock": 0,
         "db_stock": 0,
@@ -147,7 +147,7 @@ def test_while_places_are_being_settled_only_the_ledger_is_judged(make_sale: Mak
 
     assert found.result == "busy"
     assert numbers(found) == {
-        "stock": 7, "sold": 1, "active_orders": 1, "epoch": 1, "claimed": 2, "redis_stock": 9, **NOT_COMPARED
+        "stock": 7, "sold": 1, "active_orders": 1, "epoch": 1, "reserved_units": 2, "redis_stock": 9, **NOT_COMPARED
     }  # fmt: skip
 
     line.run(commands.confirm(claim, []))  # the claim is closed; the error shows
@@ -234,7 +234,7 @@ def test_what_the_line_says_does_not_hide_that_the_ledger_is_wrong(
     with pytest.raises(redis.ConnectionError):
         look_by_command(dead_line, away)
 
-    assert list(Audit.objects.order_by("sale").values_list("sale", "result", "claimed")) == [
+    assert list(Audit.objects.order_by("sale").values_list("sale", "result", "reserved_units")) == [
         (busy.pk, "contradiction", 1),
         (unknown.pk, "contradiction", None),
         (away.pk, "contradiction", None),

@@ -28,13 +28,13 @@ def test_places_of_a_worker_that_died_before_writing_are_taken_over(make_sale: M
     sale = make_sale(stock=3)
     join(line, sale, "ann", "ben")
     claim_and_die(line, sale, upto=2)
-    assert (look(line, sale).claimed, look(line, sale).expired_reservations, entries(sale)) == (2, 1, [])
+    assert (look(line, sale).reserved_units, look(line, sale).expired_reservations, entries(sale)) == (2, 1, [])
 
     assert settle(line, sale.pk, upto=2) == 2
 
     assert entries(sale) == [(1, "ann", "pending"), (2, "ben", "pending")]
     after = look(line, sale)
-    assert (sold(sale), after.stock, after.claimed, after.expired_reservations) == (2, 1, 0, 0)
+    assert (sold(sale), after.stock, after.reserved_units, after.expired_reservations) == (2, 1, 0, 0)
 
 
 def test_a_claim_is_left_alone_while_its_worker_may_be_alive(make_sale: MakeSale, line: Line) -> None:
@@ -45,10 +45,10 @@ def test_a_claim_is_left_alone_while_its_worker_may_be_alive(make_sale: MakeSale
     assert settle(line, sale.pk, upto=3) == 1  # only cleo, behind the claim
 
     assert entries(sale) == [(3, "cleo", "pending")]
-    assert look(line, sale).claimed == 2
+    assert look(line, sale).reserved_units == 2
     line.run(commands.confirm(claim, write_orders(claim)))  # the worker was alive
     assert [place for place, _, _ in entries(sale)] == [1, 2, 3]
-    assert (sold(sale), look(line, sale).stock, look(line, sale).claimed) == (3, 0, 0)
+    assert (sold(sale), look(line, sale).stock, look(line, sale).reserved_units) == (3, 0, 0)
 
 
 @pytest.mark.usefixtures("lease_is_over")
@@ -68,7 +68,7 @@ def test_orders_of_a_worker_that_died_before_confirming_are_confirmed_with_the_s
         "ben": written["ben"].number,
     }
     assert line.outcome(sale.pk, "ben") == Confirmed(written["ben"].number, to_epoch_ms(written["ben"].pay_before))
-    assert (sold(sale), look(line, sale).stock, look(line, sale).claimed) == (2, 0, 0)
+    assert (sold(sale), look(line, sale).stock, look(line, sale).reserved_units) == (2, 0, 0)
 
 
 @pytest.mark.usefixtures("lease_is_over")
@@ -82,7 +82,7 @@ def test_a_worker_that_was_only_slow_neither_sells_nor_counts_a_unit_twice(make_
     line.run(commands.confirm(slow, write_orders(slow)))
 
     assert dict(Order.objects.values_list("buyer", "number")) == numbers
-    assert (sold(sale), look(line, sale).stock, look(line, sale).claimed) == (2, 1, 0)
+    assert (sold(sale), look(line, sale).stock, look(line, sale).reserved_units) == (2, 1, 0)
 
 
 @pytest.mark.usefixtures("lease_is_over")
@@ -98,7 +98,7 @@ def test_a_slow_worker_that_confirms_first_leaves_the_same_books(make_sale: Make
     assert look(line, sale).stock == -1  # counted twice for a moment: too few is safe, too many would not be
     line.run(commands.confirm(thief, write_orders(thief)))
 
-    assert (sold(sale), look(line, sale).stock, look(line, sale).claimed) == (2, 1, 0)
+    assert (sold(sale), look(line, sale).stock, look(line, sale).reserved_units) == (2, 1, 0)
     assert settle_all(line, sale) == 0
     assert entries(sale) == [(1, "ann", "pending"), (2, "ben", "pending")]
 

@@ -48,7 +48,7 @@ def test_a_new_sale_is_loaded_as_its_row_says(make_sale: MakeSale, line: Line) -
     sync_sale_to_redis(line, sale)
 
     seen = look(line, sale)
-    assert (seen.epoch, seen.stock_total, seen.stock, seen.length, seen.pointer) == (1, 57, 57, 0, 0)
+    assert (seen.epoch, seen.stock_total, seen.stock, seen.places_issued, seen.pointer) == (1, 57, 57, 0, 0)
     assert (seen.opens_ms, seen.closes_ms) == (to_epoch_ms(sale.opens_at), to_epoch_ms(sale.closes_at))
     assert (seen.status, seen.line_limit, seen.ended_ms, seen.rejoin_until_ms) == ("paused", 815, 0, 0)
     assert Sale.objects.get(pk=sale.pk).epoch == 1
@@ -87,8 +87,8 @@ def test_a_wiped_redis_gets_back_every_decided_place_from_the_ledger(
     rebuild_line(line, sale.pk, broken_epoch=None)
 
     after = look(line, sale)
-    assert (after.epoch, after.stock, after.pointer, after.length) == (2, 0, 3, 3)
-    assert (before.epoch, before.stock, before.pointer, before.length) == (1, 0, 3, 5)
+    assert (after.epoch, after.stock, after.pointer, after.places_issued) == (2, 0, 3, 3)
+    assert (before.epoch, before.stock, before.pointer, before.places_issued) == (1, 0, 3, 5)
     assert line.client.hgetall(keys.outcomes) == outcomes
     assert sorted(outcomes) == ["ann", "ben", "cleo"]
     assert line.client.hgetall(keys.places) == {"ann": "1", "ben": "2", "cleo": "3"}
@@ -131,7 +131,7 @@ def test_the_pointer_stops_before_the_first_place_without_an_order(
 
     rebuild_line(line, sale.pk, broken_epoch=None)
 
-    assert (look(line, sale).pointer, look(line, sale).length, look(line, sale).stock) == (2, 4, 2)
+    assert (look(line, sale).pointer, look(line, sale).places_issued, look(line, sale).stock) == (2, 4, 2)
     assert in_line(line, sale) == ["ann", "ben", "", "dan"]
     assert line.run(commands.rejoin(sale.pk, "cleo", 3)) == (2, 3)
     assert settle_all(line, sale) == 1
@@ -270,7 +270,7 @@ def test_a_line_somebody_else_has_rebuilt_is_left_alone(
     rebuild_line(line, sale.pk, broken_epoch=broken_epoch)
 
     seen = look(line, sale)
-    assert (seen.epoch, seen.claimed, seen.stock) == (2, 1, 1)
+    assert (seen.epoch, seen.reserved_units, seen.stock) == (2, 1, 1)
     assert Sale.objects.get(pk=sale.pk).epoch == 2
 
 

@@ -164,7 +164,7 @@ def test_when_redis_promises_more_than_the_ledger_has_nothing_is_oversold(make_s
     assert entries(sale) == [(1, "ann", "pending"), (2, "ben", "pending"), (3, "cleo", "pending")]
     assert sold(sale) == 3
     after = look(line, sale)
-    assert (after.epoch, after.stock, after.pointer, after.waiting, after.claimed) == (2, 0, 3, 2, 0)
+    assert (after.epoch, after.stock, after.pointer, after.waiting, after.reserved_units) == (2, 0, 3, 2, 0)
     assert in_line(line, sale) == ["ann", "ben", "cleo", "dan", "eve"]  # dan and eve wait at their places
     assert join(line, sale, "eve", "dan") == [5, 4]
     assert line.outcome(sale.pk, "dan") is None

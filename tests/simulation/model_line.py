@@ -287,9 +287,9 @@ class ModelLine:
             ended_ms=meta.ended_ms,
             sold_out_ms=meta.sold_out_ms,
             rejoin_until_ms=meta.rejoin_until_ms,
-            length=len(self.kept.line),
+            places_issued=len(self.kept.line),
             pointer=pointer,
-            claimed=sum(claimed.units for claimed in claims),
+            reserved_units=sum(claimed.units for claimed in claims),
             expired_reservations=sum(now_ms - claimed.at_ms > lease_ms for claimed in claims),
         )
 

@@ -63,7 +63,10 @@ class ModelWorld(World):
             place.name.lower() if isinstance(place, RejectReason) else Ticket(SALE_ID, place, buyer, admission.epoch)
             for buyer, place in zip(buyers, admission.places, strict=True)
         ]
-        return Joined(answers, admission.length if admission.stock > 0 and admission.length > admission.pointer else 0)
+        return Joined(
+            answers,
+            admission.places_issued if admission.stock > 0 and admission.places_issued > admission.pointer else 0,
+        )
 
     def poll(self, ticket: Ticket, *, fresh: bool, fault: Fault | None) -> Answer:
         """In the first building of a line, a place behind the pointer waits; anything else is looked up."""
@@ -222,7 +225,7 @@ class ModelWorld(World):
             if self.ledger.books.ended_ms is None:
                 self._publish(seen)
             if seen.expired_reservations or (seen.waiting and seen.stock > 0 and not seen.ended_ms):
-                return [seen.length]
+                return [seen.places_issued]
             if self.ledger.books.ended_ms is None and (seen.ended_ms or self._is_decided(seen)):
                 self._finish()
         return []
@@ -235,7 +238,7 @@ class ModelWorld(World):
     def _is_decided(self, seen: Snapshot) -> bool:
         """Whether nothing can change any more for those who wait."""
         state = seen.state()
-        if seen.claimed or state is State.SCHEDULED:
+        if seen.reserved_units or state is State.SCHEDULED:
             return False
         if state is State.CLOSED and seen.waiting == 0:
             return True
@@ -260,7 +263,7 @@ class ModelWorld(World):
                 self._rebuild(None)
                 return
             in_ledger = (self.ledger.units_left() - len(books.on_their_way()), len(books.orders))
-            if not seen.claimed and (seen.stock, len(self.line.kept.outcomes)) != in_ledger:
+            if not seen.reserved_units and (seen.stock, len(self.line.kept.outcomes)) != in_ledger:
                 self._rebuild(seen.epoch)
 
     # --- shop and servers -----------------------------------------------------------------------------------------

@@ -27,8 +27,9 @@ from orders.models import Event, Order
 from seckill.catalog.models import Product, Sale
 from seckill.gate import gate, snapshots, unknown_sales
 from seckill.gate.doorbell import Doorbell
-from seckill.line import commands
-from seckill.line.commands import Command, Reservation, SaleConfig
+from seckill.line import command, commands
+from seckill.line.command import Command
+from seckill.line.commands import Reservation, SaleConfig
 from seckill.line.line import AsyncLine, Line, get_line, open_async_line
 from seckill.line.outcome import Confirmed, Outcome, decode
 from seckill.line.snapshot import Snapshot
@@ -140,8 +141,8 @@ class RealWorld(World):
         self._gate = self._wait(self._open_gate())
 
     def _patch(self) -> None:
-        source, names = commands._source, count(1)
-        self._patches.setattr(commands, "_source", lambda *parts: source(*parts).replace(THE_TIME, THE_CLOCK))
+        read, names = command._read, count(1)
+        self._patches.setattr(command, "_read", lambda script: read(script).replace(THE_TIME, THE_CLOCK))
         self._patches.setattr(timezone, "now", lambda: from_epoch_ms(self.clock.now_ms))
         self._patches.setattr(settings, "SETTLE_CHUNK", SETTLE_CHUNK)
         self._patches.setattr(settings, "SETTLE_CHUNK_MAX", SETTLE_CHUNK)
@@ -318,7 +319,7 @@ class RealWorld(World):
                 for claim, record in contents.get("pending", {}).items()
             },
             outcomes={buyer: _by_place(decode(text)) for buyer, text in contents.get("outcomes", {}).items()},
-            lost="lost" in contents,
+            lost="rebuilding" in contents,
         )
 
     def _meta(self, meta: dict[str, str]) -> Meta:

@@ -15,11 +15,11 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from seckill.accounts import changes as account_changes
 from seckill.accounts.changes import AccountKeepsChangingError, publish_auth_hash
-from seckill.accounts.login_commands import revoke_all_logins, set_auth_hash
+from seckill.accounts.keys import LOGIN_KEYS
+from seckill.accounts.login_commands import find_revoked, set_auth_hash
 from seckill.accounts.login_cookie import LoginCookieMiddleware, auth_hash_of
 from seckill.accounts.logins import Login, login_id_of
-from seckill.line.commands import Command
-from seckill.line.keys import LOGIN_KEYS
+from seckill.line.command import Command
 from seckill.line.line import Line
 from tests.conftest import MakeSale
 from tests.web.answers import Answer, bearer, problem
@@ -53,12 +53,12 @@ def cookie_set_by(browser: Client, address: str) -> "Morsel[str] | None":
 
 def is_void(line: Line, login: Login) -> bool:
     """Whether Redis refuses it."""
-    return line.run(revoke_all_logins([login])) == [True]
+    return line.run(find_revoked([login])) == [True]
 
 
 def known(line: Line) -> dict[str, str]:
     """All that Redis knows about ended logins and changed accounts."""
-    return cast("dict[str, str]", line.client.hgetall(LOGIN_KEYS.marks))
+    return cast("dict[str, str]", line.client.hgetall(LOGIN_KEYS.revocations))
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_who_logs_in_gets_it_with_the_same_answer(log_in: LogIn, client: Client,
     assert login == Login(
         buyer=f"u{user.pk}",
         login_id=login_id_of(client.cookies["sessionid"].value),
-        mark=auth_hash_of(user),
+        auth_hash=auth_hash_of(user),
         issued_ms=login.issued_ms,
         username="ann",
     )
@@ -134,7 +134,7 @@ def test_a_session_without_it_gets_it_as_soon_as_django_looks_at_the_session(log
         ({"issued_ms": -120_000}, True),  # a clock was wrong
         ({"login_id": "of-another-login"}, True),
         ({"buyer": "u99"}, True),
-        ({"mark": "of-before"}, True),
+        ({"auth_hash": "of-before"}, True),
         ({"username": "annie"}, True),
     ],
     ids=str,
@@ -505,7 +505,7 @@ def test_a_mark_tells_the_three_things_apart_that_matter(log_in: LogIn) -> None:
     user.email = "ann@shop.example"
     marks.add(auth_hash_of(user))
 
-    assert {len(mark) for mark in marks} == {16}
+    assert {len(auth_hash) for auth_hash in marks} == {16}
     assert len(marks) == 3
     user.is_active = False
     assert auth_hash_of(user) == auth_hash_of(None) == ""

@@ -1,16 +1,18 @@
+-- @include sale.lua
 --[[
-  Configure: the shop changed a sale that is known; take over its window, status, limits and stock.
+  Configure: take over the window, status, limits and stock of a loaded sale that the shop has changed.
 
-  KEYS: 1 meta  2 stock
-  ARGV: 1 stock total  2 opens_ms  3 closes_ms  4 status  5 line_limit
+  ARGV: 1 stock_total (integer)  2 opens_ms  3 closes_ms  4 status (string)  5 line_limit (integer)
 
-  Result: {} when the sale is unknown, else {epoch, stock}
+  Returns {} when the sale is not loaded, else {epoch, stock}
 
-  The units left move by as much as the total did, so it may run twice.
+  Safe to run twice: the units left change by as much as the total did.
 ]]
-local meta = redis.call('HMGET', KEYS[1], 'epoch', 'stock_total', 'server')
-if not is_known(meta[1], redis.call('GET', KEYS[2]), meta[3]) then return {} end
-local stock = redis.call('INCRBY', KEYS[2], tonumber(ARGV[1]) - tonumber(meta[2]))
-redis.call('HSET', KEYS[1],
-  'stock_total', ARGV[1], 'opens_ms', ARGV[2], 'closes_ms', ARGV[3], 'status', ARGV[4], 'line_limit', ARGV[5])
-return {tonumber(meta[1]), stock}
+local stock_total, opens_ms, closes_ms, status, line_limit = unpack(ARGV)
+
+local sale = load_sale('stock_total')
+if not sale then return {} end
+local stock = redis.call('INCRBY', STOCK, tonumber(stock_total) - sale.stock_total)
+redis.call('HSET', META, 'stock_total', stock_total, 'opens_ms', opens_ms, 'closes_ms', closes_ms, 'status', status,
+  'line_limit', line_limit)
+return {sale.epoch, stock}

@@ -1,40 +1,43 @@
+-- @include sale.lua
 --[[
-  Confirm: the ledger has decided these buyers; write their outcomes and close the claim.
+  Confirm: the ledger has decided these buyers. Write their outcomes and remove the reservation.
 
-  The claim held one unit for each place. A buyer confirmed here for the first time uses one; the rest go back: they
-  were counted twice, by a claim that was taken over or by a line rebuilt meanwhile. For the same reason an unknown
-  claim pays for what it confirms.
+  The stock rises by the units of the reservation and falls by the number of buyers confirmed here for the first time.
+  The difference are units that were counted twice, by a reservation that another worker took over or by a rebuild in
+  between. If the reservation no longer exists, it counts as 0 units: the stock falls by the buyers confirmed here, and
+  whatever replaced the reservation adds them again.
 
-  KEYS: 1 meta  2 stock  3 pending  4 outcomes
-  ARGV: 1 claim, then for each buyer: buyer, outcome ("c ..." holds a unit, "r ..." does not)
+  ARGV: 1 reservation id (string), then for each buyer: buyer (string), outcome (string, see seckill/line/outcome.py)
 
-  Result: {} when the sale is unknown, else {epoch, stock}
+  Returns {} when the sale is not loaded, else {epoch, stock}
 
-  Twice with the same arguments: outcomes are written once, the second time moves no unit.
+  Safe to run twice: each outcome is written once, and the second run moves no unit.
 ]]
-local meta = redis.call('HMGET', KEYS[1], 'epoch', 'server')
-local stock = tonumber(redis.call('GET', KEYS[2]))
-if not is_known(meta[1], stock, meta[2]) then return {} end
+local reservation_id = ARGV[1]
+
+local sale = load_sale()
+if not sale then return {} end
 
 local units = 0
-local record = redis.call('HGET', KEYS[3], ARGV[1])
+local record = redis.call('HGET', PENDING, reservation_id)
 if record then
   units = tonumber(string.match(record, '^%d+ %d+ (%d+) %d+$'))
-  redis.call('HDEL', KEYS[3], ARGV[1])
+  redis.call('HDEL', PENDING, reservation_id)
 end
 
 local buyers, entries = {}, {}
 for index = 2, #ARGV, 2 do buyers[#buyers + 1] = ARGV[index] end
 if #buyers > 0 then
-  for index, outcome in ipairs(redis.call('HMGET', KEYS[4], unpack(buyers))) do
-    if not outcome then
-      local decided = ARGV[2 * index + 1]
+  for index, present in ipairs(redis.call('HMGET', OUTCOMES, unpack(buyers))) do
+    if not present then
+      local outcome = ARGV[2 * index + 1]
       entries[#entries + 1] = buyers[index]
-      entries[#entries + 1] = decided
-      if string.sub(decided, 1, 1) == 'c' then units = units - 1 end
+      entries[#entries + 1] = outcome
+      if string.sub(outcome, 1, 1) == 'c' then units = units - 1 end
     end
   end
 end
-if #entries > 0 then redis.call('HSET', KEYS[4], unpack(entries)) end
-if units ~= 0 then stock = redis.call('INCRBY', KEYS[2], units) end
-return {tonumber(meta[1]), stock}
+if #entries > 0 then redis.call('HSET', OUTCOMES, unpack(entries)) end
+local stock = sale.stock
+if units ~= 0 then stock = redis.call('INCRBY', STOCK, units) end
+return {sale.epoch, stock}

@@ -1,37 +1,37 @@
+-- @include sale.lua
 --[[
-  Rejoin: the holder of a valid ticket whom the line does not know comes back, to the old place if it is still free and
-  undecided, else to the end.
+  Rejoin: the holder of a valid ticket who is not in the line comes back: to the place on the ticket if it is still free
+  and undecided, else to the end.
 
-  KEYS: 1 meta  2 line  3 places  4 pointer
-  ARGV: 1 buyer  2 place on the ticket
+  ARGV: 1 buyer (string)  2 place on the ticket
 
-  Result: {} when the sale is unknown, {epoch, 0} when it has ended, else {epoch, place}
+  Returns {} when the sale is not loaded, {epoch, 0} when it has ended, else {epoch, place}
 
-  Twice with the same arguments: the same place.
+  Safe to run twice: the same place.
 ]]
-local meta = redis.call('HMGET', KEYS[1], 'epoch', 'ended_ms', 'line_limit', 'server')
-if not is_known(meta[1], true, meta[4]) then return {} end
-local epoch = tonumber(meta[1])
-local known = redis.call('HGET', KEYS[3], ARGV[1])
-if known then return {epoch, tonumber(known)} end
-if tonumber(meta[2]) > 0 then return {epoch, 0} end
+local HOLES_AT_ONCE = 1000
+local buyer, place = ARGV[1], tonumber(ARGV[2])
 
-local place = tonumber(ARGV[2])
-local length = redis.call('LLEN', KEYS[2])
-if place > length and place <= tonumber(meta[3]) then
-  local missing = place - 1 - length
+local sale = load_sale('ended_ms', 'line_limit')
+if not sale then return {} end
+local held = redis.call('HGET', PLACES, buyer)
+if held then return {sale.epoch, tonumber(held)} end
+if sale.ended_ms > 0 then return {sale.epoch, 0} end
+
+local issued = redis.call('LLEN', LINE)
+if place > issued and place <= sale.line_limit then
+  local missing = place - 1 - issued
   while missing > 0 do
     local holes = {}
-    for index = 1, math.min(missing, 1000) do holes[index] = '' end
-    redis.call('RPUSH', KEYS[2], unpack(holes))
+    for index = 1, math.min(missing, HOLES_AT_ONCE) do holes[index] = '' end
+    redis.call('RPUSH', LINE, unpack(holes))
     missing = missing - #holes
   end
-  redis.call('RPUSH', KEYS[2], ARGV[1])
-elseif place <= length and place > tonumber(redis.call('GET', KEYS[4]) or 0)
-    and redis.call('LINDEX', KEYS[2], place - 1) == '' then
-  redis.call('LSET', KEYS[2], place - 1, ARGV[1])
+  redis.call('RPUSH', LINE, buyer)
+elseif place <= issued and place > read_pointer() and redis.call('LINDEX', LINE, place - 1) == '' then
+  redis.call('LSET', LINE, place - 1, buyer)
 else
-  place = redis.call('RPUSH', KEYS[2], ARGV[1])
+  place = redis.call('RPUSH', LINE, buyer)
 end
-redis.call('HSET', KEYS[3], ARGV[1], place)
-return {epoch, place}
+redis.call('HSET', PLACES, buyer, place)
+return {sale.epoch, place}

@@ -1,31 +1,31 @@
+-- @include sale.lua
 --[[
-  Restore: put orders of the ledger back into a line that is being rebuilt (before `rebuild` makes it known again).
+  Restore: put orders of the ledger back into a line that is being rebuilt, before `rebuild` loads it.
 
-  KEYS: 1 line  2 places  3 outcomes
-  ARGV: for each order, by place: place, buyer, outcome; at most 300 orders
+  ARGV: for each order, ascending by place: place, buyer (string), outcome (string); at most 300 orders
 
-  Result: {number of orders}
+  Returns {number of orders}
 
   The ledger wins: a different buyer found at that place loses it, and joins again at the end when polling.
-  Twice with the same arguments: the same line.
+  Safe to run twice: the same line.
 ]]
 for index = 1, #ARGV, 3 do
-  local place, buyer = tonumber(ARGV[index]), ARGV[index + 1]
-  local length = redis.call('LLEN', KEYS[1])
-  if place <= length then
-    local there = redis.call('LINDEX', KEYS[1], place - 1)
-    if there ~= buyer then
-      -- Somebody who stands there no more, because an order of theirs moved them, keeps the place they have now.
-      if there ~= '' and tonumber(redis.call('HGET', KEYS[2], there)) == place then
-        redis.call('HDEL', KEYS[2], there)
+  local place, buyer, outcome = tonumber(ARGV[index]), ARGV[index + 1], ARGV[index + 2]
+  local issued = redis.call('LLEN', LINE)
+  if place <= issued then
+    local present = redis.call('LINDEX', LINE, place - 1)
+    if present ~= buyer then
+      -- A buyer whose own order has moved them to another place keeps that one.
+      if present ~= '' and tonumber(redis.call('HGET', PLACES, present)) == place then
+        redis.call('HDEL', PLACES, present)
       end
-      redis.call('LSET', KEYS[1], place - 1, buyer)
+      redis.call('LSET', LINE, place - 1, buyer)
     end
   else
-    for _ = length + 1, place - 1 do redis.call('RPUSH', KEYS[1], '') end
-    redis.call('RPUSH', KEYS[1], buyer)
+    for _ = issued + 1, place - 1 do redis.call('RPUSH', LINE, '') end
+    redis.call('RPUSH', LINE, buyer)
   end
-  redis.call('HSET', KEYS[2], buyer, place)
-  redis.call('HSET', KEYS[3], buyer, ARGV[index + 2])
+  redis.call('HSET', PLACES, buyer, place)
+  redis.call('HSET', OUTCOMES, buyer, outcome)
 end
 return {#ARGV / 3}

@@ -70,7 +70,7 @@ def _format(found: Audit) -> str:
         case Audit.Result.UNKNOWN:
             return "unknown to Redis"
         case Audit.Result.BUSY:
-            return f"busy, units being settled: {found.claimed}; ask again"
+            return f"busy, units being settled: {found.reserved_units}; ask again"
         case Audit.Result.DRIFT:
             return (
                 f"units left {found.redis_stock} in the line, {found.db_stock} in the ledger;"

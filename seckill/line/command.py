@@ -1,0 +1,33 @@
+"""Command: one call of a Lua script, as data."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+INCLUDE = re.compile(r"^-- @include (\S+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Command(Generic[T]):
+    """One call of a Lua script. The reply of each script is a list."""
+
+    script: str  #: path of the file
+    keys: list[str]
+    args: Sequence[int | str]
+    parse_reply: Callable[[list[Any]], T]
+
+    @property
+    def source(self) -> str:
+        """The script as Redis runs it: what it includes (``-- @include FILE``) stands before it."""
+        return _read(self.script)
+
+
+@cache
+def _read(script: str) -> str:
+    file = Path(script)
+    text = file.read_text(encoding="utf-8")
+    return "".join(_read(str(file.with_name(name))) for name in INCLUDE.findall(text)) + text
