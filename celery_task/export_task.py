@@ -74,7 +74,7 @@ def _update_progress(task: Task, state: str, **meta: int | None) -> None:
     try:
         task.update_state(state=state, meta=meta)
     except redis.RedisError as error:
-        log.warning("progress_not_reported", error=str(error))
+        log.warning("progress_not_updated", error=str(error))
 
 
 def enqueue(export: Export) -> None:
@@ -83,7 +83,7 @@ def enqueue(export: Export) -> None:
         with denied_join_result():  # or it would subscribe to a result that nobody reads, and need the backend for it
             export_orders.apply_async((str(export.pk), export.parts), task_id=str(export.pk), **PUBLISH_OPTIONS)
     except (BrokerError, OSError) as error:
-        log.warning("export_not_sent", export=str(export.pk), error=str(error))
+        log.warning("export_not_enqueued", export=str(export.pk), error=str(error))
 
 
 def cancel_export(export: Export) -> bool:

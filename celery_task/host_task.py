@@ -63,7 +63,7 @@ def _remove_host(host: Host) -> None:
     with app.pool.acquire(block=True) as connection:
         host_queue(host.name)(connection.default_channel).delete()
     host.delete()
-    log.warning("host_forgotten", host=host.name)
+    log.warning("host_removed", host=host.name)
 
 
 # --- On the host
@@ -115,7 +115,7 @@ class ReportOnConnect(bootsteps.StartStopStep):
             try:
                 report_heartbeat.apply_async(queue=own, **PUBLISH_OPTIONS)
             except (BrokerError, OSError) as error:  # gone again; the next connection reports
-                log.warning("arrival_not_reported", host=settings.HOST, error=str(error))
+                log.warning("heartbeat_on_connect_failed", host=settings.HOST, error=str(error))
 
 
 app.steps["consumer"].add(ReportOnConnect)
@@ -129,4 +129,4 @@ def broadcast_picture(name: str) -> None:
     try:
         write_picture_copy.apply_async((name,), queue=BROADCAST, declare=[BROADCAST.exchange], **PUBLISH_OPTIONS)
     except (BrokerError, OSError) as error:
-        log.warning("picture_not_announced", picture=name, error=str(error))
+        log.warning("picture_broadcast_failed", picture=name, error=str(error))

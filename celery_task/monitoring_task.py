@@ -39,7 +39,7 @@ def run_checks() -> None:
     try:
         log_transitions(apply_results(check_lines(get_line())))
     except (redis.RedisError, ConnectionInterrupted) as error:  # the line, the cache
-        log.warning("lines_not_watched", error=str(error))
+        log.warning("lines_not_checked", error=str(error))
     for alert_id in lease_unmailed():
         mail_alert.apply_async((alert_id,), **PUBLISH_OPTIONS)
 
@@ -67,7 +67,7 @@ def log_transitions(changes: list[Transition]) -> None:
             ALERTS_TOTAL.labels(alert.kind).inc()
             log.error("alert_raised", kind=alert.kind, subject=alert.subject, detail=alert.detail)
         else:
-            log.info("alert_ended", kind=alert.kind, subject=alert.subject, since=str(alert.since))
+            log.info("alert_resolved", kind=alert.kind, subject=alert.subject, since=str(alert.since))
 
 
 # The mail server may be away for long: after these `run_checks` sends it anew, so that no message is held for longer than

@@ -42,7 +42,7 @@ def settle_orders(sale_id: int, upto: int) -> None:
     try:
         settle(line, sale_id, max(upto, line.length(sale_id)))
     except SaleNotLoadedError:
-        log.warning("sale_unknown", sale=sale_id)  # the sweeper rebuilds it, and rings again
+        log.warning("sale_not_loaded", sale=sale_id)  # the sweeper rebuilds it, and rings again
 
 
 def ring(sale_id: int, upto: int) -> None:

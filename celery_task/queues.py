@@ -2,16 +2,16 @@
 
 A queue is for work of one kind, so that a worker can be made for it and nothing waits behind what is slower:
 
-========== ============================================================ ==========================
-queue      work                                                         worker
-========== ============================================================ ==========================
-orders     settling, expiring, sweeping: what buyers wait for           ``prefork``, few, never busy with anything else
-banners    short upkeep: the banner list, sessions, watching            any
-notices    calls to other systems: mostly waiting (I/O-bound)           ``threads`` or ``gevent``, many
-reports    exports: mostly computing (CPU-bound)                        ``prefork``, one a core, recycled
-host       what one host has to do itself, one queue a host             ``solo`` or ``threads``, on that host
-hosts      what every host has to do: each hears each message           the same as ``host``
-========== ============================================================ ==========================
+============= ============================================================ ==========================
+queue         work                                                         worker
+============= ============================================================ ==========================
+orders        settling, expiring, sweeping: what buyers wait for           ``prefork``, few, never busy with anything else
+default       short maintenance: the banner list, sessions, checks         any
+notifications calls to other systems: mostly waiting (I/O-bound)           ``threads`` or ``gevent``, many
+exports       files of orders: mostly computing (CPU-bound)                ``prefork``, one a core, recycled
+host          what one host has to do itself, one queue a host             ``solo`` or ``threads``, on that host
+broadcast     what every host has to do: each gets every message           the same as ``host``
+============= ============================================================ ==========================
 
 On RabbitMQ messages go through one topic exchange by routing key, which Celery's delayed delivery needs, and queues are
 quorum queues, which outlive a killed broker. On Redis they are pushed to the queue's list directly: a topic exchange
@@ -51,12 +51,12 @@ def host_queue(host: str) -> Queue:
 
 
 ORDERS = _queue("orders", QUORUM)
-DEFAULT = _queue("banners", QUORUM)
+DEFAULT = _queue("default", QUORUM)
 # Quorum queues know no priorities. What is lost here with a broker is told again: it comes from the ledger.
-NOTIFICATIONS = _queue("notices", {"x-max-priority": PRIORITY_MAX})
-EXPORTS = _queue("reports", QUORUM)
+NOTIFICATIONS = _queue("notifications", {"x-max-priority": PRIORITY_MAX})
+EXPORTS = _queue("exports", QUORUM)
 # Without a routing key of its own it would get the default one, and delayed messages for that would reach every host.
-BROADCAST = Broadcast("hosts", exchange=Exchange("shop.hosts", type="fanout"), routing_key="hosts")
+BROADCAST = Broadcast("broadcast", exchange=Exchange("shop.broadcast", type="fanout"), routing_key="broadcast")
 
 WORK_QUEUES = (ORDERS, DEFAULT, NOTIFICATIONS, EXPORTS)
 QUEUES = (*WORK_QUEUES, host_queue(settings.HOST), BROADCAST)
@@ -91,4 +91,4 @@ def declare(instance: Any, **_: object) -> None:  # noqa: ANN401 (a worker)
 
 
 def _wait_for_broker(error: Exception, seconds: float) -> None:
-    log.warning("no_broker", error=str(error), next_try_seconds=seconds)
+    log.warning("broker_unavailable", error=str(error), next_try_seconds=seconds)

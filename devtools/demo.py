@@ -58,7 +58,7 @@ def main() -> int:
     commands = {
         "web": [sys.executable, *WEB],
         "worker": [sys.executable, *WORKER, "--loglevel", "WARNING"],
-        "chores": [sys.executable, *BACKGROUND, "--loglevel", "WARNING"],
+        "background": [sys.executable, *BACKGROUND, "--loglevel", "WARNING"],
         "beat": [sys.executable, *BEAT, "--loglevel", "WARNING"],
     }
     if valkey is not None:

@@ -40,7 +40,7 @@ LINE = System(
     parts={
         "web": WEB,
         "worker": (*WORKER, "--loglevel", "WARNING"),
-        "chores": (*BACKGROUND, "--loglevel", "WARNING"),
+        "background": (*BACKGROUND, "--loglevel", "WARNING"),
         "beat": (*BEAT, "--loglevel", "WARNING"),
     },
     slow_parts={"worker": (*WORKER, *_WAITS, "--loglevel", "WARNING")},

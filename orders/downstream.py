@@ -24,7 +24,7 @@ def _calls() -> threading.BoundedSemaphore:
 
 
 class ConcurrencyLimiter:
-    """The right to make some calls now. Places are claimed only with it: a claim that queued here would go stale."""
+    """The right to make some calls now. Places are claimed only with it: a reservation that queued here would go stale."""
 
     def __init__(self, wanted: int) -> None:
         """Wait for one slot; then take as many as are free, ``wanted`` at most. Without slow calls nothing is taken."""

@@ -83,7 +83,7 @@ def _midnight(day: date) -> datetime:
 
 def orders_in(export: Export) -> QuerySet[Order]:
     """The orders that an export is of, oldest first; none that came after it was asked for."""
-    orders = Order.objects.filter(pk__lte=export.upto).order_by("pk")
+    orders = Order.objects.filter(pk__lte=export.max_order_id).order_by("pk")
     if export.sale_id:
         orders = orders.filter(sale=export.sale_id)
     if export.statuses:
@@ -106,13 +106,13 @@ def request_export(export: Export) -> None:
         if Export.objects.filter(requested_by=export.requested_by_id, result="").count() >= UNFINISHED_MAX:
             raise TooManyExportsError
         export.requested_at = export.progressed_at = timezone.now()
-        export.upto = _newest_id()
+        export.max_order_id = _newest_id()
         export.save(force_insert=True)
 
 
 def export_now(export: Export) -> bytes:
     """The whole CSV of an export that nobody has saved. Raises TooManyOrdersError when one part can't hold it."""
-    export.upto = _newest_id()
+    export.max_order_id = _newest_id()
     part = read_chunk(export)
     if not part.is_last:
         raise TooManyOrdersError

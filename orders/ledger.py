@@ -1,4 +1,4 @@
-"""Ledger: takes the orders of a claim, all of them by one statement.
+"""Ledger: takes the orders of a reservation, all of them by one statement.
 
 The ORM makes an object of each order and a parameter of each of its fields, and that took longer than everything else
 that is done for an order. Here a whole group is one parameter, a JSON document, which the database takes apart.
@@ -52,7 +52,7 @@ class SaleChangedError(OperationalError):
     """The sale has no such units any more, has ended, or has another price than the orders that were written."""
 
 
-def write_orders(claim: Reservation) -> list[tuple[str, Outcome]]:
+def write_orders(reservation: Reservation) -> list[tuple[str, Outcome]]:
     """Write one order for each place of the claim; gives (buyer, outcome) of those that have one now.
 
     One transaction moves the orders and the sale's ``sold`` together, and records it. Buyers who have an order of this
@@ -70,25 +70,27 @@ def write_orders(claim: Reservation) -> list[tuple[str, Outcome]]:
     for _ in range(ATTEMPTS_MAX - 1):
         try:
             with transaction.atomic():
-                return _write(claim, look_first=look_first)
+                return _write(reservation, look_first=look_first)
         except (IntegrityError, SaleChangedError):
             look_first = True
     with transaction.atomic():
-        return _write(claim, look_first=True)
+        return _write(reservation, look_first=True)
 
 
-def _write(claim: Reservation, *, look_first: bool) -> list[tuple[str, Outcome]]:
+def _write(reservation: Reservation, *, look_first: bool) -> list[tuple[str, Outcome]]:
     """One attempt, in a transaction.
 
     The sale's row is locked by the last statement, so that workers of one sale write side by side. What was read of it
     before has to hold then still: else the attempt was for nothing, and is undone.
     """
-    sale = Sale.objects.get(pk=claim.sale_id)
+    sale = Sale.objects.get(pk=reservation.sale_id)
     units = 0 if sale.ended_at else sale.stock - sale.sold
-    present = _existing(claim) if look_first or units < len(claim.places) else []
+    present = _existing(reservation) if look_first or units < len(reservation.places) else []
     have_one = {order.buyer for order in present}
     taken = {order.place for order in present}
-    fresh = [(place, buyer) for place, buyer in claim.places if buyer not in have_one and place not in taken][:units]
+    fresh = [(place, buyer) for place, buyer in reservation.places if buyer not in have_one and place not in taken][
+        :units
+    ]
     decided: list[tuple[str, Outcome]] = [(order.buyer, outcome_of(order)) for order in present]
     if fresh:
         numbers = new_order_numbers(len(fresh))
@@ -99,17 +101,17 @@ def _write(claim: Reservation, *, look_first: bool) -> list[tuple[str, Outcome]]
         _count(sale, len(fresh))
         until_ms = to_epoch_ms(pay_before)
         decided += [(buyer, Confirmed(number, until_ms)) for number, (_, buyer) in zip(numbers, fresh, strict=True)]
-    claimed = {buyer for _, buyer in claim.places}
+    claimed = {buyer for _, buyer in reservation.places}
     return [(buyer, outcome) for buyer, outcome in decided if buyer in claimed]
 
 
-def _existing(claim: Reservation) -> list[Order]:
-    """The orders of the buyers of a claim, and those at its places or between them."""
+def _existing(reservation: Reservation) -> list[Order]:
+    """The orders of the buyers of a reservation, and those at its places or between them."""
     fields = ("number", "buyer", "place", "status", "pay_before")
-    orders = Order.objects.filter(sale=claim.sale_id).order_by().only(*fields)
-    found = list(orders.filter(place__range=(claim.places[0][0], claim.places[-1][0])))
-    for start in range(0, len(claim.places), LOOKUP_BATCH):
-        buyers = [buyer for _, buyer in claim.places[start : start + LOOKUP_BATCH]]
+    orders = Order.objects.filter(sale=reservation.sale_id).order_by().only(*fields)
+    found = list(orders.filter(place__range=(reservation.places[0][0], reservation.places[-1][0])))
+    for start in range(0, len(reservation.places), LOOKUP_BATCH):
+        buyers = [buyer for _, buyer in reservation.places[start : start + LOOKUP_BATCH]]
         found += orders.filter(buyer__in=buyers)
     return list({order.pk: order for order in found}.values())
 

@@ -185,5 +185,5 @@ def delete_old_events() -> int:
     while some := list(old.order_by("at").values_list("pk", flat=True)[:PURGE_BATCH]):
         forgotten += Event.objects.filter(pk__in=some).delete()[0]
     if forgotten:
-        log.info("events_forgotten", events=forgotten)
+        log.info("events_deleted", events=forgotten)
     return forgotten

@@ -18,8 +18,8 @@ from seckill.line.line import Line
 log = structlog.get_logger(__name__)
 
 SETTLE_SECONDS_MAX = 20
-CLAIMS_OF_A_LINE = 8
-LOOK_AGAIN_SECONDS_MIN, LOOK_AGAIN_SECONDS_MAX = 0.01, 0.2
+RESERVATIONS_OF_A_LINE = 8
+POLL_SECONDS_MIN, POLL_SECONDS_MAX = 0.01, 0.2
 
 
 def settle(line: Line, sale_id: int, upto: int) -> int:
@@ -39,7 +39,7 @@ def settle(line: Line, sale_id: int, upto: int) -> int:
     while time.monotonic() < stop_at:
         connection.ensure_connection()  # a ledger that is away should cost no claim
         with closing(ConcurrencyLimiter(chunk)) as slots:
-            claim = line.run(
+            reservation = line.run(
                 commands.reserve(
                     sale_id,
                     uuid4().hex,
@@ -48,30 +48,35 @@ def settle(line: Line, sale_id: int, upto: int) -> int:
                     lease_seconds=settings.RESERVATION_LEASE_SECONDS,
                 )
             )
-            if claim is None:
+            if reservation is None:
                 break
-            slots.call_downstream([buyer for _, buyer in claim.places])
-        decided = write_orders(claim)
-        if len(decided) < len(claim.places):
-            log.error("ledger_refused", sale=sale_id, claimed=len(claim.places), written=len(decided))
-            rebuild_line(line, sale_id, broken_epoch=claim.epoch)
+            slots.call_downstream([buyer for _, buyer in reservation.places])
+        decided = write_orders(reservation)
+        if len(decided) < len(reservation.places):
+            log.error("ledger_refused", sale=sale_id, claimed=len(reservation.places), written=len(decided))
+            rebuild_line(line, sale_id, broken_epoch=reservation.epoch)
             break
-        line.run(commands.confirm(claim, decided))
+        line.run(commands.confirm(reservation, decided))
         settled += len(decided)
-        log.info("settled", sale=sale_id, places=f"{claim.places[0][0]}-{claim.places[-1][0]}", orders=len(decided))
-        chunk = _chunk_for(upto - claim.places[-1][0])
+        log.info(
+            "settled",
+            sale=sale_id,
+            places=f"{reservation.places[0][0]}-{reservation.places[-1][0]}",
+            orders=len(decided),
+        )
+        chunk = _chunk_for(upto - reservation.places[-1][0])
     return settled
 
 
 def _chunk_for(waiting: int) -> int:
-    """How many places to claim when so many wait: a part of them, so that other workers find something to do."""
-    return max(settings.SETTLE_CHUNK, min(waiting // CLAIMS_OF_A_LINE, settings.SETTLE_CHUNK_MAX))
+    """How many places to reserve when so many wait: a part of them, so that other workers find something to do."""
+    return max(settings.SETTLE_CHUNK, min(waiting // RESERVATIONS_OF_A_LINE, settings.SETTLE_CHUNK_MAX))
 
 
 def settle_and_wait(line: Line, sale_id: int, buyer: str, place: int) -> Order | None:
     """Settle one buyer's place and wait for it; gives the order, None when the stock ends in front of the place.
 
-    The place may be under somebody else's claim already: a request that came a moment later takes all places up to
+    The place may be under somebody else's reservation already: a request that came a moment later takes all places up to
     its own. Then its order is on the way, and is waited for until that claim's lease is over and it was our turn.
 
     Raises:
@@ -79,7 +84,7 @@ def settle_and_wait(line: Line, sale_id: int, buyer: str, place: int) -> Order |
         SaleUnknownError, redis.RedisError, django.db.OperationalError: as `settle`.
     """
     give_up_at = time.monotonic() + settings.RESERVATION_LEASE_SECONDS * 2
-    pause_seconds = LOOK_AGAIN_SECONDS_MIN
+    pause_seconds = POLL_SECONDS_MIN
     settle(line, sale_id, place)
     while not line.outcome(sale_id, buyer):
         seen = line.run(commands.snapshot(sale_id, lease_seconds=settings.RESERVATION_LEASE_SECONDS))
@@ -90,5 +95,5 @@ def settle_and_wait(line: Line, sale_id: int, buyer: str, place: int) -> Order |
         if time.monotonic() > give_up_at:
             raise TimeoutError(f"place {place} of sale {sale_id} is still undecided")
         time.sleep(pause_seconds)
-        pause_seconds = min(2 * pause_seconds, LOOK_AGAIN_SECONDS_MAX)
+        pause_seconds = min(2 * pause_seconds, POLL_SECONDS_MAX)
     return Order.objects.select_related("sale__product").get(sale=sale_id, buyer=buyer)

@@ -89,7 +89,7 @@ class Entry(ModelEntry):
         try:
             return super().is_due()
         except (RuntimeError, ValueError) as error:
-            log.error("schedule_not_understood", schedule=self.name, error=str(error))  # noqa: TRY400 (its text says all)
+            log.error("schedule_invalid", schedule=self.name, error=str(error))  # noqa: TRY400 (its text says all)
             return schedstate(is_due=False, next=INVALID_RETRY_SECONDS)
 
 
@@ -116,7 +116,7 @@ class Scheduler(DatabaseScheduler):
         for name, entry in self.app.conf.beat_schedule.items():
             if name not in known:
                 self.Entry.from_entry(name, app=self.app, **entry)
-                log.info("schedule_made", schedule=name)
+                log.info("schedule_created", schedule=name)
 
     # --- Leading
 
@@ -148,7 +148,7 @@ class Scheduler(DatabaseScheduler):
             if Leader.objects.filter(pk=1, holder=self.name).update(heartbeat_count=F("heartbeat_count") + 1):
                 self._renewed_at = now
                 return True
-            log.warning("beat_lost_the_lead", beat=self.name)
+            log.warning("beat_lead_lost", beat=self.name)
             self._release_leadership()
             return False
         leader, _ = Leader.objects.get_or_create(pk=1)
@@ -164,7 +164,7 @@ class Scheduler(DatabaseScheduler):
         self.leads, self._renewed_at = True, now
         self._make_missing()
         self._reload()
-        log.warning("beat_leads", beat=self.name, before=leader.holder)
+        log.warning("beat_lead_acquired", beat=self.name, before=leader.holder)
         return True
 
     def _release_leadership(self) -> None:

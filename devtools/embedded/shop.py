@@ -30,10 +30,10 @@ WAIT_SECONDS_MAX = 120  # only to end what hangs: on a slow machine beside other
 #: What each part of the product is, as arguments of Python.
 WEB = ("-m", "gunicorn", "-c", "deploy/gunicorn.conf.py", "seckill.asgi")
 _WORKER = ("-m", "celery", "-A", "celery_task", "worker", "--without-gossip", "--without-mingle")
-WORKER = (*_WORKER, "--hostname", "worker@%h", "--queues", "orders,banners", "--concurrency", "2")
+WORKER = (*_WORKER, "--hostname", "worker@%h", "--queues", "orders,default", "--concurrency", "2")
 #: Everything that no buyer waits for.
 BACKGROUND = (
-    *(*_WORKER, "--hostname", "chores@%h", "--queues", "notices,reports,host,hosts"),
+    *(*_WORKER, "--hostname", "background@%h", "--queues", "notifications,exports,host,broadcast"),
     *("--pool", "threads", "--concurrency", "4"),
 )
 BEAT = ("-m", "celery", "-A", "celery_task", "beat", "--pidfile=")

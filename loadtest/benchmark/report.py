@@ -15,7 +15,7 @@ NONE = "-"
 HEAD = ("", "per second", "slowest to fastest", "of the ceiling", "times naive", "p99", "CPU µs")
 COST_HEAD = ("one purchase costs", "line: accepted", "line: its order", "sync: with order", "naive: with order")
 COST_ROWS = ("accept", "settle", "sync", "naive_accept")
-PARTS = ("web", "worker", "chores", "beat", "valkey", "postgres")
+PARTS = ("web", "worker", "background", "beat", "valkey", "postgres")
 LISTED_CALLS = 8
 NOTHING = 0.01  #: what is less is nothing here
 

@@ -19,7 +19,10 @@ from loadtest.systems import System
 SETTLE_SECONDS_MAX = 300
 END_SECONDS_MAX = 60
 # In the broker: messages nobody has fetched, or nobody has finished.
-QUEUES = ("orders", "banners", "notices", "celery", "unacked")
+QUEUES = ("orders", "default", "notifications", "celery", "unacked")
+# What revisions before this one called a part, or a queue.
+FORMER_PARTS = {"chores": "background"}
+FORMER_QUEUES = ("banners", "notices")
 LINGER_SECONDS = 0.3  # requests that were under way when the load generator left
 IDLE_CORES_MAX = 0.05  # a web process that computes for less than this share of a second is at rest
 IDLE_LOOK_SECONDS = 0.5
@@ -37,7 +40,7 @@ ENVIRONMENT = {
 def line_of(revision: Revision) -> System:
     """The product as that revision starts it."""
     told = json.loads(revision.inside(os.environ, "parts"))
-    parts = {name: tuple(arguments) for name, arguments in told["parts"].items()}
+    parts = {FORMER_PARTS.get(name, name): tuple(arguments) for name, arguments in told["parts"].items()}
     return System("line", "The product.", parts, slow_parts={}, environment=told["environment"])
 
 
@@ -279,7 +282,9 @@ class MeasuredShop:
     def await_rest(self) -> None:
         """Return when the requests that were under way have ended and the broker has no message any more."""
         time.sleep(LINGER_SECONDS)
-        wait_until("the workers are through", lambda: not self._broker.exists(*QUEUES), SETTLE_SECONDS_MAX)
+        wait_until(
+            "the workers are through", lambda: not self._broker.exists(*QUEUES, *FORMER_QUEUES), SETTLE_SECONDS_MAX
+        )
 
     def await_idle(self) -> None:
         """Return when the web processes have nothing to compute any more."""

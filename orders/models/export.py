@@ -27,7 +27,9 @@ class Export(models.Model):
     statuses = models.JSONField(_("statuses"), default=list, blank=True)  #: list of `Order.Status`; empty for all
     first_day = models.DateField(_("from"), null=True, blank=True)
     last_day = models.DateField(_("to"), null=True, blank=True)
-    upto = models.PositiveBigIntegerField(default=0, editable=False)  #: id of the newest order when it was asked for
+    max_order_id = models.PositiveBigIntegerField(
+        default=0, editable=False
+    )  #: id of the newest order when it was asked for
     # How far it is
     total = models.PositiveIntegerField(_("orders"), null=True, editable=False)
     rows = models.PositiveIntegerField(_("rows"), default=0, editable=False)

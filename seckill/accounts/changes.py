@@ -56,7 +56,7 @@ def _publish(user_id: int, buyer: str) -> None:
     try:
         publish_auth_hash(user_id, buyer)
     except (redis.RedisError, DatabaseError, AccountKeepsChangingError) as error:
-        log.error("account_change_not_told", buyer=buyer, error=str(error))  # noqa: TRY400 (what failed is known)
+        log.error("auth_hash_not_published", buyer=buyer, error=str(error))  # noqa: TRY400 (what failed is known)
 
 
 def publish_auth_hash(user_id: int, buyer: str) -> None:

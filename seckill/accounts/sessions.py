@@ -25,5 +25,5 @@ class SessionStore(db.SessionStore):
             try:
                 get_line().run(revoke_login(login_id_of(key)))
             except redis.RedisError as error:
-                log.error("login_not_ended", error=str(error))  # noqa: TRY400 (what failed is known)
+                log.error("login_not_revoked", error=str(error))  # noqa: TRY400 (what failed is known)
         super().delete(session_key)

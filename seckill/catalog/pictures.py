@@ -80,7 +80,7 @@ def write_missing_copies() -> int:
     for name in missing:
         write_local_copy(name)
     if missing:
-        log.info("pictures_stored", pictures=len(missing))
+        log.info("picture_copies_written", pictures=len(missing))
     return len(missing)
 
 

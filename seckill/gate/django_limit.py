@@ -42,7 +42,7 @@ WAITING = REQUESTS.labels("waiting")
 REFUSED = Counter("seckill_django_refused", "Requests answered 503 without asking Django", ["reason"])
 for _reason in ("full", "late"):  # a rate needs a first value to count from
     REFUSED.labels(_reason)
-UNREAD = Counter("seckill_django_answers_unread", "Answers given up because their client did not read them")
+UNREAD = Counter("seckill_django_responses_unread", "Answers given up because their client did not read them")
 
 
 class RefusedError(Exception):

@@ -4,15 +4,15 @@ from collections import Counter as Counts
 
 from prometheus_client import Counter, Histogram
 
-RESPONSES = Counter("seckill_gate_answers", "Answers of the gate", ["call", "status"])
+RESPONSES = Counter("seckill_gate_responses", "Answers of the gate", ["call", "status"])
 ADMIT_BATCH_SIZE = Histogram(
-    "seckill_admitted_group_buyers",
+    "seckill_admit_batch_size",
     "Buyers in one call of admit",
     buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000),
 )
 DOORBELLS = Counter("seckill_doorbells", "Doorbells rung, or not rung because the broker was away", ["result"])
 RESPONSE_CACHE = Counter(
-    "seckill_public_answers", "Requests that passed the gate: a shared answer, or Django asked", ["result"]
+    "seckill_response_cache", "Requests that passed the gate: a shared answer, or Django asked", ["result"]
 )
 CONNECTIONS_REFUSED = Counter("seckill_connections_refused", "Connections answered 503 because too many were open")
 

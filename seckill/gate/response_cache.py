@@ -292,7 +292,7 @@ class ResponseCache:
                 key, self._vary.get(scope["path"]) or SUPPORTED_VARY, scope, dict(scope["headers"]), _drop
             )
         except Exception:
-            log.exception("public_answer_not_renewed", path=scope["path"])  # a second later, everybody asks Django
+            log.exception("cached_response_not_renewed", path=scope["path"])  # a second later, everybody asks Django
         finally:
             del self._renewing[key]
 

@@ -104,4 +104,4 @@ class OrderedCalls:
 
     @staticmethod
     async def _failed(error: Exception) -> None:
-        log.info("redis_asked_again", error=str(error))
+        log.info("redis_call_retried", error=str(error))

@@ -38,14 +38,14 @@ class WorkCollector:
             try:
                 yield look()
             except (redis.RedisError, ConnectionInterrupted, DatabaseError, InterfaceError) as error:
-                log.warning("metric_left_out", metric=look.__name__, error=str(error))
+                log.warning("metric_unavailable", metric=look.__name__, error=str(error))
 
     def queues(self) -> Iterator[Metric]:
         """Whether the broker answers, and what waits there."""
         try:
             depths = queue_probe.queue_depths()
         except queue_probe.BROKER_ERRORS as error:
-            log.warning("metric_left_out", metric="queues", error=str(error))
+            log.warning("metric_unavailable", metric="queues", error=str(error))
             yield GaugeMetricFamily("seckill_broker_up", "Whether the broker answers", 0)
             return
         yield GaugeMetricFamily("seckill_broker_up", "Whether the broker answers", 1)
@@ -65,7 +65,7 @@ class WorkCollector:
         """How often beats renewed their lead: standing still, none leads. No two clocks need to agree for that."""
         leader = Leader.objects.filter(pk=1).first()
         heartbeat_count = leader.heartbeat_count if leader else 0
-        return CounterMetricFamily("seckill_beat_renewals", "Renewals of the lead among beats", heartbeat_count)
+        return CounterMetricFamily("seckill_beat_heartbeats", "Renewals of the lead among beats", heartbeat_count)
 
     def alerts(self) -> Metric:
         """Alerts that have not ended."""

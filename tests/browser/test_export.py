@@ -34,8 +34,8 @@ def test_an_admin_exports_all_orders_watches_the_bar_and_downloads_the_file(
     open_shop: OpenShop, browser: Browser, tmp_path: Path
 ) -> None:
     shop = open_shop(stock=ORDERS)
-    shop.end("chores")
-    shop.parts = {**shop.parts, "chores": (*BACKGROUND, "--include", "tests.workers.slow_exports")}
+    shop.end("background")
+    shop.parts = {**shop.parts, "background": (*BACKGROUND, "--include", "tests.workers.slow_exports")}
     shop.environment["PARTS_LET_GO"] = str(tmp_path)
     sell(shop)
 
@@ -54,7 +54,7 @@ def test_an_admin_exports_all_orders_watches_the_bar_and_downloads_the_file(
 
     # The first half is written, the other one waits.
     (tmp_path / "1").touch()
-    shop.start("chores")
+    shop.start("background")
     wait_until("a part is written", lambda: shop.sql("SELECT rows FROM orders_export") == [(3,)])
     expect(bar).to_have_attribute("aria-valuenow", "50")
     expect(panel.locator("[data-rows]")).to_have_text("3 / 6")

@@ -35,8 +35,8 @@ HOSTS = ("web-1", "web-2", "web-3")
 _WORKER = ("-m", "celery", "-A", "celery_task", "worker", "--without-gossip", "--without-mingle")
 PARTS = {
     "web": WEB,
-    "worker": (*_WORKER, "--queues", "orders,banners", "--concurrency", "1"),
-    "chores": (*_WORKER, "--queues", "host,hosts", "--pool", "threads", "--concurrency", "1"),
+    "worker": (*_WORKER, "--queues", "orders,default", "--concurrency", "1"),
+    "background": (*_WORKER, "--queues", "host,broadcast", "--pool", "threads", "--concurrency", "1"),
     "beat": BEAT,
 }
 PORT = 8000

@@ -33,7 +33,7 @@ def _a_schedule_to_count(cluster: Cluster) -> None:
         f" SELECT '{COUNTED}', task, args, kwargs, '{UNHEARD.name}', true, 0, now(), '', false, headers, interval_id"
         " FROM django_celery_beat_periodictask WHERE name = 'ring-doorbells'"
     )
-    cluster.every_second("tend-hosts")
+    cluster.every_second("request-heartbeats")
 
 
 def sell_everywhere(cluster: Cluster, sale: int, prefix: str, *, each: int) -> list[Buyer]:
@@ -85,7 +85,7 @@ def settles(cluster: Cluster, host: Host) -> bool:
 def leads(host: Host) -> bool:
     """Whether the beat of this host believes that it leads."""
     log = host.log("beat")
-    return log.count("beat_leads") > log.count("beat_lost_the_lead")
+    return log.count("beat_lead_acquired") > log.count("beat_lead_lost")
 
 
 def surplus(cluster: Cluster) -> int:
@@ -139,16 +139,16 @@ def test_a_host_without_a_single_picture_has_them_all_once_it_works(cluster: Clu
 
 
 def test_a_host_does_its_own_work_and_nobody_does_it_instead(cluster: Cluster) -> None:
-    cluster.hosts["web-2"].end("chores")
+    cluster.hosts["web-2"].end("background")
     reported = {name: has_reported(cluster, name) for name in HOSTS}
 
     wait_until("the others have reported", lambda: reported["web-1"]() and reported["web-3"]())
     wait_until("its work waits for it", lambda: cluster.waiting("host.web-2") == 1)
-    before = cluster.runs("tend-hosts")
-    wait_until("hosts are asked three times more", lambda: cluster.runs("tend-hosts") >= before + 3)
+    before = cluster.runs("request-heartbeats")
+    wait_until("hosts are asked three times more", lambda: cluster.runs("request-heartbeats") >= before + 3)
 
     assert (cluster.waiting("host.web-2"), reported["web-2"]()) == (1, False)
-    cluster.hosts["web-2"].start("chores")
+    cluster.hosts["web-2"].start("background")
     wait_until("it has reported", reported["web-2"])
 
 

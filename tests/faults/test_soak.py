@@ -103,7 +103,7 @@ def test_memory_connections_and_channels_stay_flat(
 ) -> None:
     rabbit: Rabbit | None = request.getfixturevalue("rabbit") if broker == "rabbitmq" else None
     shop = open_shop(
-        parts={**PARTS, "chores": BACKGROUND}, environment={"CELERY_BROKER_URL": rabbit.url} if rabbit else {}
+        parts={**PARTS, "background": BACKGROUND}, environment={"CELERY_BROKER_URL": rabbit.url} if rabbit else {}
     )
     sale = shop.new_sale(stock=UNITS)
     shop.sql(f"UPDATE catalog_sale SET line_limit = {UNITS} WHERE id = {sale}")

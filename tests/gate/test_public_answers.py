@@ -171,7 +171,7 @@ async def test_a_shop_that_breaks_while_it_is_asked_again_is_logged_and_asked_an
 
     assert (await visitor.get()).content == b"answer 1"
     await until_renewed(visitor)
-    assert "public_answer_not_renewed" in caplog.text
+    assert "cached_response_not_renewed" in caplog.text
     assert (await visitor.get()).content == b"answer 1"
     await until_renewed(visitor)
     assert (await visitor.get()).content == b"answer 3"
@@ -312,7 +312,7 @@ def counted() -> tuple[int, int]:
         sample.labels["result"]: int(sample.value)
         for metric in RESPONSE_CACHE.collect()
         for sample in metric.samples
-        if sample.name == "seckill_public_answers_total"
+        if sample.name == "seckill_response_cache_total"
     }
     return values["shared"], values["asked"]
 

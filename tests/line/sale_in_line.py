@@ -85,15 +85,17 @@ class SaleInLine:
         return self.line.run(commands.admit(self.id, buyers))
 
     def reserve(
-        self, claim_id: str, *, upto: int = 10_000, chunk: int = 500, lease_seconds: float = LEASE_SECONDS
+        self, reservation_id: str, *, upto: int = 10_000, chunk: int = 500, lease_seconds: float = LEASE_SECONDS
     ) -> Reservation | None:
-        return self.line.run(commands.reserve(self.id, claim_id, upto=upto, chunk=chunk, lease_seconds=lease_seconds))
+        return self.line.run(
+            commands.reserve(self.id, reservation_id, upto=upto, chunk=chunk, lease_seconds=lease_seconds)
+        )
 
     def claim(
-        self, claim_id: str, *, upto: int = 10_000, chunk: int = 500, lease_seconds: float = LEASE_SECONDS
+        self, reservation_id: str, *, upto: int = 10_000, chunk: int = 500, lease_seconds: float = LEASE_SECONDS
     ) -> Reservation:
         """Reserve where there is something to reserve."""
-        claim = self.reserve(claim_id, upto=upto, chunk=chunk, lease_seconds=lease_seconds)
+        claim = self.reserve(reservation_id, upto=upto, chunk=chunk, lease_seconds=lease_seconds)
         assert claim is not None
         return claim
 

@@ -445,7 +445,7 @@ def test_two_thousand_of_a_million(shop: MeasuredShop, tmp_path: Path) -> None:
     assert course.statuses == {"202": 2_000}
     assert 0 < course.accepted_seconds < course.committed_seconds + million.LOOK_SECONDS
     postgres = set() if servers.postgres is None else {"postgres"}
-    assert set(course.memory_peak) == {"web", "worker", "chores", "beat", "valkey"} | postgres
+    assert set(course.memory_peak) == {"web", "worker", "background", "beat", "valkey"} | postgres
     assert course.valkey_memory > 1_000_000
     assert course.database_size > 1_000_000
     told = dict(million.lines(course))

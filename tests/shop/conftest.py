@@ -27,7 +27,7 @@ def open_shop() -> Iterator[OpenShop]:
     with tempfile.TemporaryDirectory(prefix="seckill-shop-") as directory:
 
         def open_(*, stock: int = 100, **environment: str) -> Shop:
-            parts = {"web": WEB, "worker": WORKER, "chores": BACKGROUND, "beat": BEAT}
+            parts = {"web": WEB, "worker": WORKER, "background": BACKGROUND, "beat": BEAT}
             shop = Shop(Path(directory), seed(), parts, {"LOG_LEVEL": "INFO", **environment})
             shops.append(shop)
             shop.open(stock=stock)

@@ -41,8 +41,8 @@ class Lockstep(World):
     def poll(self, ticket: Ticket, *, fresh: bool, fault: Fault | None) -> Answer:
         return self._both(lambda world: world.poll(ticket, fresh=fresh, fault=fault))
 
-    def reserve(self, claim_id: str, upto: int, fault: Fault | None) -> Reservation | None:
-        return self._both(lambda world: world.reserve(claim_id, upto, fault))
+    def reserve(self, reservation_id: str, upto: int, fault: Fault | None) -> Reservation | None:
+        return self._both(lambda world: world.reserve(reservation_id, upto, fault))
 
     def write(self, claim: Reservation, *, commit: bool) -> Decided:
         return self._both(lambda world: world.write(claim, commit=commit))

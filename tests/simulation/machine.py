@@ -241,7 +241,7 @@ class Machine(RuleBasedStateMachine):
     def proceed(self, data: st.DataObject) -> None:
         self.take_step(data.draw(st.sampled_from(self.at_work), label="work"), data)
 
-    @happens(6, lambda self: self.kept.claims)
+    @happens(6, lambda self: self.kept.reservations)
     def take_over(self, data: st.DataObject) -> None:
         """A worker has been silent for as long as it may, or for too long, when another one comes."""
         self.world.advance(data.draw(st.sampled_from([LEASE_MS, LEASE_MS + 1]), label="milliseconds"))
@@ -424,7 +424,7 @@ class Machine(RuleBasedStateMachine):
         kept, books = self.kept, self.books
         assert kept.is_known()
         assert kept.meta is not None
-        assert kept.claims == {}
+        assert kept.reservations == {}
         assert kept.stock == books.config.stock_total - books.sold
         assert kept.outcomes == {order.buyer: order.outcome for order in books.by_place()}
         assert kept.meta.ended_ms == (books.ended_ms or 0)
@@ -469,13 +469,13 @@ def every_unit_is_in_exactly_one_place(kept: Kept) -> None:
     """Left, under a claim, or with a buyer who has an order: at every moment, whatever was counted twice."""
     assert kept.meta is not None
     assert kept.stock is not None
-    claimed = sum(claimed.units for claimed in kept.claims.values())
+    claimed = sum(claimed.units for claimed in kept.reservations.values())
     with_buyers = sum(isinstance(outcome, Confirmed) for outcome in kept.outcomes.values())
     assert kept.stock + claimed + with_buyers == kept.meta.config.stock_total
 
 
 def nobody_undecided_is_passed_without_a_claim(kept: Kept) -> None:
-    claimed = {place for claim in kept.claims.values() for place in range(claim.first, claim.last + 1)}
+    claimed = {place for claim in kept.reservations.values() for place in range(claim.first, claim.last + 1)}
     assert {place for place, _ in kept.undecided(1, kept.pointer or 0)} <= claimed
 
 

@@ -48,7 +48,7 @@ class Kept:
     pointer: int | None = None
     line: list[str] = field(default_factory=list)  #: who stands at place 1, 2, ...; '' is a hole
     places: dict[str, int] = field(default_factory=dict)
-    claims: dict[str, Claimed] = field(default_factory=dict)  #: oldest first, as the server keeps a small hash
+    reservations: dict[str, Claimed] = field(default_factory=dict)  #: oldest first, as the server keeps a small hash
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     lost: bool = False
 
@@ -58,7 +58,7 @@ class Kept:
             self,
             line=[*self.line],
             places={**self.places},
-            claims={**self.claims},
+            reservations={**self.claims},
             outcomes={**self.outcomes},
         )
 
@@ -107,10 +107,10 @@ class ModelLine:
             return RejectReason.CLOSED
         if meta.ended_ms:
             return RejectReason.SOLD_OUT
-        if now_ms < config.opens_ms:
-            return RejectReason.NOT_OPEN
         if config.status == "paused":
             return RejectReason.PAUSED
+        if now_ms < config.opens_ms:
+            return RejectReason.NOT_OPEN
         return RejectReason.RECOVERING if now_ms < meta.rejoin_until_ms else None
 
     def _place_of(self, buyer: str) -> int | None:
@@ -144,20 +144,20 @@ class ModelLine:
 
     # --- what workers do ------------------------------------------------------------------------------------------
 
-    def reserve(self, claim_id: str, *, upto: int, chunk: int, lease_ms: int) -> Reservation | None:
+    def reserve(self, reservation_id: str, *, upto: int, chunk: int, lease_ms: int) -> Reservation | None:
         """Claim the places of a worker that fell silent, else the next ones there are units for."""
         meta, stock, pointer = self._known()
         kept, now_ms = self.kept, self.clock.now_ms
-        if claim_id in kept.claims:
-            mine = kept.claims[claim_id]
-            return Reservation(claim_id, SALE_ID, meta.epoch, kept.undecided(mine.first, mine.last))
-        for silent, claimed in [*kept.claims.items()]:
+        if reservation_id in kept.reservations:
+            mine = kept.claims[reservation_id]
+            return Reservation(reservation_id, SALE_ID, meta.epoch, kept.undecided(mine.first, mine.last))
+        for silent, claimed in [*kept.reservations.items()]:
             if now_ms - claimed.at_ms > lease_ms:
                 del kept.claims[silent]
                 left_over = kept.undecided(claimed.first, claimed.last)
                 if left_over:
-                    kept.claims[claim_id] = replace(claimed, at_ms=now_ms)
-                    return Reservation(claim_id, SALE_ID, meta.epoch, left_over)
+                    kept.claims[reservation_id] = replace(claimed, at_ms=now_ms)
+                    return Reservation(reservation_id, SALE_ID, meta.epoch, left_over)
                 stock = self._move_stock(claimed.units)
         if meta.ended_ms or now_ms < meta.rejoin_until_ms:
             return None
@@ -172,11 +172,11 @@ class ModelLine:
             if waiting:
                 if self._move_stock(-len(waiting)) <= 0:
                     kept.meta = replace(meta, sold_out_ms=now_ms)
-                kept.claims[claim_id] = Claimed(first, last, len(waiting), now_ms)
-                return Reservation(claim_id, SALE_ID, meta.epoch, waiting)
+                kept.claims[reservation_id] = Claimed(first, last, len(waiting), now_ms)
+                return Reservation(reservation_id, SALE_ID, meta.epoch, waiting)
         return None
 
-    def confirm(self, claim_id: str, outcomes: Iterable[tuple[str, Outcome]]) -> int:
+    def confirm(self, reservation_id: str, outcomes: Iterable[tuple[str, Outcome]]) -> int:
         """Write outcomes once, close the claim; what it held and did not use goes back. Gives the units left."""
         self._known()
         used = 0
@@ -184,7 +184,7 @@ class ModelLine:
             if buyer not in self.kept.outcomes:
                 self.kept.outcomes[buyer] = outcome
                 used += isinstance(outcome, Confirmed)
-        claimed = self.kept.claims.pop(claim_id, None)
+        claimed = self.kept.reservations.pop(reservation_id, None)
         return self._move_stock((claimed.units if claimed else 0) - used)
 
     def release(self, outcomes: Iterable[tuple[str, Released]]) -> int:
@@ -247,7 +247,7 @@ class ModelLine:
             server=server,
         )
         self.kept.stock, self.kept.pointer = stock, pointer
-        self.kept.claims.clear()
+        self.kept.reservations.clear()
         self.kept.lost = False
         return epoch
 
@@ -262,7 +262,7 @@ class ModelLine:
         meta, stock, pointer = self._known()
         if meta.ended_ms:
             return meta.ended_ms
-        can_win = self.kept.claims or (stock > 0 and len(self.kept.line) > pointer)
+        can_win = self.kept.reservations or (stock > 0 and len(self.kept.line) > pointer)
         if can_win or self.clock.now_ms < meta.rejoin_until_ms:
             return 0
         self.kept.meta = replace(meta, ended_ms=self.clock.now_ms)
@@ -274,7 +274,7 @@ class ModelLine:
             return None
         meta, stock, pointer = self._known()
         config, now_ms = meta.config, self.clock.now_ms
-        claims = self.kept.claims.values()
+        reservations = self.kept.reservations.values()
         return Snapshot(
             epoch=meta.epoch,
             now_ms=now_ms,
@@ -289,8 +289,8 @@ class ModelLine:
             rejoin_until_ms=meta.rejoin_until_ms,
             places_issued=len(self.kept.line),
             pointer=pointer,
-            reserved_units=sum(claimed.units for claimed in claims),
-            expired_reservations=sum(now_ms - claimed.at_ms > lease_ms for claimed in claims),
+            reserved_units=sum(claimed.units for claimed in reservations),
+            expired_reservations=sum(now_ms - claimed.at_ms > lease_ms for claimed in reservations),
         )
 
     # --- what the server does -------------------------------------------------------------------------------------

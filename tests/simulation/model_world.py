@@ -112,12 +112,14 @@ class ModelWorld(World):
 
     # --- a worker, step by step or in one go ----------------------------------------------------------------------
 
-    def reserve(self, claim_id: str, upto: int, fault: Fault | None) -> Reservation | None:
+    def reserve(self, reservation_id: str, upto: int, fault: Fault | None) -> Reservation | None:
         with self.network.breaking(fault):
-            return self._reserve(claim_id, upto)
+            return self._reserve(reservation_id, upto)
 
-    def _reserve(self, claim_id: str, upto: int) -> Reservation | None:
-        return self.network.call(lambda: self.line.reserve(claim_id, upto=upto, chunk=SETTLE_CHUNK, lease_ms=LEASE_MS))
+    def _reserve(self, reservation_id: str, upto: int) -> Reservation | None:
+        return self.network.call(
+            lambda: self.line.reserve(reservation_id, upto=upto, chunk=SETTLE_CHUNK, lease_ms=LEASE_MS)
+        )
 
     def write(self, claim: Reservation, *, commit: bool) -> Decided:
         before = self.ledger.books.copy()

@@ -208,11 +208,15 @@ class RealWorld(World):
 
     # --- a worker, step by step or in one go ----------------------------------------------------------------------
 
-    def reserve(self, claim_id: str, upto: int, fault: Fault | None) -> Reservation | None:
+    def reserve(self, reservation_id: str, upto: int, fault: Fault | None) -> Reservation | None:
         with self.network.breaking(fault):
             return self._line.run(
                 commands.reserve(
-                    SALE_ID, claim_id, upto=upto, chunk=SETTLE_CHUNK, lease_seconds=settings.RESERVATION_LEASE_SECONDS
+                    SALE_ID,
+                    reservation_id,
+                    upto=upto,
+                    chunk=SETTLE_CHUNK,
+                    lease_seconds=settings.RESERVATION_LEASE_SECONDS,
                 )
             )
 
@@ -314,7 +318,7 @@ class RealWorld(World):
             pointer=int(contents["pointer"]) if "pointer" in contents else None,
             line=contents.get("line", []),
             places={buyer: int(place) for buyer, place in contents.get("places", {}).items()},
-            claims={
+            reservations={
                 claim: Claimed(*(int(number) for number in record.split(" ")))
                 for claim, record in contents.get("pending", {}).items()
             },

@@ -23,9 +23,9 @@ STEPS_A_WALK = 50
 class GreedyLine(ModelLine):
     """Confirming gives no unit back."""
 
-    def confirm(self, claim_id: str, outcomes: Iterable[tuple[str, Outcome]]) -> int:
+    def confirm(self, reservation_id: str, outcomes: Iterable[tuple[str, Outcome]]) -> int:
         before = self.kept.stock or 0
-        self.kept.stock = min(before, super().confirm(claim_id, outcomes))
+        self.kept.stock = min(before, super().confirm(reservation_id, outcomes))
         return self.kept.stock
 
 
@@ -39,8 +39,8 @@ class ForgetfulLine(ModelLine):
 class PatientLine(ModelLine):
     """Nobody takes over the claim of a worker who fell silent."""
 
-    def reserve(self, claim_id: str, *, upto: int, chunk: int, lease_ms: int) -> Reservation | None:
-        return super().reserve(claim_id, upto=upto, chunk=chunk, lease_ms=lease_ms + 10**12)
+    def reserve(self, reservation_id: str, *, upto: int, chunk: int, lease_ms: int) -> Reservation | None:
+        return super().reserve(reservation_id, upto=upto, chunk=chunk, lease_ms=lease_ms + 10**12)
 
 
 class SecretiveLine(ModelLine):
@@ -53,11 +53,11 @@ class SecretiveLine(ModelLine):
 class UnfairLine(ModelLine):
     """The last unit goes to whoever stands behind the next one."""
 
-    def reserve(self, claim_id: str, *, upto: int, chunk: int, lease_ms: int) -> Reservation | None:
+    def reserve(self, reservation_id: str, *, upto: int, chunk: int, lease_ms: int) -> Reservation | None:
         pointer = self.kept.pointer or 0
         unfair = self.kept.stock == 1 and len(self.kept.undecided(pointer + 1, pointer + 2)) == 2
         self.kept.pointer = pointer + unfair
-        claim = super().reserve(claim_id, upto=upto, chunk=chunk, lease_ms=lease_ms)
+        claim = super().reserve(reservation_id, upto=upto, chunk=chunk, lease_ms=lease_ms)
         if unfair:
             self.kept.pointer = pointer
         return claim

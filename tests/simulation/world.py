@@ -53,7 +53,7 @@ class World(ABC):
     # --- a worker, step by step or in one go ----------------------------------------------------------------------
 
     @abstractmethod
-    def reserve(self, claim_id: str, upto: int, fault: Fault | None) -> Reservation | None:
+    def reserve(self, reservation_id: str, upto: int, fault: Fault | None) -> Reservation | None:
         """Claim places."""
 
     @abstractmethod

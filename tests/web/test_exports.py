@@ -298,7 +298,7 @@ def test_while_the_broker_is_away_exports_are_taken_on_and_cancelled(
     print(f"it took {time.monotonic() - began:.1f} s")
 
     assert (answer.status_code, answer.json()["state"]) == (200, "cancelled")
-    assert "export_not_sent" in caplog.text
+    assert "export_not_enqueued" in caplog.text
     assert "export_not_revoked" in caplog.text
 
 

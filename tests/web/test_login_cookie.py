@@ -321,7 +321,7 @@ def test_while_redis_is_away_people_log_out_all_the_same(log_in: LogIn, caplog: 
     assert send(ann, "logout").status_code == 204
 
     assert (ann.cookies["buyer"].value, Session.objects.count()) == ("", 0)
-    assert [record.levelname for record in caplog.records if "login_not_ended" in record.getMessage()] == ["ERROR"]
+    assert [record.levelname for record in caplog.records if "login_not_revoked" in record.getMessage()] == ["ERROR"]
 
 
 # --- what ends it: the account --------------------------------------------------------------------------------------
@@ -489,7 +489,7 @@ def test_while_redis_is_away_accounts_are_changed_all_the_same(log_in: LogIn, ca
     user.save()
 
     assert User.objects.get().check_password("seven-odd-lamps")
-    assert [record.levelname for record in caplog.records if "account_change_not_told" in record.getMessage()] == [
+    assert [record.levelname for record in caplog.records if "auth_hash_not_published" in record.getMessage()] == [
         "ERROR"
     ]
 

@@ -263,4 +263,4 @@ def test_a_picture_is_saved_though_the_broker_is_away(
 
     assert answer.status_code == 200
     assert Banner.objects.get().image.name == Picture.objects.get().name
-    assert "picture_not_announced" in caplog.text
+    assert "picture_broadcast_failed" in caplog.text

@@ -39,7 +39,7 @@ def processes() -> Iterator[list[Process]]:
 
 @pytest.fixture
 def start_worker(transactional_db: None, tmp_path: Path, processes: list[Process]) -> StartWorker:  # noqa: ARG001 (its database is the tests')
-    """``start_worker("orders,banners", "--pool", "solo", name="web-1")`` gives a worker that is ready."""
+    """``start_worker("orders,default", "--pool", "solo", name="web-1")`` gives a worker that is ready."""
 
     def start(queues: str, *arguments: str, name: str = "worker", environment: dict[str, str] | None = None) -> Process:
         process = worker(tmp_path, name, queues, *arguments, environment=environment or {})

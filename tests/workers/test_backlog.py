@@ -55,13 +55,13 @@ def _deaf_broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def test_messages_of_every_priority_are_counted() -> None:
-    assert queue_probe.queue_depths() == {"orders": 0, "banners": 0, "notices": 0, "reports": 0}
+    assert queue_probe.queue_depths() == {"orders": 0, "default": 0, "notifications": 0, "exports": 0}
 
     for priority in (FIRST, 5, LAST):
         mail_alert.apply_async((1,), priority=priority)
     update_banner_list.delay()
 
-    assert queue_probe.queue_depths() == {"orders": 0, "banners": 1, "notices": 3, "reports": 0}
+    assert queue_probe.queue_depths() == {"orders": 0, "default": 1, "notifications": 3, "exports": 0}
     assert len(tasks(NOTIFICATIONS)) == 3
 
 
@@ -69,24 +69,24 @@ def test_messages_of_every_priority_are_counted() -> None:
 
 
 def test_a_queue_that_is_served_is_young_and_one_that_nobody_serves_grows_older(start_worker: StartWorker) -> None:
-    served = {"notices", "reports"}
-    start_worker("banners,notices,reports")
+    served = {"notifications", "exports"}
+    start_worker("default,notifications,exports")
     probe_queues.delay()
     wait_until(
         "two were heard", lambda: {name for name, one in queue_probe.read_probes().items() if one.received_at} == served
     )
-    assert queue_probe.queue_ages() | {"orders": 0, "banners": 0} == {
+    assert queue_probe.queue_ages() | {"orders": 0, "default": 0} == {
         "orders": 0,
-        "banners": 0,
-        "notices": 0,
-        "reports": 0,
+        "default": 0,
+        "notifications": 0,
+        "exports": 0,
     }
     assert queue_probe.queue_ages()["orders"] > 0
 
     sent_earlier("orders", 40)
 
     ages = queue_probe.queue_ages()
-    assert (ages["notices"], ages["reports"]) == (0, 0)
+    assert (ages["notifications"], ages["exports"]) == (0, 0)
     assert ages["orders"] >= 40 > ages["banners"]
 
 
@@ -123,11 +123,11 @@ def test_an_old_sounding_that_is_heard_late_changes_nothing() -> None:
 def test_the_queue_of_the_sounder_grows_old_when_it_does_not_run() -> None:
     assert queue_probe.queue_ages() == {}
     now = time.time()
-    queue_probe.mark_received("banners", now)
+    queue_probe.mark_received("default", now)
     with time_machine.travel(now + 4, tick=False):
-        assert queue_probe.queue_ages() == {"banners": 0}
+        assert queue_probe.queue_ages() == {"default": 0}
     with time_machine.travel(now + 45, tick=False):
-        assert queue_probe.queue_ages() == {"banners": pytest.approx(40, abs=0.001)}
+        assert queue_probe.queue_ages() == {"default": pytest.approx(40, abs=0.001)}
 
 
 # --- What Prometheus is told
@@ -135,29 +135,29 @@ def test_the_queue_of_the_sounder_grows_old_when_it_does_not_run() -> None:
 
 def test_metrics_tell_how_the_work_stands() -> None:
     probe_queues.run()
-    sent_earlier("reports", 30)
+    sent_earlier("exports", 30)
     Leader.objects.create(pk=1, holder="web-1:7:x", heartbeat_count=4_711)
     Alert.objects.create(kind="drift", subject="sale 7", since="2026-11-21T12:00:00Z")
     Alert.objects.create(kind="drift", subject="sale 8", since="2026-11-21T12:00:00Z", ended_at="2026-11-21T12:01:00Z")
 
     found = shown()
 
-    oldest = found.pop("seckill_queue_oldest_seconds{reports}")
+    oldest = found.pop("seckill_queue_oldest_seconds{exports}")
     assert 30 <= oldest < 60
     assert {name: value for name, value in found.items() if "oldest" not in name} == {
         "seckill_broker_up": 1,
         "seckill_queue_messages{orders}": 1,
         "seckill_queue_messages{banners}": 0,
-        "seckill_queue_messages{notices}": 1,
-        "seckill_queue_messages{reports}": 1,
-        "seckill_beat_renewals_total": 4_711,
+        "seckill_queue_messages{notifications}": 1,
+        "seckill_queue_messages{exports}": 1,
+        "seckill_beat_heartbeats_total": 4_711,
         "seckill_alerts_open{drift}": 1,
         "seckill_alerts_open{contradiction}": 0,
         "seckill_alerts_open{stalled}": 0,
         "seckill_alerts_open{host_silent}": 0,
     }
     assert sorted(name for name in found if "oldest" in name) == [
-        f"seckill_queue_oldest_seconds{{{queue}}}" for queue in ("banners", "notices", "orders")
+        f"seckill_queue_oldest_seconds{{{queue}}}" for queue in ("default", "notifications", "orders")
     ]
 
 
@@ -166,7 +166,7 @@ def test_a_broker_that_says_nothing_leaves_the_others_be() -> None:
     found = shown()  # which would hang
 
     assert found["seckill_broker_up"] == 0
-    assert found["seckill_beat_renewals_total"] == 0
+    assert found["seckill_beat_heartbeats_total"] == 0
     assert not [name for name in found if name.startswith("seckill_queue_messages")]
 
 

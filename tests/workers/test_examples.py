@@ -67,7 +67,7 @@ def test_other_programs_hear_of_orders_and_cancel_one(
     sale = make_sale(stock=2)
     orders = sell(line, sale, "ann", "ben")
     pay(orders["ben"])
-    start_worker("orders,notices", "--pool", "solo")
+    start_worker("orders,notifications", "--pool", "solo")
 
     for buyer in ("ann", "ben"):  # ben's order is decided, and stays as it is
         cancelling = Program(tmp_path, "cancel_order.py", orders[buyer].number)
@@ -94,7 +94,7 @@ def test_what_happens_while_a_program_is_away_waits_for_it(
     make_sale: MakeSale, line: Line, start_worker: StartWorker, listening: Program, tmp_path: Path
 ) -> None:
     assert listening.interrupt() == 0
-    start_worker("notices", "--pool", "solo")
+    start_worker("notifications", "--pool", "solo")
     order = sell(line, make_sale(stock=1), "ann")["ann"]
     dispatch_events.apply_async()
     wait_until("it is published", lambda: Event.objects.filter(published_at__isnull=False).exists())

@@ -35,7 +35,7 @@ def start_slow_worker(start_worker: StartWorker) -> StartWorker:
     """A worker with one child that writes parts of three orders."""
 
     def start(*arguments: str, name: str = "worker", **environment: str) -> Process:
-        return start_worker("reports", *SLOW, *arguments, name=name, environment={"PART_SECONDS": "0.1", **environment})
+        return start_worker("exports", *SLOW, *arguments, name=name, environment={"PART_SECONDS": "0.1", **environment})
 
     return start
 
@@ -260,7 +260,7 @@ def test_a_result_backend_that_is_away_is_no_matter_either(make_sale: MakeSale, 
     export = await_end(export)
 
     assert buyers(iter_chunks(export)) == everybody(9)
-    assert "progress_not_reported" in worker.log()
+    assert "progress_not_updated" in worker.log()
 
 
 def test_a_message_that_got_lost_is_sent_again(make_sale: MakeSale, start_slow_worker: StartWorker) -> None:

@@ -65,7 +65,7 @@ def counting(start_worker: StartWorker, port: int, tmp_path: Path) -> Process:
     """A worker with two children that counts, and knows the odd tasks."""
     environment = {"METRICS_PORT": str(port), "TMPDIR": str(tmp_path)}
     return start_worker(
-        "banners", "--concurrency", "2", "--include", "tests.workers.odd_tasks", environment=environment
+        "default", "--concurrency", "2", "--include", "tests.workers.odd_tasks", environment=environment
     )
 
 

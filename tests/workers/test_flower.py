@@ -80,7 +80,7 @@ def flower(tmp_path: Path) -> Iterator[Flower]:
 def test_flower_shows_workers_and_what_became_of_tasks_to_those_who_know_the_password(
     flower: Flower, start_worker: StartWorker
 ) -> None:
-    start_worker("orders,banners", "--include", "tests.workers.odd_tasks", name="web-1")
+    start_worker("orders,default", "--include", "tests.workers.odd_tasks", name="web-1")
     for path in ("/api/workers", "/api/tasks", "/", "/workers", "/tasks"):
         assert flower.ask(path, None)[0] == 401
         assert flower.ask(path, "ops:guess")[0] == 401
@@ -99,7 +99,7 @@ def test_flower_shows_workers_and_what_became_of_tasks_to_those_who_know_the_pas
     assert (settled["args"], settled["worker"].split("@")[0]) == ("(7, 4821)", "web-1")
     wait_until("it knows the worker", lambda: "web-1@" in flower.ask("/api/workers?refresh=1")[1])
     [worker] = json.loads(flower.ask("/api/workers")[1]).values()
-    assert sorted(queue["name"] for queue in worker["active_queues"]) == ["banners", "orders"]
+    assert sorted(queue["name"] for queue in worker["active_queues"]) == ["default", "orders"]
     assert "celery_task.order_task.settle_orders" in worker["registered"]
     everything = "".join(flower.ask(path)[1] for path in ("/api/workers", "/api/tasks", "/workers?json=1"))
     assert os.environ["SECRET_KEY"] not in everything

@@ -52,7 +52,7 @@ def start_host(processes: list[Process], tmp_path: Path) -> StartHost:
         Host.objects.filter(name=name).delete()
         environment = {"VAR_DIR": str(tmp_path / name), "LOG_DIR": str(tmp_path / name / "logs")}
         one_by_one = ("--pool", "threads", "--concurrency", "1")
-        processes.append(worker(tmp_path, name, "host,hosts", *one_by_one, environment=environment))
+        processes.append(worker(tmp_path, name, "host,broadcast", *one_by_one, environment=environment))
         processes[-1].start()
         wait_until(f"{name} has registered", lambda: Host.objects.filter(name=name).exists())
         return processes[-1]

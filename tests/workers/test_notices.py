@@ -46,7 +46,7 @@ def listener() -> Iterator[Listener]:
         yield running
 
 
-def start(start_worker: StartWorker, notifier: Notifier | None = None, *, queues: str = "notices") -> Process:
+def start(start_worker: StartWorker, notifier: Notifier | None = None, *, queues: str = "notifications") -> Process:
     """A worker that does one thing after the other."""
     one_by_one = ("--pool", "solo", "--concurrency", "1")  # or it would fetch as many messages as there are cores
     return start_worker(queues, *one_by_one, environment=notifier.environment if notifier else {})
@@ -63,7 +63,7 @@ def test_a_sale_that_is_settled_is_told_to_its_buyers_and_then_to_other_programs
 ) -> None:
     sale = make_sale(stock=2)
     join(line, sale, "ann", "ben", "cleo")
-    start(start_worker, notifier, queues="orders,notices")
+    start(start_worker, notifier, queues="orders,notifications")
 
     ring(sale.pk, 3)
     wait_until("it is settled", Event.objects.exists)

@@ -56,7 +56,7 @@ def test_a_worker_is_ready(start_line: StartLine, name: str) -> None:
 def test_every_queue_has_a_worker() -> None:
     served = {queue for name in WORKERS for queue in LINES[name].split("--queues ")[1].split()[0].split(",")}
 
-    assert served == {queue.name for queue in WORK_QUEUES} | {"host", "hosts"}
+    assert served == {queue.name for queue in WORK_QUEUES} | {"host", "broadcast"}
 
 
 def test_beat_leads(start_line: StartLine) -> None:

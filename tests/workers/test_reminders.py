@@ -43,7 +43,7 @@ def notifier(settings: Settings) -> Iterator[Notifier]:
 def start(start_worker: StartWorker, notifier: Notifier, *, hop_seconds: str = "2", name: str = "worker") -> Process:
     """A worker that does one thing after the other, and whose Redis believes it dead after 4 s."""
     return start_worker(
-        "notices", "--pool", "solo", "--include", "tests.workers.short_visibility", name=name,
+        "notifications", "--pool", "solo", "--include", "tests.workers.short_visibility", name=name,
         environment=notifier.environment | {"HOP_SECONDS": hop_seconds},
     )  # fmt: skip
 

@@ -198,7 +198,7 @@ def test_a_leader_that_was_frozen_sends_nothing_twice(start_beat: StartBeat) -> 
     wait_until("the other one leads", lambda: leader() != frozen)
     await_runs("ring-doorbells", 1)
     beats[frozen].send(signal.SIGCONT)
-    beats[frozen].await_log("beat_lost_the_lead")
+    beats[frozen].await_log("beat_lead_lost")
     await_runs("ring-doorbells", 3)
 
     for beat in beats.values():
@@ -251,7 +251,7 @@ def test_a_schedule_that_never_comes_keeps_the_others_from_nothing(start_beat: S
 
     beat = start_beat()
 
-    beat.await_log("schedule_not_understood")
+    beat.await_log("schedule_invalid")
     await_runs("ring-doorbells", 2)
 
 

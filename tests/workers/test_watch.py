@@ -43,7 +43,7 @@ def test_an_alert_is_mailed_once_when_the_mail_server_is_back(start_worker: Star
         "EMAIL_URL": f"smtp://127.0.0.1:{port}",
         "SERVER_EMAIL": "shop@shop.example",
     }
-    workers = [start_worker("banners,notices", name=name, environment=environment) for name in ("a", "b")]
+    workers = [start_worker("default,notifications", name=name, environment=environment) for name in ("a", "b")]
     Host.objects.create(name="web-1", last_seen_at=timezone.now() - timedelta(seconds=61))
     start_beat()
     wait_until("it was tried again", lambda: any("task_retried" in worker.log() for worker in workers))
@@ -64,4 +64,4 @@ def test_an_alert_is_mailed_once_when_the_mail_server_is_back(start_worker: Star
         ("shop@shop.example", "ops@shop.example, boss@shop.example")
     ] * 2
     said = "".join(worker.log() for worker in workers)
-    assert (said.count("alert_raised"), said.count("alert_ended")) == (1, 1)
+    assert (said.count("alert_raised"), said.count("alert_resolved")) == (1, 1)

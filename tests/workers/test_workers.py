@@ -62,7 +62,7 @@ def await_count(notes: Notes, count: int) -> None:
 
 
 def test_the_task_of_a_killed_child_is_done_by_another_one(start_worker: StartWorker, notes: Notes) -> None:
-    worker = start_worker("banners", *PROBES, "--concurrency", "1")
+    worker = start_worker("default", *PROBES, "--concurrency", "1")
     probe_task.work.delay("notes", "a")
     await_notes(notes, "a begins")
 
@@ -75,19 +75,19 @@ def test_the_task_of_a_killed_child_is_done_by_another_one(start_worker: StartWo
 
 
 def test_the_task_of_a_killed_worker_is_done_by_another_one(start_worker: StartWorker, notes: Notes) -> None:
-    first = start_worker("banners", *PROBES, "--concurrency", "1", name="first", environment=QUICK)
+    first = start_worker("default", *PROBES, "--concurrency", "1", name="first", environment=QUICK)
     probe_task.work.delay("notes", "a")
     await_notes(notes, "a begins")
 
     first.end(signal.SIGKILL)
     probe_task.let_go("a")
-    start_worker("banners", *PROBES, "--concurrency", "1", name="second", environment=QUICK)
+    start_worker("default", *PROBES, "--concurrency", "1", name="second", environment=QUICK)
 
     await_notes(notes, "a begins", "a begins", "a ends")
 
 
 def test_a_worker_told_to_stop_ends_its_task_and_takes_no_other(start_worker: StartWorker, notes: Notes) -> None:
-    worker = start_worker("banners", *PROBES, "--concurrency", "1")
+    worker = start_worker("default", *PROBES, "--concurrency", "1")
     probe_task.work.delay("notes", "a")
     await_notes(notes, "a begins")
     probe_task.write.delay("notes", "b")
@@ -98,13 +98,13 @@ def test_a_worker_told_to_stop_ends_its_task_and_takes_no_other(start_worker: St
     assert worker.await_end() == 0
 
     assert notes() == ["a begins", "a ends"]
-    start_worker("banners", *PROBES, "--pool", "solo", name="next", environment=QUICK)
+    start_worker("default", *PROBES, "--pool", "solo", name="next", environment=QUICK)
     await_notes(notes, "a begins", "a ends", "b")
 
 
 def test_a_worker_told_to_stop_waits_for_no_result_that_nobody_reads(start_worker: StartWorker, notes: Notes) -> None:
     both = "tests.workers.probe_task,tests.workers.unread_results"
-    worker = start_worker("banners", "--include", both, "--concurrency", "1")
+    worker = start_worker("default", "--include", both, "--concurrency", "1")
     probe_task.write.delay("notes", "a")
     await_notes(notes, "a")
 
@@ -114,7 +114,7 @@ def test_a_worker_told_to_stop_waits_for_no_result_that_nobody_reads(start_worke
 
 
 def test_a_worker_told_to_stop_at_once_leaves_its_task_to_the_next(start_worker: StartWorker, notes: Notes) -> None:
-    worker = start_worker("banners", *PROBES, "--concurrency", "1", environment=QUICK)
+    worker = start_worker("default", *PROBES, "--concurrency", "1", environment=QUICK)
     probe_task.work.delay("notes", "a")
     await_notes(notes, "a begins")
 
@@ -122,7 +122,7 @@ def test_a_worker_told_to_stop_at_once_leaves_its_task_to_the_next(start_worker:
     assert notes() == ["a begins"]
     probe_task.let_go("a")
 
-    start_worker("banners", *PROBES, "--pool", "solo", name="next", environment=QUICK)
+    start_worker("default", *PROBES, "--pool", "solo", name="next", environment=QUICK)
     await_notes(notes, "a begins", "a begins", "a ends")
 
 
@@ -132,7 +132,7 @@ def test_a_worker_told_to_stop_at_once_leaves_its_task_to_the_next(start_worker:
 def test_a_task_that_takes_too_long_may_tidy_up_and_one_that_will_not_listen_is_killed(
     start_worker: StartWorker, notes: Notes
 ) -> None:
-    worker = start_worker("banners", *PROBES, "--concurrency", "1")
+    worker = start_worker("default", *PROBES, "--concurrency", "1")
     probe_task.give_up_softly.delay("notes")
     await_notes(notes, "tidied up")
     probe_task.never_end.delay("notes")
@@ -144,7 +144,7 @@ def test_a_task_that_takes_too_long_may_tidy_up_and_one_that_will_not_listen_is_
 
 
 def test_a_failing_task_is_tried_again_and_says_each_time_whose_it_is(start_worker: StartWorker, notes: Notes) -> None:
-    worker = start_worker("banners", *PROBES, "--pool", "solo")
+    worker = start_worker("default", *PROBES, "--pool", "solo")
     task_id = probe_task.fail.delay("notes", 7, 4_821).id
 
     worker.await_log("task_failed")
@@ -162,14 +162,14 @@ def test_a_message_nobody_heard_in_time_lapses(start_worker: StartWorker, notes:
     probe_task.write.apply_async(("notes", "late"), expires=timezone.now() - timedelta(seconds=1))
     probe_task.write.apply_async(("notes", "in time"), expires=60)
 
-    start_worker("banners", *PROBES, "--pool", "solo")
+    start_worker("default", *PROBES, "--pool", "solo")
 
     await_notes(notes, "in time")
     assert take(DEFAULT) == []
 
 
 def test_a_child_that_has_grown_is_replaced(start_worker: StartWorker, notes: Notes) -> None:
-    start_worker("banners", *PROBES, "--concurrency", "1", "--max-memory-per-child", "150000")
+    start_worker("default", *PROBES, "--concurrency", "1", "--max-memory-per-child", "150000")
     for number in range(1, 4):
         probe_task.grow.delay("notes", 150)
         await_count(notes, number)
@@ -178,7 +178,7 @@ def test_a_child_that_has_grown_is_replaced(start_worker: StartWorker, notes: No
 
 
 def test_a_child_that_has_done_its_share_is_replaced(start_worker: StartWorker, notes: Notes) -> None:
-    start_worker("banners", *PROBES, "--concurrency", "1", "--max-tasks-per-child", "2")
+    start_worker("default", *PROBES, "--concurrency", "1", "--max-tasks-per-child", "2")
     for _ in range(6):
         probe_task.grow.delay("notes", 0)
 
@@ -190,19 +190,19 @@ def test_a_child_that_has_done_its_share_is_replaced(start_worker: StartWorker, 
 
 
 def test_what_is_urgent_is_done_first(start_worker: StartWorker, notes: Notes) -> None:
-    start_worker("notices", *PROBES, "--pool", "solo", name="declares").end()
+    start_worker("notifications", *PROBES, "--pool", "solo", name="declares").end()
     for number in range(3):
         probe_task.write.apply_async(("notes", f"may wait {number}"), queue=NOTIFICATIONS, priority=LAST)
     for number in range(3):
         probe_task.write.apply_async(("notes", f"urgent {number}"), queue=NOTIFICATIONS, priority=FIRST)
 
-    start_worker("notices", *PROBES, "--pool", "solo")
+    start_worker("notifications", *PROBES, "--pool", "solo")
 
     await_notes(notes, *(f"urgent {number}" for number in range(3)), *(f"may wait {number}" for number in range(3)))
 
 
 def test_results_are_kept_for_those_tasks_only_that_somebody_asks(start_worker: StartWorker, notes: Notes) -> None:
-    start_worker("banners", *PROBES, "--pool", "solo")
+    start_worker("default", *PROBES, "--pool", "solo")
     probe_task.write.delay("notes", "nobody asks")
     asked = probe_task.answer.delay(41)
 
@@ -214,7 +214,7 @@ def test_results_are_kept_for_those_tasks_only_that_somebody_asks(start_worker: 
 
 
 def test_a_task_called_back_before_it_began_is_never_begun(start_worker: StartWorker, notes: Notes) -> None:
-    worker = start_worker("banners", *PROBES, "--concurrency", "1")
+    worker = start_worker("default", *PROBES, "--concurrency", "1")
     probe_task.work.delay("notes", "a")
     await_notes(notes, "a begins")
     called_back = probe_task.write.delay("notes", "called back")
@@ -228,14 +228,14 @@ def test_a_task_called_back_before_it_began_is_never_begun(start_worker: StartWo
 
 
 @pytest.mark.skipif(ON_REDIS, reason="Redis has no delayed delivery of its own")
-@pytest.mark.parametrize("queues", ["notices", "orders,banners", "host,hosts"])
+@pytest.mark.parametrize("queues", ["notifications", "orders,default", "host,broadcast"])
 def test_a_worker_that_is_the_first_one_can_have_messages_delayed(start_worker: StartWorker, queues: str) -> None:
     worker = start_worker(queues, "--pool", "solo")
 
     assert "delayed delivery" not in worker.log()
 
 
-@pytest.mark.parametrize(("queues", "niceness"), [("orders,banners", 0), ("notices,reports", 10)])
+@pytest.mark.parametrize(("queues", "niceness"), [("orders,default", 0), ("notifications,exports", 10)])
 def test_a_worker_that_settles_nobody_lets_buyers_go_first(
     start_worker: StartWorker, queues: str, niceness: int
 ) -> None:
@@ -250,7 +250,7 @@ def test_a_queue_nobody_has_named_is_an_error() -> None:
 
 
 def test_a_message_that_could_run_code_is_thrown_away(start_worker: StartWorker, notes: Notes) -> None:
-    worker = start_worker("banners", *PROBES, "--pool", "solo")
+    worker = start_worker("default", *PROBES, "--pool", "solo")
     probe_task.write.apply_async(("notes", "pickled"), serializer="pickle")
     probe_task.write.delay("notes", "json")
 
@@ -262,7 +262,7 @@ def test_a_message_that_could_run_code_is_thrown_away(start_worker: StartWorker,
 
 
 def test_children_share_no_connection_with_each_other_or_their_parent(start_worker: StartWorker, notes: Notes) -> None:
-    start_worker("banners", *PROBES, "--concurrency", "2")
+    start_worker("default", *PROBES, "--concurrency", "2")
     for _ in range(8):
         probe_task.whose_connections.delay("notes")
     await_count(notes, 8)
