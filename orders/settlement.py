@@ -31,7 +31,7 @@ def settle(line: Line, sale_id: int, upto: int) -> int:
     A long line is left after `SETTLE_SECONDS_MAX`, before a task is taken for stuck; the sweeper rings again.
 
     Raises:
-        SaleUnknownError: Redis does not know the sale (yet); the sweeper rebuilds it.
+        SaleNotLoadedError: Redis does not know the sale (yet); the sweeper rebuilds it.
         redis.RedisError, django.db.OperationalError: a server is away; claimed places stay claimed and are taken over.
     """
     settled, chunk = 0, settings.SETTLE_CHUNK
@@ -81,7 +81,7 @@ def settle_and_wait(line: Line, sale_id: int, buyer: str, place: int) -> Order |
 
     Raises:
         TimeoutError: there is a unit for this place, but nobody could write the order.
-        SaleUnknownError, redis.RedisError, django.db.OperationalError: as `settle`.
+        SaleNotLoadedError, redis.RedisError, django.db.OperationalError: as `settle`.
     """
     give_up_at = time.monotonic() + settings.RESERVATION_LEASE_SECONDS * 2
     pause_seconds = POLL_SECONDS_MIN

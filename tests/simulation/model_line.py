@@ -58,7 +58,7 @@ class Kept:
             self,
             line=[*self.line],
             places={**self.places},
-            reservations={**self.claims},
+            reservations={**self.reservations},
             outcomes={**self.outcomes},
         )
 
@@ -149,14 +149,14 @@ class ModelLine:
         meta, stock, pointer = self._known()
         kept, now_ms = self.kept, self.clock.now_ms
         if reservation_id in kept.reservations:
-            mine = kept.claims[reservation_id]
+            mine = kept.reservations[reservation_id]
             return Reservation(reservation_id, SALE_ID, meta.epoch, kept.undecided(mine.first, mine.last))
         for silent, claimed in [*kept.reservations.items()]:
             if now_ms - claimed.at_ms > lease_ms:
-                del kept.claims[silent]
+                del kept.reservations[silent]
                 left_over = kept.undecided(claimed.first, claimed.last)
                 if left_over:
-                    kept.claims[reservation_id] = replace(claimed, at_ms=now_ms)
+                    kept.reservations[reservation_id] = replace(claimed, at_ms=now_ms)
                     return Reservation(reservation_id, SALE_ID, meta.epoch, left_over)
                 stock = self._move_stock(claimed.units)
         if meta.ended_ms or now_ms < meta.rejoin_until_ms:
@@ -172,7 +172,7 @@ class ModelLine:
             if waiting:
                 if self._move_stock(-len(waiting)) <= 0:
                     kept.meta = replace(meta, sold_out_ms=now_ms)
-                kept.claims[reservation_id] = Claimed(first, last, len(waiting), now_ms)
+                kept.reservations[reservation_id] = Claimed(first, last, len(waiting), now_ms)
                 return Reservation(reservation_id, SALE_ID, meta.epoch, waiting)
         return None
 
@@ -307,7 +307,7 @@ class ModelLine:
             self.kept.meta = replace(meta, server=EARLIER_SERVER)
 
     def _known(self) -> tuple[Meta, int, int]:
-        """Meta, stock and pointer. Raises SaleUnknownError."""
+        """Meta, stock and pointer. Raises SaleNotLoadedError."""
         kept = self.kept
         if not kept.is_known() or kept.meta is None or kept.stock is None:
             raise SaleNotLoadedError(SALE_ID)

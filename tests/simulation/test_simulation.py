@@ -44,7 +44,7 @@ def test_a_modelled_sale_keeps_its_promises() -> None:
 
     assert walked.happened.total() >= STEPS
     assert set(walked.happened) == set(HAPPENINGS)
-    assert set(walked.broken_off) == {"ConnectionError", "SaleUnknownError", LEDGER_REFUSED}
+    assert set(walked.broken_off) == {"ConnectionError", "SaleNotLoadedError", LEDGER_REFUSED}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -54,7 +54,7 @@ def test_the_product_does_as_the_model() -> None:
     walked = walk(model_and_product, walks=walks(REAL_STEPS), steps=STEPS_A_WALK, seed_number=SEED)
 
     assert walked.happened.total() >= REAL_STEPS
-    assert set(walked.broken_off) >= {"ConnectionError", "SaleUnknownError"}
+    assert set(walked.broken_off) >= {"ConnectionError", "SaleNotLoadedError"}
 
 
 def test_the_scripts_ask_for_the_time_in_the_way_that_is_replaced() -> None:

@@ -34,7 +34,7 @@ class World(ABC):
     """One sale with its line, ledger, gate and clock.
 
     What breaks off because of a fault raises redis.ConnectionError, and leaves behind what was done until then. Where
-    the sale is unknown and the step needs it, SaleUnknownError is raised.
+    the sale is unknown and the step needs it, SaleNotLoadedError is raised.
     """
 
     clock: Clock
