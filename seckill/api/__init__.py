@@ -1,1 +1,1 @@
-"""API: the JSON API behind the gate, one file a noun. A top layer: nothing imports it."""
+"""JSON API behind the gate, one file per noun. Top layer: no other package imports it."""

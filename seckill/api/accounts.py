@@ -1,7 +1,7 @@
-"""Accounts: register, log in, log out, who am I.
+"""Account API: register, log in, log out, current account.
 
-These take JSON only. A page of another site can't send that without asking first, and isn't allowed to; so logging in
-needs no CSRF token, and everything that needs a session does.
+Register and login need no CSRF token, because they accept JSON only: a page of another site can't send JSON without a
+CORS preflight request, which fails here. Every call that uses a session does need a token.
 """
 
 from typing import Any
@@ -34,7 +34,7 @@ class AccountSerializer(serializers.Serializer[Any]):
 
 
 class RegisterApi(APIView):
-    """Make an account, and log in."""
+    """Create an account and log in."""
 
     authentication_classes = ()
     throttle_classes = (ScopedRateThrottle,)
@@ -42,13 +42,13 @@ class RegisterApi(APIView):
 
     @extend_schema_serializer(component_name="Registration")
     class InputSerializer(serializers.Serializer[Any]):
-        """A name and a password."""
+        """User name and password of the new account."""
 
         username = serializers.CharField(max_length=150, validators=[UnicodeUsernameValidator()])
         password = serializers.CharField(max_length=128, trim_whitespace=False, write_only=True)
 
         def validate_username(self, value: str) -> str:
-            """Refuse a name that is taken, in whatever case."""
+            """Reject a name that is taken. Names are compared without case."""
             if User.objects.filter(username__iexact=value).exists():
                 raise serializers.ValidationError(NAME_TAKEN)
             return value
@@ -63,15 +63,18 @@ class RegisterApi(APIView):
 
     @extend_schema(request=InputSerializer, responses={201: AccountSerializer}, operation_id="register")
     def post(self, request: Request) -> Response:
-        """201 with a session; 400 ``invalid`` says which field and why."""
+        """Create an account and log in.
+
+        Return 201 with a session cookie, or 400 ``invalid`` with the errors by field.
+        """
         fields = self.InputSerializer(data=request.data)
         fields.is_valid(raise_exception=True)
         user = User(username=User.normalize_username(fields.validated_data["username"]))
-        user.set_password(fields.validated_data["password"])  # takes its time: before the transaction, not within
+        user.set_password(fields.validated_data["password"])  # slow, so it runs before the transaction
         try:
             with transaction.atomic():
                 user.save()
-        except IntegrityError as error:  # somebody took the name a moment ago
+        except IntegrityError as error:  # a concurrent request took the name
             raise serializers.ValidationError({"username": [NAME_TAKEN]}) from error
         login(request._request, user, backend="django.contrib.auth.backends.ModelBackend")  # noqa: SLF001 (DRF's way to Django's request)
         return Response(account_json(user.get_username()), status=status.HTTP_201_CREATED)
@@ -86,14 +89,14 @@ class LoginApi(APIView):
 
     @extend_schema_serializer(component_name="Login")
     class InputSerializer(serializers.Serializer[Any]):
-        """A name and a password."""
+        """User name and password."""
 
         username = serializers.CharField(max_length=150)
         password = serializers.CharField(max_length=128, trim_whitespace=False, write_only=True)
 
     @extend_schema(request=InputSerializer, responses=AccountSerializer, operation_id="login")
     def post(self, request: Request) -> Response:
-        """200 with a session; 401 ``bad_credentials``."""
+        """Log in. Return 200 with a session cookie, or 401 ``bad_credentials``."""
         fields = self.InputSerializer(data=request.data)
         fields.is_valid(raise_exception=True)
         user = authenticate(request._request, **fields.validated_data)  # noqa: SLF001 (as above)
@@ -108,17 +111,17 @@ class LogoutApi(APIView):
 
     @extend_schema(request=None, responses={204: None}, operation_id="logout")
     def post(self, request: Request) -> Response:
-        """204, also for who wasn't logged in."""
+        """Log out. Return 204, even if the caller was not logged in."""
         logout(request._request)  # noqa: SLF001 (as above)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class MeApi(APIView):
-    """Who am I?"""
+    """The account of the caller."""
 
     permission_classes = (IsAuthenticated,)
 
     @extend_schema(responses=AccountSerializer, operation_id="me")
     def get(self, request: Request) -> Response:
-        """200 with the account; 401 when nobody is logged in. Pages are the same for everybody, so they ask this."""
+        """Return the logged-in account, or 401. Pages are the same for every visitor, so their scripts call this."""
         return Response(account_json(request.user.get_username()), headers={"Cache-Control": "no-store"})

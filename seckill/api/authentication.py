@@ -1,4 +1,4 @@
-"""Who asks: a logged-in user by session, or the holder of a pass. Both are buyers."""
+"""Authentication by session (a logged-in user) or by pass. Both identify a buyer."""
 
 import time
 
@@ -11,24 +11,31 @@ from seckill.line.signing import BadTokenError
 
 
 class BadPassError(exceptions.AuthenticationFailed):
-    """The Authorization header holds no valid pass."""
+    """The Authorization header has no valid pass."""
 
     bad_pass = True
 
 
 class SessionAuthentication(authentication.SessionAuthentication):
-    """Django's session with Django's CSRF check; who is not logged in is answered 401."""
+    """Django's session with Django's CSRF check. Requests without a login get 401 instead of DRF's 403."""
 
     def authenticate_header(self, request: Request) -> str:  # noqa: ARG002 (the base class' signature)
-        """A scheme name is what makes DRF answer 401 instead of 403."""
+        """Return a scheme name. DRF responds 401 only if there is one, else 403."""
         return "Session"
 
 
 class PassAuthentication(authentication.BaseAuthentication):
-    """``Authorization: Bearer PASS``: no user, but a buyer of one sale (``request.auth``)."""
+    """``Authorization: Bearer PASS``: sets ``request.auth`` to the pass, which identifies a buyer of one sale.
+
+    ``request.user`` is anonymous.
+    """
 
     def authenticate(self, request: Request) -> tuple[AnonymousUser, Pass] | None:
-        """The pass; None when there is no such header. Raises BadPassError."""
+        """Return the pass, or None without a bearer token.
+
+        Raises:
+            BadPassError: The pass is invalid or expired.
+        """
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             return None
@@ -41,5 +48,5 @@ class PassAuthentication(authentication.BaseAuthentication):
         return AnonymousUser(), buyer_pass
 
     def authenticate_header(self, request: Request) -> str:  # noqa: ARG002 (the base class' signature)
-        """For WWW-Authenticate."""
+        """Return the scheme for the WWW-Authenticate header."""
         return "Bearer"

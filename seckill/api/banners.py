@@ -1,4 +1,4 @@
-"""Banners: the carousel of the home page, from the cache."""
+"""Banner API: the carousel of the home page, served from the cache."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from seckill.catalog.banners import read_banners
 class BannersApi(APIView):
     """The active banners, in order."""
 
-    authentication_classes = ()  # the same for everybody: no session is looked up
+    authentication_classes = ()  # same response for every caller: skip the session lookup
 
     @extend_schema_serializer(component_name="Banner")
     class OutputSerializer(serializers.Serializer[Any]):
@@ -28,7 +28,10 @@ class BannersApi(APIView):
 
     @extend_schema(responses=OutputSerializer(many=True), operation_id="banners")
     def get(self, request: Request) -> Response:  # noqa: ARG002 (DRF's signature)
-        """200; ``X-Cache`` says hit or miss, ``Age`` how many seconds ago the list was read from the database."""
+        """Return the active banners in order.
+
+        ``X-Cache`` is ``hit`` or ``miss``. ``Age`` is the number of seconds since the list was read from the database.
+        """
         listed = read_banners()
         return Response(
             listed.banners,
@@ -36,6 +39,6 @@ class BannersApi(APIView):
                 "X-Cache": "hit" if listed.hit else "miss",
                 "Age": str(listed.age_seconds),
                 "Cache-Control": "public, max-age=1",
-                "Vary": "Accept",  # which may ask for indented JSON, or for something else
+                "Vary": "Accept",  # Accept may request indented JSON or another media type
             },
         )

@@ -1,4 +1,4 @@
-"""Exceptions of views become problem documents."""
+"""Conversion of view exceptions to problem documents (RFC 9457)."""
 
 import sys
 
@@ -27,7 +27,7 @@ PROBLEM_OF_STATUS = {
 
 
 class ProblemError(Exception):
-    """Raised by a view to answer with a problem."""
+    """Raised by a view to respond with a problem document. ``more`` holds extra members of the document."""
 
     def __init__(
         self, problem: Problem, detail: str = "", headers: dict[str, str] | None = None, **more: object
@@ -42,7 +42,7 @@ class ProblemError(Exception):
 def problem_response(
     problem: Problem, detail: str = "", headers: dict[str, str] | None = None, **more: object
 ) -> Response:
-    """The problem as a DRF response; a 503 says when to come back."""
+    """Return the problem as a DRF response. A 503 gets a Retry-After header."""
     if problem.value.status == status.HTTP_503_SERVICE_UNAVAILABLE:
         headers = {"Retry-After": str(settings.POLL_AFTER_SECONDS), **(headers or {})}
     return Response(
@@ -51,7 +51,10 @@ def problem_response(
 
 
 def problem_handler(error: Exception, context: dict[str, object]) -> Response | None:  # noqa: ARG001 (DRF's signature)
-    """DRF's exception handler; None leaves it to Django: 503 for what passes, or 500 and a traceback in the log."""
+    """DRF exception handler. Return a problem response, or None to leave the exception to Django.
+
+    Django responds 503 to transient errors. For other errors it responds 500 and logs a traceback.
+    """
     set_rollback()
     match error:
         case ProblemError():
@@ -70,7 +73,7 @@ def problem_handler(error: Exception, context: dict[str, object]) -> Response | 
 
 
 def _problem_of_drf(error: exceptions.APIException) -> Response:
-    """The problem for what DRF itself raises."""
+    """Return the problem response for an exception of DRF itself."""
     if isinstance(error, exceptions.ValidationError):
         detail = error.detail
         return problem_response(
@@ -88,9 +91,10 @@ def _problem_of_drf(error: exceptions.APIException) -> Response:
 
 
 def internal_error(request: HttpRequest) -> HttpResponse:
-    """Django's handler500: programs get a problem, people a page. The error has been logged by then.
+    """Django's handler500. Return a problem document below /api/, an HTML page elsewhere.
 
-    503 for what passes: `UnavailableMiddleware` has that from views, this is for what was raised in other middleware.
+    Django has logged the error already. Transient errors get 503: `UnavailableMiddleware` handles those raised in
+    views, this function those raised in other middleware.
     """
     error = sys.exc_info()[1]
     if isinstance(error, TRANSIENT_ERRORS):

@@ -1,4 +1,4 @@
-"""How far an export is: its row says how it ended and how much is written, the result backend whether it has begun."""
+"""State of an export. The row stores the result and the progress, the result backend whether a worker has started."""
 
 from enum import StrEnum
 
@@ -10,11 +10,11 @@ from orders.models import Export
 
 
 class ExportState(StrEnum):
-    """Where an export stands."""
+    """State of an export."""
 
-    QUEUED = "queued"  #: no worker has begun, or nobody remembers
-    STARTED = "started"  #: a worker writes the first part
-    PROGRESS = "progress"  #: some parts are written
+    QUEUED = "queued"  #: no worker has started, or the result backend has no record of it
+    STARTED = "started"  #: a worker is writing the first chunk
+    PROGRESS = "progress"  #: some chunks are written
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -31,13 +31,13 @@ STATE_LABELS: dict[ExportState, Promise] = {
 
 
 def recorded_state(export: Export) -> ExportState:
-    """What its row says, which is all but whether a worker has begun."""
+    """Return the state stored in the row. It can't tell STARTED from QUEUED."""
     if export.result:
         return ExportState(export.result)
     return ExportState.PROGRESS if export.parts else ExportState.QUEUED
 
 
 def state_of(export: Export) -> ExportState:
-    """The same, and the result backend is asked about an export of which nothing is written yet."""
+    """Return the state. Query the result backend only if the row says QUEUED."""
     state = recorded_state(export)
     return ExportState.STARTED if state is ExportState.QUEUED and has_started(export) else state

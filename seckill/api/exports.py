@@ -1,4 +1,7 @@
-"""Exports: orders as CSV, at once if they are few, or as a job with progress. For staff who may see orders."""
+"""Export API: orders as CSV, either in the response (few orders) or as a job with progress.
+
+For staff with the permission to view orders.
+"""
 
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -49,7 +52,7 @@ CSV = "text/csv"
 
 @extend_schema_serializer(component_name="ExportRequest")
 class ExportRequestSerializer(serializers.Serializer[Any]):
-    """Which orders; without a field, all."""
+    """Filters of an export. A missing field does not filter."""
 
     sale = serializers.PrimaryKeyRelatedField(queryset=Sale.objects.all(), required=False, allow_null=True)
     statuses = serializers.ListField(
@@ -57,7 +60,7 @@ class ExportRequestSerializer(serializers.Serializer[Any]):
     )
 
     def get_fields(self) -> dict[str, Any]:
-        """With ``from``, which Python takes for its own word."""
+        """Add the field ``from``, which can't be a class attribute because it is a Python keyword."""
         days = {
             "from": serializers.DateField(source="first_day", required=False, allow_null=True),
             "to": serializers.DateField(source="last_day", required=False, allow_null=True),
@@ -65,7 +68,7 @@ class ExportRequestSerializer(serializers.Serializer[Any]):
         return super().get_fields() | days
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Refuse days that end before they begin."""
+        """Reject a last day before the first day."""
         first, last = attrs.get("first_day"), attrs.get("last_day")
         if first and last and last < first:
             raise serializers.ValidationError({"to": [_("This day is before the first one.")]})
@@ -74,11 +77,11 @@ class ExportRequestSerializer(serializers.Serializer[Any]):
 
 @extend_schema_serializer(component_name="Export")
 class ExportSerializer(serializers.ModelSerializer[Export]):
-    """An export and how far it is."""
+    """An export and its progress."""
 
     @extend_schema_serializer(component_name="ExportResult")
     class ResultSerializer(serializers.Serializer[Any]):
-        """What came of it."""
+        """The exported file."""
 
         rows = serializers.IntegerField()
         file = serializers.CharField(help_text="address of the CSV file")
@@ -95,42 +98,50 @@ class ExportSerializer(serializers.ModelSerializer[Export]):
 
     @extend_schema_field(serializers.ChoiceField(choices=[state.value for state in ExportState]))
     def get_state(self, export: Export) -> str:
-        """Where it stands."""
+        """Return the state."""
         return state_of(export).value
 
     @extend_schema_field(ResultSerializer(allow_null=True))
     def get_result(self, export: Export) -> dict[str, Any] | None:
-        """The file, once it is done."""
+        """Return row count and file address of a finished export, else None."""
         if export.result != Export.Result.DONE:
             return None
         return {"rows": export.rows, "file": f"/api/exports/{export.pk}/file"}
 
 
 class CsvRenderer(JSONRenderer):
-    """Lets callers accept CSV alone; a problem is JSON all the same."""
+    """Allow ``Accept: text/csv``. Problem documents are still rendered as JSON."""
 
     media_type = CSV
     format = "csv"
 
 
 class ExportView(APIView):
-    """A view on the caller's own exports; those of others do not exist here, but for superusers."""
+    """Base view on the caller's own exports. Superusers have access to all exports."""
 
     permission_classes = (CanViewOrders,)
     renderer_classes = (JSONRenderer, CsvRenderer)
 
     def export(self, request: Request, export_id: UUID) -> Export:
-        """One of them. Raises Http404."""
+        """Return the export.
+
+        Raises:
+            Http404: It does not exist or belongs to another user.
+        """
         return get_object_or_404(exports_of(request.user), pk=export_id)
 
 
 def exports_of(user: Any) -> QuerySet[Export]:  # noqa: ANN401 (DRF types request.user so)
-    """The exports that somebody may see."""
+    """Return the exports that the user may see: their own, or all for a superuser."""
     return Export.objects.all() if user.is_superuser else Export.objects.filter(requested_by=user)
 
 
 def start_export(user: Any, wanted: dict[str, Any]) -> Export:  # noqa: ANN401 (as above)
-    """Have workers export the orders that an `ExportRequestSerializer` describes. Raises TooManyExportsError."""
+    """Create and enqueue an export. ``wanted`` is the validated data of an `ExportRequestSerializer`.
+
+    Raises:
+        TooManyExportsError: The user has `UNFINISHED_MAX` unfinished exports.
+    """
     export = Export(requested_by=user, **wanted)
     request_export(export)
     enqueue(export)
@@ -138,7 +149,7 @@ def start_export(user: Any, wanted: dict[str, Any]) -> Export:  # noqa: ANN401 (
 
 
 class ExportsApi(ExportView):
-    """Ask for one."""
+    """Request an export."""
 
     @extend_schema(
         request=ExportRequestSerializer,
@@ -154,9 +165,11 @@ class ExportsApi(ExportView):
         operation_id="export_orders",
     )
     def post(self, request: Request) -> HttpResponse:
-        """202 with a job, 429 ``too_many_exports``; or 200 with the CSV, 409 ``too_many_orders``.
+        """Export orders.
 
-        A job is taken on even if nobody can be told of it just now: it begins within minutes of the broker's return.
+        As a job: 202 with the export, or 429 ``too_many_exports``. Otherwise: 200 with the CSV, or 409
+        ``too_many_orders``. A job is accepted even while the broker is down. It starts within minutes of the broker's
+        return.
         """
         fields = ExportRequestSerializer(data=request.data)
         fields.is_valid(raise_exception=True)
@@ -179,30 +192,33 @@ class ExportsApi(ExportView):
 
 
 class ExportApi(ExportView):
-    """One of them."""
+    """One export."""
 
     @extend_schema(responses=ExportSerializer, operation_id="export")
     def get(self, request: Request, export_id: UUID) -> Response:
-        """200, or 404."""
+        """Return an export, or 404."""
         return Response(ExportSerializer(self.export(request, export_id)).data, headers=NO_STORE)
 
     @extend_schema(responses={200: ExportSerializer}, operation_id="cancel_export")
     def delete(self, request: Request, export_id: UUID) -> Response:
-        """Cancel it: 200, its state says whether it had ended before."""
+        """Cancel an export. Return 200 with the export. Its state shows whether it had ended before."""
         export = self.export(request, export_id)
         cancel_export(export)
         return Response(ExportSerializer(export).data, headers=NO_STORE)
 
 
 class ExportFileApi(ExportView):
-    """Its file."""
+    """The file of an export."""
 
     @extend_schema(
         responses={(200, CSV): OpenApiResponse(OpenApiTypes.STR, "the orders, oldest first")},
         operation_id="export_file",
     )
     def get(self, request: Request, export_id: UUID) -> StreamingHttpResponse:
-        """200 with the CSV as an attachment; 409 ``export_not_done``; 404 also when the file is gone."""
+        """Return the CSV as an attachment.
+
+        409 ``export_not_done`` until the export is done. 404 if the export or its file does not exist.
+        """
         export = self.export(request, export_id)
         if export.result != Export.Result.DONE:
             raise ProblemError(Problem.EXPORT_NOT_DONE, state=state_of(export).value)
@@ -220,13 +236,13 @@ def _headers(name: str) -> dict[str, str]:
 
 
 def _close_db_first(content: Iterator[bytes]) -> Iterator[bytes]:
-    """The pieces; who reads them slowly keeps no connection from others."""
+    """Yield the chunks. Close the database connection first, so that a slow client does not hold it."""
     connection.close()
     yield from content
 
 
 async def _aiter(content: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """The pieces as ASGI wants them: a plain iterator would be read to its end before anything was sent."""
+    """Convert the chunks to an async iterator. Under ASGI Django reads a sync iterator to its end before it sends."""
     following = sync_to_async(lambda: next(content, None))
     while (piece := await following()) is not None:
         yield piece

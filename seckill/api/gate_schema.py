@@ -1,8 +1,8 @@
-"""The gate's part of the OpenAPI document: purchase, ticket and progress are no DRF views, so they are described here.
+"""The gate's part of the OpenAPI document. Purchase, ticket and progress are not DRF views, so they are described here.
 
-What the gate answers comes from the classes that it is encoded with (`seckill.gate.documents`). Here is the rest:
-addresses, headers and problems, and what all calls share: every error is a problem document, and a buyer shows a
-session or a pass.
+The response schemas are generated from the classes that the gate encodes (`seckill.gate.documents`). This module adds
+paths, headers and problems, and what all routes share: problem documents for errors, session and pass as security
+schemes.
 """
 
 from typing import Any
@@ -21,7 +21,7 @@ REFERENCE = "#/components/schemas/{name}"
 STRING: Schema = {"type": "string"}
 RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}}
 
-# Where a request comes in, before anybody looks at what it asks for; and where anything at all goes wrong.
+# Problems of any request: rejected before routing, or failed unexpectedly.
 OF_EVERY_CALL = (
     Problem.BAD_REQUEST,
     Problem.METHOD_NOT_ALLOWED,
@@ -58,7 +58,7 @@ PROBLEM: Schema = {
 
 
 def add_gate(result: Schema, **_: object) -> Schema:
-    """DRF-spectacular's postprocessing hook: the document with the gate's calls, and with problems for all errors."""
+    """drf-spectacular postprocessing hook. Add the gate's routes, and a default problem response to each operation."""
     components = result.setdefault("components", {}).setdefault("schemas", {})
     components |= component_schemas()
     for operations in result["paths"].values():
@@ -69,7 +69,7 @@ def add_gate(result: Schema, **_: object) -> Schema:
 
 
 def gate_paths() -> Schema:
-    """The gate's calls."""
+    """Return the gate's routes as OpenAPI path items."""
     sale_id = {"in": "path", "name": "sale_id", "required": True, "schema": {"type": "integer"}}
     ticket = {"in": "path", "name": "ticket", "required": True, "schema": STRING, "description": "as purchase gave it"}
     return {
@@ -126,14 +126,14 @@ def gate_paths() -> Schema:
 
 
 def component_schemas() -> Schema:
-    """The documents that the gate answers, and the problem."""
+    """Return the schemas of the gate's responses and of the problem document."""
     kinds = (Queued, Ticket, Progress)
     (_, ticket, _), documents = msgspec.json.schema_components(kinds, ref_template=REFERENCE)
     return documents | {"Ticket": ticket, "Problem": PROBLEM}
 
 
 def json_answer(description: str, component: str) -> Schema:
-    """A JSON response."""
+    """Return a JSON response object."""
     return {
         "description": description,
         "content": {"application/json": {"schema": {"$ref": REFERENCE.format(name=component)}}},
@@ -141,7 +141,7 @@ def json_answer(description: str, component: str) -> Schema:
 
 
 def problems(*kinds: Problem) -> Schema:
-    """The responses for these problems, by status."""
+    """Return one response object per status of these problems."""
     by_status: dict[int, list[Problem]] = {}
     for kind in kinds:
         by_status.setdefault(kind.value.status, []).append(kind)
@@ -152,7 +152,7 @@ def problems(*kinds: Problem) -> Schema:
 
 
 def problem_answers(description: str) -> Schema:
-    """A problem response."""
+    """Return a problem response object."""
     return {
         "description": description,
         "content": {MEDIA_TYPE: {"schema": {"$ref": REFERENCE.format(name="Problem")}}},
@@ -160,13 +160,13 @@ def problem_answers(description: str) -> Schema:
 
 
 class SessionScheme(OpenApiAuthenticationExtension):
-    """How the OpenAPI document describes the session."""
+    """OpenAPI security scheme of the session."""
 
     target_class = "seckill.api.authentication.SessionAuthentication"
     name = "session"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:  # noqa: ARG002 (the base class' signature)
-        """A cookie; DRF-spectacular's own name for it says nothing about CSRF."""
+        """Return a cookie scheme. Unlike drf-spectacular's own, its description explains the CSRF token."""
         return {
             "type": "apiKey",
             "in": "cookie",
@@ -177,13 +177,13 @@ class SessionScheme(OpenApiAuthenticationExtension):
 
 
 class PassScheme(OpenApiAuthenticationExtension):
-    """How the OpenAPI document describes a pass."""
+    """OpenAPI security scheme of the pass."""
 
     target_class = "seckill.api.authentication.PassAuthentication"
     name = "pass"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:  # noqa: ARG002 (the base class' signature)
-        """A bearer token."""
+        """Return a bearer scheme."""
         return {
             "type": "http",
             "scheme": "bearer",

@@ -1,4 +1,4 @@
-"""JSON bodies of the API."""
+"""JSON parser of the API."""
 
 from collections.abc import Mapping
 from typing import IO, Any
@@ -8,12 +8,16 @@ from rest_framework.parsers import JSONParser
 
 
 class JsonParser(JSONParser):
-    """DRF's parser; JSON that is nested too deeply is answered 400, not 500."""
+    """DRF's JSON parser, but too deeply nested JSON results in 400 instead of 500."""
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:  # noqa: ANN401 (whatever JSON says)
-        """The value. Raises ParseError."""
+        """Return the parsed value.
+
+        Raises:
+            ParseError: The body is not JSON or is nested too deeply.
+        """
         try:
             return super().parse(stream, media_type, parser_context)
         except RecursionError as error:

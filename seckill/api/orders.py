@@ -1,4 +1,4 @@
-"""Orders: a buyer's own, to see, to pay and to cancel."""
+"""Order API: list, view, pay and cancel the buyer's own orders."""
 
 from django.db.models import QuerySet
 from django.http import Http404
@@ -36,49 +36,56 @@ class OrderSerializer(serializers.ModelSerializer[Order]):
 
 
 class BuyerApi(APIView):
-    """A view on the caller's own orders; those of others do not exist here."""
+    """Base view on the caller's own orders. Orders of other buyers are 404."""
 
     authentication_classes = (PassAuthentication, SessionAuthentication)
     permission_classes = (IsBuyer,)
 
     def orders(self, request: Request) -> QuerySet[Order]:
-        """The caller's orders: with a pass those of its sale, with a session all."""
+        """Return the caller's orders: with a pass those of its sale, with a session all."""
         orders = Order.objects.select_related("sale__product")
         if isinstance(request.auth, Pass):
             return orders.filter(buyer=request.auth.buyer, sale=request.auth.sale_id)
         return orders.filter(buyer=buyer_of_user(request.user))
 
     def order(self, request: Request, number: str) -> Order:
-        """One of them. Raises Http404, also for what can't be a number."""
+        """Return one of the caller's orders.
+
+        Raises:
+            Http404: The number is malformed, or the caller has no such order.
+        """
         if not is_order_number(number):
             raise Http404
         return get_object_or_404(self.orders(request), number=number)
 
 
 class OrdersApi(BuyerApi):
-    """All of them."""
+    """The caller's orders."""
 
     @extend_schema(responses=OrderSerializer(many=True), operation_id="orders")
     def get(self, request: Request) -> Response:
-        """200, newest first, the latest 100."""
+        """Return the caller's latest 100 orders, newest first."""
         return Response(OrderSerializer(self.orders(request)[:LISTED_MAX], many=True).data, headers=NO_STORE)
 
 
 class OrderApi(BuyerApi):
-    """One of them."""
+    """One order."""
 
     @extend_schema(responses=OrderSerializer, operation_id="order")
     def get(self, request: Request, number: str) -> Response:
-        """200, or 404."""
+        """Return an order, or 404."""
         return Response(OrderSerializer(self.order(request, number)).data, headers=NO_STORE)
 
 
 class PayApi(BuyerApi):
-    """Pay (simulated: no money moves)."""
+    """Pay an order (simulated: no money moves)."""
 
     @extend_schema(request=None, responses=OrderSerializer, operation_id="pay")
     def post(self, request: Request, number: str) -> Response:
-        """200 with the paid order, also when it was paid before; 409 ``order_decided`` when it is too late."""
+        """Pay an order (simulated: no money moves).
+
+        Return the paid order, also if it was paid before. 409 ``order_decided`` if it is cancelled or expired.
+        """
         order = self.order(request, number)
         try:
             return Response(OrderSerializer(pay(order)).data)
@@ -87,11 +94,14 @@ class PayApi(BuyerApi):
 
 
 class CancelApi(BuyerApi):
-    """Give an unpaid order back; the next in line gets its unit within seconds."""
+    """Cancel a pending order."""
 
     @extend_schema(request=None, responses=OrderSerializer, operation_id="cancel")
     def post(self, request: Request, number: str) -> Response:
-        """200 with the cancelled order, also when it was cancelled before; 409 ``order_decided`` otherwise."""
+        """Cancel a pending order. The next buyer in line gets its unit within seconds.
+
+        Return the cancelled order, also if it was cancelled before. 409 ``order_decided`` if it is paid or expired.
+        """
         order = self.order(request, number)
         try:
             return Response(OrderSerializer(cancel(order)).data)

@@ -1,4 +1,4 @@
-"""Who may: buyers, those who hold a pass, and staff."""
+"""Permissions: buyers, holders of a pass, and staff."""
 
 from rest_framework import permissions
 from rest_framework.request import Request
@@ -9,26 +9,30 @@ from seckill.line.passes import Pass
 
 
 class IsBuyer(permissions.BasePermission):
-    """Logged in, or holding a pass."""
+    """Allow callers that are logged in or have a pass."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:  # noqa: ARG002 (the base class' signature)
-        """Whether there is anybody whose orders could be meant."""
+        """Return whether the request identifies a buyer."""
         return isinstance(request.auth, Pass) or request.user.is_authenticated
 
 
 class HasPass(permissions.BasePermission):
-    """Holding a pass."""
+    """Allow callers with a pass."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:  # noqa: ARG002 (the base class' signature)
-        """True; raises BadPassError for a request without a pass, as the gate answers it."""
+        """Return True if the request has a pass.
+
+        Raises:
+            BadPassError: It has none. The gate responds with the same problem.
+        """
         if not isinstance(request.auth, Pass):
             raise BadPassError("Send it as 'Authorization: Bearer PASS'.")
         return True
 
 
 class CanViewOrders(permissions.BasePermission):
-    """Staff who may see orders."""
+    """Allow staff with the permission to view orders."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:  # noqa: ARG002 (the base class' signature)
-        """Whether the caller is one of them; who is not logged in is answered 401."""
+        """Return whether the caller is such staff. If not, DRF responds 401 without a login, else 403."""
         return bool(request.user.is_staff and request.user.has_perm("orders.view_order"))

@@ -1,4 +1,4 @@
-"""Sales: what is on, a pass to buy, and the synchronous purchase."""
+"""Sale API: list and view sales, issue a pass, purchase synchronously."""
 
 from datetime import timedelta
 from typing import Any, cast
@@ -37,15 +37,15 @@ log = structlog.get_logger(__name__)
 LISTED_AFTER_CLOSING = timedelta(days=7)
 ONE_SECOND_CACHE = {
     "Cache-Control": "public, max-age=1",
-    "Vary": "Accept",  # which may ask for indented JSON, or for something else
+    "Vary": "Accept",  # Accept may request indented JSON or another media type
 }
 
 
 class SaleSerializer(serializers.ModelSerializer[Sale]):
-    """A sale as everybody sees it; ``state`` and ``remaining`` come from the line."""
+    """A sale. ``state`` and ``remaining`` come from the line, or from the ledger while the line is not available."""
 
     class ProductSerializer(serializers.ModelSerializer[Product]):
-        """What is sold."""
+        """The product of a sale."""
 
         class Meta:
             model = Product
@@ -65,13 +65,13 @@ class SaleSerializer(serializers.ModelSerializer[Sale]):
         )  # fmt: skip
 
     def get_remaining(self, sale: Sale) -> int:
-        """Units neither reserved nor sold; by the ledger while Redis does not know."""
+        """Return the units neither reserved nor sold. Without a line snapshot: ``stock - sold`` of the ledger."""
         snapshot = self._snapshot(sale)
         return snapshot.remaining if snapshot else sale.stock - sale.sold
 
     @extend_schema_field(serializers.ChoiceField(choices=[state.value for state in State]))
     def get_state(self, sale: Sale) -> str:
-        """What the sale page shows."""
+        """Return the state that the sale page shows."""
         snapshot = self._snapshot(sale)
         if snapshot:
             return snapshot.state()
@@ -86,7 +86,7 @@ class SaleSerializer(serializers.ModelSerializer[Sale]):
 
     @extend_schema_field(serializers.DateTimeField())
     def get_server_time(self, sale: Sale) -> str:
-        """Now; a countdown goes by this clock, not by the phone's."""
+        """Return the server's time. Countdowns use it instead of the device's clock."""
         snapshot = self._snapshot(sale)
         return format_iso8601(snapshot.now_ms if snapshot else to_epoch_ms(timezone.now()))
 
@@ -96,7 +96,7 @@ class SaleSerializer(serializers.ModelSerializer[Sale]):
 
 
 def read_snapshots(sales: list[Sale]) -> dict[int, Snapshot | None]:
-    """Where the line of each sale stands; None while Redis does not know it or can't be reached."""
+    """Return a snapshot of each sale's line, by sale id. None if the sale is not loaded or Redis is unreachable."""
     line = get_line()
     snapshots: dict[int, Snapshot | None] = dict.fromkeys(sale.pk for sale in sales)
     try:
@@ -108,13 +108,13 @@ def read_snapshots(sales: list[Sale]) -> dict[int, Snapshot | None]:
 
 
 class SalesApi(APIView):
-    """The sales that are on, or coming, or were over lately."""
+    """Scheduled, running and recently closed sales."""
 
     authentication_classes = ()  # the same for everybody
 
     @extend_schema(responses=SaleSerializer(many=True), operation_id="sales")
     def get(self, request: Request) -> Response:
-        """200, by opening time; sales that closed more than a week ago are left out, and it lists 100 at most."""
+        """Return up to 100 sales by opening time, without sales that closed more than a week ago."""
         sales = list(
             Sale.objects.select_related("product").filter(closes_at__gt=timezone.now() - LISTED_AFTER_CLOSING)[:100]
         )
@@ -129,29 +129,29 @@ class SaleApi(APIView):
 
     @extend_schema(responses=SaleSerializer, operation_id="sale")
     def get(self, request: Request, sale_id: int) -> Response:
-        """200, or 404."""
+        """Return a sale, or 404."""
         sale = get_object_or_404(Sale.objects.select_related("product"), pk=sale_id)
         context = {"request": request, "snapshots": read_snapshots([sale])}
         return Response(SaleSerializer(sale, context=context).data, headers=ONE_SECOND_CACHE)
 
 
 class PassApi(APIView):
-    """The right to buy in a sale."""
+    """The pass of the caller for a sale."""
 
     permission_classes = (IsAuthenticated,)
 
     @extend_schema_serializer(component_name="Pass")
     class OutputSerializer(serializers.Serializer[Any]):
-        """A pass, and when it can be used."""
+        """A pass, the opening time of its sale, and when the pass expires."""
 
-        # "pass" is a keyword of the language, so this field can't be declared by name.
+        # "pass" is a Python keyword, so this field can't be declared as an attribute.
         vars()["pass"] = serializers.CharField()
         not_before = serializers.DateTimeField()
         expires_at = serializers.DateTimeField()
 
     @extend_schema(request=None, responses=OutputSerializer, operation_id="issue_pass")
     def post(self, request: Request, sale_id: int) -> Response:
-        """200 with the caller's pass, before the opening too; 403 ``closed``, 404, 429."""
+        """Issue the caller's pass. It can be requested before the sale opens. 403 ``closed``, 404, or 429."""
         sale = get_object_or_404(Sale, pk=sale_id)
         if sale.status == Sale.Status.CLOSED or sale.closes_at <= timezone.now():
             raise ProblemError(Problem.CLOSED)
@@ -164,9 +164,12 @@ class PassApi(APIView):
 
 
 def _count_pass(buyer: str) -> None:
-    """Count one more pass, together with those the gate issues. Raises ProblemError where there were too many.
+    """Count one more pass against the buyer's limit, which the gate shares.
 
-    A pass needs no line: while Redis is away the session is proof enough, and nothing is counted.
+    Without Redis nothing is counted: a pass does not need the line, and the session authenticates the buyer.
+
+    Raises:
+        ProblemError: The buyer exceeded ``PASS_RATE``.
     """
     try:
         issued = get_line().run(count_pass(buyer, settings.PASS_RATE))
@@ -178,15 +181,18 @@ def _count_pass(buyer: str) -> None:
 
 
 class SyncPurchaseApi(APIView):
-    """The purchase without the buffer: the same line, the same ledger, the same answer, but inside the request."""
+    """Purchase within one request: the same line and ledger, but the order is settled before the response."""
 
     authentication_classes = (PassAuthentication,)
     permission_classes = (HasPass,)
 
     @extend_schema(request=None, responses={201: OrderSerializer}, operation_id="purchase_sync")
     def post(self, request: Request, sale_id: int) -> Response:
-        """201 with the order, the same one when asked again; 409 ``sold_out`` while no unit is left."""
-        buyer_pass = cast("Pass", request.auth)  # HasPass saw to it
+        """Purchase and wait for the order. Return 201 with the order, the same one on every repeat.
+
+        409 ``sold_out`` while no unit is left.
+        """
+        buyer_pass = cast("Pass", request.auth)  # checked by HasPass
         if buyer_pass.sale_id != sale_id:
             raise BadPassError("It is a pass for another sale.")
         line = get_line()

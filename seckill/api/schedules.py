@@ -1,4 +1,4 @@
-"""Schedules: what beat sends, and when. For staff with django-celery-beat's permissions."""
+"""Schedule API: the periodic tasks of beat. For staff with django-celery-beat's permissions."""
 
 import json
 from datetime import timedelta
@@ -36,17 +36,17 @@ RIGHTS = {"GET": "view", "HEAD": "view", "OPTIONS": "view", "POST": "add", "PATC
 
 
 class CanManageSchedules(permissions.BasePermission):
-    """Staff who may do to schedules what the method says."""
+    """Allow staff with the model permission that the HTTP method needs."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:  # noqa: ARG002 (the base class' signature)
-        """Whether the caller is one of them; who is not logged in is answered 401."""
+        """Return whether the caller is such staff. If not, DRF responds 401 without a login, else 403."""
         right = RIGHTS.get(request.method or "")
         return bool(request.user.is_staff and request.user.has_perm(f"django_celery_beat.{right}_periodictask"))
 
 
 @extend_schema_serializer(component_name="Schedule")
 class ScheduleSerializer(serializers.ModelSerializer[PeriodicTask]):
-    """A schedule: either every so many seconds, or by the clock; the fields of the other way are null."""
+    """A schedule, either an interval or a crontab. The fields of the other kind are null."""
 
     args = serializers.SerializerMethodField()
     kwargs = serializers.SerializerMethodField()
@@ -63,35 +63,35 @@ class ScheduleSerializer(serializers.ModelSerializer[PeriodicTask]):
         )  # fmt: skip
 
     def get_args(self, schedule: PeriodicTask) -> list[Any]:
-        """As the task gets them."""
+        """Return the positional arguments of the task."""
         return list(json.loads(schedule.args or "[]"))
 
     def get_kwargs(self, schedule: PeriodicTask) -> dict[str, Any]:
-        """As the task gets them."""
+        """Return the keyword arguments of the task."""
         return dict(json.loads(schedule.kwargs or "{}"))
 
     def get_every_seconds(self, schedule: PeriodicTask) -> float | None:
-        """Seconds, whatever it was entered in."""
+        """Return the interval in seconds, whatever its unit."""
         every = schedule.interval
         return timedelta(**{every.period: every.every}).total_seconds() if every else None
 
     def get_crontab(self, schedule: PeriodicTask) -> str | None:
-        """Minute, hour, day, month, weekday."""
+        """Return the crontab as five fields: minute, hour, day, month, weekday."""
         at = schedule.crontab
         return " ".join(getattr(at, name).replace(" ", "") for name in CRONTAB_FIELDS) if at else None
 
     def get_time_zone(self, schedule: PeriodicTask) -> str | None:
-        """Of the crontab."""
+        """Return the time zone of the crontab."""
         return str(schedule.crontab.timezone) if schedule.crontab else None
 
     def get_comes_with_shop(self, schedule: PeriodicTask) -> bool:
-        """Whether it can be changed and disabled, but neither renamed nor deleted."""
+        """Return whether the schedule is built in: it can be changed and disabled, but not renamed or deleted."""
         return is_builtin(schedule)
 
 
 @extend_schema_serializer(component_name="ScheduleRequest")
 class ScheduleRequestSerializer(serializers.Serializer[Any]):
-    """What to run and when: either ``every_seconds`` or ``crontab``."""
+    """A task and its times: either ``every_seconds`` or ``crontab``."""
 
     name = serializers.CharField(max_length=200)
     task = serializers.CharField(max_length=200)
@@ -104,7 +104,7 @@ class ScheduleRequestSerializer(serializers.Serializer[Any]):
     expire_seconds = serializers.IntegerField(min_value=1, max_value=SECONDS_MAX, required=False, allow_null=True)
 
     def validate_name(self, value: str) -> str:
-        """Refuse a name that is taken, and another name for what comes with the shop."""
+        """Reject a taken name, and a new name for a built-in schedule."""
         taken = PeriodicTask.objects.filter(name=value)
         if self.instance is None:
             if taken.exists():
@@ -117,7 +117,7 @@ class ScheduleRequestSerializer(serializers.Serializer[Any]):
         return value
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """As fields of the row; what is not given stays as it is."""
+        """Return the changed fields of the row."""
         row = self.instance or PeriodicTask()
         plain = ("name", "task", "enabled", "expire_seconds")
         changed: dict[str, Any] = {name: attrs[name] for name in plain if name in attrs}
@@ -138,7 +138,7 @@ def _json(name: str, value: object) -> str:
 
 
 def _times(row: PeriodicTask, attrs: dict[str, Any]) -> dict[str, Any]:
-    """The interval or crontab asked for. Rows of those are shared by schedules, so none is ever changed."""
+    """Return the changed time fields. Schedules share interval and crontab rows, so existing rows are never changed."""
     if "every_seconds" in attrs and ("crontab" in attrs or "time_zone" in attrs):
         raise serializers.ValidationError({"every_seconds": [_("Either this or crontab.")]})
     if "every_seconds" in attrs:
@@ -175,7 +175,7 @@ def _crontab(row: PeriodicTask, attrs: dict[str, Any]) -> CrontabSchedule:
 
 
 def _apply(row: PeriodicTask, changed: dict[str, Any]) -> None:
-    """Write them, times that nobody had before first."""
+    """Save the changes. Save a new interval or crontab before the schedule that refers to it."""
     try:
         with transaction.atomic():
             for name, value in changed.items():
@@ -183,24 +183,27 @@ def _apply(row: PeriodicTask, changed: dict[str, Any]) -> None:
                     value.save()
                 setattr(row, name, value)
             save_schedule(row, changed)
-    except (ValidationError, IntegrityError) as error:  # somebody took the name a moment ago
+    except (ValidationError, IntegrityError) as error:  # a concurrent request took the name
         raise serializers.ValidationError({"name": [NAME_TAKEN]}) from error
 
 
 class SchedulesApi(APIView):
-    """All of them."""
+    """All schedules."""
 
     permission_classes = (CanManageSchedules,)
 
     @extend_schema(responses=ScheduleSerializer(many=True), operation_id="schedules")
     def get(self, request: Request) -> Response:  # noqa: ARG002 (DRF's signature)
-        """200, by name."""
+        """Return up to 1,000 schedules by name."""
         found = PeriodicTask.objects.select_related("interval", "crontab").order_by("name")[:LISTED_MAX]
         return Response(ScheduleSerializer(found, many=True).data, headers=NO_STORE)
 
     @extend_schema(request=ScheduleRequestSerializer, responses={201: ScheduleSerializer}, operation_id="make_schedule")
     def post(self, request: Request) -> Response:
-        """201 with the schedule, which beat follows within seconds; 400 ``invalid`` says which field and why."""
+        """Create a schedule, which beat picks up within seconds.
+
+        Return 201 with the schedule, or 400 ``invalid`` with the errors by field.
+        """
         fields = ScheduleRequestSerializer(data=request.data)
         fields.is_valid(raise_exception=True)
         row = PeriodicTask()
@@ -213,20 +216,20 @@ class SchedulesApi(APIView):
 
 
 class ScheduleApi(APIView):
-    """One of them."""
+    """One schedule."""
 
     permission_classes = (CanManageSchedules,)
 
     @extend_schema(responses=ScheduleSerializer, operation_id="schedule")
     def get(self, request: Request, schedule_id: int) -> Response:  # noqa: ARG002 (DRF's signature)
-        """200, or 404."""
+        """Return a schedule, or 404."""
         return Response(ScheduleSerializer(_schedule(schedule_id)).data, headers=NO_STORE)
 
     @extend_schema(
         request=ScheduleRequestSerializer(partial=True), responses=ScheduleSerializer, operation_id="change_schedule"
     )
     def patch(self, request: Request, schedule_id: int) -> Response:
-        """200 with the schedule as it is now; what is not given stays."""
+        """Change the given fields. Return the changed schedule."""
         row = _schedule(schedule_id)
         fields = ScheduleRequestSerializer(row, data=request.data, partial=True)
         fields.is_valid(raise_exception=True)
@@ -235,7 +238,10 @@ class ScheduleApi(APIView):
 
     @extend_schema(request=None, responses={204: None}, operation_id="delete_schedule")
     def delete(self, request: Request, schedule_id: int) -> Response:  # noqa: ARG002 (DRF's signature)
-        """204; 409 ``is_builtin`` for those that beat would make anew: disable them."""
+        """Delete a schedule. Return 204.
+
+        409 ``comes_with_shop`` for a built-in schedule, because beat would create it again: disable it instead.
+        """
         row = _schedule(schedule_id)
         if is_builtin(row):
             raise ProblemError(Problem.COMES_WITH_SHOP)

@@ -1,4 +1,4 @@
-"""The OpenAPI document, made once."""
+"""OpenAPI document, generated once per language."""
 
 import threading
 from typing import Any
@@ -9,13 +9,13 @@ from rest_framework.request import Request
 
 
 class CachedGenerator(SchemaGenerator):
-    """Makes the document once for each language: it takes as long as five pages, and fails on two threads at once."""
+    """Generate the document once per language. Generation takes as long as five pages and is not thread-safe."""
 
     _making = threading.Lock()
     _made: dict[str | None, dict[str, Any]] = {}
 
     def get_schema(self, request: Request | None = None, public: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 (the base class' signature)
-        """The document for a request; without one, for the command that checks it, a fresh one."""
+        """Return the cached document. Without a request (the ``spectacular`` command) generate a new one."""
         if request is None:
             document: dict[str, Any] = super().get_schema(request, public)
             return document

@@ -1,8 +1,8 @@
-"""The JSON API behind the gate, which answers some of these calls itself (`seckill.gate.request.match_route`)."""
+"""Routes of the JSON API. The gate serves some of these paths itself (`seckill.gate.request.match_route`)."""
 
 from django.urls import path, re_path
 
-from seckill.api import gate_schema  # noqa: F401 (DRF-spectacular learns session and pass by importing it)
+from seckill.api import gate_schema  # noqa: F401 (registers the security schemes with drf-spectacular)
 from seckill.api.accounts import LoginApi, LogoutApi, MeApi, RegisterApi
 from seckill.api.banners import BannersApi
 from seckill.api.exports import ExportApi, ExportFileApi, ExportsApi
