@@ -1,1 +1,1 @@
-"""JSON API behind the gate, one file per noun. Top layer: no other package imports it."""
+"""JSON API behind the gate, one file per noun. A top layer: domain code does not import it."""

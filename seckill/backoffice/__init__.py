@@ -1,1 +1,1 @@
-"""Backoffice: the admin, one file a noun. A top layer: nothing imports it."""
+"""The admin, one file per noun. A top layer: domain code does not import it."""

@@ -1,4 +1,4 @@
-"""The admin. Django finds this module; each noun has its own."""
+"""Entry point of Django's admin autodiscovery. Imports the module of each noun."""
 
 from seckill.backoffice import alerts, banners, exports, hosts, orders, products, sales, schedules, users
 

@@ -1,4 +1,4 @@
-"""Alerts in the admin: what needs somebody, and what did."""
+"""Alerts in the admin: open and resolved ones."""
 
 from datetime import timedelta
 
@@ -16,13 +16,13 @@ from seckill.monitoring.models import Alert
 
 
 def open_alerts(sale: Sale) -> QuerySet[Alert]:
-    """A sale's alerts that have not ended."""
+    """Return the open alerts of a sale."""
     return Alert.objects.filter(subject=sale_subject(sale.pk), ended_at__isnull=True)
 
 
 @admin.register(Alert)
 class AlertAdmin(ReadOnlyAdmin):
-    """Alerts, those that last first. They end when what they are about is over."""
+    """Alerts, open ones first. The checks resolve them; the admin can't."""
 
     list_display = ("state", "kind", "subject", "detail", "since", "lasted")
     list_display_links = ("kind",)
@@ -35,11 +35,11 @@ class AlertAdmin(ReadOnlyAdmin):
 
     @display(description=_("state"), label={"ongoing": "danger", "over": "default"}, ordering="ended_at")
     def state(self, alert: Alert) -> tuple[str, Promise]:
-        """Whether it lasts."""
+        """Return whether the alert is open (``ongoing``) or resolved (``over``), with its label."""
         return ("over", _("over")) if alert.ended_at else ("ongoing", _("ongoing"))
 
     @admin.display(description=_("lasted"))
     def lasted(self, alert: Alert) -> str:
-        """Until it ended, or until now."""
+        """Return the duration until the alert was resolved, or until now."""
         seconds = int(((alert.ended_at or now()) - alert.since).total_seconds())
         return str(timedelta(seconds=seconds))

@@ -1,4 +1,4 @@
-"""The last audit of a sale, as the admin shows it."""
+"""Presentation of a sale's last audit in the admin."""
 
 from dataclasses import dataclass
 
@@ -40,7 +40,7 @@ MEANINGS: dict[Audit.Result, Promise] = {
     ),
 }
 REPAIRED = _("The line has been rebuilt from the ledger.")
-NUMBERS = (  # each beside what it is compared with
+NUMBERS = (  # compared numbers are neighbours
     *("sold", "active_orders", "redis_stock", "db_stock", "outcomes", "orders"),
     *("pending_release", "reserved_units", "stock", "epoch"),
 )
@@ -51,55 +51,58 @@ class Number:
     """One number of an audit."""
 
     label: str
-    value: int | None  #: None was not counted
+    value: int | None  #: None if it was not counted
     wrong: bool
 
 
 @dataclass(frozen=True, slots=True)
 class AuditView:
-    """An audit in words and colours."""
+    """Label, colour and explanation of an audit."""
 
     audit: Audit
 
     @classmethod
     def of(cls, sale: Sale) -> "AuditView | None":
-        """None when nobody has audited the sale yet. Select the sale with its audit, or this is a query."""
+        """Return the view of the sale's audit, or None before the first audit.
+
+        Runs a query unless the sale was loaded with ``select_related("audit")``.
+        """
         audit = getattr(sale, "audit", None)
         return cls(audit) if audit else None
 
     @property
     def result(self) -> Audit.Result:
-        """What came of it."""
+        """The result of the audit."""
         return Audit.Result(self.audit.result)
 
     @property
     def label(self) -> str:
-        """The result as a word or two."""
+        """The result in one or two words."""
         return f"{self.result.label}, {_('repaired')}" if self.audit.repaired else str(self.result.label)
 
     @property
     def colour(self) -> str:
-        """Of unfold's labels."""
+        """The name of the unfold label colour."""
         return COLOURS[self.result]
 
     @property
     def level(self) -> int:
-        """Of a message that says the result."""
+        """The level of a Django message about the result."""
         return LEVELS[self.colour]
 
     @property
     def when(self) -> str:
-        """To the second: there is an audit every half minute."""
+        """The time of the audit, with seconds because audits run every 30 s."""
         return f"{localtime(self.audit.at):%Y-%m-%d %H:%M:%S}"
 
     @property
     def meaning(self) -> Promise:
-        """A sentence for whoever wonders what to do."""
+        """One sentence that explains the result and what to do."""
         return REPAIRED if self.audit.repaired else MEANINGS[self.result]
 
     @property
     def numbers(self) -> list[Number]:
-        """All of them, in the order of the panel."""
+        """The numbers in the order of the panel."""
         audit = self.audit
         wrong = set[str]()
         if audit.sold != audit.active_orders:

@@ -1,4 +1,4 @@
-"""Banners in the admin: what is saved here is on the home page at once."""
+"""Banners in the admin. A saved change is on the home page at once."""
 
 from functools import partial
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @admin.register(Banner)
 class BannerAdmin(ModelAdmin):
-    """The carousel. Every change replaces the cached list once it is committed."""
+    """Banners of the carousel. Every committed change replaces the cached list."""
 
     list_display = ("picture", "title", "sale", "position", "active")
     list_display_links = ("title",)
@@ -36,23 +36,23 @@ class BannerAdmin(ModelAdmin):
 
     @admin.display(description=_("image"))
     def picture(self, banner: Banner) -> SafeString:
-        """A thumbnail."""
+        """Return a thumbnail of the image."""
         return thumbnail(banner.image, banner.title)
 
     def save_model(self, request: HttpRequest, obj: Banner, form: "ModelForm[Banner]", change: bool) -> None:  # noqa: FBT001 (Django's signature)
-        """Save, and show it."""
+        """Save the banner. After the commit, refresh the cached list and send a new image to the hosts."""
         super().save_model(request, obj, form, change)
         if "image" in form.changed_data:
             send_image(obj.image)
         transaction.on_commit(partial(self._refresh, request))
 
     def delete_model(self, request: HttpRequest, obj: Banner) -> None:
-        """Delete, and stop showing it."""
+        """Delete the banner. Refresh the cached list after the commit."""
         super().delete_model(request, obj)
         transaction.on_commit(partial(self._refresh, request))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Banner]) -> None:
-        """Delete, and stop showing them."""
+        """Delete the banners. Refresh the cached list after the commit."""
         super().delete_queryset(request, queryset)
         transaction.on_commit(partial(self._refresh, request))
 

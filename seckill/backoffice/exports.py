@@ -1,4 +1,4 @@
-"""Exports in the admin: how far they are, their files, and a way to cancel them. They begin at the list of orders."""
+"""Exports in the admin: progress, files and cancelling. The list of orders has the button that starts an export."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ STATE_COLOURS = {
 
 @admin.register(Export)
 class ExportAdmin(ReadOnlyAdmin):
-    """One's own exports; superusers see all. They begin with a button above the orders; old ones are forgotten."""
+    """The user's own exports, or all for a superuser."""
 
     list_display = ("requested_at", "requested_by", "orders", "progress", "state", "file")
     list_per_page = 25
@@ -56,21 +56,21 @@ class ExportAdmin(ReadOnlyAdmin):
     # --- What may be done
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        """Who may see orders."""
+        """Return whether the user may view orders."""
         return self.has_view_permission(request)
 
     def has_view_permission(self, request: HttpRequest, obj: Export | None = None) -> bool:  # noqa: ARG002 (Django's signature)
-        """Who may see orders; which exports is up to `get_queryset`."""
+        """Return whether the user may view orders. `get_queryset` selects the exports."""
         return request.user.has_perm("orders.view_order")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Export]:
-        """Those that this person may see."""
+        """Return the exports that the user may see."""
         exports: QuerySet[Export] = super().get_queryset(request)
         return exports & exports_of(request.user)
 
     @admin.action(description=_("Cancel selected exports"), permissions=["view"])
     def cancel_exports(self, request: HttpRequest, queryset: QuerySet[Export]) -> None:
-        """Those that have ended stay as they are."""
+        """Cancel the selected exports that have not ended."""
         cancelled = sum(cancel_export(export) for export in queryset)
         if cancelled:
             text = ngettext("%(count)d export was cancelled.", "%(count)d exports were cancelled.", cancelled)
@@ -83,7 +83,7 @@ class ExportAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("orders"))
     def orders(self, export: Export) -> str:
-        """Which: the sale, the statuses, the days."""
+        """Return the filters in words: sale, statuses, days."""
         statuses = ", ".join(str(Order.Status(status).label) for status in export.statuses)
         first, last = (date_format(day) if day else "…" for day in (export.first_day, export.last_day))
         days = _("%(first)s to %(last)s") % {"first": first, "last": last}
@@ -92,29 +92,29 @@ class ExportAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("progress"))
     def progress(self, export: Export) -> SafeString:
-        """A bar."""
+        """Return a progress bar."""
         return render_to_string("admin/orders/export/bar.html", {"export": export})
 
     @display(description=_("state"), label=STATE_COLOURS)
     def state(self, export: Export) -> tuple[str, Promise]:
-        """Coloured. A list of exports doesn't ask the result backend about each."""
+        """Return state and label from the row alone: the list makes no query to the result backend per export."""
         state = recorded_state(export)
         return state.value, STATE_LABELS[state]
 
     @admin.display(description=_("file"))
     def file(self, export: Export) -> SafeString | None:
-        """A link, once there is one."""
+        """Return a link to the file, or None until the export is done."""
         if export.result != Export.Result.DONE:
             return None
         return render_to_string("admin/orders/export/file.html", {"export": export})
 
     def get_urls(self) -> list[URLPattern]:
-        """With the address that the panel's button posts to."""
+        """Add the route that the panel's cancel button posts to."""
         view = self.admin_site.admin_view(require_POST(self.cancel_view))
         return [path("<uuid:export_id>/cancel/", view, name="orders_export_cancel"), *super().get_urls()]
 
     def cancel_view(self, request: HttpRequest, export_id: str) -> HttpResponse:
-        """Cancel one, and show it again."""
+        """Cancel an export and redirect to its page."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         cancel_export(get_object_or_404(self.get_queryset(request), pk=export_id))
@@ -123,7 +123,7 @@ class ExportAdmin(ReadOnlyAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """The page with its panel."""
+        """Add the context of the progress panel."""
         response: HttpResponse = super().change_view(request, object_id, form_url, extra_context)
         if isinstance(response, TemplateResponse) and response.context_data is not None:
             export: Export = response.context_data["original"]

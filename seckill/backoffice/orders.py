@@ -1,4 +1,4 @@
-"""Orders in the admin: find them, export them, cancel those that are to be paid. Nothing else may change the ledger."""
+"""Orders in the admin: search, export, and cancel pending orders. The admin makes no other change to the ledger."""
 
 import re
 from collections.abc import Iterable
@@ -34,13 +34,13 @@ from seckill.backoffice.read_only import ReadOnlyAdmin
 
 User = get_user_model()
 
-COUNT_MAX = 10_000  #: orders counted, and so pages shown, at most: counting a million takes longer than finding one
-CANCEL_MAX = 1_000  #: orders cancelled in one action
-USERS_MAX = 1_000  #: users whose orders one search term finds
-NUMBER_PREFIX_MIN = 4  #: characters of an order number that are enough to search by
+COUNT_MAX = 10_000  #: orders counted and paged through at most: counting a million orders is slow
+CANCEL_MAX = 1_000  #: orders cancelled in one action at most
+USERS_MAX = 1_000  #: users whose orders one search term finds at most
+NUMBER_PREFIX_MIN = 4  #: characters of an order number needed to search by number
 
-USER_BUYER = re.compile(r"u([1-9][0-9]{0,17})")  # `seckill.api.authentication.buyer_of_user`
-LOOKALIKES = str.maketrans("OIL", "011")  # what people make of 0 and 1 when a number is read out to them
+USER_BUYER = re.compile(r"u([1-9][0-9]{0,17})")  # format of `seckill.accounts.buyers.buyer_of_user`
+LOOKALIKES = str.maketrans("OIL", "011")  # letters that people write for 0 and 1 when a number is read out to them
 
 SEARCH_LEFT_OUT = _("The export follows the filters, not the search.")
 NOWRAP = '<span class="whitespace-nowrap">{}</span>'
@@ -53,52 +53,52 @@ STATUS_COLOURS = {
 
 
 class CappedPaginator(Paginator):  # type: ignore[type-arg]  # generic in the stubs only
-    """Counts no further than `COUNT_MAX`, so that a page of a million orders costs what a page of few does."""
+    """Paginator that counts no further than `COUNT_MAX`, so that a page costs the same among a million orders."""
 
     template_name = "admin/orders/order/pagination.html"
 
     @cached_property
     def count(self) -> int:
-        """How many orders there are, or `COUNT_MAX` if there are more."""
+        """The number of orders, `COUNT_MAX` at most."""
         return min(self._counted, COUNT_MAX)
 
     @property
     def is_capped(self) -> bool:
-        """Whether there are more orders than were counted."""
+        """Whether there are more than `COUNT_MAX` orders."""
         return self._counted > COUNT_MAX
 
     @cached_property
     def _counted(self) -> int:
         orders = self.object_list
-        assert isinstance(orders, QuerySet)  # noqa: S101 (the admin gives nothing else)
+        assert isinstance(orders, QuerySet)  # noqa: S101 (the admin always passes one)
         return orders.order_by().values("pk")[: COUNT_MAX + 1].count()
 
 
 class OrderChangeList(ChangeList):
-    """The list of orders; finds the users of a page in one query."""
+    """List of orders. Loads the usernames of a page in one query."""
 
     def get_results(self, request: HttpRequest) -> None:
-        """The page, each order with its user's name."""
+        """Load the page and set ``username`` on each order."""
         super().get_results(request)
         orders: list[Order] = list(self.result_list)  # type: ignore[has-type]  # the base class is untyped
         usernames = _usernames(order.buyer for order in orders)
         for order in orders:
             vars(order)["username"] = usernames.get(order.buyer)
         self.result_list = orders
-        self.full_result_count = self.result_count  # nothing was counted in full: say only how many were found
+        self.full_result_count = self.result_count  # no full count is made, so show only the number of results
 
 
 def _usernames(buyers: Iterable[str]) -> dict[str, str]:
-    """The names of those buyers that are registered users."""
+    """Return the usernames of the registered users among the buyers, by buyer."""
     ids = [int(match[1]) for match in map(USER_BUYER.fullmatch, buyers) if match]
     return {f"u{pk}": name for pk, name in User.objects.filter(pk__in=ids).values_list("pk", "username")}
 
 
 class DayRangeFilter(RangeDateFilter):
-    """From one day to another, both whole, in the site's time zone."""
+    """Range of days, both inclusive, in the site's time zone."""
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:  # noqa: ARG002 (Django's signature)
-        """The orders of those days; a date that is none is left out."""
+        """Return the orders of those days. An invalid date is ignored."""
         return created_between(queryset, self._day("from"), self._day("to"))
 
     def _day(self, end: str) -> date | None:
@@ -110,7 +110,7 @@ class DayRangeFilter(RangeDateFilter):
 
 @admin.register(Order)
 class OrderAdmin(ReadOnlyAdmin):
-    """Orders, which come from the line; an action cancels them."""
+    """Orders. The line creates them; an action cancels pending ones."""
 
     list_display = (
         "number_label",
@@ -137,8 +137,8 @@ class OrderAdmin(ReadOnlyAdmin):
     show_full_result_count = False
     paginator = CappedPaginator
     list_before_template = "admin/orders/order/export.html"
-    sortable_by = ()  # by age, newest first, which is what the primary key's index gives
-    search_fields = ("number", "buyer")  # makes the search box appear; `get_search_results` searches
+    sortable_by = ()  # fixed order, newest first, which the index of the primary key serves
+    search_fields = ("number", "buyer")  # only shows the search box: `get_search_results` does the search
     search_help_text = _("number, buyer or username")
     actions = ("cancel_orders",)
     fields = (
@@ -154,19 +154,19 @@ class OrderAdmin(ReadOnlyAdmin):
     # --- What may be done
 
     def has_cancel_permission(self, request: HttpRequest) -> bool:
-        """Who has Django's permission to change orders."""
+        """Return whether the user has Django's permission to change orders."""
         return request.user.has_perm("orders.change_order")
 
     @admin.action(description=_("Cancel selected orders that are to be paid"), permissions=["cancel"])
     def cancel_orders(self, request: HttpRequest, queryset: QuerySet[Order]) -> None:
-        """Give the units of pending orders back; the others stay as they are."""
+        """Cancel the pending orders among the selected ones, `CANCEL_MAX` at most."""
         selected = queryset.count()
         cancelled = []
         for order in queryset.filter(status=Order.Status.PENDING).order_by("pk")[:CANCEL_MAX]:
             try:
                 cancelled.append(cancel(order))
             except OrderDecidedError:
-                continue  # paid or expired a moment ago; it is counted as not cancelled
+                continue  # paid or expired since the query: counted as not cancelled
         LogEntry.objects.log_actions(str(request.user.pk), cancelled, CHANGE, change_message=str(_("Cancelled.")))
         if cancelled:
             text = ngettext("%(count)d order was cancelled.", "%(count)d orders were cancelled.", len(cancelled))
@@ -182,46 +182,46 @@ class OrderAdmin(ReadOnlyAdmin):
     # --- What is shown
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:  # noqa: ARG002, ANN401 (Django's signature)
-        """The list that finds users."""
+        """Return `OrderChangeList`."""
         return OrderChangeList
 
     @display(description=_("status"), label=STATUS_COLOURS)
     def status_label(self, order: Order) -> tuple[str, str]:
-        """Coloured."""
+        """Return the status and its label, coloured."""
         return order.status, order.get_status_display()
 
     @admin.display(description=_("number"))
     def number_label(self, order: Order) -> SafeString:
-        """On one line."""
+        """Return the number, without line breaks."""
         return format_html(NOWRAP, order.number)
 
     @admin.display(description=_("price"))
     def amount(self, order: Order) -> SafeString:
-        """With its currency."""
+        """Return the price with its currency, without line breaks."""
         return format_html(NOWRAP, f"{order.price} {order.currency}")
 
     @admin.display(description=_("user"))
     def user(self, order: Order) -> str | None:
-        """The name of the registered user who bought; None for the holder of a pass."""
+        """Return the username of the buyer, or None if the buyer is not a registered user."""
         found = vars(order)
         return found["username"] if "username" in found else _usernames([order.buyer]).get(order.buyer)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Order], search_term: str
     ) -> tuple[QuerySet[Order], bool]:
-        """Orders that match every word: a number or its beginning, a buyer or its beginning, part of a username."""
+        """Return the orders that match every word: a prefix of the number or buyer, or a part of the username."""
         for word in search_term.split():
             buyers = [
                 f"u{pk}"
                 for pk in User.objects.filter(username__icontains=word)
-                .order_by(Length("username"), "pk")  # the best match first, should there be more than we take
+                .order_by(Length("username"), "pk")  # best match first, if there are more than `USERS_MAX`
                 .values_list("pk", flat=True)[: USERS_MAX + 1]
             ]
             if len(buyers) > USERS_MAX:
                 text = _("“%(word)s” is part of more than %(count)d usernames: not all of their orders are shown.")
                 self.message_user(request, text % {"word": word, "count": USERS_MAX}, messages.WARNING)
             found = Q(buyer__in=[*buyers[:USERS_MAX], word])
-            if not USER_BUYER.fullmatch(word):  # who asks for u1 does not want u10
+            if not USER_BUYER.fullmatch(word):  # a search for u1 must not find u10
                 found |= Q(buyer__startswith=word)
             if number := _number_prefix(word):
                 found |= Q(number__startswith=number)
@@ -231,12 +231,12 @@ class OrderAdmin(ReadOnlyAdmin):
     # --- Export
 
     def get_urls(self) -> list[URLPattern]:
-        """With the address that the button above the list posts to."""
+        """Add the route that the export button above the list posts to."""
         view = self.admin_site.admin_view(require_POST(self.export_view))
         return [path("export/", view, name="orders_order_export"), *super().get_urls()]
 
     def export_view(self, request: HttpRequest) -> HttpResponse:
-        """Have the orders of the list's filters exported, and show how far it is."""
+        """Start an export with the list's filters and redirect to its page."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         the_list = reverse("admin:orders_order_changelist", query=request.GET)
@@ -263,7 +263,7 @@ class OrderAdmin(ReadOnlyAdmin):
 
 
 def _number_prefix(word: str) -> str | None:
-    """The word as an order number is written, or None if no number can begin so."""
+    """Return the word in the format of an order number, or None if no number starts with it."""
     digits = word.upper().replace("-", "").translate(LOOKALIKES)
     if len(digits) < NUMBER_PREFIX_MIN or not set(digits) <= set(NUMBER_ALPHABET):
         return None

@@ -1,4 +1,4 @@
-"""Products in the admin, and the small pictures that products and banners show in lists."""
+"""Products in the admin, and the image helpers that products and banners share."""
 
 from functools import partial
 from typing import TYPE_CHECKING, cast
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def thumbnail(image: FieldFile, alt: str) -> SafeString:
-    """The image, small; an empty string if there is none. A file that is lost shows ``alt``."""
+    """Return a small ``<img>``, or an empty string without an image. A missing file shows ``alt``."""
     if not image:
         return SafeString("")
     return format_html(
@@ -32,14 +32,14 @@ def thumbnail(image: FieldFile, alt: str) -> SafeString:
 
 
 def send_image(image: FieldFile) -> None:
-    """Once it is committed, have every web host write its copy of a new image."""
+    """After the commit, tell every web host to write its local copy of a new image."""
     if image.name:
         transaction.on_commit(partial(broadcast_picture, image.name))
 
 
 @admin.register(Product)
 class ProductAdmin(ModelAdmin):
-    """Products; one that has sales can't be deleted (the ledger refers to them)."""
+    """Products. A product with sales can't be deleted, because orders refer to its sales."""
 
     list_display = ("picture", "name", "sale_count")
     list_display_links = ("name",)
@@ -47,22 +47,22 @@ class ProductAdmin(ModelAdmin):
     search_fields = ("name",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Product]:
-        """With the number of sales."""
+        """Annotate ``sale_count``."""
         products: QuerySet[Product] = super().get_queryset(request)
         return products.annotate(sale_count=Count("sales"))
 
     @admin.display(description=_("image"))
     def picture(self, product: Product) -> SafeString:
-        """A thumbnail."""
+        """Return a thumbnail of the image."""
         return thumbnail(product.image, product.name)
 
     @admin.display(description=_("sales"), ordering="sale_count")
     def sale_count(self, product: Product) -> int:
-        """How many sales there are of it."""
+        """Return the number of sales."""
         return cast("int", vars(product)["sale_count"])
 
     def save_model(self, request: HttpRequest, obj: Product, form: "ModelForm[Product]", change: bool) -> None:  # noqa: FBT001 (Django's signature)
-        """Save, and send a new image to the hosts."""
+        """Save the product. After the commit, send a new image to the hosts."""
         super().save_model(request, obj, form, change)
         if "image" in form.changed_data:
             send_image(obj.image)

@@ -1,4 +1,4 @@
-"""The admin of what the shop writes by itself: to be looked at, not to be edited."""
+"""Base class of read-only admins."""
 
 from typing import Any
 
@@ -7,16 +7,16 @@ from unfold.admin import ModelAdmin
 
 
 class ReadOnlyAdmin(ModelAdmin):
-    """Rows that nobody adds, changes or deletes by hand; a class may offer actions of its own."""
+    """Admin of rows that only the application writes. Subclasses may add actions."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 (Django's signature)
-        """Nobody may."""
+        """Return False."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ANN401, ARG002 (Django's signature)
-        """Nobody may."""
+        """Return False."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ANN401, ARG002 (Django's signature)
-        """Nobody may."""
+        """Return False."""
         return False

@@ -1,4 +1,4 @@
-"""The live sale view: where a sale's line stands by Redis, beside what the ledger says."""
+"""Live view of a sale: figures of the line from Redis, figures of the ledger from SQL."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ from seckill.line.state import State
 
 
 class RedisStatus(StrEnum):
-    """Whether Redis told us about a sale."""
+    """Whether Redis returned a snapshot of a sale."""
 
-    KNOWN = "known"  #: it did
-    UNKNOWN = "unknown"  #: it does not know the sale, until the sweeper loads it
-    UNREACHABLE = "unreachable"  #: it did not answer
+    KNOWN = "known"  #: the sale is loaded
+    UNKNOWN = "unknown"  #: the sale is not loaded; the sweeper loads it
+    UNREACHABLE = "unreachable"  #: Redis did not answer
 
 
 REACH_LABELS: dict[RedisStatus, Promise] = {
@@ -41,17 +41,17 @@ STATE_LABELS: dict[State, Promise] = {
 
 
 class SaleFigures(TypedDict):
-    """The view as JSON. None stands for whatever Redis did not tell."""
+    """The live view as JSON. A figure from Redis is None without a snapshot."""
 
     reach: str
     state: str | None
     state_label: str | None
     epoch: int | None
-    admitted: int | None  #: places given out
+    admitted: int | None  #: places issued
     pointer: int | None
     waiting: int | None  #: places behind the pointer
     remaining: int | None  #: units left
-    reserved: int | None  #: units under a claim, and those of orders to be paid
+    reserved: int | None  #: units in a reservation or in a pending order
     paid: int
     sold: int
     stock: int
@@ -59,22 +59,22 @@ class SaleFigures(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class SaleStats:
-    """One sale at one moment."""
+    """Figures of one sale at one moment."""
 
     reach: RedisStatus
     snapshot: Snapshot | None  #: None unless ``reach`` is KNOWN
     stock: int
     sold: int
-    pending: int  #: orders to be paid
-    paid: int  #: orders paid
+    pending: int  #: pending orders
+    paid: int  #: paid orders
 
     @property
     def reserved(self) -> int | None:
-        """Units promised but not paid for: under a claim, or in an order to be paid."""
+        """Units in a reservation or in a pending order. None without a snapshot."""
         return None if self.snapshot is None else self.snapshot.reserved_units + self.pending
 
     def figures(self) -> SaleFigures:
-        """All of it, for JSON and for the template."""
+        """Return all figures, for JSON and for the template."""
         line = self.snapshot
         state = line.state() if line else None
         return SaleFigures(
@@ -94,9 +94,9 @@ class SaleStats:
 
 
 def load_stats(line: Line, sales: Sequence[Sale]) -> dict[int, SaleStats]:
-    """Each sale's view by its id: one snapshot a sale, and one query for all.
+    """Return the figures of each sale by sale id. Reads one snapshot per sale and runs one query for all sales.
 
-    Redis is asked no more after it did not answer once: a page of sales waits for it no longer than one sale does.
+    After the first Redis error no more snapshots are read, so a page of sales waits no longer than one sale does.
     """
     counted = {
         (row["sale"], row["status"]): row["orders"]

@@ -1,4 +1,4 @@
-"""Sales in the admin: open, pause and close them, and watch their lines."""
+"""Sales in the admin: edit, open, pause, close and audit them, with live figures of their lines."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -50,10 +50,10 @@ STATE_COLOURS = {
 
 
 class SaleChangeList(ChangeList):
-    """The list of sales; looks at all lines of a page before it is shown."""
+    """List of sales with the live figures of each line."""
 
     def get_results(self, request: HttpRequest) -> None:
-        """The page, each sale with its live view."""
+        """Load the page and set ``live`` (`SaleStats`) on each sale."""
         super().get_results(request)
         sales: list[Sale] = list(self.result_list)  # type: ignore[has-type]  # the base class is untyped
         views = load_stats(get_line(), sales)
@@ -74,10 +74,10 @@ def _shown(sale: Sale, name: Literal["remaining", "reserved", "admitted", "point
 
 @admin.register(Sale)
 class SaleAdmin(ModelAdmin):
-    """Sales. What is saved here reaches the line once it is committed.
+    """Sales. Changes are sent to the line after the commit.
 
-    A sale is closed, never deleted: buyers may stand in its line, and orders refer to it. One that has ended stays as
-    it is.
+    A sale can be closed but not deleted, because orders refer to it and buyers may be in its line. An ended sale can't
+    be changed.
     """
 
     list_display = (
@@ -114,22 +114,22 @@ class SaleAdmin(ModelAdmin):
     # --- What is shown
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Sale]:
-        """With the product, which names the sale, and the last audit."""
+        """Load each sale with its product, which is part of its name, and its last audit."""
         sales: QuerySet[Sale] = super().get_queryset(request)
         return sales.select_related("product", "audit")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:  # noqa: ARG002, ANN401 (Django's signature)
-        """The list that looks at lines."""
+        """Return `SaleChangeList`."""
         return SaleChangeList
 
     @admin.display(description=_("sale"), ordering="product__name")
     def name(self, sale: Sale) -> str:
-        """Product and number."""
+        """Return product and number of the sale."""
         return str(sale)
 
     @display(description=_("state"), label=STATE_COLOURS)
     def state(self, sale: Sale) -> tuple[str, Promise]:
-        """What buyers see; or that Redis can't tell."""
+        """Return the state that buyers see, or the Redis status if there is no snapshot."""
         live = _live(sale)
         if live.snapshot is None:
             return live.reach.value, REACH_LABELS[live.reach]
@@ -138,42 +138,42 @@ class SaleAdmin(ModelAdmin):
 
     @admin.display(description=_("audit"))
     def last_audit(self, sale: Sale) -> SafeString | None:
-        """Its result, and when it was."""
+        """Return result and time of the last audit."""
         last = AuditView.of(sale)
         return render_to_string("admin/catalog/sale/audit_cell.html", {"last_audit": last}) if last else None
 
     @admin.display(description=_("remaining"))
     def remaining(self, sale: Sale) -> int | Promise:
-        """Units left."""
+        """Return the units left."""
         return _shown(sale, "remaining")
 
     @admin.display(description=_("reserved"))
     def reserved(self, sale: Sale) -> int | Promise:
-        """Units promised, not paid for."""
+        """Return the units in a reservation or in a pending order."""
         return _shown(sale, "reserved")
 
     @admin.display(description=_("paid"))
     def paid(self, sale: Sale) -> int:
-        """Orders paid."""
+        """Return the number of paid orders."""
         return _live(sale).paid
 
     @admin.display(description=_("admitted"))
     def admitted(self, sale: Sale) -> int | Promise:
-        """Places given out."""
+        """Return the number of places issued."""
         return _shown(sale, "admitted")
 
     @admin.display(description=_("pointer"))
     def pointer(self, sale: Sale) -> int | Promise:
-        """Every place up to it is decided or claimed."""
+        """Return the pointer: every place up to it is decided or reserved."""
         return _shown(sale, "pointer")
 
     def get_urls(self) -> list[URLPattern]:
-        """With the address that the panel of the change page asks."""
+        """Add the route that the live panel polls."""
         view = self.admin_site.admin_view(self.live_view)
         return [path("<int:sale_id>/live/", view, name="catalog_sale_live"), *super().get_urls()]
 
     def live_view(self, request: HttpRequest, sale_id: int) -> JsonResponse:
-        """The sale's figures as JSON."""
+        """Return the sale's figures as JSON."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         sale = Sale.objects.filter(pk=sale_id).first()
@@ -184,20 +184,20 @@ class SaleAdmin(ModelAdmin):
     # --- What may be changed
 
     def has_change_permission(self, request: HttpRequest, obj: Sale | None = None) -> bool:
-        """An ended sale is shown, but not changed."""
+        """Return False for an ended sale, which is shown read-only."""
         return super().has_change_permission(request, obj) and (obj is None or obj.ended_at is None)
 
     def has_delete_permission(self, request: HttpRequest, obj: Sale | None = None) -> bool:  # noqa: ARG002 (Django's signature)
-        """Nobody may."""
+        """Return False."""
         return False
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """The change page with its panels; on POST the sale's row is locked before anything is read from it.
+        """Show the change page with its panels. On POST, lock the sale's row before the form reads it.
 
-        Settlement adds to ``sold`` under the same lock, so that what the form is checked against still holds when it
-        is saved, and saving never writes an old ``sold`` over a newer one.
+        Settlement adds to ``sold`` under the same lock. So the values that the form is validated against can't change
+        until it is saved, and saving never overwrites ``sold`` with an old value.
         """
         pk = unquote(object_id)
         response: HttpResponse
@@ -211,7 +211,7 @@ class SaleAdmin(ModelAdmin):
         else:
             response = super().change_view(request, object_id, form_url, extra_context)
         if isinstance(response, TemplateResponse) and response.context_data is not None:
-            # The page's own instance may carry what a refused form said.
+            # The form's own instance may hold invalid input.
             sale = Sale.objects.select_related("audit").get(pk=pk)
             response.context_data["live"] = load_stats(get_line(), [sale])[sale.pk].figures()
             response.context_data["last_audit"] = AuditView.of(sale)
@@ -219,28 +219,28 @@ class SaleAdmin(ModelAdmin):
         return response
 
     def save_model(self, request: HttpRequest, obj: Sale, form: "ModelForm[Sale]", change: bool) -> None:  # noqa: FBT001 (Django's signature)
-        """Save, and tell the line."""
+        """Save the sale. After the commit, sync it to Redis."""
         super().save_model(request, obj, form, change)
         transaction.on_commit(partial(self._publish, request, [obj.pk]))
 
     @admin.action(description=_("Open selected sales"), permissions=["change"])
     def open_sales(self, request: HttpRequest, queryset: QuerySet[Sale]) -> None:
-        """Admit buyers, inside the window."""
+        """Admit buyers within the sale's window."""
         self._set_status(request, queryset, Sale.Status.OPEN)
 
     @admin.action(description=_("Pause selected sales"), permissions=["change"])
     def pause_sales(self, request: HttpRequest, queryset: QuerySet[Sale]) -> None:
-        """Admit nobody for now."""
+        """Stop admitting buyers until the sale is opened again."""
         self._set_status(request, queryset, Sale.Status.PAUSED)
 
     @admin.action(description=_("Close selected sales"), permissions=["change"])
     def close_sales(self, request: HttpRequest, queryset: QuerySet[Sale]) -> None:
-        """Admit nobody any more."""
+        """Stop admitting buyers."""
         self._set_status(request, queryset, Sale.Status.CLOSED)
 
     @admin.action(description=_("Audit now"), permissions=["change"])
     def audit_sales(self, request: HttpRequest, queryset: QuerySet[Sale]) -> None:
-        """Compare line and ledger, and repair nothing. Redis is not asked again once it did not answer."""
+        """Compare line and ledger without repair. Stop at the first Redis error."""
         agree = 0
         for sale in queryset:
             try:
@@ -278,7 +278,7 @@ class SaleAdmin(ModelAdmin):
                 self.message_user(request, text % {"n": same, "status": status.label}, messages.INFO)
 
     def _publish(self, request: HttpRequest, sale_ids: Sequence[int]) -> None:
-        """Make the lines follow. The rows are read again: somebody else may have saved one meanwhile."""
+        """Sync the sales to Redis. Read the rows again, because another request may have changed them."""
         try:
             for sale in Sale.objects.filter(pk__in=sale_ids):
                 sync_sale_to_redis(get_line(), sale)

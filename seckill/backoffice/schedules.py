@@ -1,4 +1,4 @@
-"""Schedules in the admin: what beat sends, and when. A change is followed within seconds."""
+"""Schedules in the admin: the periodic tasks of beat. Beat picks up a change within seconds."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -44,7 +44,7 @@ def _task_choices() -> list[tuple[str, str]]:
 
 
 class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
-    """A schedule: one of the shop's tasks, either at intervals or by the clock."""
+    """Form of a schedule: one of the shop's tasks with either an interval or a crontab."""
 
     task = forms.ChoiceField(label=_("Task"), choices=_task_choices, widget=UnfoldAdminSelectWidget)
 
@@ -68,18 +68,18 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the
         }
 
     def clean_name(self) -> str:
-        """What comes with the shop keeps its name."""
+        """Reject a new name for a built-in schedule."""
         name = str(self.cleaned_data["name"])
         if self.instance.pk and is_builtin(self.instance) and name != self.instance.name:
             raise ValidationError(_("It comes with the shop, which knows it by its name."))
         return name
 
     def clean_args(self) -> str:
-        """A JSON list."""
+        """Return the arguments as JSON text. Empty means ``[]``."""
         return self._json("args", "[]")
 
     def clean_kwargs(self) -> str:
-        """A JSON object."""
+        """Return the keyword arguments as JSON text. Empty means ``{}``."""
         return self._json("kwargs", "{}")
 
     def _json(self, name: str, empty: str) -> str:
@@ -93,7 +93,7 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the
         return text
 
     def clean(self) -> dict[str, Any]:
-        """Times of one kind, and a call the task can take."""
+        """Require either interval or crontab, and arguments that the task accepts."""
         data = super().clean() or self.cleaned_data
         if not self.errors:
             if bool(data["interval"]) == bool(data["crontab"]):
@@ -105,14 +105,14 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the
         return data
 
     def validate_unique(self) -> None:
-        """Only what has no error yet: the library's own check names fields that are not here."""
+        """Skip the check after errors: django-celery-beat's check reports fields that this form does not have."""
         if not self.errors:
             super().validate_unique()
 
 
 @admin.register(PeriodicTask)
 class ScheduleAdmin(ModelAdmin):
-    """What beat sends. Where to, which queue has to be, is the shop's own affair (`celery_task.queues`)."""
+    """Schedules. The queue of a task is not editable (`celery_task.queues` routes tasks)."""
 
     form = ScheduleForm
     list_display = ("name", "short_task", "when", "last_run", "runs", "is_enabled")
@@ -132,52 +132,52 @@ class ScheduleAdmin(ModelAdmin):
 
     @display(description=_("task"), ordering="task")
     def short_task(self, schedule: PeriodicTask) -> str:
-        """Without what all of them begin with."""
+        """Return the task's name without the common prefix."""
         return str(schedule.task.removeprefix(TASKS))
 
     @display(description=_("when"))
     def when(self, schedule: PeriodicTask) -> str:
-        """In words."""
+        """Return interval or crontab in words."""
         return schedule.crontab.human_readable if schedule.crontab else str(schedule.interval)
 
     @display(description=_("last run"), ordering="last_run_at")
     def last_run(self, schedule: PeriodicTask) -> str | None:
-        """To the second: some run every second."""
+        """Return the time of the last run, with seconds because some tasks run every second."""
         return f"{localtime(schedule.last_run_at):%Y-%m-%d %H:%M:%S}" if schedule.last_run_at else None
 
     @display(description=_("runs"), ordering="total_run_count")
     def runs(self, schedule: PeriodicTask) -> int:
-        """How often it was sent."""
+        """Return how often beat sent the task."""
         return int(schedule.total_run_count)
 
     @display(description=_("enabled"), label={"yes": "success", "no": "default"}, ordering="enabled")
     def is_enabled(self, schedule: PeriodicTask) -> "tuple[str, Promise]":
-        """Coloured."""
+        """Return whether the schedule is enabled, with its label."""
         return ("yes", _("yes")) if schedule.enabled else ("no", _("no"))
 
     def has_delete_permission(self, request: HttpRequest, obj: PeriodicTask | None = None) -> bool:
-        """What comes with the shop can be disabled: beat would make it anew."""
+        """Return False for a built-in schedule: beat would create it again. It can be disabled."""
         return super().has_delete_permission(request, obj) and (obj is None or not is_builtin(obj))
 
     def save_model(self, request: HttpRequest, obj: PeriodicTask, form: ScheduleForm, change: bool) -> None:  # noqa: ARG002, FBT001 (Django's signature)
-        """Save what was changed; beat counts runs in the same row."""
+        """Save only the changed fields, because beat counts runs in the same row."""
         save_schedule(obj, form.changed_data)
 
     @admin.action(description=_("Enable selected schedules"), permissions=["change"])
     def enable(self, request: HttpRequest, queryset: QuerySet[PeriodicTask]) -> None:
-        """From now on: nothing is made up for."""
+        """Enable the schedules. Missed runs are not made up for."""
         self._switch(request, queryset, enabled=True)
 
     @admin.action(description=_("Disable selected schedules"), permissions=["change"])
     def disable(self, request: HttpRequest, queryset: QuerySet[PeriodicTask]) -> None:
-        """Until somebody enables them."""
+        """Disable the schedules."""
         self._switch(request, queryset, enabled=False)
 
     def _switch(self, request: HttpRequest, queryset: QuerySet[PeriodicTask], *, enabled: bool) -> None:
         changed = list(queryset.exclude(enabled=enabled))
         for schedule in changed:
             schedule.enabled = enabled
-            save_schedule(schedule, ["enabled"])  # a row each: `QuerySet.update` would tell beat nothing
+            save_schedule(schedule, ["enabled"])  # one by one, because `QuerySet.update` would not notify beat
             self.log_change(request, schedule, [{"changed": {"fields": ["enabled"]}}])
         text = (
             ngettext("%(n)d schedule is enabled now.", "%(n)d schedules are enabled now.", len(changed))
@@ -188,36 +188,39 @@ class ScheduleAdmin(ModelAdmin):
 
 
 class TimesAdmin(ModelAdmin):
-    """Times that schedules share. They are added from a schedule; deleting one would delete its schedules with it."""
+    """Base of interval and crontab admins. Schedules share these rows and add them from their own form.
+
+    They can't be deleted, because the delete would cascade to the schedules.
+    """
 
     def has_module_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 (Django's signature)
-        """They have no entry of their own."""
+        """Return False: these models have no entry in the sidebar."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ANN401, ARG002 (Django's signature)
-        """Nobody may."""
+        """Return False."""
         return False
 
 
 @admin.register(IntervalSchedule)
 class IntervalAdmin(TimesAdmin):
-    """Every so often."""
+    """Intervals."""
 
     def formfield_for_choice_field(self, db_field: Any, request: HttpRequest | None, **kwargs: Any) -> Any:  # noqa: ANN401 (Django's signature)
-        """No microseconds: beat looks once a second."""
+        """Remove microseconds from the choices, because beat ticks once a second."""
         kwargs["choices"] = [choice for choice in db_field.choices if choice[0] != IntervalSchedule.MICROSECONDS]
         return super().formfield_for_choice_field(db_field, request, **kwargs)
 
 
 class CrontabForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
-    """Times by the clock."""
+    """Form of a crontab."""
 
     class Meta:
         model = CrontabSchedule
         fields = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week", "timezone")
 
     def clean(self) -> dict[str, Any]:
-        """Refuse what beat does not understand."""
+        """Reject a crontab that beat can't parse or that never comes."""
         data = super().clean() or self.cleaned_data
         if not self.errors:
             validate_crontab(CrontabSchedule(**data))
@@ -226,6 +229,6 @@ class CrontabForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the 
 
 @admin.register(CrontabSchedule)
 class CrontabAdmin(TimesAdmin):
-    """By the clock."""
+    """Crontabs."""
 
     form = CrontabForm

@@ -1,4 +1,4 @@
-"""Users and groups: Django's own admins in this site's look."""
+"""Users and groups in the admin: Django's own admin classes with unfold's look."""
 
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
@@ -13,7 +13,7 @@ admin.site.unregister(Group)
 
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
-    """Buyers with an account, and the shop's staff."""
+    """Registered buyers and staff."""
 
     form = UserChangeForm
     add_form = UserCreationForm
@@ -23,4 +23,4 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]  # gener
 
 @admin.register(Group)
 class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
-    """What the shop's staff may do."""
+    """Groups, which hold the permissions of staff."""

@@ -1,1 +1,1 @@
-"""Storefront: the pages that buyers see. A top layer: nothing imports it."""
+"""The pages that buyers see. A top layer: domain code does not import it."""

@@ -1,4 +1,4 @@
-"""Language: pages say it in their address, the API and the admin ask the browser."""
+"""Language selection: by URL prefix for pages, by Accept-Language for the API and the admin."""
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -9,11 +9,14 @@ ASKED = ("/api/", "/admin/")
 
 
 class LanguageMiddleware(LocaleMiddleware):
-    """Django's, which would take every address without a language in it for English."""
+    """LocaleMiddleware that takes the language of API and admin from Accept-Language.
+
+    Django's own assumes English for every path without a language prefix.
+    """
 
     def process_request(self, request: HttpRequest) -> None:
-        """Choose the language of one request."""
-        request.COOKIES.pop(settings.LANGUAGE_COOKIE_NAME, None)  # nobody sets it here, and no answer's Vary names it
+        """Activate the language of the request."""
+        request.COOKIES.pop(settings.LANGUAGE_COOKIE_NAME, None)  # never set here, and in no Vary
         super().process_request(request)
         if request.path_info.startswith(ASKED):
             translation.activate(translation.get_language_from_request(request))

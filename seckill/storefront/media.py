@@ -1,4 +1,4 @@
-"""Uploaded pictures. A proxy may serve them from MEDIA_ROOT instead (deploy/)."""
+"""Uploaded pictures. A proxy may serve MEDIA_ROOT instead (deploy/)."""
 
 import mimetypes
 
@@ -15,10 +15,13 @@ CACHE_CONTROL = "public, max-age=300"
 
 
 def media(request: HttpRequest, path: str) -> HttpResponseBase:
-    """One picture, or 304, or 404. Pictures are small: they are sent whole, which an event loop likes better."""
+    """Return a picture, 304 or 404.
+
+    The file is sent as one body: pictures are small, and Django can't stream a file under ASGI.
+    """
     try:
         served = serve(request, path, document_root=str(settings.MEDIA_ROOT))
-    except SuspiciousFileOperation as error:  # a path that leads out of the pictures: nothing is there
+    except SuspiciousFileOperation as error:  # a path outside MEDIA_ROOT
         raise Http404 from error
     except Http404:
         return _serve_from_db(path)
@@ -31,7 +34,7 @@ def media(request: HttpRequest, path: str) -> HttpResponseBase:
 
 
 def _serve_from_db(name: str) -> HttpResponse:
-    """A picture whose copy has not been written on this host yet."""
+    """Return a picture from the database, because this host has no local copy yet."""
     picture = get_object_or_404(Picture, name=name)
     return HttpResponse(
         bytes(picture.content),

@@ -1,6 +1,6 @@
-"""Pages: the same HTML for everybody, so any cache may hold it; scripts ask the API for what is personal or moves.
+"""HTML pages. They are the same for every visitor, so any cache may store them; scripts load the rest from the API.
 
-What a script says to the buyer is translated here and handed over as JSON; what stands still is in the templates.
+Texts that scripts show are translated here and passed to the page as JSON. Static texts are in the templates.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from seckill.catalog.models import Sale
 
 CACHE_SECONDS = 60
 
-#: A text, or its plural forms by CLDR category (``one``, ``other`` …; a language uses those it has).
+#: A text, or its plural forms by CLDR category (``one``, ``other`` …; a language uses only its own categories).
 Text = Promise | Mapping[str, Promise]
 
 COMMON_TEXT: dict[str, Text] = {
@@ -116,7 +116,7 @@ ACCOUNT_TEXT: dict[str, Text] = {
 
 
 def security_policy() -> str:
-    """The Content-Security-Policy of pages: nothing inline, nothing from elsewhere but the shop's own pictures."""
+    """Return the Content-Security-Policy of pages: no inline code, and no other origins except those of pictures."""
     origins = {
         f"{address.scheme}://{address.netloc}"
         for address in (urlsplit(settings.PUBLIC_BASE_URL), urlsplit(settings.MEDIA_URL))
@@ -137,7 +137,7 @@ def security_policy() -> str:
 def page(
     request: HttpRequest, template: str, text: Mapping[str, Text], *, sale: Sale | None = None, **facts: object
 ) -> HttpResponse:
-    """A page for everybody. ``text`` and ``facts`` go to its script, together with the language's home address."""
+    """Return a cacheable page. Its scripts get ``text``, ``facts`` and the language's home address as JSON."""
     response = render(
         request,
         f"shop/{template}",
@@ -158,13 +158,13 @@ def page(
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    """Banners and sales."""
+    """Home page: banners and sales."""
     return page(request, "home.html", SALE_TEXT)
 
 
 @require_safe
 def sale(request: HttpRequest, sale_id: int) -> HttpResponse:
-    """One sale: countdown, purchase, place in line, outcome. 404 when there is no such sale."""
+    """Sale page: countdown, purchase, place in line, outcome. 404 if the sale does not exist."""
     shown = get_object_or_404(Sale.objects.select_related("product"), pk=sale_id)
     text = {**SALE_TEXT, **BUY_TEXT, **LINE_TEXT, **ORDER_TEXT}
     return page(request, "sale.html", text, sale=shown, sale_id=sale_id)
@@ -172,25 +172,25 @@ def sale(request: HttpRequest, sale_id: int) -> HttpResponse:
 
 @require_safe
 def login(request: HttpRequest) -> HttpResponse:
-    """Log in; ``?next=`` names the page to go to afterwards."""
+    """Login page. ``?next=`` is the page to open afterwards."""
     return page(request, "login.html", ACCOUNT_TEXT)
 
 
 @require_safe
 def register(request: HttpRequest) -> HttpResponse:
-    """Make an account; ``?next=`` as for `login`."""
+    """Registration page. ``?next=`` as for `login`."""
     return page(request, "register.html", ACCOUNT_TEXT)
 
 
 @require_safe
 def orders(request: HttpRequest) -> HttpResponse:
-    """The visitor's orders, newest first."""
+    """Page of the visitor's orders, newest first."""
     return page(request, "orders.html", ORDER_TEXT)
 
 
 @require_safe
 def order(request: HttpRequest, number: str) -> HttpResponse:
-    """One order. Whether there is such an order, and whose it is, only the API says."""
+    """Order page. Only the API checks whether the order exists and belongs to the visitor."""
     return page(request, "order.html", ORDER_TEXT, number=number)
 
 

@@ -1,4 +1,4 @@
-"""Static files under names that change with their content, so that browsers may keep them for ever."""
+"""Static files with a content hash in their names, so that browsers may cache them forever."""
 
 from typing import Any
 
@@ -7,10 +7,10 @@ from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 
 class StaticStorage(CompressedManifestStaticFilesStorage):
-    """WhiteNoise's; imports between our own JavaScript modules get the hashed names too."""
+    """WhiteNoise's storage, which also replaces imports between JavaScript modules by the hashed names."""
 
     support_js_module_import_aggregation = True
 
-    def create_compressor(self, **options: Any) -> Compressor:  # noqa: ANN401 (WhiteNoise's)
-        """Gzip only: where some package brings Brotli along, the admin's files would take a minute of computing."""
+    def create_compressor(self, **options: Any) -> Compressor:  # noqa: ANN401 (WhiteNoise's signature)
+        """Return a gzip-only compressor. If Brotli is installed, compressing the admin's files takes a minute."""
         return Compressor(**options, use_brotli=False)
