@@ -1,4 +1,4 @@
-// The panel of an export's page: asks once a second how far it is, moves the bar, and reloads the page when it has ended.
+// Progress panel of an export's page: polls once a second, updates the bar, and reloads the page when the export ends.
 
 import { poll } from "./polling.js";
 

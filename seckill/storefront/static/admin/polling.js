@@ -1,14 +1,14 @@
-// Polling: ask how something stands again and again, for a panel of the admin that shows the answers.
+// Polling for panels of the admin that show a changing state.
 
 const SLOWEST_POLL_MS = 30_000;
 
 /**
- * Ask the panel's data-url every so often, less and less often while there is no answer, and not at all in a hidden tab.
- * What is wrong is said in the panel's [data-note].
+ * Poll the panel's data-url. Back off exponentially after failures, and pause in a hidden tab.
+ * Errors are shown in the panel's [data-note].
  *
  * @param {HTMLElement} panel
- * @param {{pollMs: number, giveUpMs: number}} times how often to ask, and how long to wait for an answer
- * @param {(answer: any) => boolean} show writes an answer into the panel; whether to go on asking
+ * @param {{pollMs: number, giveUpMs: number}} times polling interval, and request timeout
+ * @param {(answer: any) => boolean} show renders a response; returns whether to go on polling
  */
 export function poll(panel, { pollMs, giveUpMs }, show) {
   const note = panel.querySelector("[data-note]");
@@ -20,7 +20,7 @@ export function poll(panel, { pollMs, giveUpMs }, show) {
     try {
       const response = await fetch(panel.dataset.url, {
         headers: { Accept: "application/json" },
-        redirect: "manual", // to the login page: the session is over, and asking again won't help
+        redirect: "manual", // a redirect to the login page means that the session has ended: stop
         signal: AbortSignal.timeout(giveUpMs),
       });
       if (response.type === "opaqueredirect" || response.status === 401 || response.status === 403) {

@@ -1,8 +1,8 @@
-// The live panel of a sale's change page: asks for the figures every two seconds and writes them in place.
+// Live panel of a sale's change page: polls the figures every two seconds and updates them in place.
 
 import { poll } from "./polling.js";
 
-const TIMES = { pollMs: 2_000, giveUpMs: 12_000 }; // the server itself gives up on a silent Redis after nine seconds
+const TIMES = { pollMs: 2_000, giveUpMs: 12_000 }; // the server gives up on Redis after nine seconds
 
 const panel = document.getElementById("sale-live");
 

@@ -1,5 +1,5 @@
 // @ts-check
-// Who is logged in. Pages are the same for everybody, so the header is filled in here.
+// The logged-in user. Pages are the same for every visitor, so this script fills in the header.
 
 import * as api from "./api.js";
 import { find, onAction, slot } from "./slots.js";
@@ -8,8 +8,8 @@ const NOT_LOGGED_IN = 401;
 const LAST_USER = "flash-sale:user";
 
 /**
- * Ask who is logged in and show it in the header.
- * @returns {Promise<string | null>} the user name
+ * Load the logged-in user and show the name in the header.
+ * @returns {Promise<string | null>} the user name, null without a login
  */
 export async function showAccount() {
   const username = await whoAmI();
@@ -26,7 +26,7 @@ export async function showAccount() {
   return username;
 }
 
-/** The login page, leading back to where we are. */
+/** Return the address of the login page, with ?next= set to the current page. */
 export function loginAddress() {
   const login = new URL(find(document, '[data-account="out"]').getAttribute("href") ?? "", location.href);
   const lookingForAccount = /\/(login|register)\/$/.test(location.pathname);
@@ -34,14 +34,14 @@ export function loginAddress() {
   return login.pathname + login.search;
 }
 
-/** Leave for the login page, and come back afterwards. */
+/** Open the login page, which returns here afterwards. */
 export function goLogIn() {
   location.assign(loginAddress());
 }
 
 /**
- * When the shop can't say who we are, we are who we were: the line works without a session, so a buyer who waits in it
- * is not stopped by a database that is away for a moment.
+ * Return the user name, or null without a login. If the request fails, return the last known user name: the line works
+ * without a session, so a short database outage does not stop a waiting buyer.
  */
 async function whoAmI() {
   try {
@@ -61,7 +61,7 @@ async function logOut() {
   try {
     await api.logOut();
   } catch (error) {
-    if (!(error instanceof api.Problem && error.status === NOT_LOGGED_IN)) return; // still logged in, and it shows
+    if (!(error instanceof api.Problem && error.status === NOT_LOGGED_IN)) return; // still logged in
   }
   remember(null);
   location.reload();
@@ -73,7 +73,7 @@ function remember(username) {
     if (username === null) localStorage.removeItem(LAST_USER);
     else localStorage.setItem(LAST_USER, username);
   } catch {
-    // storage is off: then nobody is remembered
+    // storage is disabled: the user name is not stored
   }
 }
 
@@ -86,7 +86,7 @@ function remembered() {
   }
 }
 
-/** A menu closes on Escape, and on a click elsewhere. @param {HTMLElement} menu */
+/** Close the menu on Escape and on a click outside. @param {HTMLElement} menu */
 function closesByItself(menu) {
   document.addEventListener("click", (event) => {
     if (event.target instanceof Node && !menu.contains(event.target)) menu.removeAttribute("open");

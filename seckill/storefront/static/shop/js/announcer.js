@@ -1,5 +1,5 @@
 // @ts-check
-// Announcer: what a screen reader says. While a dialog is open only what is inside it is read.
+// Announcements for screen readers. While a dialog is open, screen readers read only live regions inside it.
 
 /** @param {string} text */
 export function announce(text) {

@@ -1,16 +1,16 @@
 // @ts-check
-// The shop's JSON API: one function a call. Every call ends in data, in a Problem, or in ConnectionLost.
+// Client of the JSON API: one function per route. Each returns data or throws Problem or ConnectionLost.
 
 import { observeDate } from "./clock.js";
 
 const GIVE_UP_MS = 10_000;
 
-/** An answer that says no: an RFC 9457 problem, or any other error a proxy made up. */
+/** An error response: an RFC 9457 problem, or a proxy's error page. */
 export class Problem extends Error {
   /**
    * @param {number} status HTTP status
    * @param {{code?: string, title?: string, errors?: Record<string, string[]>}} document
-   * @param {number} retryAfterMs how long the server asks us to wait, 0 if it does not say
+   * @param {number} retryAfterMs Retry-After in milliseconds, 0 without the header
    */
   constructor(status, document, retryAfterMs) {
     super(document.title ?? `status ${status}`);
@@ -21,7 +21,7 @@ export class Problem extends Error {
   }
 }
 
-/** No answer: offline, cut off, or too slow. */
+/** No response: offline, connection cut, or timeout. */
 export class ConnectionLost extends Error {
   retryAfterMs = 0;
 }
@@ -29,8 +29,8 @@ export class ConnectionLost extends Error {
 /**
  * @param {string} method
  * @param {string} path
- * @param {{body?: object, pass?: string}} [options] with a pass, neither session nor CSRF token is sent
- * @returns {Promise<any>} the document; null for 204
+ * @param {{body?: object, pass?: string}} [options] with a pass, no session cookie and no CSRF token are sent
+ * @returns {Promise<any>} the JSON document; null for 204
  */
 async function call(method, path, { body, pass } = {}) {
   /** @type {Record<string, string>} */
@@ -63,7 +63,7 @@ function parse(text) {
   try {
     return JSON.parse(text);
   } catch {
-    return null; // empty, or a proxy's own error page
+    return null; // empty body, or a proxy's error page
   }
 }
 

@@ -1,5 +1,5 @@
 // @ts-check
-// The one button of a sale page: what it says, whether it can be pressed, and the line of text below it.
+// The buy button of a sale page: its text, whether it is enabled, and the hint below it.
 
 import { countdown, moment } from "./format.js";
 import { fill, find } from "./slots.js";
@@ -26,7 +26,7 @@ export class BuyButton {
     this.#button.addEventListener("click", onPress);
   }
 
-  /** @param {State} state @param {number} untilOpenMs @param {View} view where the buyer stands */
+  /** @param {State} state @param {number} untilOpenMs @param {View} view the buyer's view of the line */
   draw(state, untilOpenMs, view) {
     const face = faceInLine(view) ?? this.#faceBefore(state, untilOpenMs);
     fill(this.#root, { buy: face.text, hint: face.hint });
@@ -34,7 +34,7 @@ export class BuyButton {
     this.#button.classList.toggle("button-main", !face.quiet);
   }
 
-  /** What the tab says of where the buyer stands. @param {View} view */
+  /** Return the page title for the view; empty if the view has none. @param {View} view */
   pageTitle(view) {
     if (view.name === "waiting") return say("title_in_line", { place: view.place });
     if (view.name === "waitlisted") return say("title_waitlisted", { place: view.place });
@@ -67,7 +67,7 @@ export class BuyButton {
   }
 }
 
-/** The face for who is in line already; undefined for everybody else. @param {View} view @returns {Face | undefined} */
+/** Return the face for a buyer in line, undefined for other visitors. @param {View} view @returns {Face | undefined} */
 function faceInLine(view) {
   switch (view.name) {
     case "joining":

@@ -1,6 +1,6 @@
 // @ts-check
-// The carousel: a row that scrolls and snaps, so that swiping is the browser's own; dots, and slides that change by
-// themselves until somebody wants them not to.
+// The carousel: a scroll-snapping row with dots, so that the browser handles swipes. Slides advance by themselves until
+// the visitor pauses them or picks a dot.
 
 import { find, onAction, slot, stamp } from "./slots.js";
 
@@ -8,7 +8,7 @@ const EVERY_MS = 6_000;
 const MOSTLY_SEEN = 0.6;
 
 /**
- * Fill the carousel with slides and set it going.
+ * Fill the carousel with slides and start it.
  * @param {HTMLElement} root
  * @param {HTMLElement[]} slides one or more
  */
@@ -18,7 +18,7 @@ export function startCarousel(root, slides) {
   const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
   let current = 0;
   let stopped = false;
-  let held = false; // the pointer or the focus is on it
+  let held = false; // the pointer or the focus is on the carousel
 
   track.replaceChildren(...slides);
   const buttons = slides.map((slide, index) => {
@@ -51,7 +51,7 @@ export function startCarousel(root, slides) {
     (entries) => {
       for (const { target, isIntersecting } of entries) {
         const index = slides.indexOf(/** @type {HTMLElement} */ (target));
-        slides[index].inert = !isIntersecting; // the Tab key must not lead to a slide that is out of sight
+        slides[index].inert = !isIntersecting; // the Tab key must not reach a hidden slide
         if (!isIntersecting) continue;
         current = index;
         buttons.forEach((dot, at) => dot.setAttribute("aria-current", String(at === index)));

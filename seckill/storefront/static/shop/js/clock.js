@@ -1,5 +1,5 @@
 // @ts-check
-// The server's clock. A phone's own clock may be minutes off, and a sale opens at the same moment for everybody.
+// Estimate of the server's clock, because a device's clock may be minutes off and a sale opens by the server's.
 
 const SAMPLES_MAX = 20;
 
@@ -7,9 +7,9 @@ const SAMPLES_MAX = 20;
 const samples = [];
 
 /**
- * Take a `server_time` that has just arrived. It was true when the server wrote it, so server time minus our steady
- * clock is never less than this; delay and caches only make it smaller. The largest of the latest samples is therefore
- * the best, and `now` is never ahead of the server: a countdown that ends here has ended there.
+ * Record a `server_time` from a response. Network delay and caches make the sampled offset (server time minus the
+ * monotonic clock) too small, never too large. So the largest of the latest samples is the best estimate, and `now` is
+ * never ahead of the server: when a countdown ends here, it has ended on the server.
  *
  * @param {string} serverTime ISO 8601
  */
@@ -19,14 +19,14 @@ export function observe(serverTime) {
 }
 
 /**
- * Take the Date header of any answer, as long as there is nothing better; it is cut to whole seconds.
+ * Record a response's Date header, unless there is a sample already. The header has a resolution of one second.
  * @param {string | null} date
  */
 export function observeDate(date) {
   if (date && !samples.length) observe(date);
 }
 
-/** The server's time now, milliseconds since 1970; the phone's until the first sample. */
+/** Return the server's time in milliseconds since 1970; the device's time before the first sample. */
 export function now() {
   return samples.length ? Math.max(...samples) + performance.now() : Date.now();
 }

@@ -1,5 +1,5 @@
 // @ts-check
-// The form that asks for user name and password, on the pages for logging in and for making an account.
+// The form for user name and password on the login and registration pages.
 
 import { Problem } from "./api.js";
 import { carryNext, nextPage } from "./next_page.js";
@@ -38,7 +38,7 @@ export function startCredentials(send) {
   });
 }
 
-/** @param {Problem} problem @returns {Record<string, string[]>} messages by field; those of none under "" */
+/** @param {Problem} problem @returns {Record<string, string[]>} messages by field; other messages under "" */
 function errorsOf(problem) {
   if (problem.code === "invalid") return problem.errors;
   return { "": [say(problem.code === "bad_credentials" ? "bad_credentials" : "failed")] };

@@ -1,5 +1,5 @@
 // @ts-check
-// Money and time, the way the visitor writes them.
+// Money and time in the visitor's locale.
 
 import { now } from "./clock.js";
 import { locale, numbers, say } from "./text.js";
@@ -15,13 +15,13 @@ export const number = (value) => numbers.format(value);
 export const money = (amount, currency) =>
   new Intl.NumberFormat(locale, { style: "currency", currency }).format(Number(amount));
 
-/** A moment in the browser's zone; today's without the date. @param {string} iso */
+/** Return a time in the browser's time zone, without the date if it is today. @param {string} iso */
 export function moment(iso) {
   const then = new Date(iso);
   return (isToday(then) ? clockTime : dayAndTime).format(then);
 }
 
-/** The same with seconds when it is today: for moments where seconds decided. @param {string} iso */
+/** Like `moment`, but with seconds if it is today. For times where seconds matter. @param {string} iso */
 export function exactMoment(iso) {
   const then = new Date(iso);
   return (isToday(then) ? clockSeconds : dayAndTime).format(then);
@@ -30,7 +30,7 @@ export function exactMoment(iso) {
 /** @param {Date} then */
 const isToday = (then) => then.toDateString() === new Date(now()).toDateString();
 
-/** Time left as a clock shows it: 04:05, 1:04:05, 2 days 1:04:05; never below 00:00. @param {number} ms */
+/** Return the time left as 04:05, 1:04:05 or 2 days 1:04:05; 00:00 at least. @param {number} ms */
 export function countdown(ms) {
   const seconds = Math.max(0, Math.ceil(ms / 1000));
   const days = Math.floor(seconds / 86_400);
@@ -41,7 +41,7 @@ export function countdown(ms) {
   return hours ? `${hours}:${rest}` : rest;
 }
 
-/** A span of time in words, in the larger unit that fits. @param {number} seconds */
+/** Return a duration in words, in seconds below 90 s, else in minutes. @param {number} seconds */
 export const span = (seconds) =>
   seconds < 90 ? say("seconds", { count: Math.ceil(seconds) }) : say("minutes", { count: Math.round(seconds / 60) });
 

@@ -1,5 +1,5 @@
 // @ts-check
-// The home page: the carousel, and a card for each sale.
+// The home page: the carousel, and one card per sale.
 
 import { showAccount } from "./account.js";
 import * as api from "./api.js";
@@ -24,7 +24,7 @@ void showSales();
 
 async function showBanners() {
   const root = find(document, "[data-carousel]");
-  const banners = await persist(api.banners, () => undefined); // the sales' own banner tells of trouble
+  const banners = await persist(api.banners, () => undefined); // `showSales` shows errors already
   root.hidden = banners.length === 0;
   if (banners.length) startCarousel(root, banners.map((/** @type {Banner} */ banner) => makeSlide(root, banner)));
 }
@@ -60,7 +60,7 @@ async function showSales() {
   }
 }
 
-/** Keep the cards that stay, so that neither focus nor pictures are lost. @param {Sale[]} sales */
+/** Show the sales. Reuse existing cards, so that focus and images are kept. @param {Sale[]} sales */
 function showCards(sales) {
   const list = find(document, "[data-sales]");
   const before = shown;

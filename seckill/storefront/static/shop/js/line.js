@@ -1,14 +1,14 @@
 // @ts-check
-// The way of one buyer through the line of one sale: join, follow, outcome. No HTML here; it tells what there is to show.
+// One buyer's way through the line of one sale: join, follow, outcome. No HTML here: it calls `show` with views.
 
 import * as api from "./api.js";
 import { now } from "./clock.js";
 import { getPass } from "./pass.js";
 import { pause, persist, sleep } from "./retry.js";
 
-const MISCOUNTED_MS = 5_000; // "not open" this close to the opening is a matter of clocks, not of the shop's plans
+const MISCOUNTED_MS = 5_000; // "not open" this close to the opening is clock skew; otherwise the opening was moved
 const ASK_AGAIN_MS = 300;
-const HIDDEN_TAB_FACTOR = 5; // a tab that nobody looks at asks less often
+const HIDDEN_TAB_FACTOR = 5; // a hidden tab polls less often
 const AFTER_DEADLINE_MS = 1_500;
 const EXPIRY_POLL_MS = 2_000;
 
@@ -20,7 +20,7 @@ const EXPIRY_POLL_MS = 2_000;
  *   | {name: "paid", number: string}
  *   | {name: "sold_out", soldOutAt: string | undefined}
  *   | {name: "released", reason: "expired" | "cancelled"}
- *   | {name: "refused", code: string}} View what there is to show
+ *   | {name: "refused", code: string}} View what the page shows
  *
  * @typedef {{number: string, sale: number, product: string, place: number, price: string, currency: string,
  *   status: "pending" | "paid" | "cancelled" | "expired", created_at: string, pay_before: string,
@@ -35,13 +35,13 @@ export class Line {
   #onTrouble;
   #needLogin;
   #busy = false;
-  #seen = false; // whether anything was shown yet
+  #seen = false; // whether a view has been shown
 
   /**
    * @param {object} parts
    * @param {number} parts.saleId
    * @param {import("./pocket.js").Pocket} parts.pocket
-   * @param {() => Promise<string>} parts.opensAt the opening, as the shop plans it now
+   * @param {() => Promise<string>} parts.opensAt loads the current opening time
    * @param {(view: View) => void} parts.show
    * @param {(trouble: Error | null, waitMs: number, placeKept: boolean) => void} parts.onTrouble
    * @param {() => void} parts.needLogin
@@ -55,7 +55,7 @@ export class Line {
     this.#needLogin = needLogin;
   }
 
-  /** Join the line. A second call while one runs does nothing; and the same buyer always gets the same place. */
+  /** Join the line. Does nothing while a call is running. The same buyer always gets the same place. */
   join() {
     return this.#once(async () => {
       this.#tellView({ name: "joining" });
@@ -64,12 +64,12 @@ export class Line {
     });
   }
 
-  /** Go on where this buyer was before the page was loaded, if there is a ticket. */
+  /** Follow the stored ticket, if there is one, after a page load. */
   resume() {
     return this.#once(() => this.#follow());
   }
 
-  /** What an order means for its buyer. @param {Order} order */
+  /** Show the view of an order. @param {Order} order */
   showOrder(order) {
     if (order.status === "pending") this.#tellView({ name: "confirmed", order });
     else if (order.status === "paid") this.#tellView({ name: "paid", number: order.number });
@@ -142,9 +142,9 @@ export class Line {
   }
 
   /**
-   * While the order waits for payment: show it until it is decided or its time is over.
+   * Show the order. If it is pending, wait until shortly after its payment deadline.
    * @param {string} number
-   * @returns {Promise<boolean>} whether to ask again
+   * @returns {Promise<boolean>} whether to poll the ticket again
    */
   async #holdOrder(number) {
     /** @type {Order} */
@@ -177,7 +177,7 @@ export class Line {
       return;
     }
     if (error.code === "not_found") this.#pocket.forgetTicket();
-    // A ticket from an earlier visit that the shop does not know is forgotten without a word.
+    // If the shop does not know a ticket from an earlier visit, drop it without an error message.
     this.#tellView(this.#seen ? { name: "refused", code: error.code } : { name: "idle" });
   }
 

@@ -1,5 +1,5 @@
 // @ts-check
-// The overlay over a sale page: where the buyer stands in line, and what came of it. It shows one view at a time.
+// The overlay of a sale page: place in line and outcome. It shows one view at a time.
 
 import { announce } from "./announcer.js";
 import { now } from "./clock.js";
@@ -27,7 +27,7 @@ export class LineOverlay {
 
   /**
    * @param {object} parts
-   * @param {(order: Order) => void} parts.onDecided the buyer paid, or gave back
+   * @param {(order: Order) => void} parts.onDecided called after the buyer paid or cancelled
    * @param {() => void} parts.needLogin
    */
   constructor({ onDecided, needLogin }) {
@@ -36,7 +36,7 @@ export class LineOverlay {
     onAction(this.#dialog, "close", () => this.#dialog.close());
   }
 
-  /** Open it on what there is to show. */
+  /** Open the overlay on the current view. Does nothing if the view is idle. */
   open() {
     if (this.#dialog.open || this.#view.name === "idle") return;
     this.#dialog.showModal();
@@ -65,7 +65,7 @@ export class LineOverlay {
     this.tick();
   }
 
-  /** Move the countdown on. */
+  /** Update the countdown. */
   tick() {
     if (this.#view.name !== "confirmed") return;
     const section = find(this.#dialog, '[data-view="confirmed"]');
@@ -120,7 +120,7 @@ export class LineOverlay {
   }
 
   /**
-   * Say it the first time, and again when the number has halved: who listens while waiting need not hear every step.
+   * Announce the text the first time, and again when the number has halved: every step would be too much to listen to.
    * @param {number} ahead
    * @param {string} text
    */
@@ -133,7 +133,7 @@ export class LineOverlay {
     announce(text);
   }
 
-  /** Let the number run to its new value instead of jumping. @param {number} ahead @param {HTMLElement} element */
+  /** Animate the number to its new value. @param {number} ahead @param {HTMLElement} element */
   #countTo(ahead, element) {
     cancelAnimationFrame(this.#counting);
     const from = element.textContent ? this.#countedAhead : ahead;

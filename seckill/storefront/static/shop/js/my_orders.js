@@ -1,5 +1,5 @@
 // @ts-check
-// Asking for orders, which needs somebody who is logged in.
+// Order requests, which need a login.
 
 import { goLogIn } from "./account.js";
 import { Problem } from "./api.js";
@@ -9,7 +9,7 @@ import { showTrouble } from "./trouble.js";
 /**
  * @template T
  * @param {() => Promise<T>} ask
- * @returns {Promise<T | undefined>} undefined when there is no such thing; never settles while the page leaves to log in
+ * @returns {Promise<T | undefined>} undefined after a permanent error; never settles when leaving for the login page
  */
 export async function askAsBuyer(ask) {
   try {
@@ -18,7 +18,7 @@ export async function askAsBuyer(ask) {
     if (!(problem instanceof Problem)) throw problem;
     if (problem.code === "not_logged_in") {
       goLogIn();
-      return new Promise(() => undefined); // the page is on its way out
+      return new Promise(() => undefined); // the browser is leaving the page
     }
     return undefined;
   }

@@ -1,5 +1,5 @@
 // @ts-check
-// Where to go after logging in: the page that ?next= names, if it is one of ours.
+// The page to open after login: the value of ?next=, if it is a page of this site.
 
 import { page } from "./text.js";
 
@@ -8,17 +8,17 @@ export function nextPage() {
   const wanted = new URLSearchParams(location.search).get("next") ?? "";
   try {
     const target = new URL(wanted, location.origin);
-    // The parser has resolved what looks like a path and is none ("//evil.example", "/\evil.example").
+    // URL resolves strings that only look like a path to another origin ("//evil.example", "/\evil.example").
     if (wanted.startsWith("/") && target.origin === location.origin) {
       return target.pathname + target.search + target.hash;
     }
   } catch {
-    // not an address at all
+    // not a valid URL
   }
   return page.home;
 }
 
-/** Let links between the account pages carry ?next= along. */
+/** Keep ?next= in links between the account pages. */
 export function carryNext() {
   for (const link of document.querySelectorAll("a[data-keeps-next]")) {
     if (link instanceof HTMLAnchorElement) link.search = location.search;

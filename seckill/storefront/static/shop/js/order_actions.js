@@ -1,5 +1,5 @@
 // @ts-check
-// Pay, or give back: the buttons of an order that waits for payment.
+// The pay and cancel buttons of a pending order.
 
 import * as api from "./api.js";
 import { money } from "./format.js";
@@ -11,10 +11,10 @@ import { showTrouble } from "./trouble.js";
 /** @typedef {import("./line.js").Order} Order */
 
 /**
- * Wire the buttons below `root`, once; `offer` then says which order they act on.
+ * Bind the buttons below `root`. Call this once; `offer` sets the order that the buttons act on.
  *
  * @param {HTMLElement} root
- * @param {(order: Order) => void} onDecided told what became of the order
+ * @param {(order: Order) => void} onDecided called with the order when it is decided
  * @param {() => void} needLogin
  * @returns {{offer: (order: Order) => void}}
  */
@@ -57,7 +57,7 @@ export function orderActions(root, onDecided, needLogin) {
     error.hidden = false;
     if (!tooLate) return;
     const order = await persist(() => api.order(number), showTrouble);
-    if (order.status !== "pending") onDecided(order); // it is still "pending" for the seconds until it is swept up
+    if (order.status !== "pending") onDecided(order); // overdue orders stay "pending" until swept
   };
 
   /** @param {boolean} now */

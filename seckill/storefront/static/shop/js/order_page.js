@@ -1,5 +1,5 @@
 // @ts-check
-// One order: what, how much, until when, and the buttons to pay it or to give it back.
+// The order page: details, payment deadline, pay and cancel buttons.
 
 import { goLogIn, showAccount } from "./account.js";
 import * as api from "./api.js";
@@ -24,7 +24,7 @@ let shown;
 void showAccount();
 void watch();
 
-/** Show the order, and what the deadline makes of it. */
+/** Show the order. While it is pending, load it again after its payment deadline. */
 async function watch() {
   do {
     const order = await askAsBuyer(() => api.order(page.number));

@@ -1,5 +1,5 @@
 // @ts-check
-// The list of one's own orders.
+// The list of the visitor's orders.
 
 import { showAccount } from "./account.js";
 import * as api from "./api.js";

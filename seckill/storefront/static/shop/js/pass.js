@@ -1,22 +1,22 @@
 // @ts-check
-// Getting the pass ahead of time, so that buying is a single request. Buyers must not all ask in the same second.
+// Requests the pass before the opening, so that a purchase is a single request. Requests are spread over time.
 
 import * as api from "./api.js";
 import { now } from "./clock.js";
 import { persist, sleep } from "./retry.js";
 
-const EARLY_MS = 120_000; // a sale that opens later than this: nobody asks yet
-const LATE_MS = 15_000; // by then before the opening everybody has asked
+const EARLY_MS = 120_000; // passes are requested from this long before the opening
+const LATE_MS = 15_000; // … until this long before the opening
 const JITTER_MS = 5_000;
-const TIMER_MS_MAX = 3_600_000; // long timers are cut short by sleep and by the browser
+const TIMER_MS_MAX = 3_600_000; // device sleep and browsers make longer timers unreliable
 
 /**
- * Get a pass into the pocket in good time before the opening, or within seconds when the sale is open.
+ * Store a pass before the opening, or within seconds if the sale opens soon or is open.
  *
  * @param {import("./pocket.js").Pocket} pocket
  * @param {number} saleId
- * @param {() => string} opensAt asked again before use: the shop may move the opening
- * @returns {Promise<void>} settles when the pass is there; a refusal is left for the purchase to meet
+ * @param {() => string} opensAt called again before each wait, because the shop may move the opening
+ * @returns {Promise<void>} settles when the pass is stored; errors are ignored, because the purchase reports them
  */
 export async function getPassEarly(pocket, saleId, opensAt) {
   const share = Math.random();
@@ -35,7 +35,7 @@ export async function getPassEarly(pocket, saleId, opensAt) {
 }
 
 /**
- * The pass in the pocket, or a fresh one. Throws Problem: not_logged_in, closed, forbidden, not_found.
+ * Return the stored pass, or request a new one. Throws Problem: not_logged_in, closed, forbidden, not_found.
  *
  * @param {import("./pocket.js").Pocket} pocket
  * @param {number} saleId

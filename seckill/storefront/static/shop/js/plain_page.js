@@ -1,5 +1,5 @@
 // @ts-check
-// A page that says the same to everybody; only its header knows who is there.
+// A page without personal content except for the header.
 import { showAccount } from "./account.js";
 
 void showAccount();

@@ -1,10 +1,10 @@
 // @ts-check
-// A buyer's pocket for one sale: the pass, the ticket, and where in line it began. It survives a reload, and is the
-// buyer's own: another user of the same browser has another pocket.
+// Stored state of one buyer in one sale: the pass, the ticket, and the length of the line when the buyer joined. It
+// survives a reload. Each user of a browser has a separate store.
 
 import { now } from "./clock.js";
 
-/** What storage would hold, when there is none (it may be switched off). @type {Map<string, string>} */
+/** Fallback if localStorage is disabled. @type {Map<string, string>} */
 const loose = new Map();
 
 export class Pocket {
@@ -15,7 +15,7 @@ export class Pocket {
     this.#key = `flash-sale:${saleId}:${username}`;
   }
 
-  /** The pass, if there is one that has not expired. @returns {string | undefined} */
+  /** The pass; undefined without one or if it has expired. @returns {string | undefined} */
   get pass() {
     const { pass, pass_expires_at: expiresAt } = this.#read();
     return pass && Date.parse(expiresAt) > now() ? pass : undefined;
@@ -35,12 +35,12 @@ export class Pocket {
     return this.#read().ticket;
   }
 
-  /** How many were ahead when this buyer joined: where the progress bar begins. @returns {number} */
+  /** The number of buyers ahead when this buyer joined: the start of the progress bar. @returns {number} */
   get aheadAtFirst() {
     return this.#read().ahead_at_first ?? 0;
   }
 
-  /** @param {string} ticket @param {number} [ahead] how many are ahead, when it was just joined */
+  /** @param {string} ticket @param {number} [ahead] buyers ahead; only after joining */
   keepTicket(ticket, ahead) {
     this.#write(ahead === undefined ? { ticket } : { ticket, ahead_at_first: ahead });
   }
@@ -49,7 +49,7 @@ export class Pocket {
     this.#write({ ticket: undefined, ahead_at_first: undefined });
   }
 
-  /** Tell when another tab of this browser puts a ticket in. @param {() => void} onTicket */
+  /** Call `onTicket` when another tab of this browser stores a ticket. @param {() => void} onTicket */
   onTicketFromElsewhere(onTicket) {
     window.addEventListener("storage", (event) => {
       if (event.key === this.#key && this.ticket) onTicket();
@@ -66,7 +66,7 @@ export class Pocket {
     try {
       return JSON.parse(text ?? "{}");
     } catch {
-      return {}; // not ours
+      return {}; // not written by this script
     }
   }
 

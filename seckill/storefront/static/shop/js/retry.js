@@ -1,5 +1,5 @@
 // @ts-check
-// Trying again: what passes by itself is tried until it works, gently.
+// Retries of transient errors, with exponential backoff and jitter.
 
 import { ConnectionLost, Problem } from "./api.js";
 
@@ -8,12 +8,12 @@ const LONGEST_MS = 15_000;
 const PASSING = new Set([429, 500, 502, 503, 504]);
 
 /**
- * Call `attempt` until it succeeds or fails for good. A server's Retry-After is the least we wait; a crowd that was
- * turned away together must not come back together, so every wait has a random part.
+ * Call `attempt` until it succeeds or fails with a permanent error. Each wait is Retry-After plus a random part, so
+ * that clients that failed together do not retry together.
  *
  * @template T
- * @param {() => Promise<T>} attempt has to be safe to repeat
- * @param {(trouble: Error | null, waitMs: number) => void} onTrouble told of each failure, and with null of its end
+ * @param {() => Promise<T>} attempt must be safe to repeat
+ * @param {(trouble: Error | null, waitMs: number) => void} onTrouble called after each failure, finally with null
  * @returns {Promise<T>}
  */
 export async function persist(attempt, onTrouble) {
@@ -37,7 +37,7 @@ export async function persist(attempt, onTrouble) {
 }
 
 /**
- * Wait, but no longer than until the network is back or somebody looks at the page again.
+ * Wait for `ms`, or until the network is back or the page becomes visible.
  * @param {number} ms
  * @returns {Promise<void>}
  */
@@ -59,7 +59,7 @@ export function pause(ms) {
 }
 
 /**
- * Wait, whatever happens: the server asked for it.
+ * Wait for `ms` in any case, as the server asked.
  * @param {number} ms
  * @returns {Promise<void>}
  */

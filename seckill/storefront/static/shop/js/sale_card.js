@@ -1,5 +1,5 @@
 // @ts-check
-// A sale as a card of the home page.
+// A sale's card on the home page.
 
 import { countdown, money } from "./format.js";
 import { showState, stateNow, untilOpen, windowInWords } from "./sale_window.js";
@@ -9,7 +9,7 @@ import { address, say } from "./text.js";
 
 /** @typedef {import("./sale_window.js").Sale} Sale */
 
-const COUNT_DOWN_MS = 86_400_000; // a day; what opens later shows its date
+const COUNT_DOWN_MS = 86_400_000; // a day; sales that open later show the date
 
 /** @param {Sale} sale @returns {HTMLElement} */
 export function makeSaleCard(sale) {
@@ -25,7 +25,7 @@ export function makeSaleCard(sale) {
   return card;
 }
 
-/** Bring what moves up to date. @param {HTMLElement} card @param {Sale} sale */
+/** Update state, time and stock of a card. @param {HTMLElement} card @param {Sale} sale */
 export function drawSaleCard(card, sale) {
   const state = stateNow(sale);
   const ahead = untilOpen(sale);

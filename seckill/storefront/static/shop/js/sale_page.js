@@ -1,5 +1,5 @@
 // @ts-check
-// The sale page: what is sold, when it opens, how much is left, the button that joins the line, and the line itself.
+// The sale page: product, opening time, stock, the buy button, and the line.
 
 import { goLogIn, showAccount } from "./account.js";
 import * as api from "./api.js";
@@ -20,13 +20,13 @@ import { showTrouble } from "./trouble.js";
 /** @typedef {import("./line.js").View} View */
 /** @typedef {import("./sale_window.js").Sale} Sale */
 
-// How often to ask how much is left, by how far away the opening is.
+// Polling interval of the progress, by time until the opening.
 const NEAR_MS = 60_000;
 const FAR_MS = 600_000;
 const POLL_NEAR_MS = 2_000;
 const POLL_MS = 15_000;
 const POLL_FAR_MS = 60_000;
-// What opens the overlay by itself: at the first look, where there is something to wait or to pay for; later, news.
+// Views that open the overlay by themselves: after a page load, and when the view changes later.
 const WORTH_RESUMING = new Set(["waiting", "waitlisted", "confirmed"]);
 const NEWS = new Set(["confirmed", "paid", "sold_out", "released", "refused"]);
 
@@ -89,7 +89,7 @@ function draw() {
   showState(slot(root, "state"), state);
   showStock(root, sale.remaining, sale.stock);
   fill(root, { when: windowInWords(sale) });
-  const counting = state === "scheduled" && username === null; // else the button itself counts down
+  const counting = state === "scheduled" && username === null; // otherwise the button shows the countdown
   slot(root, "countdown-row").hidden = !counting;
   if (counting) fill(root, { countdown: countdown(untilOpen(sale)) });
   button.draw(state, untilOpen(sale), view);
@@ -99,7 +99,7 @@ function draw() {
 
 async function askProgress() {
   const progress = await persist(() => api.progress(sale.id), (trouble, waitMs) => {
-    if (view.name === "idle") showTrouble(trouble, waitMs); // otherwise the line speaks for itself
+    if (view.name === "idle") showTrouble(trouble, waitMs); // otherwise the line reports errors
   });
   Object.assign(sale, progress);
   observe(progress.server_time);
@@ -107,7 +107,7 @@ async function askProgress() {
   return sale;
 }
 
-/** Keep the figures fresh, while somebody looks at them. */
+/** Poll the progress while the page is visible. */
 async function watchProgress() {
   for (;;) {
     await pause(pollDelay());
@@ -115,7 +115,7 @@ async function watchProgress() {
     try {
       await askProgress();
     } catch (error) {
-      if (error instanceof api.Problem) return; // the sale is gone
+      if (error instanceof api.Problem) return; // the sale no longer exists
       throw error;
     }
   }

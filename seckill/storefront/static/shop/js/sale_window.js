@@ -1,5 +1,5 @@
 // @ts-check
-// A sale's window and state, by the server's clock.
+// A sale's window and state by the server's clock.
 
 import { now } from "./clock.js";
 import { moment } from "./format.js";
@@ -12,11 +12,11 @@ import { say } from "./text.js";
  *   price: string, currency: string, pay_within_s: number}} Sale
  */
 
-/** How long until it opens, milliseconds; below 0 when it has opened. @param {Progress} sale */
+/** Return the milliseconds until the sale opens; negative after the opening. @param {Progress} sale */
 export const untilOpen = (sale) => Date.parse(sale.opens_at) - now();
 
 /**
- * The state now: a sale that was to open has opened when its time has come, also before the next answer says so.
+ * Return the current state. Opening and closing times take effect before the next response confirms them.
  * @param {Progress} sale
  * @returns {State}
  */
@@ -26,14 +26,14 @@ export function stateNow(sale) {
   return sale.state;
 }
 
-/** When it opens or closes, in words. @param {Progress} sale */
+/** Return the opening or closing time in words. @param {Progress} sale */
 export function windowInWords(sale) {
   const state = stateNow(sale);
   if (state === "scheduled") return say("opens_at", { time: moment(sale.opens_at) });
   return say(state === "closed" ? "closed_at" : "closes_at", { time: moment(sale.closes_at) });
 }
 
-/** Write the state into its badge. @param {HTMLElement} badge @param {State} state */
+/** Show the state in its badge. @param {HTMLElement} badge @param {State} state */
 export function showState(badge, state) {
   badge.dataset.state = state;
   const text = say(`state_${state}`);

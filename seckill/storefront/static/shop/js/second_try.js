@@ -1,6 +1,6 @@
 // @ts-check
-// A phone that changes networks while a page loads may miss one of its scripts, and then nothing on the page works. So
-// the page is loaded again, a few times at most. No module, because it has to be there before the modules are.
+// Reloads the page, three times at most, if a script failed to load, for example because a phone changed networks:
+// without the script nothing on the page works. This is not a module, because it must run before the modules load.
 "use strict";
 
 (() => {
@@ -18,5 +18,5 @@
     setTimeout(() => location.reload(), FIRST_MS * 2 ** tries);
   };
 
-  window.addEventListener("error", missed, true); // such events do not bubble
+  window.addEventListener("error", missed, true); // capture, because load errors do not bubble
 })();

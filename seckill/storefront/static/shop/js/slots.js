@@ -1,5 +1,5 @@
 // @ts-check
-// Slots: the places in the page's HTML that scripts write into.
+// Slots: elements of the page that scripts write into.
 
 /**
  * @param {ParentNode} root
@@ -16,7 +16,7 @@ export function find(root, selector) {
 export const slot = (root, name) => find(root, `[data-slot="${name}"]`);
 
 /**
- * Write texts into slots; what reads the same already is left alone, so that live regions stay quiet.
+ * Write texts into slots. Unchanged texts are not written, so that live regions are not announced again.
  * @param {ParentNode} root
  * @param {Record<string, string>} texts
  */
@@ -28,7 +28,7 @@ export function fill(root, texts) {
 }
 
 /**
- * A copy of what the named <template> below `root` holds.
+ * Return a copy of the first element in the named <template> below `root`.
  * @param {ParentNode} root
  * @param {string} name
  * @returns {HTMLElement}

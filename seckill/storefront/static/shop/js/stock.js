@@ -1,5 +1,5 @@
 // @ts-check
-// The bar that shows how much is left.
+// The bar of remaining stock.
 
 import { fill, find } from "./slots.js";
 import { say } from "./text.js";

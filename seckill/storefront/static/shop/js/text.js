@@ -1,22 +1,22 @@
 // @ts-check
-// What the page hands to its scripts: the translated texts, where home is, and what the page is about.
+// Data that the page passes to its scripts: translated texts, the home address, and the id of its sale or order.
 
 /** @type {{home: string, text: Record<string, string | Record<string, string>>, sale_id: number, number: string}} */
 export const page = JSON.parse(/** @type {HTMLElement} */ (document.getElementById("page")).textContent ?? "{}");
 
 const language = document.documentElement.lang;
 
-/** The visitor's own flavour of the page's language (24-hour clocks, day before month), if the browser names one. */
+/** The visitor's regional variant of the page's language (clock and date formats), if the browser has one. */
 export const locale = navigator.languages.find((tag) => tag.split("-")[0] === language.split("-")[0]) ?? language;
 
 const plurals = new Intl.PluralRules(language);
 export const numbers = new Intl.NumberFormat(locale);
 
 /**
- * A text of this page, in the plural form that `values.count` asks for.
+ * Return a text of this page, in the plural form for `values.count`.
  *
  * @param {string} key
- * @param {Record<string, string | number>} [values] for the {names} in it
+ * @param {Record<string, string | number>} [values] values of the {names} in the text
  * @returns {string}
  */
 export function say(key, values = {}) {
@@ -28,5 +28,5 @@ export function say(key, values = {}) {
   });
 }
 
-/** The address of a page in this language. @param {...(string | number)} parts */
+/** Return the address of a page in this language. @param {...(string | number)} parts */
 export const address = (...parts) => page.home + parts.map((part) => `${encodeURIComponent(part)}/`).join("");

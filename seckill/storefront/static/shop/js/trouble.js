@@ -1,5 +1,5 @@
 // @ts-check
-// Trouble: the banner that says what is wrong and that nothing needs doing about it.
+// The error banner. It shows a transient error that is being retried.
 
 import { ConnectionLost, Problem } from "./api.js";
 import { span } from "./format.js";
@@ -8,11 +8,11 @@ import { say } from "./text.js";
 const TOO_MANY = 429;
 
 /**
- * Show trouble, or its end; fits `persist`. With a place in line the banner says that it is kept.
+ * Show an error, or hide the banner. Can be passed to `persist` as `onTrouble`.
  *
- * @param {Error | null} trouble
+ * @param {Error | null} trouble null hides the banner
  * @param {number} waitMs
- * @param {boolean} [placeKept]
+ * @param {boolean} [placeKept] whether to add that the place in line is kept
  */
 export function showTrouble(trouble, waitMs, placeKept = false) {
   const text = trouble ? words(trouble, waitMs, placeKept) : "";
