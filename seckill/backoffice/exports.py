@@ -53,7 +53,7 @@ class ExportAdmin(ReadOnlyAdmin):
     class Media:
         js = (Script("admin/export_progress.js", type="module"),)
 
-    # --- What may be done
+    # --- Permissions and actions
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         """Return whether the user may view orders."""
@@ -79,7 +79,7 @@ class ExportAdmin(ReadOnlyAdmin):
             text = ngettext("%(count)d export had ended already.", "%(count)d exports had ended already.", kept)
             self.message_user(request, text % {"count": kept}, messages.WARNING)
 
-    # --- What is shown
+    # --- Display
 
     @admin.display(description=_("orders"))
     def orders(self, export: Export) -> str:

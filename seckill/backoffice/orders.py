@@ -151,7 +151,7 @@ class OrderAdmin(ReadOnlyAdmin):
     )
     readonly_fields = ("user",)
 
-    # --- What may be done
+    # --- Permissions and actions
 
     def has_cancel_permission(self, request: HttpRequest) -> bool:
         """Return whether the user has Django's permission to change orders."""
@@ -179,7 +179,7 @@ class OrderAdmin(ReadOnlyAdmin):
             )
             self.message_user(request, text % {"count": kept}, messages.WARNING)
 
-    # --- What is shown
+    # --- Display
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:  # noqa: ARG002, ANN401 (Django's signature)
         """Return `OrderChangeList`."""

@@ -32,7 +32,7 @@ def thumbnail(image: FieldFile, alt: str) -> SafeString:
 
 
 def send_image(image: FieldFile) -> None:
-    """After the commit, tell every web host to write its local copy of a new image."""
+    """After the commit, make every web host write its local copy of a new image."""
     if image.name:
         transaction.on_commit(partial(broadcast_picture, image.name))
 

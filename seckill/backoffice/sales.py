@@ -111,7 +111,7 @@ class SaleAdmin(ModelAdmin):
     class Media:
         js = (Script("admin/sale_live.js", type="module"),)
 
-    # --- What is shown
+    # --- Display
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Sale]:
         """Load each sale with its product, which is part of its name, and its last audit."""
@@ -181,7 +181,7 @@ class SaleAdmin(ModelAdmin):
             raise Http404
         return JsonResponse(load_stats(get_line(), [sale])[sale.pk].figures())
 
-    # --- What may be changed
+    # --- Permissions and actions
 
     def has_change_permission(self, request: HttpRequest, obj: Sale | None = None) -> bool:
         """Return False for an ended sale, which is shown read-only."""

@@ -2,7 +2,7 @@
 
 import { poll } from "./polling.js";
 
-const TIMES = { pollMs: 2_000, giveUpMs: 12_000 }; // the server gives up on Redis after nine seconds
+const TIMES = { pollMs: 2_000, giveUpMs: 12_000 }; // the server waits nine seconds for Redis
 
 const panel = document.getElementById("sale-live");
 
