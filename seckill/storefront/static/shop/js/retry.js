@@ -13,7 +13,7 @@ const PASSING = new Set([429, 500, 502, 503, 504]);
  *
  * @template T
  * @param {() => Promise<T>} attempt must be safe to repeat
- * @param {(trouble: Error | null, waitMs: number) => void} onTrouble called after each failure, finally with null
+ * @param {(trouble: Error | null, waitMs: number) => void} onTrouble called after each failure, then with null
  * @returns {Promise<T>}
  */
 export async function persist(attempt, onTrouble) {

@@ -1,5 +1,5 @@
 // @ts-check
-// Reloads the page, three times at most, if a script failed to load, for example because a phone changed networks:
+// Reloads the page, three times in a row at most, if a script failed to load, for example when a phone changes networks:
 // without the script nothing on the page works. This is not a module, because it must run before the modules load.
 "use strict";
 
