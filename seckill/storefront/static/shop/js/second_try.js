@@ -1,6 +1,6 @@
 // @ts-check
-// Reloads the page, three times in a row at most, if a script failed to load, for example when a phone changes networks:
-// without the script nothing on the page works. This is not a module, because it must run before the modules load.
+// Reloads the page, three times in a row at most, if a script failed to load, as when a phone changes networks: without
+// the script nothing on the page works. This is not a module, because it must run before the modules load.
 "use strict";
 
 (() => {
