@@ -15,7 +15,7 @@ FLUSH_SECONDS = 0.5
 class Application:
     """Holds the parts that `Connection` uses, and serves all other requests by Django behind the response cache.
 
-    Only `Connection` serves the gate's routes. Under another ASGI server they go to Django.
+    Only `Connection` serves the gate's routes: another ASGI server would send all requests to Django.
     """
 
     gate: Gate  #: set between startup and shutdown

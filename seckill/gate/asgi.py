@@ -9,5 +9,5 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 AsgiApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-#: Key in the scope of a request that refreshes a cached response.
+#: Key in the scope of a request that renews a cached response.
 RENEWAL = "seckill.renewal"

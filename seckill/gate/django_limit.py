@@ -25,8 +25,8 @@ from seckill.gate.asgi import RENEWAL, AsgiApplication, Message, Receive, Scope,
 #: Health checks and metrics have a thread each, so that a crowd can't make the shop look dead.
 PROBES = ("/healthz", "/readyz", "/metrics")
 PROBES_WAITING_MAX = 10  # for each path; far more than are ever sent at once
-#: Refreshing cached responses has a thread, too, so that a flood of other requests can't make the sale page expire.
-RENEWALS_WAITING_MAX = 256  # as many as the cache has responses, at most
+#: Renewing cached responses has a thread, too, so that a flood of other requests can't make the sale page expire.
+RENEWALS_WAITING_MAX = 256  # as many as the response cache can hold
 #: Each POST here hashes a password, one at a time on a host, which takes as long as dozens of pages. Logins wait in a
 #: queue of their own, where refusing them costs little.
 PASSWORDS = ("/api/auth/login", "/api/auth/register", "/admin/login/")
@@ -182,7 +182,7 @@ class ConcurrencyLimit:
         loop = asyncio.get_running_loop()
 
         def end() -> None:
-            close_old_connections()  # a cancelled request may not have closed its own
+            close_old_connections()  # a cancelled request may still hold one
             loop.call_soon_threadsafe(self._freed, thread)
 
         thread.submit(end)

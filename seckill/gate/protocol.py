@@ -41,7 +41,7 @@ PAUSE_AFTER, AT_ONCE_MAX = 16, 200
 
 REPEATED_BYTES_MAX = 2 * 1024  # of a browser's poll; stored for each connection
 HOME = parse_target(b"/")
-NOT_MODIFIED = 304  # without a body and Content-Length
+NOT_MODIFIED = 304  # such a response has no body and no Content-Length
 SENT_ONCE = (b"host", b"content-length", b"transfer-encoding")
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 

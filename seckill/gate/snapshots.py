@@ -25,11 +25,11 @@ class CachedSnapshot:
     read_at: float  #: monotonic seconds
     places_per_second: float = 0.0
     rate_from: tuple[float, int] = (0.0, 0)  #: (read_at, pointer) at the start of the present rate window
-    progress: Response | None = None  #: encoded when first requested, like `sold_out`
+    progress: Response | None = None  #: encoded at the first request, like `sold_out`
     sold_out: Response | None = None
 
     def eta_seconds(self, ahead: int) -> int | None:
-        """Return the seconds until ``ahead`` places are decided, at the present rate; None while the pointer rests."""
+        """Return the seconds until ``ahead`` places are decided, at the present rate; None while it is 0."""
         return 1 + int(ahead / self.places_per_second) if self.places_per_second > 0 else None
 
 

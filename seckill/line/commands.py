@@ -175,7 +175,7 @@ def rebuild(
     ended_ms: int,
     server: str,
 ) -> Command[int]:
-    """Load the sale in a new epoch. The result is the epoch of the loaded sale, which may be a newer one.
+    """Load the sale in a new epoch. The result is the sale's epoch afterwards, which may be a newer one.
 
     ``server`` is the run id of the Redis server. After a restart the run id differs, and the sale counts as not loaded.
     '' turns that check off.
