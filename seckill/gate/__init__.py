@@ -1,1 +1,1 @@
-"""The gate: the connections of a web process. It answers what is hot; everything else goes on to Django."""
+"""The gate: the HTTP server of a web process. It responds to hot requests itself and forwards all others to Django."""

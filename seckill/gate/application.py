@@ -1,4 +1,4 @@
-"""Application: what one web process serves, as an ASGI application with a gate in front."""
+"""Application: the ASGI application of a web process, with the gate in front of Django."""
 
 import asyncio
 from contextlib import suppress
@@ -13,12 +13,12 @@ FLUSH_SECONDS = 0.5
 
 
 class Application:
-    """The gate's parts for `Connection`, and Django behind its shared answers for everything else.
+    """Holds the parts that `Connection` uses, and serves all other requests by Django behind the response cache.
 
-    Only `Connection` answers purchases, tickets and progress: another ASGI server would have no gate.
+    Only `Connection` serves the gate's routes: another ASGI server would send all requests to Django.
     """
 
-    gate: Gate  #: there while the process serves
+    gate: Gate  #: set between startup and shutdown
 
     def __init__(self, django: AsgiApplication) -> None:
         self.clients = Clients()
@@ -26,14 +26,14 @@ class Application:
         self.public = ResponseCache(django)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request that is Django's, or the start and end of the process."""
+        """Handle an HTTP request for Django, or the lifespan of the process."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         else:
             await self.public(scope, receive, send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
-        """From the start of the process to its end. What is written by then is what `Connection` has answered."""
+        """Handle startup and shutdown (ASGI lifespan). Shutdown publishes the last counts, then closes the gate."""
         await receive()
         self.gate = Gate()
         chores = [asyncio.create_task(self.clients.watch()), asyncio.create_task(self._flush())]

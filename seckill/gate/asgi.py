@@ -1,4 +1,4 @@
-"""ASGI's types, as far as they are used here."""
+"""The ASGI types that the gate uses."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -9,5 +9,5 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 AsgiApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-#: In the scope of a request: an answer that is shared already is asked for again, for everybody who wants it.
+#: Key in the scope of a request that renews a cached response.
 RENEWAL = "seckill.renewal"

@@ -1,4 +1,4 @@
-"""Group commit: what arrives while calls to Redis are under way goes together into the next one."""
+"""Batcher: items that arrive while calls to Redis are under way go into the next call together (group commit)."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,10 +10,10 @@ WAITING_MAX = 20_000  # more connections than one process takes
 
 
 class Batcher(Generic[Item]):
-    """Collects items and commits them in groups, which begin in the order in which the items came.
+    """Collects items and commits them in batches, which start in the order in which the items were submitted.
 
-    A lone item goes at once; under load a group is as large as what arrived during the call before it. No item waits
-    for a timer.
+    A single item is committed at once. Under load, a batch has the items that arrived during the commit before it. No
+    item waits for a timer.
     """
 
     def __init__(
@@ -24,9 +24,13 @@ class Batcher(Generic[Item]):
         largest: int,
         at_once: int = 1,
     ) -> None:
-        """``commit`` answers every item of a group of ``largest`` at most; ``fail`` answers them when it raised.
+        """Create a batcher.
 
-        ``at_once`` groups are under way together at most. More than one helps where a commit waits for the disk.
+        Args:
+            commit: commits a batch and responds to its items.
+            fail: responds to the items of a batch whose commit raised, and to all items that wait.
+            largest: items in a batch, at most.
+            at_once: concurrent commits, at most. More than one helps if a commit waits for the disk.
         """
         self._commit = commit
         self._fail = fail
@@ -37,11 +41,11 @@ class Batcher(Generic[Item]):
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing waits and nothing is being committed."""
+        """Whether no item waits or is being committed."""
         return not self._committing
 
     def submit(self, item: Item) -> bool:
-        """Put the item into the next group; False when `WAITING_MAX` items wait already."""
+        """Add an item to the next batch. Return False if `WAITING_MAX` items wait already."""
         if len(self._waiting) >= WAITING_MAX:
             return False
         self._waiting.append(item)
@@ -55,8 +59,8 @@ class Batcher(Generic[Item]):
                 group, self._waiting = self._waiting[: self._largest], self._waiting[self._largest :]
                 try:
                     await self._commit(group)
-                except Exception as error:  # noqa: BLE001 (`fail` answers it)
-                    # Whoever waits would meet the same fault, one time-out after the other.
+                except Exception as error:  # noqa: BLE001 (`fail` responds)
+                    # The waiting items would fail too, one time-out after the other: fail them now.
                     group, self._waiting = group + self._waiting, []
                     await self._fail(group, error)
         finally:

@@ -1,4 +1,4 @@
-"""Clients: the connections of one process, and the limits that hold for all of them together."""
+"""Clients: the connections of a process, and the limits on all of them together."""
 
 import asyncio
 import resource
@@ -13,22 +13,22 @@ from seckill.gate.metrics import CONNECTIONS_REFUSED
 log = structlog.get_logger(__name__)
 
 CLIENTS_MAX = 10_000
-OTHER_FILES = 200  # files and connections to servers that a process needs itself
-BODIES_BYTES_MAX = 64 * 1024 * 1024  # of all request bodies that are being read
+OTHER_FILES = 200  # file descriptors for the files of a process and its connections to other servers
+BODIES_BYTES_MAX = 64 * 1024 * 1024  # of all request bodies held in memory
 
 LOOK_SECONDS = 0.5
-LOOK_AT_ONCE = 1_000  # connections; then whoever waits for the event loop has its turn
+LOOK_AT_ONCE = 1_000  # connections to check before the event loop runs other tasks
 HEADERS_SECONDS = 10  # for the headers of a request, from its first byte
 BODY_SECONDS = 60  # for the whole request
-KEEP_ALIVE_SECONDS = 75  # who waits for the opening keeps the connection, and needs no new one in the rush
-READING_SECONDS = 60  # for reading what is in the transport's buffer, 64 KiB or more
-LINGER_SECONDS = 2  # for reading the answer to a refused request
+KEEP_ALIVE_SECONDS = 75  # idle; buyers who wait for the opening keep their connections and need no new ones in the rush
+READING_SECONDS = 60  # for the client to read the transport's buffer, 64 KiB or more
+LINGER_SECONDS = 2  # for the client to read the response to a refused request
 
 
 class Client(Protocol):
-    """A connection, as far as its limits are concerned. Times are `Clients.now`."""
+    """A connection, as `Clients` checks its limits. Times are values of `Clients.now`."""
 
-    since: float  #: when the client was last answered, or began the message it is sending
+    since: float  #: when the last response was sent, or the first byte of the present request came
     is_reading: bool
     has_headers: bool
     is_last: bool
@@ -36,28 +36,28 @@ class Client(Protocol):
 
     @property
     def is_answering(self) -> bool:
-        """Whether a request is under way."""
+        """Whether a request waits for its response."""
 
     @property
     def is_closing(self) -> bool:
-        """Whether the connection is closed as soon as the client has read everything."""
+        """Whether the connection closes as soon as the client has read everything."""
 
     def time_out(self) -> None:
         """Refuse a request that takes too long to arrive."""
 
     def close(self) -> None:
-        """Close the connection when what was written has been sent."""
+        """Close the connection after sending what was written."""
 
     def abort(self) -> None:
         """Close the connection at once."""
 
 
 class Clients:
-    """Knows every connection, the time, and how much is being read."""
+    """The open connections, their time limits, and the bytes of their request bodies."""
 
     def __init__(self) -> None:
-        self.date = b""  #: for the header Date
-        self.now = 0.0  #: seconds, monotonic; moved twice a second, which is enough to see who is too slow
+        self.date = b""  #: value of the header Date
+        self.now = 0.0  #: monotonic seconds, updated twice a second, which is precise enough for the time limits
         self._clients: set[Client] = set()
         self._body_bytes = 0
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -65,7 +65,7 @@ class Clients:
         self._tick()
 
     def add(self, client: Client) -> bool:
-        """Take a client in; False when there are too many."""
+        """Add a client. Return False if there are too many."""
         if len(self._clients) >= self._clients_max:
             CONNECTIONS_REFUSED.inc()
             return False
@@ -73,18 +73,18 @@ class Clients:
         return True
 
     def discard(self, client: Client) -> None:
-        """Forget a client."""
+        """Remove a client."""
         self._clients.discard(client)
 
     def take_body_bytes(self, count: int) -> bool:
-        """Count bytes of a body that is being read (negative: they are not kept any more); False: too many."""
+        """Count ``count`` more bytes of request bodies (negative: fewer). Return False, counting none, if too many."""
         if count > 0 and self._body_bytes + count > BODIES_BYTES_MAX:
             return False
         self._body_bytes += count
         return True
 
     async def watch(self) -> None:
-        """Look at all clients twice a second, for ever."""
+        """Check all clients twice a second, until cancelled."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             self._tick()
@@ -100,7 +100,7 @@ class Clients:
 
 
 def _look_at(client: Client, now: float) -> None:
-    """End a connection that is over its time. `Clients.now` may lag by `LOOK_SECONDS`, which is to nobody's harm."""
+    """Close a connection that exceeded its time limit, plus `LOOK_SECONDS`, by which `Clients.now` may lag."""
     since, end = client.since, client.close
     if client.is_closing:
         seconds, end = READING_SECONDS, client.abort

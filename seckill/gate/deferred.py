@@ -1,4 +1,4 @@
-"""Late answers: what cannot be answered at once without I/O, and what a fault is answered with."""
+"""Deferred responses: responses that need I/O, and responses to errors."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 
 
 def error_response(error: Exception) -> Response:
-    """The answer for what went wrong: 503 while a server is away, else 500 and a traceback in the log."""
+    """Return the response to an error: 503 if Redis or the database is away, else 500, with a traceback in the log."""
     if isinstance(error, redis.RedisError | DatabaseError):
         log.warning("server_unavailable", error=str(error))
         return problem_response(Problem.UNAVAILABLE)
@@ -25,13 +25,13 @@ def error_response(error: Exception) -> Response:
 
 
 class DeferredResponses:
-    """Runs coroutines that answer somebody. There are no more of them than open connections."""
+    """Runs coroutines that respond to requests. There are never more of them than open connections."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, work: Coroutine[Any, Any, None], caller: Caller) -> None:
-        """Run ``work``, which answers ``asker``; what it raises is answered here."""
+        """Run ``work``, which responds to ``caller``. If it raises, respond with the error."""
         task = asyncio.create_task(self._run(work, caller))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -39,5 +39,5 @@ class DeferredResponses:
     async def _run(self, work: Coroutine[Any, Any, None], caller: Caller) -> None:
         try:
             await work
-        except Exception as error:  # noqa: BLE001 (each is answered, and logged)
+        except Exception as error:  # noqa: BLE001 (each is logged and gets a response)
             caller.respond(error_response(error))

@@ -1,12 +1,12 @@
-"""Django behind the gate, bounded: how many requests are inside at once, and how many may wait for that.
+"""Django limit: bounds how many requests Django handles at once, and how many may wait.
 
-Django runs the Python of each ASGI request on a thread. Left alone it starts one for every request, each takes a
-database connection, and all of them compete with the gate for the interpreter. Here a request first gets one of a fixed
-number of threads, in the order in which requests came. It keeps it until that thread has done its last step, also when
-the client has left meanwhile, because Python can't stop a thread. So there are never more threads or connections than
-lanes have.
+Django runs the Python code of an ASGI request on a thread. By default it starts a thread for every request, each thread
+takes a database connection, and all compete with the gate for the interpreter. Here a request first gets one of a fixed
+number of threads, in the order of arrival. It keeps the thread until the thread's last step is done, even if the client
+has disconnected, because Python can't stop a thread. So there are never more threads and connections than the limits
+allow.
 
-The server in front hands over request bodies that are bounded in size.
+`Connection` bounds the size of request bodies.
 """
 
 import asyncio
@@ -22,16 +22,16 @@ from seckill.errors.problems import MEDIA_TYPE, Problem
 from seckill.errors.unavailable_page import CONTENT_TYPE, PAGE, RETRY_SECONDS, SECURITY_POLICY, prefers_html
 from seckill.gate.asgi import RENEWAL, AsgiApplication, Message, Receive, Scope, Send
 
-#: Probes and scrapes have a thread each that nobody else takes: a crowd can't make the shop look dead.
+#: Health checks and metrics have a thread each, so that a crowd can't make the shop look dead.
 PROBES = ("/healthz", "/readyz", "/metrics")
-PROBES_WAITING_MAX = 10  # of one kind; far more than ask at once
-#: So do answers that are shared: a flood of other pages can't make the sale page go stale and then go away.
-RENEWALS_WAITING_MAX = 256  # as many as are shared at most
-#: Each POST here hashes a password, one at a time on a host, which takes as long as dozens of pages. Who logs in waits
-#: in a queue of its own, and is turned away at little cost.
+PROBES_WAITING_MAX = 10  # for each path; far more than are ever sent at once
+#: Renewing cached responses has a thread, too, so that a flood of other requests can't make the sale page expire.
+RENEWALS_WAITING_MAX = 256  # as many as the response cache can hold
+#: Each POST here hashes a password, one at a time on a host, which takes as long as dozens of pages. Logins wait in a
+#: queue of their own, where refusing them costs little.
 PASSWORDS = ("/api/auth/login", "/api/auth/register", "/admin/login/")
-ANSWER_BYTES_HELD_MAX = 4 * 1024 * 1024  # more than the largest static file; only exports are longer
-READ_SECONDS_MAX = 10.0  # for a client to take the next piece (64 KiB) of an answer
+ANSWER_BYTES_HELD_MAX = 4 * 1024 * 1024  # more than the largest static file; only exports are larger
+READ_SECONDS_MAX = 10.0  # for a client to read the next 64 KiB of a response
 
 REQUESTS = Gauge(
     "seckill_django_requests", "Requests that Django works on, or that wait for it", ["state"],
@@ -40,21 +40,21 @@ REQUESTS = Gauge(
 INSIDE = REQUESTS.labels("inside")
 WAITING = REQUESTS.labels("waiting")
 REFUSED = Counter("seckill_django_refused", "Requests answered 503 without asking Django", ["reason"])
-for _reason in ("full", "late"):  # a rate needs a first value to count from
+for _reason in ("full", "late"):  # Prometheus needs a first value to compute a rate
     REFUSED.labels(_reason)
 UNREAD = Counter("seckill_django_responses_unread", "Answers given up because their client did not read them")
 
 
 class RefusedError(Exception):
-    """Django is not asked: too many requests wait (``full``), or this one has waited too long (``late``)."""
+    """The request does not get a thread: too many wait (``full``), or it has waited too long (``late``)."""
 
 
 class ClientDisconnectedError(Exception):
-    """The client has left before Django was asked."""
+    """The client disconnected before its request got a thread."""
 
 
 class Client:
-    """The other end of one request: what it sent, and whether it is still there."""
+    """The client of a request: the body it sent, and whether it is still connected."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
@@ -62,7 +62,11 @@ class Client:
         self._left: asyncio.Future[Message] | None = None
 
     async def read_body(self) -> None:
-        """Take the whole body before a thread is taken: who sends it slowly holds up nobody. Raises HungUpError."""
+        """Read the whole body, so that a slow client does not hold a thread.
+
+        Raises:
+            ClientDisconnectedError: the client disconnected.
+        """
         body = bytearray()
         more = True
         while more:
@@ -75,27 +79,27 @@ class Client:
 
     @property
     def left(self) -> "asyncio.Future[Message]":
-        """Done as soon as the client has left."""
+        """A future that is done when the client has disconnected."""
         if self._left is None:
             self._left = asyncio.ensure_future(self._receive())
         return self._left
 
     async def receive(self) -> Message:
-        """What Django receives: the body, and later that the client has left."""
+        """Return the body as the first message, then wait for the disconnect (ASGI receive)."""
         body, self._body = self._body, None
         return body if body is not None else await self.left
 
     def forget(self) -> None:
-        """Nobody asks any more whether it is still there."""
+        """Stop waiting for the disconnect."""
         if self._left is not None:
             self._left.cancel()
 
 
 class HeldResponse:
-    """Django's answer on its way to a client that may read slowly.
+    """Buffers Django's response until Django is done, so that a slow client does not hold a thread.
 
-    It is held back until Django is done, so that the thread is free whatever the client does. What is longer than
-    `ANSWER_BYTES_HELD_MAX` goes on as fast as the client reads, and a client that stops reading is given up.
+    A response larger than `ANSWER_BYTES_HELD_MAX` is sent as fast as the client reads it. It is dropped if the client
+    stops reading.
     """
 
     def __init__(self, send: Send) -> None:
@@ -105,7 +109,11 @@ class HeldResponse:
         self._is_unread = False
 
     async def hold(self, message: Message) -> None:
-        """Take one message from Django. Raises asyncio.CancelledError, for which Django ends the request properly."""
+        """Buffer a message from Django (ASGI send).
+
+        Raises:
+            asyncio.CancelledError: the client does not read. Django then closes the request properly.
+        """
         self._held.append(message)
         self._held_bytes += len(message.get("body", b""))
         if self._held_bytes > ANSWER_BYTES_HELD_MAX:
@@ -114,7 +122,7 @@ class HeldResponse:
                 raise asyncio.CancelledError
 
     async def forward(self) -> None:
-        """Send what is held, unless the client does not read it; the server then closes an unfinished answer."""
+        """Send the buffered messages. Stop if the client does not read: the server then closes the connection."""
         held, self._held, self._held_bytes = self._held, [], 0
         for message in held:
             if self._is_unread:
@@ -128,17 +136,22 @@ class HeldResponse:
 
 
 class ConcurrencyLimit:
-    """Some threads, and the requests that wait for one of them: first come, first served."""
+    """A fixed number of threads, and the queue of requests that wait for one (first come, first served)."""
 
     def __init__(self, name: str, *, threads: int, waiting_max: int) -> None:
         self._free: list[Executor] = [
             ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"django-{name}-{number}") for number in range(threads)
         ]
-        self._waiting: dict[asyncio.Future[Executor], None] = {}  # in order; a dictionary, because any may leave
+        self._waiting: dict[asyncio.Future[Executor], None] = {}  # in order; a dict, because any may leave
         self._waiting_max = waiting_max
 
     async def enter(self, client: Client) -> Executor:
-        """A thread for one request; `leave` returns it. Raises RefusedError or HungUpError."""
+        """Return a thread for a request, after waiting for one. Give it back with `leave`.
+
+        Raises:
+            RefusedError: too many requests wait, or this one waited too long.
+            ClientDisconnectedError: the client disconnected meanwhile.
+        """
         thread = self._free.pop() if self._free else await self._wait(client)
         INSIDE.inc()
         return thread
@@ -165,11 +178,11 @@ class ConcurrencyLimit:
         raise ClientDisconnectedError if client.left.done() else RefusedError("late")
 
     def leave(self, thread: Executor) -> None:
-        """The request is over. Its thread is free once it has done what is left for it to do."""
+        """Give a thread back. It becomes free after its last steps of the request."""
         loop = asyncio.get_running_loop()
 
         def end() -> None:
-            close_old_connections()  # a request that was cut off may have kept one
+            close_old_connections()  # a cancelled request may still hold one
             loop.call_soon_threadsafe(self._freed, thread)
 
         thread.submit(end)
@@ -188,7 +201,7 @@ class ConcurrencyLimit:
 
 
 class DjangoLimit:
-    """An ASGI application in front of Django's."""
+    """ASGI middleware that limits Django's concurrency, separately for each kind of request."""
 
     def __init__(self, django: AsgiApplication) -> None:
         self._django = django
@@ -200,7 +213,7 @@ class DjangoLimit:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one HTTP request."""
+        """Handle an HTTP request."""
         lane = self._lane(scope)
         client = Client(receive)
         response = HeldResponse(send)
@@ -231,7 +244,7 @@ class DjangoLimit:
 
 
 async def _refuse(scope: Scope, send: Send) -> None:
-    """503, as a page for people and as a problem document for programs."""
+    """Respond 503, with a page for browsers and a problem document for programs."""
     accept: bytes = dict(scope["headers"]).get(b"accept", b"")
     headers = [(b"retry-after", b"%d" % RETRY_SECONDS), (b"cache-control", b"no-store")]
     if prefers_html(scope["path"], accept.decode("latin-1")):

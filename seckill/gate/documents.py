@@ -1,4 +1,4 @@
-"""Documents: what the gate answers, each defined once: encoded as JSON, and described in the OpenAPI document."""
+"""Documents: the response bodies of the gate. They are encoded as JSON, and described by the OpenAPI document."""
 
 from typing import Annotated, Literal
 
@@ -16,7 +16,7 @@ Eta = Annotated[int, Meta(description="seconds, at the present rate; null while 
 
 
 class Queued(Struct, tag_field="status", tag="queued"):
-    """A purchase was accepted: a place in line, and the ticket to ask with."""
+    """The purchase was accepted: a place in line, and the ticket to poll."""
 
     ticket: str
     place: Place
@@ -25,7 +25,7 @@ class Queued(Struct, tag_field="status", tag="queued"):
 
 
 class TicketQueued(Struct, tag_field="status", tag="queued"):
-    """The place waits for its turn, and there are units left."""
+    """The place is waiting, and there are units left."""
 
     place: Place
     ahead: Count
@@ -35,7 +35,7 @@ class TicketQueued(Struct, tag_field="status", tag="queued"):
 
 
 class TicketWaitlisted(Struct, tag_field="status", tag="waitlisted"):
-    """No unit is left; one that comes back goes to the first place on the waitlist."""
+    """No unit is left. A unit that comes back goes to the first place on the waitlist."""
 
     place: Place
     place_in_waitlist: Place
@@ -51,13 +51,13 @@ class TicketConfirmed(Struct, tag_field="status", tag="confirmed"):
 
 
 class TicketReleased(Struct, tag_field="status", tag="released"):
-    """The place had an order; its unit went back to the line."""
+    """The order of the place was cancelled or expired. Its unit went back to the line."""
 
     reason: Literal["cancelled", "expired"]
 
 
 class TicketSoldOut(Struct, tag_field="status", tag="sold_out"):
-    """It is certain that the place gets no unit."""
+    """The sale has ended, and the place gets no unit."""
 
     sold_out_at: Moment
 
@@ -66,7 +66,7 @@ Ticket = TicketQueued | TicketWaitlisted | TicketConfirmed | TicketReleased | Ti
 
 
 class Progress(Struct):
-    """Where the line of a sale stands; the same for everybody."""
+    """The state of a sale's line, the same for every client."""
 
     state: State
     admitted: Annotated[int, Meta(ge=0, description="places given out")]

@@ -1,4 +1,4 @@
-"""Doorbell: tells the workers that somebody waits, without keeping anybody waiting for the broker."""
+"""Doorbell: notifies workers that buyers are waiting, without blocking on the broker."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -11,14 +11,14 @@ from seckill.gate.metrics import DOORBELLS
 
 log = structlog.get_logger(__name__)
 
-MIN_INTERVAL_SECONDS = 0.1  # between two rings for one sale; those who join meanwhile are covered by the second
+MIN_INTERVAL_SECONDS = 0.1  # between two rings for a sale; the second covers the buyers who joined meanwhile
 
 
 class Doorbell:
-    """Rings for one process' purchases: one message at a time for a sale, always up to its newest place.
+    """Rings for the purchases of a process: one message at a time for each sale, up to its newest place.
 
-    The buyer's 202 does not depend on it. A place in the line is durable before anybody rings; if the broker is away
-    the sweeper rings a second later, or whenever it is back.
+    A buyer's 202 does not depend on the doorbell: the place is durable before. If the broker is away, the sweeper rings
+    a second later, or as soon as the broker is back.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class Doorbell:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="doorbell")  # publishing blocks
 
     def ring(self, sale_id: int, upto: int) -> None:
-        """Have the sale settled up to a place, soon."""
+        """Have workers settle the sale up to a place. Returns at once."""
         self._upto[sale_id] = max(upto, self._upto.get(sale_id, 0))
         if sale_id not in self._ringing:
             self._ringing[sale_id] = asyncio.create_task(self._ring(sale_id))
@@ -48,6 +48,6 @@ class Doorbell:
             del self._ringing[sale_id]
 
     async def close(self) -> None:
-        """Ring what is left, then stop."""
+        """Ring the pending doorbells, then stop."""
         await asyncio.gather(*self._ringing.values(), return_exceptions=True)
         self._thread.shutdown(wait=False, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""The gate of one process: the calls it answers itself. The rules of a sale are in the line; this is HTTP."""
+"""Gate: the routes that a web process serves itself. It does HTTP only: the rules of a sale are in the line."""
 
 from seckill.errors.problems import Problem
 from seckill.gate.deferred import DeferredResponses
@@ -17,7 +17,7 @@ POST_ONLY = problem_response(Problem.METHOD_NOT_ALLOWED, "", (b"allow", b"POST")
 
 
 class Gate:
-    """Answers purchases, polls, progress, passes and *who am I*. Make it inside the event loop that serves it."""
+    """Serves purchases, polls, progress, passes and *who am I*. Create it in the event loop that serves."""
 
     def __init__(self) -> None:
         self._line = open_async_line()
@@ -30,12 +30,12 @@ class Gate:
         self._logins = Logins(self._line, snapshots, late)
 
     async def close(self) -> None:
-        """Ring what has to be rung, then let go of Redis."""
+        """Ring the pending doorbells, then close the connections to Redis."""
         await self._purchases.close()
         await self._line.close()
 
     def handle(self, request: Request) -> None:
-        """Answer a request for one of the gate's calls, now or later."""
+        """Respond to a request for a route of the gate, now or later."""
         assert request.target.call is not None  # noqa: S101 (for the type checker: other requests go to Django)
         name, key = request.target.call
         if name == "purchase":

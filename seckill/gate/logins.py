@@ -1,7 +1,7 @@
-"""Logins: who is asking, and a pass for them, by the login cookie alone.
+"""Logins: *who am I*, and passes, by the login cookie alone.
 
-Whatever the cookie does not settle (it is missing, too old, void, or the page is not ours) goes on to Django, which
-looks the session up, answers the same, and sets a new cookie.
+A request that the cookie can't decide (it is missing, too old or revoked, or the request is not from our page) is
+forwarded to Django, which looks the session up, sends the same response, and sets a new cookie.
 """
 
 import time
@@ -30,11 +30,11 @@ STRANGER = problem_response(Problem.NOT_LOGGED_IN, "", (b"www-authenticate", b"S
 CLOSED = problem_response(Problem.CLOSED)
 TOO_MANY_WAIT = problem_response(Problem.UNAVAILABLE)
 
-Wanted = tuple[Login, int, CachedSnapshot, Caller]  # a pass of the sale with this number
+Wanted = tuple[Login, int, CachedSnapshot, Caller]  # login, sale id, cached snapshot, caller
 
 
 class Logins:
-    """Answers *who am I* and issues passes, in groups over all sales."""
+    """Serves *who am I* and issues passes, in batches over all sales."""
 
     def __init__(self, line: AsyncLine, snapshots: Snapshots, late: DeferredResponses) -> None:
         self._line = line
@@ -44,7 +44,7 @@ class Logins:
         self._names: Batcher[tuple[Login, Caller]] = Batcher(self._name, self._fail_names, largest=ISSUE_BATCH_MAX)
 
     def me(self, caller: Request) -> None:
-        """200 with the account, 401 for a request without any login."""
+        """Respond 200 with the account, or 401 without a session."""
         login = self._login("GET", caller)
         if login is None:
             return
@@ -54,7 +54,7 @@ class Logins:
             caller.respond(TOO_MANY_WAIT)
 
     def issue_pass(self, sale_id: int, caller: Request) -> None:
-        """200 with a pass, 401 for a request without any login, 403 when the sale is over, 429."""
+        """Respond 200 with a pass, 401 without a session, 403 if the sale is closed, 429 over the rate limit."""
         login = self._login("POST", caller)
         if login is None:
             return
@@ -65,9 +65,9 @@ class Logins:
             self._want(login, sale_id, seen, caller)
 
     def _login(self, method: str, request: Request) -> Login | None:
-        """Whose cookie came with the request; None: the request is answered, or is Django's now."""
+        """Return the login of the request's cookie, or None after responding to the request or forwarding it."""
         fields = request.fields
-        # A header sent twice is for Django to judge.
+        # Django decides about requests with a repeated header.
         if request.method != method or len(fields) != len(request.headers):
             request.forward()
             return None
@@ -95,14 +95,14 @@ class Logins:
     async def _fail_names(self, asking: list[tuple[Login, Caller]], error: Exception) -> None:
         log.warning("logins_not_checked", error=str(error))
         for _, caller in asking:
-            caller.forward()  # the session says so, too
+            caller.forward()  # Django responds from the session
 
     # --- Passes -----------------------------------------------------------------------------------------------------
 
     async def _issue_late(self, login: Login, sale_id: int, caller: Caller) -> None:
         seen = await self._snapshots.get(sale_id)
         if seen is None:
-            caller.forward()  # the ledger knows whether there is such a sale
+            caller.forward()  # Django looks the sale up in the ledger
         else:
             self._want(login, sale_id, seen, caller)
 

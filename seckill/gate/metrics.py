@@ -1,4 +1,4 @@
-"""What the gate counts for Prometheus (``/metrics``), summed over the processes of one gunicorn."""
+"""Metrics of the gate for Prometheus (``/metrics``), summed over the processes of a gunicorn."""
 
 from collections import Counter as Counts
 
@@ -18,10 +18,10 @@ CONNECTIONS_REFUSED = Counter("seckill_connections_refused", "Connections answer
 
 
 class ResponseTally(Counts[tuple[str, int]]):
-    """Answers by call and status; `flush` adds them to `RESPONSES`. A Prometheus counter costs more than a poll."""
+    """Counts responses by route and status until `flush`. Incrementing a Prometheus counter costs more than a poll."""
 
     def flush(self) -> None:
-        """Publish what was counted since the last time."""
+        """Add the counts since the last call to the Prometheus counters."""
         for (call, status), count in self.items():
             if call == "shared":
                 RESPONSE_CACHE.labels("shared").inc(count)

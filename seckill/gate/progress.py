@@ -1,4 +1,4 @@
-"""Progress: where the line of a sale stands; the same for everybody, so any cache may hold it for a second."""
+"""Progress: the state of a sale's line. It is the same for every client, so any cache may store it for a second."""
 
 from seckill.gate.deferred import DeferredResponses
 from seckill.gate.documents import Progress
@@ -12,7 +12,7 @@ PUBLIC = json_head(200, (b"cache-control", b"public, max-age=1"))
 
 
 class ProgressCalls:
-    """Answers for the progress of sales, each made once from one snapshot."""
+    """Serves the progress of sales. Each cached snapshot is encoded once."""
 
     def __init__(self, snapshots: Snapshots, unknown: UnknownSales, late: DeferredResponses) -> None:
         self._snapshots = snapshots
@@ -20,7 +20,7 @@ class ProgressCalls:
         self._late = late
 
     def handle(self, sale_id: int, caller: Caller) -> None:
-        """200, or 404 for a sale that does not exist."""
+        """Respond 200, or with the problem of a sale that is not loaded (`UnknownSales`)."""
         seen = self._snapshots.fresh(sale_id)
         if seen is None:
             self._late.start(self._handle_deferred(sale_id, caller), caller)

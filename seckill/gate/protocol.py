@@ -1,8 +1,8 @@
-"""Protocol: one client connection. Hot requests are answered where they are parsed, all others go on to Django.
+"""Protocol: the HTTP connection of a client. It serves the gate's routes itself, and forwards the rest to Django.
 
-A request is taken whole, within its limits, before anything is done about it. A connection answers one request at a
-time; what a client sends meanwhile waits, so answers always come in order. uvicorn keeps the rest: the socket, its
-flow control, and the running of Django's ASGI application.
+A request is read completely, within its limits, before it is served. A connection serves one request at a time, and
+later ones wait, so responses are always in order. uvicorn does the rest: the socket, its flow control, and running
+Django's ASGI application.
 """
 
 import asyncio
@@ -29,25 +29,25 @@ log = structlog.get_logger(__name__)
 URL_BYTES_MAX = 8 * 1024
 HEADERS_MAX = 100
 HEADER_BYTES_MAX = 32 * 1024
-HOT_BODY_BYTES_MAX = 4 * 1024  # a purchase needs no body at all
+HOT_BODY_BYTES_MAX = 4 * 1024  # for the gate's routes; a purchase needs no body
 BODY_BYTES_MAX = 1024 * 1024
-ADMIN_BODY_BYTES_MAX = 10 * 1024 * 1024  # pictures are uploaded there
-PIECES_MAX = 256  # of a body, beside one for each `PIECE_BYTES`: a piece costs more than its bytes
+ADMIN_BODY_BYTES_MAX = 10 * 1024 * 1024  # for pictures
+PIECES_MAX = 256  # of a body, plus one per `PIECE_BYTES`: a piece costs more than its bytes
 PIECE_BYTES = 64
 FRAMING_BYTES_MAX = 64 * 1024  # chunk sizes, extensions and trailers of one message
-PIPELINED_MAX = 32  # requests that wait behind one that is not answered yet
-# Requests of one read: after so many others have their turn first, and more than the most are nobody's in earnest.
+PIPELINED_MAX = 32  # requests that wait for the one being served
+# Requests in one read: after PAUSE_AFTER, other connections get a turn first. No real client sends over AT_ONCE_MAX.
 PAUSE_AFTER, AT_ONCE_MAX = 16, 200
 
-REPEATED_BYTES_MAX = 2 * 1024  # what a browser sends for a poll; kept for each connection
+REPEATED_BYTES_MAX = 2 * 1024  # of a browser's poll; stored for each connection
 HOME = parse_target(b"/")
-NOT_MODIFIED = 304  # has no body, and so no length
+NOT_MODIFIED = 304  # such a response has no body and no Content-Length
 SENT_ONCE = (b"host", b"content-length", b"transfer-encoding")
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class RefusedError(Exception):
-    """Raised inside the parser: the message cannot be taken."""
+    """The request is refused. Raised in callbacks of the parser."""
 
     def __init__(self, problem: Problem, detail: str = "") -> None:
         super().__init__(problem.code)
@@ -55,7 +55,7 @@ class RefusedError(Exception):
 
 
 class Connection(HttpToolsProtocol):
-    """Reads requests, and writes an answer to each in turn."""
+    """Reads requests and writes their responses in order."""
 
     def __init__(
         self,
@@ -66,24 +66,22 @@ class Connection(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.shop = cast("Application", config.loaded_app)
-        self.since = self.shop.clients.now  #: when the client was last answered, or began the message it is sending
-        self.is_reading = False  #: whether a message has begun and is not whole yet
-        self.paused_since: float | None = None  #: since when the client has not read what was written
-        self.is_last = False  #: whether nothing that the client sends from here on is looked at
-        self._request: Request | None = None  #: the one being answered
-        self._waiting: list[
-            Request | Response
-        ] = []  #: in order; an `Response` refuses what cannot be taken, and is the last
-        self._at_once = 0  #: requests that came together
-        self._is_serving = False  #: whether `_serve_waiting` is at work further down the stack
-        self._received = 0  #: bytes of the message, without those that came together with its first one
-        self._together = 0  #: bytes that came together with the one being parsed
+        self.since = self.shop.clients.now  #: see `clients.Client`
+        self.is_reading = False  #: whether a request has been read in part
+        self.paused_since: float | None = None  #: since when the client has not read its responses
+        self.is_last = False  #: whether further bytes from the client are ignored
+        self._request: Request | None = None  #: the request being served
+        self._waiting: list[Request | Response] = []  #: in order; a `Response` is a refusal, and the last entry
+        self._at_once = 0  #: requests in the read being parsed
+        self._is_serving = False  #: whether `_serve_waiting` is on the call stack
+        self._received = 0  #: bytes of the request, without the read in which it began
+        self._together = 0  #: bytes of the read being parsed
         self.has_headers = False
         self.url = b""
         self._fields: dict[bytes, bytes] = {}
         self._target = HOME
-        # The newest request, if it is a GET without a body, and its bytes, if they were one whole read. A client that
-        # polls sends the same bytes again and again.
+        # The newest request, if it is a GET without a body, and its bytes, if they were a read of their own. A polling
+        # client sends the same bytes again and again.
         self._last: Request | None = None
         self._last_read = b""
         self._body = bytearray()
@@ -93,42 +91,42 @@ class Connection(HttpToolsProtocol):
     # --- The connection ---------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Take the client in, unless there are too many."""
+        """Accept the connection, or respond 503 if too many are open."""
         super().connection_made(transport)
         if not self.shop.clients.add(self):
             self._refuse(problem_response(Problem.UNAVAILABLE))
             transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget what the client still wanted; what has begun in the line or in Django goes on."""
+        """Drop the requests that wait. Work that has begun in the line or in Django continues."""
         self.shop.clients.discard(self)
         self._drop_bodies()
         self._request = self._last = None
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """Called when the client does not read what was written: it is not served until it does."""
+        """Called when the client does not read its responses. It is not served until it does."""
         super().pause_writing()
         self.paused_since = self.shop.clients.now
         self.flow.pause_reading()
 
     def resume_writing(self) -> None:
-        """Called when the client has read most of it."""
+        """Called when the client has read most of its responses."""
         super().resume_writing()
         self.paused_since = None
         self._serve_waiting()
 
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn returns nothing, which closes
-        """Called when the client sends nothing more. True: it still gets the answer that the gate is making for it.
+        """Called when the client closes its side. Return True to keep the connection open for a response of the gate.
 
-        Who waits for Django has left, for all that can be told, and makes room there for others.
+        A client that waits for Django counts as disconnected, which frees its place for other requests.
         """
         self.is_last = True
         request = self._request
         return request is not None and request.target.call is not None and not request.is_forwarded
 
     def shutdown(self) -> None:
-        """Called when the process is to end: finish what is under way, then close."""
+        """Called when the process shuts down: finish the present request, then close."""
         self.is_last = True
         if self._request is None:
             self.transport.close()
@@ -142,7 +140,7 @@ class Connection(HttpToolsProtocol):
         self._refuse(problem_response(Problem.REQUEST_TIMEOUT))
 
     def close(self) -> None:
-        """Close the connection when what was written has been sent."""
+        """Close the connection after sending what was written."""
         self.since = self.shop.clients.now
         self.transport.close()
 
@@ -152,18 +150,18 @@ class Connection(HttpToolsProtocol):
 
     @property
     def is_closing(self) -> bool:
-        """Whether the connection is closed as soon as the client has read everything."""
+        """Whether the connection closes as soon as the client has read everything."""
         return self.transport.is_closing()
 
     @property
     def is_answering(self) -> bool:
-        """Whether a request is under way."""
+        """Whether a request waits for its response."""
         return self._request is not None
 
     # --- Reading ----------------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came; requests are served on the way."""
+        """Parse ``data``, and serve the requests in it."""
         if self.is_last:
             return
         if data == self._last_read and self._last and self._request is None and not self.flow.write_paused:
@@ -187,11 +185,11 @@ class Connection(HttpToolsProtocol):
             self._last_read = data
 
     def _parse(self, data: bytes) -> bool:
-        """Have the parser call us; False: nothing more of this client is looked at."""
+        """Feed the parser, which calls the ``on_`` methods. Return False if further bytes are ignored."""
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self.is_last = True  # the request was taken as any other; what follows would be another protocol
+            self.is_last = True  # the request is served without the upgrade; the bytes after it are of another protocol
         except httptools.HttpParserCallbackError as error:
             reason = error.__context__
             if not isinstance(reason, RefusedError):
@@ -203,7 +201,7 @@ class Connection(HttpToolsProtocol):
         return not self.is_last
 
     def on_message_begin(self) -> None:
-        """The first byte of a request."""
+        """Called at the first byte of a request."""
         self.since = self.shop.clients.now
         self.is_reading = True
         self.has_headers = False
@@ -212,18 +210,18 @@ class Connection(HttpToolsProtocol):
         self._received = self._pieces = self._body_bytes_max = 0
 
     def on_url(self, url: bytes) -> None:
-        """A part of the request target."""
+        """Called for each part of the request target."""
         self.url += url
         if len(self.url) > URL_BYTES_MAX:
             raise RefusedError(Problem.URL_TOO_LONG)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header, or a trailer after a chunked body; trailers are dropped."""
+        """Called for each header, and for each trailer of a chunked body. Trailers are dropped."""
         if not self.has_headers:
             self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        """All headers are there: whether the request may go on, and how large its body may be."""
+        """Called after the last header: check the headers, and set the size limit of the body."""
         self.has_headers = True
         headers = self.headers
         fields = self._fields = dict(headers)
@@ -240,7 +238,7 @@ class Connection(HttpToolsProtocol):
             self._expect_body(fields)
 
     def _expect_body(self, fields: dict[bytes, bytes]) -> None:
-        """Look at how a body is announced, and have a client that waits for leave send it."""
+        """Check the announced body, and send *100 Continue* to a client that waits for it."""
         if self._target.call is not None:
             self._body_bytes_max = HOT_BODY_BYTES_MAX
         else:
@@ -256,7 +254,7 @@ class Connection(HttpToolsProtocol):
             self.transport.write(CONTINUE)
 
     def _read_target(self) -> None:
-        """Take the request target apart (RFC 9112, 3.2)."""
+        """Parse the request target (RFC 9112, 3.2)."""
         url, fields = self.url, self._fields
         if not url.startswith(b"/"):
             try:
@@ -279,7 +277,7 @@ class Connection(HttpToolsProtocol):
             raise RefusedError(Problem.BAD_REQUEST, "The address is not valid.") from error
 
     def on_body(self, body: bytes) -> None:
-        """A piece of the body."""
+        """Called for each piece of the body."""
         self._pieces += 1
         size = len(self._body) + len(body)
         if size > self._body_bytes_max or self._pieces > PIECES_MAX + size // PIECE_BYTES:
@@ -289,13 +287,13 @@ class Connection(HttpToolsProtocol):
         self._body += body
 
     def _take_body(self) -> bytes:
-        """The body, which stays counted until its request is answered."""
+        """Return the body. `Clients` counts its bytes until the response is sent."""
         body = bytes(self._body)
         self._body.clear()
         return body
 
     def _drop_bodies(self) -> None:
-        """Forget, and count no more, what was read for requests that will not be answered."""
+        """Drop the bodies of requests that get no response, and uncount their bytes."""
         requests = [self._request, *self._waiting]
         kept = sum(len(request.body) for request in requests if isinstance(request, Request))
         self.shop.clients.take_body_bytes(-len(self._body) - kept)
@@ -303,14 +301,14 @@ class Connection(HttpToolsProtocol):
         self._waiting.clear()
 
     def on_message_complete(self) -> None:
-        """The request is whole: serve it, or have it wait for its turn."""
+        """Called at the end of a request: serve it, or queue it."""
         self.is_reading = False
         if self.is_last:
             return
         parser = self.parser
         keep_alive = parser.should_keep_alive() and not parser.should_upgrade()
         version = "1.1"
-        if not keep_alive or b"connection" in self._fields:  # where it may be another one
+        if not keep_alive or b"connection" in self._fields:  # otherwise it is 1.1
             version = parser.get_http_version()
             if version not in ("1.0", "1.1"):
                 raise RefusedError(Problem.BAD_REQUEST, "The request is not valid HTTP/1.1.")
@@ -332,7 +330,7 @@ class Connection(HttpToolsProtocol):
         else:
             raise RefusedError(Problem.UNAVAILABLE, "Too many requests were sent at once on one connection.")
 
-    # --- Answering --------------------------------------------------------------------------------------------------
+    # --- Responding -------------------------------------------------------------------------------------------------
 
     def _serve(self, request: Request) -> None:
         self._request = request
@@ -343,12 +341,12 @@ class Connection(HttpToolsProtocol):
                 self.respond(request, shared)
             else:
                 self.forward(request)
-        except Exception as error:  # noqa: BLE001 (it is logged, and answered)
+        except Exception as error:  # noqa: BLE001 (`error_response` logs it)
             self.respond(request, error_response(error))
 
     def _serve_waiting(self) -> None:
-        """Serve the requests that wait, until one is under way."""
-        if self._is_serving:  # a request of this loop was answered at once
+        """Serve the queued requests until one does not get its response at once."""
+        if self._is_serving:  # called from the loop below, by a request that got its response at once
             return
         self._is_serving = True
         while self._waiting and self._request is None and not self.flow.write_paused:
@@ -362,7 +360,7 @@ class Connection(HttpToolsProtocol):
             self.flow.resume_reading()
 
     def respond(self, request: Request, response: Response) -> None:
-        """Send the answer, if this request is the one that waits for it, and go on to the next one."""
+        """Send the response if this request is the one being served, then serve the next one."""
         if request is not self._request or request.is_forwarded or self.transport.is_closing():
             return
         call = request.target.call
@@ -371,7 +369,7 @@ class Connection(HttpToolsProtocol):
         self._finished(request)
 
     def _finished(self, request: Request) -> None:
-        """The request under way is answered: go on to the next one, or close after the last one."""
+        """Serve the next request after a response, or close after the last one."""
         self._request = None
         self.since = self.shop.clients.now
         if request.body:
@@ -391,10 +389,10 @@ class Connection(HttpToolsProtocol):
         self.transport.write(b"%sdate: %s\r\n%s%s\r\n%s" % (response.head, self.shop.clients.date, length, last, sent))
 
     def _refuse(self, response: Response) -> None:
-        """Answer what cannot be taken, when its turn comes, and look at nothing more from this client.
+        """Refuse a request: send ``response`` in its turn, and ignore further bytes from the client.
 
-        The client may still be sending. It gets an end of our side only, and `Clients` closes the connection a little
-        later: closing with unread data resets it, and the answer might never be read.
+        The client may still be sending. Closing a connection with unread data resets it, and the client might never see
+        the response. So only our side is closed here, and `Clients` closes the connection a little later.
         """
         self.is_last = True
         self.is_reading = False
@@ -404,7 +402,7 @@ class Connection(HttpToolsProtocol):
             self._waiting.append(response)
         elif not self.transport.is_closing():
             self.since = self.shop.clients.now
-            # Before the first byte of a target, the parser still has the method of the request before.
+            # Before the first byte of the target, the parser still has the previous request's method.
             is_head = bool(self.url) and self.parser.get_method() == b"HEAD"
             self._write(response, with_body=not is_head, keep_alive=False)
             self.transport.write_eof()
@@ -412,7 +410,7 @@ class Connection(HttpToolsProtocol):
     # --- Django -----------------------------------------------------------------------------------------------------
 
     def forward(self, request: Request) -> None:
-        """Have Django's ASGI application answer, through uvicorn's own cycle of a request and its response."""
+        """Have Django's ASGI application respond, through uvicorn's `RequestResponseCycle`."""
         if request is not self._request or request.is_forwarded or self.transport.is_closing():
             return
         request.is_forwarded = True
@@ -428,7 +426,7 @@ class Connection(HttpToolsProtocol):
             "path": request.target.path,
             "raw_path": request.target.raw_path,
             "query_string": request.target.query,
-            "headers": list(request.headers),  # an application may change them, and the request may come again
+            "headers": list(request.headers),  # a copy: Django may change it, and the client may repeat the request
             "state": self.app_state.copy(),
         }
         self.cycle = RequestResponseCycle(
@@ -450,11 +448,11 @@ class Connection(HttpToolsProtocol):
         self._start_asgi_task(self.cycle, self.app)
 
     def on_response_complete(self) -> None:
-        """Called by the cycle when Django's answer is written; it has closed the connection if that was due."""
+        """Called by the cycle when Django's response is written. The cycle closes the connection if needed."""
         if self._request is not None:
             self._finished(self._request)
 
 
 def _size(headers: list[tuple[bytes, bytes]]) -> int:
-    """Bytes of all names and values."""
+    """Return the bytes of all names and values."""
     return sum(len(name) + len(value) for name, value in headers)

@@ -1,4 +1,4 @@
-"""Purchase: a valid pass joins the line of its sale."""
+"""Purchase: the buyer of a valid pass joins the line of the sale."""
 
 import time
 
@@ -34,13 +34,13 @@ PASS_OF_ANOTHER_SALE = problem_response(Problem.BAD_PASS, "It is a pass for anot
 PASS_EXPIRED = problem_response(Problem.BAD_PASS, "It has expired.", BEARER)
 TOO_MANY_WAIT = problem_response(Problem.UNAVAILABLE)
 
-GROUPS_AT_ONCE = 2  # while one is synced to the disk, the next is on its way
+GROUPS_AT_ONCE = 2  # while Redis syncs one batch to disk, the next is on its way
 
 Buyer = tuple[str, Caller]
 
 
 class Purchases:
-    """Admits buyers, for each sale in groups, and in the order in which they came."""
+    """Admits the buyers of each sale in batches, in the order of their requests."""
 
     def __init__(self, line: AsyncLine, unknown: UnknownSales) -> None:
         self._line = line
@@ -49,11 +49,11 @@ class Purchases:
         self._groups: dict[int, Batcher[Buyer]] = {}
 
     async def close(self) -> None:
-        """Ring the doorbells that are due."""
+        """Ring the pending doorbells."""
         await self._doorbell.close()
 
     def handle(self, sale_id: int, authorization: bytes, caller: Caller) -> None:
-        """Join the line of a sale: 202 with a ticket once the place is on disk, or why not."""
+        """Add the buyer to the line. Respond 202 with a ticket once the place is on disk, or with a problem."""
         scheme, _, token = authorization.decode("latin-1").partition(" ")
         try:
             buyer_pass = Pass.verify(token.strip() if scheme.lower() == "bearer" else "")
@@ -71,7 +71,7 @@ class Purchases:
             caller.respond(TOO_MANY_WAIT)
 
     def _new_group(self, sale_id: int) -> Batcher[Buyer]:
-        """The sale's group. Only sales that a pass was signed for have one; idle ones are dropped here."""
+        """Return a new batcher for a sale, and drop idle ones. Only sales for which a pass was signed get one."""
         self._groups = {number: group for number, group in self._groups.items() if not group.is_idle}
         group = self._groups[sale_id] = Batcher(
             lambda buyers: self._admit(sale_id, buyers),

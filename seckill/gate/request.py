@@ -1,4 +1,4 @@
-"""Request: what a client sent, whole and within its limits; it also takes the answer, for its client."""
+"""Request: a complete HTTP request, within its limits. The response is sent through it."""
 
 import re
 from functools import lru_cache
@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from seckill.gate.response import Response
 
 RouteName = Literal["purchase", "ticket", "progress", "pass", "me"]
-Route = tuple[RouteName, str]  # and the ticket, or the sale's number
+Route = tuple[RouteName, str]  # the name, and the ticket or the sale id
 
 TICKET = "/api/tickets/"
 TICKET_BYTES = TICKET.encode()
@@ -20,7 +20,7 @@ SALE = re.compile(r"/api/sales/([0-9]{1,9})/(purchase|progress|pass)")
 
 
 def match_route(path: str) -> Route | None:
-    """Which of the gate's calls has this address; None: it is for Django."""
+    """Return the gate's route for a path, or None if Django serves it."""
     if path.startswith(TICKET):
         return "ticket", path[len(TICKET) :]
     if path == ME:
@@ -30,16 +30,20 @@ def match_route(path: str) -> Route | None:
 
 
 class Target(Struct, frozen=True):
-    """What a request asks for."""
+    """The parsed target of a request."""
 
     raw_path: bytes
     path: str  #: percent-decoded
     query: bytes
-    call: Route | None  #: of the gate; None: Django answers
+    call: Route | None  #: the gate's route; None: Django serves the request
 
 
 def parse_target(url: bytes) -> Target:
-    """Take a request target in origin form apart. Raises UnicodeDecodeError when its path is not ASCII."""
+    """Parse a request target in origin form.
+
+    Raises:
+        UnicodeDecodeError: the path is not ASCII.
+    """
     return _split_target(url) if url.startswith(TICKET_BYTES) else _remembered(url)
 
 
@@ -50,9 +54,8 @@ def _split_target(url: bytes) -> Target:
     return Target(raw_path, path, query, match_route(path))
 
 
-_remembered = lru_cache(maxsize=256)(
-    _split_target
-)  # a crowd asks for a few addresses, but each for a ticket of its own
+# A crowd requests the same few targets. Tickets are not cached, because each buyer polls a different one.
+_remembered = lru_cache(maxsize=256)(_split_target)
 
 
 class Request(Struct, eq=False):
@@ -62,48 +65,48 @@ class Request(Struct, eq=False):
     target: Target
     http_version: str
     headers: list[tuple[bytes, bytes]]  #: as sent; names in lower case
-    fields: dict[bytes, bytes]  #: the headers by name; of one sent twice the last value
+    fields: dict[bytes, bytes]  #: the headers by name; the last value of a repeated header
     body: bytes
     keep_alive: bool
     client: "Client"
-    is_forwarded: bool = False  #: whether Django answers it
-    # `PublicAnswers` keeps its key for this request here, and the header names the key was made for, so that a repeated
-    # request has them at once.
+    is_forwarded: bool = False  #: whether Django responds
+    # `ResponseCache` stores its key for this request here, and the header names the key was made of. A repeated request
+    # has both already.
     shared_key: tuple[object, ...] | None = None
     shared_vary: tuple[bytes, ...] = ()
 
     def again(self) -> "Request":
-        """The same request, sent once more."""
+        """Return a copy for a client that repeats the request."""
         return replace(self, is_forwarded=False)
 
     def respond(self, response: Response) -> None:
-        """Send the answer. Nothing happens when the client is gone, or when this request has been answered.
+        """Send the response. Do nothing if the client has disconnected, or if the request has had a response.
 
-        A connection behind a proxy carries requests of many people: an answer that came twice, or too late, must not
-        be taken for that to the next one.
+        A connection from a proxy carries requests of many people. A second or late response must never be read as the
+        response to the next request.
         """
         self.client.respond(self, response)
 
     def forward(self) -> None:
-        """Have Django answer instead, on the same terms."""
+        """Have Django respond instead, under the same conditions."""
         self.client.forward(self)
 
 
 class Client(Protocol):
-    """A connection, which answers one request at a time."""
+    """A connection, which serves one request at a time."""
 
     def respond(self, request: Request, response: Response) -> None:
-        """Send the answer, if this request is the one that waits for it."""
+        """Send the response if this request is the one being served."""
 
     def forward(self, request: Request) -> None:
-        """Have Django answer this request, if it waits for its answer."""
+        """Have Django respond if this request is the one being served."""
 
 
 class Caller(Protocol):
-    """Whoever waits for an answer: a `Request`."""
+    """What the gate's routes need of a `Request`."""
 
     def respond(self, response: Response) -> None:
-        """Take the answer; see `Request.finish`."""
+        """Send the response; see `Request.respond`."""
 
     def forward(self) -> None:
-        """Have Django answer instead."""
+        """Have Django respond instead."""

@@ -1,8 +1,8 @@
-"""Public answers: what Django tells everybody alike is asked for once and shared, for a fifth of a second.
+"""Response cache: shares Django's public responses between clients for a fifth of a second.
 
-Django needs milliseconds for an answer. Under a crowd it is asked at most five times a second for one address, in each
-language and each other form that ``Vary`` names, however many people want it. What may be shared says so itself, by
-``Cache-Control: public``; nothing else is.
+Django needs milliseconds for a response. However many clients request a path, Django is asked at most five times a
+second for each of its variants (language and the other headers in ``Vary``). Only responses with
+``Cache-Control: public`` are cached.
 """
 
 import asyncio
@@ -26,39 +26,34 @@ from seckill.gate.response import Header, Response, head
 
 log = structlog.get_logger(__name__)
 
-FRESH_SECONDS = 0.2  # next to nothing beside the five seconds that the banners may lag behind the database
-# A first visit loads thirty modules at once. Their names change with their content, so an old answer is a right one.
+FRESH_SECONDS = 0.2  # little, compared to the 5 s that banners may lag behind the database
+# A first visit loads thirty modules at once. Their names change with their content, so a cached one is never outdated.
 IMMUTABLE_FRESH_SECONDS = 60.0
-# When an answer is no longer fresh, one request asks Django again, and the others get what is there for so long. So no
-# answer is older than a second, counted from when Django was asked.
+# When a response is no longer fresh, one request to Django renews it, and clients get the stale one for so long. So no
+# response but an immutable one is older than a second, counted from the request to Django.
 STALE_SECONDS = 0.75
 BODY_BYTES_MAX = 256 * 1024
-RESPONSES_MAX = 256  # the one used longest ago goes; with BODY_BYTES_MAX, 64 MiB at the very worst
+RESPONSES_MAX = 256  # least recently used evicted first; with BODY_BYTES_MAX, 64 MiB at most
 PATHS_MAX = 1024
 
-SUPPORTED_VARY = (
-    b"accept",
-    b"accept-encoding",
-    b"accept-language",
-    b"origin",
-)  # what varies on anything else isn't shared
-# Who sends one of these wants a part, or something for themselves, or has sent a body that must be read.
+# A response that varies on any other header isn't cached.
+SUPPORTED_VARY = (b"accept", b"accept-encoding", b"accept-language", b"origin")
+# A request with one of these asks for a part or a personal response, or has a body that must be read.
 UNCACHEABLE_REQUEST_HEADERS = frozenset(
     (
         *(b"authorization", b"range", b"if-range", b"content-length", b"transfer-encoding"),
         *(b"if-match", b"if-modified-since", b"if-unmodified-since"),
     )
 )
-CONDITIONAL_HEADERS = frozenset(
-    (b"host", b"x-forwarded-proto", *SUPPORTED_VARY)
-)  # not with the first visitor's cookies
+# The headers of a renewal: those of the first client's request, without its cookies.
+CONDITIONAL_HEADERS = frozenset((b"host", b"x-forwarded-proto", *SUPPORTED_VARY))
 NOT_MODIFIED_HEADERS = (b"cache-control", b"content-location", b"etag", b"expires", b"vary")  # RFC 9110, 15.4.5
 UNCACHEABLE_DIRECTIVES = frozenset((b"private", b"no-store", b"no-cache"))
 
 HIT = RESPONSE_CACHE.labels("shared")
 MISS = RESPONSE_CACHE.labels("asked")
 
-Headers = Mapping[bytes, bytes]  # of a request: names in small letters, as ASGI has them
+Headers = Mapping[bytes, bytes]  # of a request; names in lower case, as in ASGI
 Key = tuple[object, ...]
 Name = TypeVar("Name")
 Value = TypeVar("Value")
@@ -66,21 +61,21 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class CachePolicy:
-    """On what terms an answer may be shared."""
+    """How a response may be cached."""
 
     fresh_seconds: float
-    vary: frozenset[bytes]  #: names of request headers, in small letters
-    length: int  #: of the body, bytes
+    vary: frozenset[bytes]  #: names of request headers, in lower case
+    length: int  #: bytes of the body
 
     @classmethod
     def of(cls, start: Message) -> "CachePolicy | None":
-        """The terms in the start of an ASGI response; None if it isn't for everybody."""
+        """Return the policy of a response from its first ASGI message, or None if it must not be cached."""
         headers: defaultdict[bytes, list[bytes]] = defaultdict(list)
         for name, value in start["headers"]:
             headers[name.lower()].append(value)
         directives = dict(part.partition(b"=")[::2] for part in _split_header(headers[b"cache-control"]))
         max_age = directives.get(b"max-age", b"")
-        length = b",".join(headers[b"content-length"])  # without it, this may be a stream that never ends
+        length = b",".join(headers[b"content-length"])  # without it, the response may be an endless stream
         vary = frozenset(_split_header(headers[b"vary"]))
         if (
             start["status"] != HTTPStatus.OK
@@ -97,22 +92,22 @@ class CachePolicy:
 
 
 class CachedResponse:
-    """An answer that Django gave to one, to be given to others."""
+    """A response of Django that is shared between clients."""
 
     def __init__(self, scope: Scope, start: Message, body: bytes, terms: CachePolicy, requested_at: float) -> None:
-        self.scope = _impersonal(scope)  #: of the request that it answered, to ask again with
+        self.scope = _impersonal(scope)  #: of the request, used to renew the response
         self.vary = terms.vary
         self._fresh_seconds = terms.fresh_seconds
-        self._asked_at = requested_at  # Django may have read its content as early as that
+        self._asked_at = requested_at  # Django may have read the content that early
         self._body = body
-        self._age_before: int | None = None  #: seconds, if Django told them
+        self._age_before: int | None = None  #: seconds, from the header Age of Django's response
         headers: list[Header] = []
         for name, value in ((name.lower(), value) for name, value in start["headers"]):
             if name == b"age" and value.isdigit():
                 self._age_before = int(value)
             elif name == b"x-cache":
-                headers.append((name, b"hit"))  # who gets it from here did not cause it to be built
-            elif name != b"content-length":  # the connection says it
+                headers.append((name, b"hit"))  # a client of the cached response did not cause a miss
+            elif name != b"content-length":  # the connection adds it
                 headers.append((name, value))
         self.etag = dict(headers).get(b"etag", b"")
         if not self.etag:
@@ -122,15 +117,15 @@ class CachedResponse:
         self._unchanged_head = head(
             HTTPStatus.NOT_MODIFIED, *(pair for pair in headers if pair[0] in NOT_MODIFIED_HEADERS)
         )
-        self._aged = -1  #: seconds; the age that the two answers below tell
+        self._aged = -1  #: seconds; the age in the two responses below
         self._whole = self._unchanged = Response(0, b"", b"")
 
     def seconds_past_ttl(self, now: float) -> float:
-        """For how long it has not been fresh any more; below 0 while it is."""
+        """Return for how many seconds the response has been stale; below 0 while it is fresh."""
         return now - self._asked_at - self._fresh_seconds
 
     def to_response(self, if_none_match: bytes, now: float) -> Response:
-        """What Django sent, with its present age; 304 for who has it already, by the value of If-None-Match."""
+        """Return the response with its present age, or a 304 if the header If-None-Match names its ETag."""
         seconds = int(now - self._asked_at)
         if seconds != self._aged:
             age = (self._age_before or 0) + seconds
@@ -142,15 +137,16 @@ class CachedResponse:
 
 
 class ResponseRecorder:
-    """The way from Django to one client; ``heard`` is told once what public answer went by, or None.
+    """ASGI send wrapper that records a cacheable response while forwarding it.
 
-    A public answer is heard when it is whole and before it is sent: a client that reads slowly holds nobody else up.
+    It calls ``on_complete`` at most once: with the complete response, or with None if it must not be cached. The call
+    comes before the response is sent, so that a slow client does not delay others.
     """
 
     def __init__(
         self, scope: Scope, send: Send, on_complete: Callable[[CachedResponse | None], None], if_none_match: bytes = b""
     ) -> None:
-        """``if_none_match`` is what the client has already, as it said in that header."""
+        """``if_none_match`` is the value of the client's header If-None-Match."""
         self._scope = scope
         self._if_none_match = if_none_match
         self._send = send
@@ -161,7 +157,7 @@ class ResponseRecorder:
         self._body = b""
 
     async def __call__(self, message: Message) -> None:
-        """Take one ASGI message; it is sent on at once, unless it belongs to a public answer that isn't whole yet."""
+        """Forward an ASGI message. Messages of a cacheable response are held until it is complete."""
         if message["type"] == "http.response.start":
             self._start = message
             self._terms = CachePolicy.of(message)
@@ -189,9 +185,10 @@ class ResponseRecorder:
 
 
 class ResponseCache:
-    """Django's public answers for the connections, and an ASGI application in front of Django that collects them.
+    """Caches Django's public responses. It is ASGI middleware that stores them; `Connection` looks them up with `find`.
 
-    While one request is asking, others for the same wait for its answer. If it comes to nothing, each asks for itself.
+    While a request is being fetched from Django, requests with the same key wait for its response (single flight). If
+    the response can't be shared, each of them is forwarded to Django.
     """
 
     def __init__(self, django: AsgiApplication) -> None:
@@ -199,13 +196,13 @@ class ResponseCache:
         self._answers: OrderedDict[Key, CachedResponse] = OrderedDict()
         self._asking: dict[Key, asyncio.Future[CachedResponse | None]] = {}
         self._renewing: dict[Key, asyncio.Task[None]] = {}
-        # By path, what its public answers vary on, in VARY_ON's order; None where there have only been others.
+        # By path: the headers that its public responses vary on, in SUPPORTED_VARY's order; None if there were none.
         self._vary: OrderedDict[str, tuple[bytes, ...] | None] = OrderedDict()
 
     def find(self, request: Request) -> Response | None:
-        """The answer to a request, if it is here: fresh, or stale for less than `STALE_SECONDS` while Django is asked.
+        """Return the cached response to a request, or None if the request has to go to Django.
 
-        None when the request has to go to Django.
+        A response that has been stale for less than `STALE_SECONDS` is returned, and renewed in the background.
         """
         vary = self._vary.get(request.target.path)
         if vary is None:
@@ -227,7 +224,7 @@ class ResponseCache:
         return response.to_response(request.fields.get(b"if-none-match", b""), now)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Ask Django, for one or for all; only for requests that `find` does not know an answer to."""
+        """Handle a request that `find` has no response for: fetch one to share, or forward the request."""
         headers: dict[bytes, bytes] = dict(scope["headers"])
         if scope["type"] != "http" or not is_cacheable_request(
             scope["method"], scope["query_string"], scope["headers"], headers
@@ -235,7 +232,7 @@ class ResponseCache:
             await self._forward(scope, receive, send)
             return
         vary = self._vary.get(scope["path"], SUPPORTED_VARY)
-        if vary is None:  # personal, as far as is known: nobody waits for anybody
+        if vary is None:  # no public response so far: requests don't wait for each other
             on_complete = partial(self._store, scope, headers)
             await self._forward(
                 scope, receive, ResponseRecorder(scope, send, on_complete) if scope["method"] == "GET" else send
@@ -247,7 +244,7 @@ class ResponseCache:
         elif key not in self._asking:
             await self._fetch_shared(key, vary, scope, headers, send)
         else:
-            response = await asyncio.shield(self._asking[key])  # one who gives up leaves the others alone
+            response = await asyncio.shield(self._asking[key])  # cancelling one request must not cancel the others
             if response is None:
                 await self._forward(scope, receive, send)
             else:
@@ -267,11 +264,11 @@ class ResponseCache:
         def resolve(response: CachedResponse | None) -> None:
             if not asking.done():
                 asking.set_result(response)
-                del self._asking[key]  # its own: while somebody asks for a key, nobody else does
+                del self._asking[key]  # always this future: there is one fetch per key
 
         def on_complete(response: CachedResponse | None) -> None:
             self._store(scope, headers, response)
-            # Those who wait are alike in ``vary``. If this answer varies on more it isn't theirs.
+            # The waiting requests agree on ``vary``. A response that varies on more headers may be wrong for them.
             resolve(response if response is not None and response.vary.issubset(vary) else None)
 
         whole = _unconditional(scope)
@@ -284,22 +281,23 @@ class ResponseCache:
             resolve(None)
 
     async def _renew(self, key: Key, scope: Scope) -> None:
-        """Ask Django again for an answer that is stale; whoever comes meanwhile gets the stale one."""
+        """Fetch a stale response again. Clients get the stale one meanwhile."""
         try:
-            if key in self._asking:  # somebody began to in the meantime, for whom it was too old
+            if key in self._asking:  # a request that found it too stale fetches it already
                 return
             await self._fetch_shared(
                 key, self._vary.get(scope["path"]) or SUPPORTED_VARY, scope, dict(scope["headers"]), _drop
             )
         except Exception:
-            log.exception("cached_response_not_renewed", path=scope["path"])  # a second later, everybody asks Django
+            # Requests go to Django as soon as the response is too stale.
+            log.exception("cached_response_not_renewed", path=scope["path"])
         finally:
             del self._renewing[key]
 
     def _store(self, scope: Scope, headers: Headers, response: CachedResponse | None) -> None:
         known = self._vary.get(scope["path"])
         if response is None:
-            _lru_put(self._vary, scope["path"], known, PATHS_MAX)  # one bad answer doesn't make an address personal
+            _lru_put(self._vary, scope["path"], known, PATHS_MAX)  # one bad response doesn't make a path uncacheable
             return
         vary = tuple(name for name in SUPPORTED_VARY if name in response.vary or name in (known or ()))
         _lru_put(self._vary, scope["path"], vary, PATHS_MAX)
@@ -307,24 +305,24 @@ class ResponseCache:
 
 
 def is_cacheable_request(method: str, query: bytes, headers: Sequence[Header], fields: Headers) -> bool:
-    """Whether a request asks for the whole of what everybody gets. ``fields`` are its headers by name."""
+    """Whether a request may get a cached response. ``fields`` are its headers by name."""
     return (
         method in ("GET", "HEAD")
         and not query
         and b"host" in fields
-        and len(fields) == len(headers)  # a header sent twice is read differently by different readers
+        and len(fields) == len(headers)  # parsers disagree about repeated headers
         and UNCACHEABLE_REQUEST_HEADERS.isdisjoint(fields)
     )
 
 
 def _key_of(request: Request, vary: tuple[bytes, ...]) -> Key:
-    """What answers are kept by, for this request; () for one that asks for something of its own."""
+    """Return the cache key of a request; () if it must not get a cached response."""
     plain = is_cacheable_request(request.method, request.target.query, request.headers, request.fields)
     return _key(request.target.path, request.fields, vary) if plain else ()
 
 
 def _key(path: str, fields: Headers, vary: Iterable[bytes]) -> Key:
-    """What two requests have in common if one answer is right for both."""
+    """Return a cache key. Requests with the same key may share a response."""
     return (
         path,
         fields[b"host"],
@@ -336,7 +334,7 @@ def _key(path: str, fields: Headers, vary: Iterable[bytes]) -> Key:
 
 @lru_cache(maxsize=256)
 def _language(accept_language: bytes) -> str:
-    """Which of our languages Django answers in: the crowd's browsers ask in hundreds of ways for a few languages."""
+    """Return the language Django responds in. Browsers have hundreds of Accept-Language values for a few languages."""
     request = HttpRequest()
     request.META["HTTP_ACCEPT_LANGUAGE"] = accept_language.decode("latin-1")
     return get_language_from_request(request)
@@ -350,17 +348,17 @@ def _matches(if_none_match: bytes, etag: bytes) -> bool:
 
 
 def _unconditional(scope: Scope) -> Scope:
-    """The request without If-None-Match: what is shared has to be whole."""
+    """Return the scope without If-None-Match: a response to cache must not be a 304."""
     return {**scope, "headers": [pair for pair in scope["headers"] if pair[0] != b"if-none-match"]}
 
 
 def _impersonal(scope: Scope) -> Scope:
-    """The request with nothing that tells the visitor who sent it from others who get the same answer."""
+    """Return the scope with only those headers that all clients of the response share."""
     return {**scope, "headers": [pair for pair in scope["headers"] if pair[0] in CONDITIONAL_HEADERS]}
 
 
 async def _send(response: Response, send: Send) -> None:
-    """Send an answer the ASGI way."""
+    """Send a response as ASGI messages."""
     lines = response.head.split(b"\r\n")[1:-1]
     headers = [tuple(line.split(b": ", 1)) for line in lines]
     if response.status != HTTPStatus.NOT_MODIFIED:
@@ -370,29 +368,29 @@ async def _send(response: Response, send: Send) -> None:
 
 
 async def _drop(message: Message) -> None:
-    """Where no client waits."""
+    """Discard a message (ASGI send): a renewal has no client."""
 
 
 def _never_disconnects() -> Receive:
-    """A client without a body that never hangs up: whoever asks for all does so to the end."""
+    """Return an ASGI receive with an empty body and no disconnect, so that its client can't cancel a shared fetch."""
     messages: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
 
     async def receive() -> Message:
         if messages:
             return messages.pop()
         another: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
-        return await another  # it never comes
+        return await another  # never done
 
     return receive
 
 
 def _split_header(values: list[bytes]) -> list[bytes]:
-    """The parts of a header with commas, in small letters."""
+    """Return the comma-separated parts of a header, in lower case."""
     return [part for part in (part.strip() for part in b",".join(values).lower().split(b",")) if part]
 
 
 def _lru_put(kept: OrderedDict[Name, Value], name: Name, value: Value, most: int) -> None:
-    """Keep the newest, and the others as long as there is room."""
+    """Set an entry as the newest, and evict the oldest one if there are more than ``most``."""
     kept[name] = value
     kept.move_to_end(name)
     if len(kept) > most:

@@ -1,4 +1,4 @@
-"""Snapshots: each gate process reads a sale's line at most ten times a second, however many people poll."""
+"""Snapshots: caches the state of each line, so that a process reads it at most ten times a second."""
 
 import asyncio
 import time
@@ -12,29 +12,29 @@ from seckill.line.line import AsyncLine
 from seckill.line.snapshot import Snapshot
 
 SNAPSHOT_TTL_SECONDS = 0.1
-CACHED_MAX = 1_000  # sales; the one read longest ago goes
-UNKNOWN_AT_ONCE = 4  # reads of sales not seen here: made-up numbers must not take the connections that purchases need
-RATE_WINDOW_SECONDS = 1.0  # how much of the past the estimate of a wait looks at
+CACHED_MAX = 1_000  # sales; the one read longest ago is evicted first
+UNKNOWN_AT_ONCE = 4  # reads of sales not cached: made-up ids must not take the connections that purchases need
+RATE_WINDOW_SECONDS = 1.0  # over which the rate of the pointer is measured
 
 
 @dataclass(slots=True)
 class CachedSnapshot:
-    """A snapshot of one sale, and how fast its pointer moves."""
+    """A snapshot of a sale, and the rate at which its pointer moves."""
 
     snapshot: Snapshot
-    read_at: float  #: by this process' monotonic clock, seconds
+    read_at: float  #: monotonic seconds
     places_per_second: float = 0.0
-    rate_from: tuple[float, int] = (0.0, 0)  #: (read_at, pointer) where measuring the present rate began
-    progress: Response | None = None  #: made from this snapshot when it is first asked for, as the next one
+    rate_from: tuple[float, int] = (0.0, 0)  #: (read_at, pointer) at the start of the present rate window
+    progress: Response | None = None  #: encoded at the first request, like `sold_out`
     sold_out: Response | None = None
 
     def eta_seconds(self, ahead: int) -> int | None:
-        """How long until ``ahead`` places are decided, at the present rate; None while nothing moves."""
+        """Return the seconds until ``ahead`` places are decided, at the present rate; None while it is 0."""
         return 1 + int(ahead / self.places_per_second) if self.places_per_second > 0 else None
 
 
 class Snapshots:
-    """The sales this process has been asked about."""
+    """The cached snapshots of a process. Concurrent reads of the same sale share one call of Redis."""
 
     def __init__(self, line: AsyncLine) -> None:
         self._line = line
@@ -43,15 +43,15 @@ class Snapshots:
         self._strangers = asyncio.Semaphore(UNKNOWN_AT_ONCE)
 
     def fresh(self, sale_id: int) -> CachedSnapshot | None:
-        """The sale as it stood at most `SNAPSHOT_TTL_SECONDS` ago; None when it has to be read."""
+        """Return the cached snapshot if it is younger than `SNAPSHOT_TTL_SECONDS`, else None."""
         seen = self._seen.get(sale_id)
         return seen if seen is not None and time.monotonic() - seen.read_at < SNAPSHOT_TTL_SECONDS else None
 
     async def get(self, sale_id: int) -> CachedSnapshot | None:
-        """The sale as it stood at most `SNAPSHOT_TTL_SECONDS` ago; None while Redis does not know it.
+        """Return a snapshot younger than `SNAPSHOT_TTL_SECONDS`, or None if the sale is not loaded.
 
         Raises:
-            redis.RedisError: Redis is away.
+            redis.RedisError: Redis can't be reached.
         """
         seen = self.fresh(sale_id)
         if seen is not None:
@@ -71,7 +71,7 @@ class Snapshots:
                     snapshot = await self._line.run(command)
             before = self._seen.pop(sale_id, None)
             if snapshot is None:
-                return None  # made-up numbers must not fill the memory
+                return None  # not cached: made-up ids must not fill the memory
             seen = CachedSnapshot(snapshot, time.monotonic())
             if before is None or before.snapshot.epoch != snapshot.epoch:
                 seen.rate_from = (seen.read_at, snapshot.pointer)

@@ -1,4 +1,4 @@
-"""Ticket: what became of a place. While the place waits, the answer costs no I/O."""
+"""Ticket: polls for the outcome of a place. While the place is waiting, a poll costs no I/O."""
 
 from functools import lru_cache
 
@@ -31,7 +31,7 @@ from seckill.timestamps import format_iso8601
 log = structlog.get_logger(__name__)
 
 LOOK_UP_GROUP_MAX = 500
-FIRST_EPOCH = 1  # in a rebuilt line there may be orders behind the pointer too: there, every ticket is looked up
+FIRST_EPOCH = 1  # in a rebuilt line, places after the pointer may have orders too, so every ticket is looked up
 
 DECIDED = json_head(200)
 WAITING = json_head(200, NO_STORE, RETRY_AFTER)
@@ -42,7 +42,7 @@ Holder = tuple[Ticket, CachedSnapshot, Caller]
 
 
 class Tickets:
-    """Answers polls."""
+    """Serves polls of tickets."""
 
     def __init__(self, line: AsyncLine, snapshots: Snapshots, unknown: UnknownSales, late: DeferredResponses) -> None:
         self._line = line
@@ -52,7 +52,7 @@ class Tickets:
         self._groups: dict[int, Batcher[Holder]] = {}
 
     def handle(self, token: str, caller: Caller) -> None:
-        """200 with what became of the place; 404 for a token that is no ticket of this shop."""
+        """Respond 200 with the state of the place, or 404 for a token that is not a ticket of this shop."""
         try:
             ticket = Ticket.verify(token)
         except BadTokenError:
@@ -75,13 +75,13 @@ class Tickets:
         if ticket.epoch == seen.snapshot.epoch == FIRST_EPOCH and ticket.place > seen.snapshot.pointer:
             caller.respond(_waiting(seen, ticket.place))
             return
-        # The place is before the pointer, or the line was rebuilt once: look the buyer up.
+        # The place is not after the pointer, or the line was rebuilt: look the buyer up.
         group = self._groups.get(ticket.sale_id) or self._new_group(ticket.sale_id)
         if not group.submit((ticket, seen, caller)):
             caller.respond(TOO_MANY_WAIT)
 
     def _new_group(self, sale_id: int) -> Batcher[Holder]:
-        """The sale's group. Only sales that a ticket was signed for have one; idle ones are dropped here."""
+        """Return a new batcher for a sale, and drop idle ones. Only sales for which a ticket was signed get one."""
         self._groups = {number: group for number, group in self._groups.items() if not group.is_idle}
         group = self._groups[sale_id] = Batcher(
             lambda holders: self._look_up(sale_id, holders),
@@ -101,7 +101,7 @@ class Tickets:
                 caller.respond(_decided(outcome))
 
     async def _rejoin(self, ticket: Ticket, seen: CachedSnapshot, caller: Caller) -> None:
-        """The line does not know the holder of a valid ticket: it was lost, and the holder comes back."""
+        """Put the holder of a valid ticket back into the line, which was lost and rebuilt without the holder."""
         try:
             _, place = await self._line.run(commands.rejoin(ticket.sale_id, ticket.buyer, ticket.place))
         except commands.SaleNotLoadedError:
@@ -121,7 +121,7 @@ class Tickets:
 
 
 def _renewed(ticket: Ticket, seen: CachedSnapshot, place: int) -> str | UnsetType:
-    """A new ticket for who has another place now, or a place in a rebuilt line."""
+    """Return a new ticket if the place or the epoch has changed."""
     epoch = seen.snapshot.epoch
     if place == ticket.place and epoch == ticket.epoch:
         return UNSET

@@ -1,4 +1,4 @@
-"""Unknown sales: what to answer about a sale that Redis does not know."""
+"""Unknown sales: the responses about sales that are not loaded in Redis."""
 
 import asyncio
 import math
@@ -15,11 +15,11 @@ from seckill.errors.problems import Problem
 from seckill.gate.deferred import error_response
 from seckill.gate.response import Response, problem_response
 
-KNOWN_SALES_SECONDS = 1.0  # how often the database is asked which sales exist, at most, also while it fails
+KNOWN_SALES_SECONDS = 1.0  # between two queries for the sales that exist, also while the database is away
 
 
 class UnknownSales:
-    """Asks the ledger which sales there are, once for everybody who wants to know."""
+    """Reads the sales that exist from the ledger. Concurrent requests share one query."""
 
     def __init__(self) -> None:
         self._read_at = -math.inf
@@ -28,7 +28,7 @@ class UnknownSales:
         self._reading: asyncio.Task[None] | None = None
 
     async def handle(self, sale_id: int) -> Response:
-        """404 if the ledger does not have the sale, 403 if it ended long ago, else 503: its line is being rebuilt."""
+        """Return 404 if the ledger has no such sale, 403 if its line has expired, else 503 (being rebuilt)."""
         if time.monotonic() - self._read_at > KNOWN_SALES_SECONDS:
             if self._reading is None:
                 self._reading = asyncio.create_task(self._read())
@@ -39,7 +39,7 @@ class UnknownSales:
             return problem_response(Problem.NOT_FOUND)
         ended_at = self._sales[sale_id]
         if ended_at is not None and ended_at <= timezone.now() - timedelta(seconds=ENDED_SALE_TTL_SECONDS):
-            return problem_response(Problem.CLOSED)  # its line was dropped and is not built again
+            return problem_response(Problem.CLOSED)  # its line expired in Redis and is not rebuilt
         return problem_response(Problem.RECOVERING)
 
     async def _read(self) -> None:
@@ -53,7 +53,7 @@ class UnknownSales:
 
 
 def _sales() -> dict[int, datetime | None]:
-    """When each sale of the ledger ended. Runs on a thread whose connection nothing else would close."""
+    """Return when each sale ended, by id. Close the connection: on this thread, Django would not."""
     try:
         return dict(Sale.objects.values_list("pk", "ended_at"))
     finally:

@@ -1,1 +1,1 @@
-"""The line: who may buy, in which order. Knows Redis; knows neither HTTP nor SQL."""
+"""The line: which buyers may buy, in which order. It uses Redis, but neither HTTP nor SQL."""

@@ -1,4 +1,4 @@
-"""Command: one call of a Lua script, as data."""
+"""Command: the call of a Lua script, as data."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -13,16 +13,16 @@ INCLUDE = re.compile(r"^-- @include (\S+)$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Command(Generic[T]):
-    """One call of a Lua script. The reply of each script is a list."""
+    """The call of a Lua script. Every script replies with a list."""
 
-    script: str  #: path of the file
+    script: str  #: path of the Lua file
     keys: list[str]
     args: Sequence[int | str]
     parse_reply: Callable[[list[Any]], T]
 
     @property
     def source(self) -> str:
-        """The script as Redis runs it: what it includes (``-- @include FILE``) stands before it."""
+        """The script as Redis runs it, with the files it includes (``-- @include FILE``) before it."""
         return _read(self.script)
 
 

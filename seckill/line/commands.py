@@ -1,6 +1,6 @@
-"""The commands of the line: each function builds one call of a Lua script and knows how to parse its reply.
+"""Commands of the line: each function returns the call of a Lua script and the parser of its reply.
 
-A command does no I/O, so workers (`Line`) and the gate (`AsyncLine`) share one description of every call.
+Building a command does no I/O, so workers (`Line`) and the gate (`AsyncLine`) use the same commands.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -23,7 +23,10 @@ RESTORE_CHUNK = 300  #: orders in one call of `restore`
 
 
 class SaleNotLoadedError(Exception):
-    """The sale is not in Redis: it was never loaded, or Redis lost it. This means neither sold out nor free: ask later."""
+    """The sale is not loaded: Redis never had it, or lost it.
+
+    The error says nothing about the units left: retry later.
+    """
 
     def __init__(self, sale_id: int) -> None:
         super().__init__(f"sale {sale_id} is not loaded in Redis")
@@ -31,18 +34,18 @@ class SaleNotLoadedError(Exception):
 
 
 class RejectReason(IntEnum):
-    """Why a buyer got no place; the numbers are those of ``admit.lua``."""
+    """Why a buyer got no place. ``admit.lua`` returns these numbers."""
 
-    NOT_OPEN = -1  #: the window begins later
-    PAUSED = -2  #: the shop holds admission
-    CLOSED = -3  #: the window is over, or the shop closed the sale
-    SOLD_OUT = -4  #: the line is full, or it is certain that no unit is left
-    RECOVERING = -5  #: the line was lost; its crowd comes back first
+    NOT_OPEN = -1  #: the sale opens later
+    PAUSED = -2  #: the shop has paused the sale
+    CLOSED = -3  #: the window is over, or the shop has closed the sale
+    SOLD_OUT = -4  #: the line is full, or the sale has ended: no unit can come back
+    RECOVERING = -5  #: the line was lost; buyers with a ticket rejoin first
 
 
 @dataclass(frozen=True, slots=True)
 class SaleConfig:
-    """What the shop decides about a sale, as Redis needs it. Times are milliseconds since 1970, UTC."""
+    """The shop's settings of a sale, as Redis needs them. Times are milliseconds since 1970, UTC."""
 
     stock_total: int
     opens_ms: int
@@ -51,34 +54,34 @@ class SaleConfig:
     line_limit: int
 
     def args(self) -> list[int | str]:
-        """In the order the scripts expect."""
+        """Return the fields in the order that the scripts expect."""
         return [self.stock_total, self.opens_ms, self.closes_ms, self.status, self.line_limit]
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The answer to a group of buyers who asked to join."""
+    """The result for a batch of buyers who asked to join."""
 
     epoch: int
     now_ms: int
     stock: int
     pointer: int
     places_issued: int
-    places: list[int | RejectReason]  #: for each buyer, in the order asked
+    places: list[int | RejectReason]  #: for each buyer, in the order of the batch
 
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Places that one worker reserved, to be written to the ledger."""
+    """Places that a worker has reserved, to be written to the ledger."""
 
     id: str
     sale_id: int
-    epoch: int  #: of the line that the places were reserved in
+    epoch: int  #: of the line when the places were reserved
     places: list[tuple[int, str]]  #: (place, buyer), ascending
 
 
 def _command(script: str, sale_id: int, args: Sequence[int | str], parse_reply: Callable[[list[Any]], T]) -> Command[T]:
-    """A call that raises SaleNotLoadedError when the sale is not loaded."""
+    """Return a command whose `parse_reply` raises SaleNotLoadedError when the sale is not loaded."""
 
     def parse(reply: list[Any]) -> T:
         if not reply:
@@ -97,10 +100,10 @@ def _second(reply: list[Any]) -> int:
 
 
 def admit(sale_id: int, buyers: Sequence[str]) -> Command[Admission]:
-    """Join the line, in this order; at most `ADMIT_BATCH_MAX` buyers.
+    """Add buyers, at most `ADMIT_BATCH_MAX`, to the line in this order.
 
     Raises:
-        SaleNotLoadedError: in `Line.run`, as for every command below that says so.
+        SaleNotLoadedError: the sale is not loaded. As in every command below, running the command raises the error.
     """
 
     def parse_reply(reply: list[Any]) -> Admission:
@@ -114,9 +117,9 @@ def admit(sale_id: int, buyers: Sequence[str]) -> Command[Admission]:
 def reserve(
     sale_id: int, reservation_id: str, *, upto: int, chunk: int, lease_seconds: float
 ) -> Command[Reservation | None]:
-    """Reserve the next places up to ``upto``, or take over a reservation older than ``lease_seconds``.
+    """Reserve the next places, up to ``upto``, or take over a reservation older than ``lease_seconds``.
 
-    The result is None when there is nothing to do.
+    The result is None if there is nothing to reserve.
 
     Raises:
         SaleNotLoadedError: the sale is not loaded.
@@ -131,7 +134,7 @@ def reserve(
 
 
 def confirm(reservation: Reservation, outcomes: Iterable[tuple[str, Outcome]]) -> Command[int]:
-    """Write (buyer, outcome) pairs and remove the reservation; the result is the number of units left.
+    """Write (buyer, outcome) pairs and remove the reservation. The result is the number of units left.
 
     Raises:
         SaleNotLoadedError: the sale is not loaded.
@@ -141,7 +144,7 @@ def confirm(reservation: Reservation, outcomes: Iterable[tuple[str, Outcome]]) -
 
 
 def release(sale_id: int, outcomes: Iterable[tuple[str, Released]]) -> Command[int]:
-    """Give back the units of (buyer, outcome) pairs, once each; the result is how many went back now.
+    """Return the units of (buyer, outcome) pairs to the stock, once each. The result is how many this call returned.
 
     Raises:
         SaleNotLoadedError: the sale is not loaded.
@@ -151,7 +154,10 @@ def release(sale_id: int, outcomes: Iterable[tuple[str, Released]]) -> Command[i
 
 
 def restore(sale_id: int, orders: Iterable[tuple[int, str, Outcome]]) -> Command[int]:
-    """Put (place, buyer, outcome) of the ledger back, at most `RESTORE_CHUNK` of them, ascending by place."""
+    """Put orders of the ledger back into the line: (place, buyer, outcome), ascending, at most `RESTORE_CHUNK`.
+
+    The result is the number of orders.
+    """
     args: list[int | str] = []
     for place, buyer, outcome in orders:
         args += [place, buyer, outcome.encode()]
@@ -169,16 +175,19 @@ def rebuild(
     ended_ms: int,
     server: str,
 ) -> Command[int]:
-    """Load the sale in a new epoch; the result is the epoch that holds now.
+    """Load the sale in a new epoch. The result is the sale's epoch afterwards, which may be a newer one.
 
-    ``server`` is the run id of the server that may not restart unnoticed, '' for any server.
+    ``server`` is the run id of the Redis server. After a restart the run id differs, and the sale counts as not loaded.
+    '' turns that check off.
     """
     args = [epoch, stock, pointer, int(rejoin_seconds * 1000), *config.args(), ended_ms, server]
     return _command("rebuild", sale_id, args, _first)
 
 
 def rejoin(sale_id: int, buyer: str, place: int) -> Command[tuple[int, int]]:
-    """Come back with a ticket for ``place``; the result is (epoch, place), with place 0 when the sale has ended.
+    """Put a buyer with a ticket for ``place`` back into the line.
+
+    The result is (epoch, place). Place 0 means that the sale has ended.
 
     Raises:
         SaleNotLoadedError: the sale is not loaded.
@@ -192,7 +201,7 @@ def rejoin(sale_id: int, buyer: str, place: int) -> Command[tuple[int, int]]:
 
 
 def configure(sale_id: int, config: SaleConfig) -> Command[int]:
-    """Take over what the shop changed; the result is the number of units left.
+    """Update a loaded sale with the shop's changed settings. The result is the number of units left.
 
     Raises:
         SaleNotLoadedError: the sale is not loaded.
@@ -201,7 +210,7 @@ def configure(sale_id: int, config: SaleConfig) -> Command[int]:
 
 
 def end_sale(sale_id: int) -> Command[int]:
-    """End the waitlist for good; the result is when it ended (ms since 1970), 0 if it can't end yet.
+    """End the sale for good. The result is when it ended (ms since 1970), 0 if it can't end yet.
 
     Raises:
         SaleNotLoadedError: the sale is not loaded.
@@ -210,6 +219,6 @@ def end_sale(sale_id: int) -> Command[int]:
 
 
 def snapshot(sale_id: int, *, lease_seconds: float) -> Command[Snapshot | None]:
-    """Where the line stands; None when the sale is not loaded."""
+    """Read the state of the line. The result is None if the sale is not loaded."""
     keys = sale_keys(sale_id).all()
     return Command(f"{LUA_DIR}/snapshot.lua", keys, [int(lease_seconds * 1000)], Snapshot.parse)

@@ -1,6 +1,6 @@
-"""Every Redis key of a sale.
+"""The Redis keys of a sale.
 
-All keys of a sale share the hash tag ``{sale:ID}``, so one Lua script may touch all of them on a cluster too.
+All keys of a sale share the hash tag ``{sale:ID}``, so a Lua script can use all of them on a Redis cluster, too.
 """
 
 from dataclasses import astuple, dataclass
@@ -9,25 +9,25 @@ from functools import lru_cache
 
 @dataclass(frozen=True, slots=True)
 class SaleKeys:
-    """The key names of one sale. Scripts get all of them, in this order (``lua/sale.lua``)."""
+    """The key names of a sale. Every script gets all of them, in this order (``lua/sale.lua``)."""
 
-    meta: str  #: hash: epoch, window, status, stock total, limits; while it is missing the sale is *not loaded*
-    stock: str  #: integer: units neither reserved nor sold; may dip below 0 until a double count is given back
+    meta: str  #: hash: epoch, window, status, stock total, limits; without it the sale is *not loaded*
+    stock: str  #: integer: units neither reserved nor sold; below 0 while a unit is counted twice
     line: str  #: list of buyers; index = place - 1; an empty string is a hole (a place whose buyer did not come back)
     places: str  #: hash: buyer -> place
-    pointer: str  #: integer: every place up to it is decided or reserved
-    pending: str  #: hash: reservation id -> "first last units reserved_ms": places that are not confirmed yet
-    outcomes: str  #: hash: buyer -> outcome, written once the ledger has it
-    rebuilding: str  #: flag: the line was found lost, and is not rebuilt yet
+    pointer: str  #: integer: the last place that is decided or reserved
+    pending: str  #: hash: reservation id -> "first last units reserved_ms", until it is confirmed
+    outcomes: str  #: hash: buyer -> outcome, written after the ledger
+    rebuilding: str  #: flag: the line was lost and is not rebuilt yet
 
     def all(self) -> list[str]:
-        """In the order of the fields."""
+        """Return the key names in the order of the fields."""
         return list(astuple(self))
 
 
 @lru_cache(maxsize=1024)
 def sale_keys(sale_id: int) -> SaleKeys:
-    """The key names of sale ``sale_id``."""
+    """Return the key names of a sale."""
     tag = f"{{sale:{sale_id}}}"
     return SaleKeys(
         meta=f"{tag}:meta",

@@ -1,4 +1,4 @@
-"""The line itself: runs commands on Redis, blocking (`Line`, for workers and views) or not (`AsyncLine`, for the gate)."""
+"""Line: runs commands on Redis. `Line` blocks (workers and views), `AsyncLine` does not (the gate)."""
 
 from collections.abc import Sequence
 from dataclasses import astuple
@@ -20,34 +20,43 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Every script may run twice with the same answer, so a lost reply is simply asked for again. Together with the
-# time-outs this keeps a gate's call that can't succeed below two seconds.
+# Every script may run twice and replies the same, so a call without a reply is retried. With these time-outs a call of
+# the gate that can't succeed fails in less than two seconds.
 RETRIES = 2
 BACKOFF = ExponentialBackoff(cap=0.2, base=0.02)
 SOCKET_TIMEOUT_SECONDS = 0.6
-# uvloop raises RuntimeError for writing to a connection that has just been closed, which redis-py does not expect.
+# uvloop raises RuntimeError on a write to a connection that has just been closed. redis-py does not expect it.
 CONNECTION_LOST: Any = (redis.ConnectionError, redis.TimeoutError, RuntimeError)
-# Calls that can't be grouped (a crowd that rejoins, polls of made-up sales) wait for a free connection, not fail.
+# Calls that can't be batched (rejoining buyers, polls of made-up sales) wait for a free connection instead of failing.
 CONNECTIONS_MAX = 32
 CONNECTION_WAIT_SECONDS = 2
-CALLS_AT_ONCE = 100  # of `Line.run_all`: Redis answers others in between
+CALLS_AT_ONCE = 100  # in a pipeline of `Line.run_all`; Redis serves other clients in between
 
 
 class Line:
-    """Runs commands and waits for the reply. Safe to share between threads; make a new one after a fork."""
+    """Runs commands and waits for their replies. Thread-safe, but not fork-safe."""
 
     def __init__(self, client: redis.Redis) -> None:
         self.client = client
         self._scripts: dict[str, Script] = {}
 
     def run(self, command: Command[T]) -> T:
-        """The command's result. Raises what the command says, and redis.RedisError when Redis can't be reached."""
+        """Run a command and return its result.
+
+        Raises:
+            SaleNotLoadedError: see the command.
+            redis.RedisError: Redis can't be reached.
+        """
         return command.parse_reply(cast("list[Any]", self._script(command)(keys=command.keys, args=command.args)))
 
     def run_all(self, commands: Sequence[Command[T]]) -> list[T | redis.ResponseError]:
-        """The results of many calls, `CALLS_AT_ONCE` in a round trip; what Redis refuses is an error among them.
+        """Run commands, `CALLS_AT_ONCE` in a round trip, and return their results.
 
-        Raises what a command says, and redis.RedisError when Redis can't be reached.
+        The result of a command that Redis rejects is the ResponseError.
+
+        Raises:
+            SaleNotLoadedError: see the commands.
+            redis.RedisError: Redis can't be reached.
         """
         replies: list[Any] = []
         for first in range(0, len(commands), CALLS_AT_ONCE):
@@ -67,18 +76,19 @@ class Line:
         return script
 
     def outcome(self, sale_id: int, buyer: str) -> Outcome | None:
-        """The buyer's outcome in a sale, None while undecided."""
+        """Return a buyer's outcome, None while undecided."""
         text = self.client.hget(sale_keys(sale_id).outcomes, buyer)
         return decode(cast("str", text)) if text else None
 
     def length(self, sale_id: int) -> int:
-        """How many places were given out."""
+        """Return the number of places issued."""
         return self.client.llen(sale_keys(sale_id).line)
 
     def invalidate(self, sale_id: int) -> bool:
-        """Make a sale unknown, so that nobody is admitted or settled from here on; who stands in line stays there.
+        """Unload a sale: no buyer is admitted or settled until it is rebuilt. The line keeps its buyers.
 
-        Gives whether the line is lost: nobody stands there, or nobody did when an earlier rebuild began and broke off.
+        Returns:
+            Whether the line is lost: it is missing, or was missing when an earlier, unfinished rebuild began.
         """
         keys = sale_keys(sale_id)
         self.client.delete(keys.meta, keys.stock, keys.pointer, keys.pending)
@@ -88,10 +98,11 @@ class Line:
         return bool(self.client.exists(keys.rebuilding))
 
     def server_run_id_if_volatile(self) -> str:
-        """The run id of the server, empty where its restart loses nothing that was answered.
+        """Return the run id of the Redis server, or '' if a restart can't lose a write that was acknowledged.
 
-        That is a server of its own that writes each answer to the disk first. A replica that takes over has been told
-        later than the buyers were, and a hosted server may not say how it writes.
+        A restart loses nothing if the server has no replica and syncs each write to disk before it replies
+        (``appendfsync always``). Replication is asynchronous, so a replica that takes over may lack the last writes. A
+        hosted server that does not reveal its settings counts as volatile.
         """
         try:
             writes = self.client.config_get("append*")
@@ -104,7 +115,7 @@ class Line:
         return str(self.client.info("server")["run_id"])
 
     def expire_after(self, sale_id: int, seconds: int) -> None:
-        """Let Redis drop everything about a sale after so many seconds."""
+        """Set all keys of a sale to expire after ``seconds``."""
         pipeline = self.client.pipeline(transaction=False)
         for key in astuple(sale_keys(sale_id)):
             pipeline.expire(key, seconds)
@@ -112,7 +123,7 @@ class Line:
 
 
 class AsyncLine:
-    """Runs commands without blocking the event loop it was made on."""
+    """Runs commands without blocking. Use it only on the event loop it was created on."""
 
     def __init__(self, client: redis.asyncio.Redis) -> None:
         self.client = client
@@ -122,31 +133,37 @@ class AsyncLine:
         )
 
     async def close(self) -> None:
-        """Let go of Redis."""
+        """Close the connections to Redis."""
         await self._ordered.close()
         await self.client.aclose()
 
     async def run_in_order(self, command: Command[T]) -> T:
-        """As `run`, after all calls that were made with this method before; they need not have ended."""
+        """Run a command after all earlier calls of this method, without waiting for their replies. Raises as `run`."""
         return await self._ordered.run(command)
 
     async def run(self, command: Command[T]) -> T:
-        """The command's result. Raises what the command says, and redis.RedisError when Redis can't be reached."""
+        """Run a command and return its result.
+
+        Raises:
+            SaleNotLoadedError: see the command.
+            redis.RedisError: Redis can't be reached.
+        """
         script = self._scripts.get(command.script)
         if script is None:
             script = self._scripts[command.script] = self.client.register_script(command.source)
         return command.parse_reply(cast("list[Any]", await script(keys=command.keys, args=command.args)))
 
     async def get_outcomes(self, sale_id: int, buyers: Sequence[str]) -> list[Outcome | int | None]:
-        """For each buyer the outcome, or the place while it is undecided, or None if the line does not know the buyer.
+        """Return for each buyer the outcome, or the place while undecided, or None for a buyer who is not in the line.
 
-        Raises redis.RedisError when Redis can't be reached.
+        Raises:
+            redis.RedisError: Redis can't be reached.
         """
         keys = sale_keys(sale_id)
         outcomes = await self.client.hmget(keys.outcomes, list(buyers))
         undecided = [buyer for buyer, outcome in zip(buyers, outcomes, strict=True) if outcome is None]
         places: dict[str, str | None] = {}
-        if undecided:  # after the outcomes: who is decided meanwhile still has a place
+        if undecided:  # read after the outcomes: a buyer who is decided in between still has a place
             found = cast("list[str | None]", await self.client.hmget(keys.places, undecided))
             places = dict(zip(undecided, found, strict=True))
         return [
@@ -161,7 +178,7 @@ def _number(text: str | None) -> int | None:
 
 @cache
 def get_line() -> Line:
-    """This process' line at ``REDIS_URL``."""
+    """Return the `Line` of this process, at ``REDIS_URL``."""
     return Line(
         redis.Redis.from_url(
             settings.REDIS_URL,
@@ -174,7 +191,7 @@ def get_line() -> Line:
 
 
 def open_async_line() -> AsyncLine:
-    """A line at ``REDIS_URL`` for the running event loop; close it before the loop ends."""
+    """Return an `AsyncLine` at ``REDIS_URL`` for the running event loop. Close it before the loop ends."""
     return AsyncLine(
         redis.asyncio.Redis.from_pool(
             redis.asyncio.BlockingConnectionPool.from_url(

@@ -1,4 +1,4 @@
-"""Ordered calls: several are under way on one connection to Redis, which runs them in the order they were made."""
+"""Ordered calls: pipelines calls on one connection to Redis, so that Redis runs them in the order they were made."""
 
 import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -20,25 +20,28 @@ log = structlog.get_logger(__name__)
 class OrderedCalls:
     """Sends a call without waiting for the replies to the calls before it.
 
-    All calls go over one connection. On several connections, as a pool has them, a later call could overtake an
-    earlier one.
+    All calls use one connection. On the connections of a pool, a later call could overtake an earlier one.
 
-    When the connection breaks, the calls that have no reply are made again on a new one. Then a later call may come
-    before an earlier one: their order is kept on one connection only.
+    When the connection breaks, the calls without a reply are retried on a new connection, and their order may change.
     """
 
     def __init__(self, pool: redis.asyncio.ConnectionPool, retry: Retry) -> None:
-        """The connection is made with the settings of ``pool``, but is not one of the pool's."""
+        """Use the settings of ``pool`` for a connection outside the pool."""
         self._pool = pool
         self._retry = retry
         self._connection: AbstractConnection | None = None
-        self._sending = asyncio.Lock()  # a fair lock: calls get it in the order in which they ask
-        self._failures = 0  #: how often a call could not be sent
+        self._sending = asyncio.Lock()  # fair: calls get the lock in the order in which they ask
+        self._failures = 0  #: number of calls that could not be sent
         self._newest = asyncio.Event()  #: set when the newest call has its reply
         self._newest.set()
 
     async def run(self, command: Command[T]) -> T:
-        """The command's result. Raises what the command says, and redis.RedisError when Redis can't be reached."""
+        """Run a command and return its result.
+
+        Raises:
+            SaleNotLoadedError: see the command.
+            redis.RedisError: Redis can't be reached.
+        """
         return command.parse_reply(await self._retry.call_with_retry(lambda: self._call(command), self._failed))
 
     async def close(self) -> None:
@@ -57,7 +60,7 @@ class OrderedCalls:
             except redis.ResponseError:
                 raise
             except BaseException:
-                # A reply that still comes would be taken for that to a later call.
+                # A late reply would be read as the reply to a later call.
                 await self._disconnect(connection)
                 raise
         except TimeoutError as error:
@@ -66,30 +69,32 @@ class OrderedCalls:
             replied.set()
 
     async def _send(self, command: Command[Any], replied: asyncio.Event) -> tuple["AbstractConnection", asyncio.Event]:
-        """Send a call in its turn, over a new connection if there is none.
+        """Send a call after the calls that wait already, over a new connection if there is none.
 
-        Returns the connection, and the event to wait for before its next reply is the one to this call.
+        Returns:
+            The connection, and the event that is set when the call before has its reply. The next reply on the
+            connection is then the one to this call.
         """
         failures = self._failures
         async with self._sending:
-            if failures != self._failures:  # otherwise each call that waits would spend a time-out of its own
+            if failures != self._failures:  # otherwise each waiting call would run into a time-out of its own
                 raise redis.ConnectionError("Redis could not be reached while this call waited")
             if self._connection is None:
                 self._connection = self._pool.make_connection()  # type: ignore[no-untyped-call]  # redis-py's own
-                # redis-py sends within a time-out in another task (Python 3.11), and meanwhile another call may
-                # disconnect. Without it a call is written at once; `_time_out` does the same for all that takes time.
+                # With a socket time-out, redis-py sends in another task (Python 3.11), and another call may disconnect
+                # meanwhile. Without one, a call is written at once. `_time_out` limits sending and reading instead.
                 self._connection.socket_timeout = None
             connection, before = self._connection, self._newest
             self._newest = replied
             try:
                 async with self._time_out():
-                    # Not by the script's hash: a server that has forgotten the script would refuse this call, and the
-                    # calls after it would be run before it is made again.
+                    # Not EVALSHA: a server that does not have the script would reject this call and run the calls after
+                    # it before the retry.
                     await connection.send_command(
                         "EVAL", command.source, len(command.keys), *command.keys, *command.args
                     )
             except BaseException as error:
-                self._failures += isinstance(error, Exception)  # a call that was cancelled says nothing about Redis
+                self._failures += isinstance(error, Exception)  # a cancelled call says nothing about Redis
                 await self._disconnect(connection)
                 raise
             return connection, before

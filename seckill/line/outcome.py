@@ -1,4 +1,4 @@
-"""Outcome: what became of a place that the ledger has decided."""
+"""Outcome: what the ledger has decided about a buyer's place."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,18 +13,18 @@ class Confirmed:
     pay_before_ms: int  #: milliseconds since 1970, UTC
 
     def encode(self) -> str:
-        """As the line stores it."""
+        """Return the outcome as Redis stores it."""
         return f"c {self.order} {self.pay_before_ms}"
 
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """The buyer had an order; its unit went back."""
+    """The buyer's order was cancelled or expired, and its unit went back to the stock."""
 
     reason: Literal["cancelled", "expired"]
 
     def encode(self) -> str:
-        """As the line stores it."""
+        """Return the outcome as Redis stores it."""
         return f"r {self.reason}"
 
 
@@ -33,7 +33,11 @@ Outcome = Confirmed | Released
 
 @lru_cache(maxsize=4096)  # a client polls a decided ticket many times
 def decode(text: str) -> Outcome:
-    """The outcome that `encode` wrote. Raises ValueError for anything else."""
+    """Return the outcome that `encode` wrote.
+
+    Raises:
+        ValueError: ``text`` is not an encoded outcome.
+    """
     match text.split(" "):
         case ["c", order, pay_before_ms]:
             return Confirmed(order, int(pay_before_ms))

@@ -1,4 +1,4 @@
-"""Pass: the signed right of one buyer to buy in one sale."""
+"""Pass: a signed token that lets one buyer buy in one sale."""
 
 import re
 from functools import cache
@@ -8,7 +8,7 @@ from msgspec import Struct
 from seckill.line.signing import Signer
 from seckill.timestamps import format_iso8601
 
-# A pass stays good for a day after its sale, so that its holder can still look at the order and pay it.
+# A pass is valid for a day after its sale closes, so that the buyer can still see the order and pay for it.
 PASS_AFTER_CLOSING_MS = 86_400_000
 BUYER_RE = re.compile(r"[A-Za-z0-9_.:@-]{1,64}")
 
@@ -19,10 +19,10 @@ def _signer() -> Signer:
 
 
 class Pass(Struct, frozen=True):
-    """Who may buy what, and when. Times are milliseconds since 1970, UTC.
+    """The right of one buyer to buy in one sale. Times are milliseconds since 1970, UTC.
 
-    ``not_before_ms`` is information for the buyer: the sale's own window, by Redis' clock, is what lets anybody in, so
-    a pass stays right when the shop moves the opening.
+    ``not_before_ms`` only informs the buyer. Redis checks the sale's window by its own clock, so a pass stays valid
+    when the shop moves the opening.
     """
 
     sale_id: int
@@ -31,20 +31,32 @@ class Pass(Struct, frozen=True):
     expires_ms: int
 
     def sign(self) -> str:
-        """The token to hand to the buyer. Raises ValueError for a buyer's name that can't be one."""
+        """Return the token for the buyer.
+
+        Raises:
+            ValueError: ``buyer`` has other characters, or more than 64.
+        """
         if not BUYER_RE.fullmatch(self.buyer):
             raise ValueError(f"not a buyer's name: {self.buyer!r}")
         return _signer().sign(f"{self.sale_id} {self.buyer} {self.not_before_ms} {self.expires_ms}")
 
     @classmethod
     def verify(cls, token: str) -> "Pass":
-        """The pass in ``token``; whether it has expired is the caller's to ask. Raises BadTokenError."""
+        """Return the pass in ``token``. The caller has to check whether it has expired.
+
+        Raises:
+            BadTokenError: the token was not signed as a pass.
+        """
         sale_id, buyer, not_before_ms, expires_ms = _signer().verify(token).split(" ")
         return cls(int(sale_id), buyer, int(not_before_ms), int(expires_ms))
 
 
 def pass_json(sale_id: int, buyer: str, *, opens_ms: int, closes_ms: int) -> dict[str, str]:
-    """The answer to a buyer who may have a pass, the pass in it. Raises ValueError for an impossible buyer's name."""
+    """Return the response document with a new pass. Times are milliseconds since 1970, UTC.
+
+    Raises:
+        ValueError: see `Pass.sign`.
+    """
     expires_ms = closes_ms + PASS_AFTER_CLOSING_MS
     token = Pass(sale_id, buyer, opens_ms, expires_ms).sign()
     return {"pass": token, "not_before": format_iso8601(opens_ms), "expires_at": format_iso8601(expires_ms)}

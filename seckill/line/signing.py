@@ -1,7 +1,7 @@
-"""Signing: short text in, an opaque URL-safe string out, and back without any I/O.
+"""Signing: turns a short text into an opaque, URL-safe token, and verifies it without any I/O.
 
-The string is the base64 form of a 16-byte keyed BLAKE2b tag (RFC 7693) and the text. Each purpose has a key of its own,
-derived from ``SECRET_KEY``, so a ticket can never be used as a pass. Keys in ``SECRET_KEY_FALLBACKS`` still verify.
+A token is the base64 form of a 16-byte keyed BLAKE2b tag (RFC 7693) and the text. Each purpose has its own key, derived
+from ``SECRET_KEY``, so a ticket can't be used as a pass. Tokens signed with ``SECRET_KEY_FALLBACKS`` still verify.
 """
 
 import binascii
@@ -10,14 +10,15 @@ import hmac
 
 from django.conf import settings
 
-TAG_BYTES = 16  # 128 bits: nobody guesses one
+TAG_BYTES = 16  # 128 bits: infeasible to guess
 TOKEN_CHARS_MAX = 256
 
 URL_SAFE = bytes.maketrans(b"+/", b"-_")
-# Back again; what stands for itself in ordinary base64 stands for nothing here.
+# The reverse. The characters that only ordinary base64 has become invalid.
 ORDINARY = bytes.maketrans(b"-_+/=", b"+/!!!")
-PADDING = (b"", b"", b"==", b"=")  # by the length modulo 4; no token has 1 character more than a multiple
-# The last character holds 2 or 4 bits of its own; with others set it would be a second spelling of the same token.
+PADDING = (b"", b"", b"==", b"=")  # by the length modulo 4, which is never 1
+# By the length modulo 4: the last characters whose unused bits (4 or 2) are 0. Others would be a second spelling of the
+# same token.
 LAST_CHARACTERS: tuple[frozenset[int] | None, ...] = (
     None,
     frozenset(),
@@ -27,11 +28,11 @@ LAST_CHARACTERS: tuple[frozenset[int] | None, ...] = (
 
 
 class BadTokenError(ValueError):
-    """Not a string that this site signed for this purpose."""
+    """The token was not signed by this site for this purpose."""
 
 
 class Signer:
-    """Signs and verifies for one purpose; what is longer than ``chars_max`` is not even looked at."""
+    """Signs and verifies tokens for one purpose. Rejects tokens longer than ``chars_max`` characters."""
 
     def __init__(self, purpose: str, *, chars_max: int = TOKEN_CHARS_MAX) -> None:
         self._chars_max = chars_max
@@ -39,11 +40,11 @@ class Signer:
             hashlib.sha256(f"seckill.{purpose}\0{secret}".encode()).digest()
             for secret in [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
         ]
-        # A keyed state is copied for each token: half the time of an HMAC, which hashes its key anew.
+        # Copying a keyed state for each token takes half the time of an HMAC, which hashes its key each time.
         self._states = [hashlib.blake2b(key=key, digest_size=TAG_BYTES) for key in keys]
 
     def sign(self, text: str) -> str:
-        """The token of ``text``."""
+        """Return a token for ``text``."""
         payload = text.encode()
         state = self._states[0].copy()
         state.update(payload)
@@ -51,7 +52,11 @@ class Signer:
         return token.translate(URL_SAFE).rstrip(b"=").decode()
 
     def verify(self, token: str) -> str:
-        """The text that was signed. Raises BadTokenError."""
+        """Return the text of a token.
+
+        Raises:
+            BadTokenError: the token was not signed for this purpose.
+        """
         if len(token) > self._chars_max:
             raise BadTokenError("too long")
         blob = _decode(token)
@@ -65,7 +70,11 @@ class Signer:
 
 
 def _decode(token: str) -> bytes:
-    """The bytes of a token. Raises BadTokenError for whatever `Signer.sign` would spell in another way."""
+    """Return the bytes of a token.
+
+    Raises:
+        BadTokenError: the token is not spelled as `Signer.sign` spells it.
+    """
     if not token or not token.isascii():
         raise BadTokenError("empty, or not ASCII")
     text = token.encode()

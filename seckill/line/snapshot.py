@@ -1,4 +1,4 @@
-"""Snapshot: where a line stood at one moment."""
+"""Snapshot: the state of a line at one moment."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -8,27 +8,27 @@ from seckill.line.state import State, state_at
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One sale's line, read in one moment. Times are milliseconds since 1970, UTC, by Redis' clock."""
+    """The line of a sale, read atomically. Times are milliseconds since 1970, UTC, by Redis' clock."""
 
     epoch: int
     now_ms: int
     stock_total: int
-    stock: int  #: units neither reserved nor sold; below 0 for a moment while a double count is given back
+    stock: int  #: units neither reserved nor sold; below 0 while a unit is counted twice
     opens_ms: int
     closes_ms: int
     status: str
     line_limit: int
     ended_ms: int  #: 0 = not ended
     sold_out_ms: int  #: when the stock last reached 0; 0 = it never did
-    rejoin_until_ms: int  #: nobody is admitted or settled until then
+    rejoin_until_ms: int  #: no buyer is admitted or settled until then; 0 = no wait
     places_issued: int
-    pointer: int  #: every place up to it is decided or reserved
+    pointer: int  #: the last place that is decided or reserved
     reserved_units: int  #: units reserved and not confirmed yet
     expired_reservations: int  #: reservations older than the lease
 
     @classmethod
     def parse(cls, reply: list[int | str]) -> Self | None:
-        """From the reply of ``snapshot.lua``; None when the sale is unknown."""
+        """Parse the reply of ``snapshot.lua``. Return None if the sale is not loaded."""
         return cls(*reply) if reply else None  # type: ignore[arg-type]  # the script's order is the fields' order
 
     @property
@@ -38,11 +38,11 @@ class Snapshot:
 
     @property
     def waiting(self) -> int:
-        """Places behind the pointer."""
+        """Places after the pointer."""
         return self.places_issued - self.pointer
 
     def state(self, now_ms: int | None = None) -> State:
-        """What a buyer sees at ``now_ms`` (default: the moment of the snapshot)."""
+        """Return the state that a buyer sees at ``now_ms`` (default: the time of the snapshot)."""
         return state_at(
             self.now_ms if now_ms is None else now_ms,
             opens_ms=self.opens_ms,

@@ -1,4 +1,4 @@
-"""The state a buyer sees, from the window, the shop's wish and the stock."""
+"""State: what a buyer sees of a sale, derived from its window, the shop's status and the stock."""
 
 from enum import StrEnum
 
@@ -6,19 +6,17 @@ from seckill.catalog.models import Sale
 
 
 class State(StrEnum):
-    """What a sale page shows."""
+    """The state of a sale that its page shows."""
 
     SCHEDULED = "scheduled"  #: opens later
     OPEN = "open"  #: admits buyers and has units left
-    SOLD_OUT = (
-        "sold_out"  #: no unit left; who joins now is on the waitlist, until it is certain that nothing comes back
-    )
-    PAUSED = "paused"  #: the shop holds admission for a moment
-    CLOSED = "closed"  #: the window is over, or the shop ended the sale
+    SOLD_OUT = "sold_out"  #: no unit left; new buyers join the waitlist until the sale has ended
+    PAUSED = "paused"  #: the shop has paused the sale
+    CLOSED = "closed"  #: the window is over, or the shop has closed the sale
 
 
 def state_at(now_ms: int, *, opens_ms: int, closes_ms: int, status: str, units_left: int, ended: bool) -> State:
-    """The state at ``now_ms`` (all times in milliseconds since 1970, UTC)."""
+    """Return the state at ``now_ms``. All times are milliseconds since 1970, UTC."""
     if status == Sale.Status.CLOSED or now_ms >= closes_ms:
         return State.CLOSED
     if ended:

@@ -1,4 +1,4 @@
-"""Ticket: the signed handle of a place in line; whoever holds it may ask what became of that place, nothing else."""
+"""Ticket: a signed token for a place in line. It lets its holder poll the outcome of that place, nothing else."""
 
 from functools import cache, lru_cache
 
@@ -6,8 +6,8 @@ from msgspec import Struct
 
 from seckill.line.signing import Signer
 
-# A buyer polls with the same ticket for minutes, and a process has up to 10,000 connections. Each ticket that is kept
-# takes some 400 bytes.
+# A buyer polls with the same ticket for minutes, and a process has up to 10,000 connections. A cached ticket takes some
+# 400 bytes.
 VERIFIED_MAX = 16_384
 
 
@@ -17,20 +17,24 @@ def _signer() -> Signer:
 
 
 class Ticket(Struct, frozen=True):
-    """A place in the line of one sale. The same place always gives the same token."""
+    """A place in the line of a sale. Signing the same ticket always returns the same token."""
 
     sale_id: int
     place: int  #: from 1
     buyer: str
-    epoch: int  #: of the line that gave the place
+    epoch: int  #: of the line when the place was issued
 
     def sign(self) -> str:
-        """The token to hand to the buyer."""
+        """Return the token for the buyer."""
         return _signer().sign(f"{self.sale_id} {self.place} {self.buyer} {self.epoch}")
 
     @classmethod
     def verify(cls, token: str) -> "Ticket":
-        """The ticket in ``token``. Raises BadTokenError."""
+        """Return the ticket in ``token``.
+
+        Raises:
+            BadTokenError: the token was not signed as a ticket.
+        """
         return _verified(token)
 
 
