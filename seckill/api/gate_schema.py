@@ -22,7 +22,7 @@ STRING: Schema = {"type": "string"}
 RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}}
 
 # Problems of any request: rejected before routing, or failed unexpectedly.
-OF_EVERY_CALL = (
+PROBLEMS_OF_EVERY_ROUTE = (
     Problem.BAD_REQUEST,
     Problem.METHOD_NOT_ALLOWED,
     Problem.REQUEST_TIMEOUT,
@@ -63,7 +63,7 @@ def add_gate(result: Schema, **_: object) -> Schema:
     components |= component_schemas()
     for operations in result["paths"].values():
         for operation in operations.values():
-            operation["responses"].setdefault("default", problem_answers("Any error."))
+            operation["responses"].setdefault("default", problem_responses("Any error."))
     result["paths"] = dict(sorted({**result["paths"], **gate_paths()}.items()))
     return result
 
@@ -83,7 +83,7 @@ def gate_paths() -> Schema:
                 "security": [{"pass": []}],
                 "responses": {
                     "202": {
-                        **json_answer("A place in line, and the ticket to ask with.", "Queued"),
+                        **json_response("A place in line, and the ticket to ask with.", "Queued"),
                         "headers": {
                             **RETRY_AFTER,
                             "Location": {"schema": {"type": "string"}, "description": "the ticket's address"},
@@ -91,7 +91,7 @@ def gate_paths() -> Schema:
                     },
                     **problems(
                         Problem.BAD_PASS, Problem.NOT_OPEN, Problem.PAUSED, Problem.SOLD_OUT, *OF_EVERY_SALE,
-                        *OF_EVERY_CALL,
+                        *PROBLEMS_OF_EVERY_ROUTE,
                     ),
                 },
             }
@@ -104,8 +104,8 @@ def gate_paths() -> Schema:
                 "tags": ["tickets"],
                 "parameters": [ticket],
                 "responses": {
-                    "200": {**json_answer("Where the place stands now.", "Ticket"), "headers": RETRY_AFTER},
-                    **problems(*OF_EVERY_SALE, *OF_EVERY_CALL),
+                    "200": {**json_response("Where the place stands now.", "Ticket"), "headers": RETRY_AFTER},
+                    **problems(*OF_EVERY_SALE, *PROBLEMS_OF_EVERY_ROUTE),
                 },
             }
         },
@@ -117,8 +117,8 @@ def gate_paths() -> Schema:
                 "tags": ["sales"],
                 "parameters": [sale_id],
                 "responses": {
-                    "200": json_answer("The line of this moment.", "Progress"),
-                    **problems(*OF_EVERY_SALE, *OF_EVERY_CALL),
+                    "200": json_response("The line of this moment.", "Progress"),
+                    **problems(*OF_EVERY_SALE, *PROBLEMS_OF_EVERY_ROUTE),
                 },
             }
         },
@@ -132,7 +132,7 @@ def component_schemas() -> Schema:
     return documents | {"Ticket": ticket, "Problem": PROBLEM}
 
 
-def json_answer(description: str, component: str) -> Schema:
+def json_response(description: str, component: str) -> Schema:
     """Return a JSON response object."""
     return {
         "description": description,
@@ -146,12 +146,12 @@ def problems(*kinds: Problem) -> Schema:
     for kind in kinds:
         by_status.setdefault(kind.value.status, []).append(kind)
     return {
-        str(status): problem_answers(" ".join(f"`{kind.code}`: {kind.value.title}." for kind in same))
+        str(status): problem_responses(" ".join(f"`{kind.code}`: {kind.value.title}." for kind in same))
         for status, same in by_status.items()
     }
 
 
-def problem_answers(description: str) -> Schema:
+def problem_responses(description: str) -> Schema:
     """Return a problem response object."""
     return {
         "description": description,

@@ -16,8 +16,8 @@ CLIENTS_MAX = 10_000
 OTHER_FILES = 200  # file descriptors for the files of a process and its connections to other servers
 BODIES_BYTES_MAX = 64 * 1024 * 1024  # of all request bodies held in memory
 
-LOOK_SECONDS = 0.5
-LOOK_AT_ONCE = 1_000  # connections to check before the event loop runs other tasks
+CHECK_INTERVAL_SECONDS = 0.5
+CHECKS_PER_TURN = 1_000  # connections to check before the event loop runs other tasks
 HEADERS_SECONDS = 10  # for the headers of a request, from its first byte
 BODY_SECONDS = 60  # for the whole request
 KEEP_ALIVE_SECONDS = 75  # idle; buyers who wait for the opening keep their connections and need no new ones in the rush
@@ -86,12 +86,12 @@ class Clients:
     async def watch(self) -> None:
         """Check all clients twice a second, until cancelled."""
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(CHECK_INTERVAL_SECONDS)
             self._tick()
             clients = list(self._clients)
-            for start in range(0, len(clients), LOOK_AT_ONCE):
-                for client in clients[start : start + LOOK_AT_ONCE]:
-                    _look_at(client, self.now)
+            for start in range(0, len(clients), CHECKS_PER_TURN):
+                for client in clients[start : start + CHECKS_PER_TURN]:
+                    _check(client, self.now)
                 await asyncio.sleep(0)
 
     def _tick(self) -> None:
@@ -99,8 +99,8 @@ class Clients:
         self.now = time.monotonic()
 
 
-def _look_at(client: Client, now: float) -> None:
-    """Close a connection that exceeded its time limit, plus `LOOK_SECONDS`, by which `Clients.now` may lag."""
+def _check(client: Client, now: float) -> None:
+    """Close a connection that exceeded its time limit, plus `CHECK_INTERVAL_SECONDS`, by which `Clients.now` may lag."""
     since, end = client.since, client.close
     if client.is_closing:
         seconds, end = READING_SECONDS, client.abort
@@ -115,5 +115,5 @@ def _look_at(client: Client, now: float) -> None:
         end = client.time_out
     else:
         seconds = KEEP_ALIVE_SECONDS
-    if now - since > seconds + LOOK_SECONDS:
+    if now - since > seconds + CHECK_INTERVAL_SECONDS:
         end()

@@ -23,14 +23,14 @@ from seckill.errors.unavailable_page import CONTENT_TYPE, PAGE, RETRY_SECONDS, S
 from seckill.gate.asgi import RENEWAL, AsgiApplication, Message, Receive, Scope, Send
 
 #: Health checks and metrics have a thread each, so that a crowd can't make the shop look dead.
-PROBES = ("/healthz", "/readyz", "/metrics")
-PROBES_WAITING_MAX = 10  # for each path; far more than are ever sent at once
+HEALTH_PATHS = ("/healthz", "/readyz", "/metrics")
+HEALTH_WAITING_MAX = 10  # for each path; far more than are ever sent at once
 #: Renewing cached responses has a thread, too, so that a flood of other requests can't make the sale page expire.
 RENEWALS_WAITING_MAX = 256  # as many as the response cache can hold
 #: Each POST here hashes a password, one at a time on a host, which takes as long as dozens of pages. Logins wait in a
 #: queue of their own, where refusing them costs little.
 PASSWORDS = ("/api/auth/login", "/api/auth/register", "/admin/login/")
-ANSWER_BYTES_HELD_MAX = 4 * 1024 * 1024  # more than the largest static file; only exports are larger
+RESPONSE_BYTES_HELD_MAX = 4 * 1024 * 1024  # more than the largest static file; only exports are larger
 READ_SECONDS_MAX = 10.0  # for a client to read the next 64 KiB of a response
 
 REQUESTS = Gauge(
@@ -95,10 +95,10 @@ class Client:
             self._left.cancel()
 
 
-class HeldResponse:
+class BufferedResponse:
     """Buffers Django's response until Django is done, so that a slow client does not hold a thread.
 
-    A response larger than `ANSWER_BYTES_HELD_MAX` is sent as fast as the client reads it. It is dropped if the client
+    A response larger than `RESPONSE_BYTES_HELD_MAX` is sent as fast as the client reads it. It is dropped if the client
     stops reading.
     """
 
@@ -116,7 +116,7 @@ class HeldResponse:
         """
         self._held.append(message)
         self._held_bytes += len(message.get("body", b""))
-        if self._held_bytes > ANSWER_BYTES_HELD_MAX:
+        if self._held_bytes > RESPONSE_BYTES_HELD_MAX:
             await self.forward()
             if self._is_unread:
                 raise asyncio.CancelledError
@@ -205,7 +205,9 @@ class DjangoLimit:
 
     def __init__(self, django: AsgiApplication) -> None:
         self._django = django
-        self._probes = {path: ConcurrencyLimit(path[1:], threads=1, waiting_max=PROBES_WAITING_MAX) for path in PROBES}
+        self._probes = {
+            path: ConcurrencyLimit(path[1:], threads=1, waiting_max=HEALTH_WAITING_MAX) for path in HEALTH_PATHS
+        }
         self._renewals = ConcurrencyLimit("renewals", threads=1, waiting_max=RENEWALS_WAITING_MAX)
         self._passwords = ConcurrencyLimit("passwords", threads=1, waiting_max=settings.PASSWORD_WAITING_MAX)
         self._others = ConcurrencyLimit(
@@ -214,9 +216,9 @@ class DjangoLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle an HTTP request."""
-        lane = self._lane(scope)
+        lane = self._limit_for(scope)
         client = Client(receive)
-        response = HeldResponse(send)
+        response = BufferedResponse(send)
         try:
             await client.read_body()
             thread = await lane.enter(client)
@@ -235,7 +237,7 @@ class DjangoLimit:
             client.forget()
         await response.forward()
 
-    def _lane(self, scope: Scope) -> ConcurrencyLimit:
+    def _limit_for(self, scope: Scope) -> ConcurrencyLimit:
         if RENEWAL in scope:
             return self._renewals
         if scope["method"] == "POST" and scope["path"] in PASSWORDS:

@@ -3,13 +3,13 @@
 from seckill.errors.problems import Problem
 from seckill.gate.deferred import DeferredResponses
 from seckill.gate.logins import Logins
+from seckill.gate.not_loaded_sales import NotLoadedSales
 from seckill.gate.progress import ProgressCalls
 from seckill.gate.purchase import Purchases
 from seckill.gate.request import Request
 from seckill.gate.response import problem_response
 from seckill.gate.snapshots import Snapshots
 from seckill.gate.ticket import Tickets
-from seckill.gate.unknown_sales import UnknownSales
 from seckill.line.line import open_async_line
 
 GET_ONLY = problem_response(Problem.METHOD_NOT_ALLOWED, "", (b"allow", b"GET, HEAD"))
@@ -22,7 +22,7 @@ class Gate:
     def __init__(self) -> None:
         self._line = open_async_line()
         late = DeferredResponses()
-        unknown = UnknownSales()
+        unknown = NotLoadedSales()
         snapshots = Snapshots(self._line)
         self._purchases = Purchases(self._line, unknown)
         self._tickets = Tickets(self._line, snapshots, unknown, late)
@@ -36,8 +36,8 @@ class Gate:
 
     def handle(self, request: Request) -> None:
         """Respond to a request for a route of the gate, now or later."""
-        assert request.target.call is not None  # noqa: S101 (for the type checker: other requests go to Django)
-        name, key = request.target.call
+        assert request.target.route is not None  # noqa: S101 (for the type checker: other requests go to Django)
+        name, key = request.target.route
         if name == "purchase":
             if request.method == "POST":
                 self._purchases.handle(int(key), request.fields.get(b"authorization", b""), request)

@@ -26,11 +26,11 @@ from seckill.line.state import State
 log = structlog.get_logger(__name__)
 
 FOUND = json_head(200)
-STRANGER = problem_response(Problem.NOT_LOGGED_IN, "", (b"www-authenticate", b"Session"))
+NOT_LOGGED_IN = problem_response(Problem.NOT_LOGGED_IN, "", (b"www-authenticate", b"Session"))
 CLOSED = problem_response(Problem.CLOSED)
 TOO_MANY_WAIT = problem_response(Problem.UNAVAILABLE)
 
-Wanted = tuple[Login, int, CachedSnapshot, Caller]  # login, sale id, cached snapshot, caller
+PassRequest = tuple[Login, int, CachedSnapshot, Caller]  # login, sale id, cached snapshot, caller
 
 
 class Logins:
@@ -40,7 +40,7 @@ class Logins:
         self._line = line
         self._snapshots = snapshots
         self._late = late
-        self._passes: Batcher[Wanted] = Batcher(self._issue, self._fail_passes, largest=ISSUE_BATCH_MAX)
+        self._passes: Batcher[PassRequest] = Batcher(self._issue, self._fail_passes, largest=ISSUE_BATCH_MAX)
         self._names: Batcher[tuple[Login, Caller]] = Batcher(self._name, self._fail_names, largest=ISSUE_BATCH_MAX)
 
     def me(self, caller: Request) -> None:
@@ -58,11 +58,11 @@ class Logins:
         login = self._login("POST", caller)
         if login is None:
             return
-        seen = self._snapshots.fresh(sale_id)
-        if seen is None:
+        cached = self._snapshots.fresh(sale_id)
+        if cached is None:
             self._late.start(self._issue_late(login, sale_id, caller), caller)
         else:
-            self._want(login, sale_id, seen, caller)
+            self._submit(login, sale_id, cached, caller)
 
     def _login(self, method: str, request: Request) -> Login | None:
         """Return the login of the request's cookie, or None after responding to the request or forwarding it."""
@@ -74,7 +74,7 @@ class Logins:
         header = fields.get(b"cookie", b"")
         cookies = read_cookies(header)
         if settings.SESSION_COOKIE_NAME not in cookies and (cookies or not header):
-            request.respond(STRANGER)
+            request.respond(NOT_LOGGED_IN)
             return None
         login = read_login(cookies, _now_ms())
         if login is None or (method == "POST" and not is_from_our_page(fields, cookies, "http")):
@@ -100,24 +100,24 @@ class Logins:
     # --- Passes -----------------------------------------------------------------------------------------------------
 
     async def _issue_late(self, login: Login, sale_id: int, caller: Caller) -> None:
-        seen = await self._snapshots.get(sale_id)
-        if seen is None:
+        cached = await self._snapshots.get(sale_id)
+        if cached is None:
             caller.forward()  # Django looks the sale up in the ledger
         else:
-            self._want(login, sale_id, seen, caller)
+            self._submit(login, sale_id, cached, caller)
 
-    def _want(self, login: Login, sale_id: int, seen: CachedSnapshot, caller: Caller) -> None:
-        if seen.snapshot.state() is State.CLOSED:
+    def _submit(self, login: Login, sale_id: int, cached: CachedSnapshot, caller: Caller) -> None:
+        if cached.snapshot.state() is State.CLOSED:
             caller.respond(CLOSED)
-        elif not self._passes.submit((login, sale_id, seen, caller)):
+        elif not self._passes.submit((login, sale_id, cached, caller)):
             caller.respond(TOO_MANY_WAIT)
 
-    async def _issue(self, wanted: list[Wanted]) -> None:
+    async def _issue(self, wanted: list[PassRequest]) -> None:
         issued = await self._line.run(issue_passes([login for login, _, _, _ in wanted], settings.PASS_RATE))
         retry_after = (b"retry-after", b"%d" % issued.retry_after_seconds)
-        for (login, sale_id, seen, caller), response in zip(wanted, issued.results, strict=True):
+        for (login, sale_id, cached, caller), response in zip(wanted, issued.results, strict=True):
             if response == PassResult.ISSUED:
-                snapshot = seen.snapshot
+                snapshot = cached.snapshot
                 document = pass_json(sale_id, login.buyer, opens_ms=snapshot.opens_ms, closes_ms=snapshot.closes_ms)
                 caller.respond(Response(200, FOUND, encode(document)))
             elif response == PassResult.TOO_MANY:
@@ -125,7 +125,7 @@ class Logins:
             else:
                 caller.forward()
 
-    async def _fail_passes(self, wanted: list[Wanted], error: Exception) -> None:
+    async def _fail_passes(self, wanted: list[PassRequest], error: Exception) -> None:
         log.warning("passes_not_counted", error=str(error))
         for _, _, _, caller in wanted:
             caller.forward()

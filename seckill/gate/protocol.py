@@ -123,7 +123,7 @@ class Connection(HttpToolsProtocol):
         """
         self.is_last = True
         request = self._request
-        return request is not None and request.target.call is not None and not request.is_forwarded
+        return request is not None and request.target.route is not None and not request.is_forwarded
 
     def shutdown(self) -> None:
         """Called when the process shuts down: finish the present request, then close."""
@@ -239,7 +239,7 @@ class Connection(HttpToolsProtocol):
 
     def _expect_body(self, fields: dict[bytes, bytes]) -> None:
         """Check the announced body, and send *100 Continue* to a client that waits for it."""
-        if self._target.call is not None:
+        if self._target.route is not None:
             self._body_bytes_max = HOT_BODY_BYTES_MAX
         else:
             self._body_bytes_max = ADMIN_BODY_BYTES_MAX if self._target.path.startswith("/admin/") else BODY_BYTES_MAX
@@ -335,7 +335,7 @@ class Connection(HttpToolsProtocol):
     def _serve(self, request: Request) -> None:
         self._request = request
         try:
-            if request.target.call is not None:
+            if request.target.route is not None:
                 self.shop.gate.handle(request)
             elif (shared := self.shop.public.find(request)) is not None:
                 self.respond(request, shared)
@@ -363,7 +363,7 @@ class Connection(HttpToolsProtocol):
         """Send the response if this request is the one being served, then serve the next one."""
         if request is not self._request or request.is_forwarded or self.transport.is_closing():
             return
-        call = request.target.call
+        call = request.target.route
         self.shop.tally[call[0] if call is not None else "shared", response.status] += 1
         self._write(response, with_body=request.method != "HEAD", keep_alive=request.keep_alive)
         self._finished(request)

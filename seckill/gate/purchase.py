@@ -8,6 +8,7 @@ from seckill.gate.deferred import error_response
 from seckill.gate.documents import Queued
 from seckill.gate.doorbell import Doorbell
 from seckill.gate.metrics import ADMIT_BATCH_SIZE
+from seckill.gate.not_loaded_sales import NotLoadedSales
 from seckill.gate.request import Caller
 from seckill.gate.response import (
     NO_STORE,
@@ -18,7 +19,6 @@ from seckill.gate.response import (
     json_head,
     problem_response,
 )
-from seckill.gate.unknown_sales import UnknownSales
 from seckill.line import commands
 from seckill.line.commands import Admission, RejectReason
 from seckill.line.line import AsyncLine
@@ -34,7 +34,7 @@ PASS_OF_ANOTHER_SALE = problem_response(Problem.BAD_PASS, "It is a pass for anot
 PASS_EXPIRED = problem_response(Problem.BAD_PASS, "It has expired.", BEARER)
 TOO_MANY_WAIT = problem_response(Problem.UNAVAILABLE)
 
-GROUPS_AT_ONCE = 2  # while Redis syncs one batch to disk, the next is on its way
+CONCURRENT_BATCHES = 2  # while Redis syncs one batch to disk, the next is on its way
 
 Buyer = tuple[str, Caller]
 
@@ -42,11 +42,11 @@ Buyer = tuple[str, Caller]
 class Purchases:
     """Admits the buyers of each sale in batches, in the order of their requests."""
 
-    def __init__(self, line: AsyncLine, unknown: UnknownSales) -> None:
+    def __init__(self, line: AsyncLine, unknown: NotLoadedSales) -> None:
         self._line = line
-        self._unknown = unknown
+        self._not_loaded = unknown
         self._doorbell = Doorbell()
-        self._groups: dict[int, Batcher[Buyer]] = {}
+        self._batchers: dict[int, Batcher[Buyer]] = {}
 
     async def close(self) -> None:
         """Ring the pending doorbells."""
@@ -66,18 +66,18 @@ class Purchases:
         if buyer_pass.expires_ms <= time.time() * 1000:
             caller.respond(PASS_EXPIRED)
             return
-        group = self._groups.get(sale_id) or self._new_group(sale_id)
+        group = self._batchers.get(sale_id) or self._new_batcher(sale_id)
         if not group.submit((buyer_pass.buyer, caller)):
             caller.respond(TOO_MANY_WAIT)
 
-    def _new_group(self, sale_id: int) -> Batcher[Buyer]:
+    def _new_batcher(self, sale_id: int) -> Batcher[Buyer]:
         """Return a new batcher for a sale, and drop idle ones. Only sales for which a pass was signed get one."""
-        self._groups = {number: group for number, group in self._groups.items() if not group.is_idle}
-        group = self._groups[sale_id] = Batcher(
+        self._batchers = {number: group for number, group in self._batchers.items() if not group.is_idle}
+        group = self._batchers[sale_id] = Batcher(
             lambda buyers: self._admit(sale_id, buyers),
             lambda buyers, error: self._fail(sale_id, buyers, error),
             largest=commands.ADMIT_BATCH_MAX,
-            at_once=GROUPS_AT_ONCE,
+            at_once=CONCURRENT_BATCHES,
         )
         return group
 
@@ -93,7 +93,7 @@ class Purchases:
 
     async def _fail(self, sale_id: int, buyers: list[Buyer], error: Exception) -> None:
         unknown = isinstance(error, commands.SaleNotLoadedError)
-        response = await self._unknown.handle(sale_id) if unknown else error_response(error)
+        response = await self._not_loaded.handle(sale_id) if unknown else error_response(error)
         for _, caller in buyers:
             caller.respond(response)
 

@@ -35,7 +35,7 @@ class Target(Struct, frozen=True):
     raw_path: bytes
     path: str  #: percent-decoded
     query: bytes
-    call: Route | None  #: the gate's route; None: Django serves the request
+    route: Route | None  #: the gate's route; None: Django serves the request
 
 
 def parse_target(url: bytes) -> Target:
@@ -44,7 +44,7 @@ def parse_target(url: bytes) -> Target:
     Raises:
         UnicodeDecodeError: the path is not ASCII.
     """
-    return _split_target(url) if url.startswith(TICKET_BYTES) else _remembered(url)
+    return _split_target(url) if url.startswith(TICKET_BYTES) else _split_target_cached(url)
 
 
 def _split_target(url: bytes) -> Target:
@@ -55,7 +55,7 @@ def _split_target(url: bytes) -> Target:
 
 
 # A crowd requests the same few targets. Tickets are not cached, because each buyer polls a different one.
-_remembered = lru_cache(maxsize=256)(_split_target)
+_split_target_cached = lru_cache(maxsize=256)(_split_target)
 
 
 class Request(Struct, eq=False):

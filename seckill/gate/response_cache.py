@@ -46,7 +46,7 @@ UNCACHEABLE_REQUEST_HEADERS = frozenset(
     )
 )
 # The headers of a renewal: those of the first client's request, without its cookies.
-CONDITIONAL_HEADERS = frozenset((b"host", b"x-forwarded-proto", *SUPPORTED_VARY))
+RENEWAL_HEADERS = frozenset((b"host", b"x-forwarded-proto", *SUPPORTED_VARY))
 NOT_MODIFIED_HEADERS = (b"cache-control", b"content-location", b"etag", b"expires", b"vary")  # RFC 9110, 15.4.5
 UNCACHEABLE_DIRECTIVES = frozenset((b"private", b"no-store", b"no-cache"))
 
@@ -95,16 +95,16 @@ class CachedResponse:
     """A response of Django that is shared between clients."""
 
     def __init__(self, scope: Scope, start: Message, body: bytes, terms: CachePolicy, requested_at: float) -> None:
-        self.scope = _impersonal(scope)  #: of the request, used to renew the response
+        self.scope = _shared_scope(scope)  #: of the request, used to renew the response
         self.vary = terms.vary
         self._fresh_seconds = terms.fresh_seconds
-        self._asked_at = requested_at  # Django may have read the content that early
+        self._requested_at = requested_at  # Django may have read the content that early
         self._body = body
-        self._age_before: int | None = None  #: seconds, from the header Age of Django's response
+        self._upstream_age: int | None = None  #: seconds, from the header Age of Django's response
         headers: list[Header] = []
         for name, value in ((name.lower(), value) for name, value in start["headers"]):
             if name == b"age" and value.isdigit():
-                self._age_before = int(value)
+                self._upstream_age = int(value)
             elif name == b"x-cache":
                 headers.append((name, b"hit"))  # a client of the cached response did not cause a miss
             elif name != b"content-length":  # the connection adds it
@@ -122,14 +122,14 @@ class CachedResponse:
 
     def seconds_past_ttl(self, now: float) -> float:
         """Return for how many seconds the response has been stale; below 0 while it is fresh."""
-        return now - self._asked_at - self._fresh_seconds
+        return now - self._requested_at - self._fresh_seconds
 
     def to_response(self, if_none_match: bytes, now: float) -> Response:
         """Return the response with its present age, or a 304 if the header If-None-Match names its ETag."""
-        seconds = int(now - self._asked_at)
+        seconds = int(now - self._requested_at)
         if seconds != self._aged:
-            age = (self._age_before or 0) + seconds
-            line = b"age: %d\r\n" % age if age or self._age_before is not None else b""
+            age = (self._upstream_age or 0) + seconds
+            line = b"age: %d\r\n" % age if age or self._upstream_age is not None else b""
             self._whole = Response(HTTPStatus.OK, self._head + line, self._body)
             self._unchanged = Response(HTTPStatus.NOT_MODIFIED, self._unchanged_head + line, b"")
             self._aged = seconds
@@ -150,30 +150,32 @@ class ResponseRecorder:
         self._scope = scope
         self._if_none_match = if_none_match
         self._send = send
-        self._heard = on_complete
-        self._asked_at = monotonic()
+        self._on_complete = on_complete
+        self._requested_at = monotonic()
         self._start: Message = {}
-        self._terms: CachePolicy | None = None
+        self._policy: CachePolicy | None = None
         self._body = b""
 
     async def __call__(self, message: Message) -> None:
         """Forward an ASGI message. Messages of a cacheable response are held until it is complete."""
         if message["type"] == "http.response.start":
             self._start = message
-            self._terms = CachePolicy.of(message)
-            if self._terms is None:
-                self._heard(None)
+            self._policy = CachePolicy.of(message)
+            if self._policy is None:
+                self._on_complete(None)
                 await self._send(message)
             return
-        if self._terms is None:
+        if self._policy is None:
             await self._send(message)
             return
         self._body += message.get("body", b"")
         if message.get("more_body", False):
             return
-        whole = len(self._body) == self._terms.length
-        response = CachedResponse(self._scope, self._start, self._body, self._terms, self._asked_at) if whole else None
-        self._heard(response)
+        whole = len(self._body) == self._policy.length
+        response = (
+            CachedResponse(self._scope, self._start, self._body, self._policy, self._requested_at) if whole else None
+        )
+        self._on_complete(response)
         if response is not None and _matches(self._if_none_match, response.etag):
             await _send(response.to_response(self._if_none_match, monotonic()), self._send)
             return
@@ -194,7 +196,7 @@ class ResponseCache:
     def __init__(self, django: AsgiApplication) -> None:
         self._django = django
         self._answers: OrderedDict[Key, CachedResponse] = OrderedDict()
-        self._asking: dict[Key, asyncio.Future[CachedResponse | None]] = {}
+        self._in_flight: dict[Key, asyncio.Future[CachedResponse | None]] = {}
         self._renewing: dict[Key, asyncio.Task[None]] = {}
         # By path: the headers that its public responses vary on, in SUPPORTED_VARY's order; None if there were none.
         self._vary: OrderedDict[str, tuple[bytes, ...] | None] = OrderedDict()
@@ -218,7 +220,7 @@ class ResponseCache:
         if stale >= 0:
             if stale >= STALE_SECONDS:
                 return None
-            if key not in self._renewing and key not in self._asking:
+            if key not in self._renewing and key not in self._in_flight:
                 self._renewing[key] = asyncio.create_task(self._renew(key, response.scope))
         self._answers.move_to_end(key)
         return response.to_response(request.fields.get(b"if-none-match", b""), now)
@@ -241,10 +243,10 @@ class ResponseCache:
         key = _key(scope["path"], headers, vary)
         if scope["method"] == "HEAD":
             await self._forward(scope, receive, send)
-        elif key not in self._asking:
+        elif key not in self._in_flight:
             await self._fetch_shared(key, vary, scope, headers, send)
         else:
-            response = await asyncio.shield(self._asking[key])  # cancelling one request must not cancel the others
+            response = await asyncio.shield(self._in_flight[key])  # cancelling one request must not cancel the others
             if response is None:
                 await self._forward(scope, receive, send)
             else:
@@ -259,12 +261,12 @@ class ResponseCache:
         self, key: Key, vary: tuple[bytes, ...], scope: Scope, headers: Headers, send: Send
     ) -> None:
         asking: asyncio.Future[CachedResponse | None] = asyncio.get_running_loop().create_future()
-        self._asking[key] = asking
+        self._in_flight[key] = asking
 
         def resolve(response: CachedResponse | None) -> None:
             if not asking.done():
                 asking.set_result(response)
-                del self._asking[key]  # always this future: there is one fetch per key
+                del self._in_flight[key]  # always this future: there is one fetch per key
 
         def on_complete(response: CachedResponse | None) -> None:
             self._store(scope, headers, response)
@@ -283,7 +285,7 @@ class ResponseCache:
     async def _renew(self, key: Key, scope: Scope) -> None:
         """Fetch a stale response again. Clients get the stale one meanwhile."""
         try:
-            if key in self._asking:  # a request that found it too stale fetches it already
+            if key in self._in_flight:  # a request that found it too stale fetches it already
                 return
             await self._fetch_shared(
                 key, self._vary.get(scope["path"]) or SUPPORTED_VARY, scope, dict(scope["headers"]), _drop
@@ -352,9 +354,9 @@ def _unconditional(scope: Scope) -> Scope:
     return {**scope, "headers": [pair for pair in scope["headers"] if pair[0] != b"if-none-match"]}
 
 
-def _impersonal(scope: Scope) -> Scope:
+def _shared_scope(scope: Scope) -> Scope:
     """Return the scope with only those headers that all clients of the response share."""
-    return {**scope, "headers": [pair for pair in scope["headers"] if pair[0] in CONDITIONAL_HEADERS]}
+    return {**scope, "headers": [pair for pair in scope["headers"] if pair[0] in RENEWAL_HEADERS]}
 
 
 async def _send(response: Response, send: Send) -> None:

@@ -13,7 +13,7 @@ from seckill.line.snapshot import Snapshot
 
 SNAPSHOT_TTL_SECONDS = 0.1
 CACHED_MAX = 1_000  # sales; the one read longest ago is evicted first
-UNKNOWN_AT_ONCE = 4  # reads of sales not cached: made-up ids must not take the connections that purchases need
+UNCACHED_READS_MAX = 4  # reads of sales not cached: made-up ids must not take the connections that purchases need
 RATE_WINDOW_SECONDS = 1.0  # over which the rate of the pointer is measured
 
 
@@ -38,14 +38,14 @@ class Snapshots:
 
     def __init__(self, line: AsyncLine) -> None:
         self._line = line
-        self._seen: dict[int, CachedSnapshot] = {}
+        self._cache: dict[int, CachedSnapshot] = {}
         self._reading: dict[int, asyncio.Task[CachedSnapshot | None]] = {}
-        self._strangers = asyncio.Semaphore(UNKNOWN_AT_ONCE)
+        self._uncached_reads = asyncio.Semaphore(UNCACHED_READS_MAX)
 
     def fresh(self, sale_id: int) -> CachedSnapshot | None:
         """Return the cached snapshot if it is younger than `SNAPSHOT_TTL_SECONDS`, else None."""
-        seen = self._seen.get(sale_id)
-        return seen if seen is not None and time.monotonic() - seen.read_at < SNAPSHOT_TTL_SECONDS else None
+        cached = self._cache.get(sale_id)
+        return cached if cached is not None and time.monotonic() - cached.read_at < SNAPSHOT_TTL_SECONDS else None
 
     async def get(self, sale_id: int) -> CachedSnapshot | None:
         """Return a snapshot younger than `SNAPSHOT_TTL_SECONDS`, or None if the sale is not loaded.
@@ -53,9 +53,9 @@ class Snapshots:
         Raises:
             redis.RedisError: Redis can't be reached.
         """
-        seen = self.fresh(sale_id)
-        if seen is not None:
-            return seen
+        cached = self.fresh(sale_id)
+        if cached is not None:
+            return cached
         reading = self._reading.get(sale_id)
         if reading is None:
             reading = self._reading[sale_id] = asyncio.create_task(self._read(sale_id))
@@ -64,33 +64,33 @@ class Snapshots:
     async def _read(self, sale_id: int) -> CachedSnapshot | None:
         command = commands.snapshot(sale_id, lease_seconds=settings.RESERVATION_LEASE_SECONDS)
         try:
-            if sale_id in self._seen:
+            if sale_id in self._cache:
                 snapshot = await self._line.run(command)
             else:
-                async with self._strangers:
+                async with self._uncached_reads:
                     snapshot = await self._line.run(command)
-            before = self._seen.pop(sale_id, None)
+            before = self._cache.pop(sale_id, None)
             if snapshot is None:
                 return None  # not cached: made-up ids must not fill the memory
-            seen = CachedSnapshot(snapshot, time.monotonic())
+            cached = CachedSnapshot(snapshot, time.monotonic())
             if before is None or before.snapshot.epoch != snapshot.epoch:
-                seen.rate_from = (seen.read_at, snapshot.pointer)
+                cached.rate_from = (cached.read_at, snapshot.pointer)
             else:
-                self._measure_rate(before, seen)
-            self._seen[sale_id] = seen
-            if len(self._seen) > CACHED_MAX:
-                del self._seen[next(iter(self._seen))]
-            return seen
+                self._measure_rate(before, cached)
+            self._cache[sale_id] = cached
+            if len(self._cache) > CACHED_MAX:
+                del self._cache[next(iter(self._cache))]
+            return cached
         finally:
             self._reading.pop(sale_id, None)
 
     @staticmethod
-    def _measure_rate(before: CachedSnapshot, seen: CachedSnapshot) -> None:
+    def _measure_rate(before: CachedSnapshot, cached: CachedSnapshot) -> None:
         began, pointer_then = before.rate_from
-        elapsed = seen.read_at - began
+        elapsed = cached.read_at - began
         if elapsed >= RATE_WINDOW_SECONDS:
-            seen.places_per_second = (seen.snapshot.pointer - pointer_then) / elapsed
-            seen.rate_from = (seen.read_at, seen.snapshot.pointer)
+            cached.places_per_second = (cached.snapshot.pointer - pointer_then) / elapsed
+            cached.rate_from = (cached.read_at, cached.snapshot.pointer)
         else:
-            seen.places_per_second = before.places_per_second
-            seen.rate_from = before.rate_from
+            cached.places_per_second = before.places_per_second
+            cached.rate_from = before.rate_from

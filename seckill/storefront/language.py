@@ -5,7 +5,7 @@ from django.http import HttpRequest
 from django.middleware.locale import LocaleMiddleware
 from django.utils import translation
 
-ASKED = ("/api/", "/admin/")
+UNPREFIXED_PATHS = ("/api/", "/admin/")
 
 
 class LanguageMiddleware(LocaleMiddleware):
@@ -18,6 +18,6 @@ class LanguageMiddleware(LocaleMiddleware):
         """Activate the language of the request."""
         request.COOKIES.pop(settings.LANGUAGE_COOKIE_NAME, None)  # never set here, and in no Vary
         super().process_request(request)
-        if request.path_info.startswith(ASKED):
+        if request.path_info.startswith(UNPREFIXED_PATHS):
             translation.activate(translation.get_language_from_request(request))
             request.LANGUAGE_CODE = translation.get_language()

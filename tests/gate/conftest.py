@@ -35,7 +35,7 @@ def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> M
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The time that public answers go by. The header Date stands still, too."""
     clock = Clock()
-    monkeypatch.setattr(clients, "LOOK_SECONDS", 3600)
+    monkeypatch.setattr(clients, "CHECK_INTERVAL_SECONDS", 3600)
     monkeypatch.setattr(public_answers, "monotonic", clock)
     return clock
 

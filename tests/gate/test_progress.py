@@ -112,7 +112,7 @@ async def test_a_head_request_is_answered_without_a_body(
     door: Door, load_sale: LoadSale, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(snapshots, "SNAPSHOT_TTL_SECONDS", 60)
-    monkeypatch.setattr(clients, "LOOK_SECONDS", 3600)  # the header Date stays the same
+    monkeypatch.setattr(clients, "CHECK_INTERVAL_SECONDS", 3600)  # the header Date stays the same
     load_sale()
 
     head = await exchange(door, request_bytes("HEAD", "/api/sales/7/progress", {"connection": "close"}))
@@ -250,9 +250,9 @@ async def test_made_up_sales_take_few_of_the_connections_that_purchases_need(
         await seen.get(7)
         hold_writes(server)
         strangers = [asyncio.create_task(seen.get(sale_id)) for sale_id in range(100, 150)]
-        await eventually(lambda: held(server) == snapshots.UNKNOWN_AT_ONCE)
+        await eventually(lambda: held(server) == snapshots.UNCACHED_READS_MAX)
         known = asyncio.create_task(line.run(commands.admit(7, ["olga"])))
-        await eventually(lambda: held(server) == snapshots.UNKNOWN_AT_ONCE + 1)
+        await eventually(lambda: held(server) == snapshots.UNCACHED_READS_MAX + 1)
         let_go(server)
 
         assert (await known).places == [1]

@@ -811,7 +811,7 @@ async def test_strangers_fill_no_memory(visit: Visit, clock: Clock) -> None:
         await visitor.get(f"/invented/{number}")
 
     public = visitor.application.public
-    assert (len(public._answers), len(public._vary), len(public._asking), len(public._renewing)) == (256, 1024, 0, 0)
+    assert (len(public._answers), len(public._vary), len(public._in_flight), len(public._renewing)) == (256, 1024, 0, 0)
 
 
 async def test_while_somebody_asks_for_an_answer_it_is_not_renewed_as_well(visit: Visit, clock: Clock) -> None:

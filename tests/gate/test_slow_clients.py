@@ -28,7 +28,7 @@ HALF_BODY = request_bytes("POST", "/", {"content-length": "3"}) + b"ab"
 @pytest.fixture
 def _no_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     """Clients are looked at all the time, and none is too slow."""
-    monkeypatch.setattr(clients, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(clients, "CHECK_INTERVAL_SECONDS", 0.01)
     for name in DEADLINES:
         monkeypatch.setattr(clients, name, LONG)
 
@@ -313,7 +313,7 @@ class Closing:
 async def test_a_closed_connection_that_is_never_read_is_cut() -> None:
     early, late = Closing(since=100.0), Closing(since=101.0)
     for client in (early, late):
-        clients._look_at(client, 101.0 + clients.READING_SECONDS)
+        clients._check(client, 101.0 + clients.READING_SECONDS)
 
     assert (early.ended, late.ended) == (["abort"], [])
 

@@ -25,7 +25,8 @@ from celery_task import order_task
 from orders import ledger, payment, reconciliation, settlement
 from orders.models import Event, Order
 from seckill.catalog.models import Product, Sale
-from seckill.gate import gate, snapshots, unknown_sales
+from seckill.gate import gate, snapshots
+from seckill.gate import not_loaded_sales as unknown_sales
 from seckill.gate.doorbell import Doorbell
 from seckill.line import command, commands
 from seckill.line.command import Command
@@ -148,7 +149,7 @@ class RealWorld(World):
         self._patches.setattr(settings, "SETTLE_CHUNK_MAX", SETTLE_CHUNK)
         self._patches.setattr(settings, "RESERVATION_LEASE_SECONDS", LEASE_MS / 1000)
         self._patches.setattr(settings, "REJOIN_SECONDS", REJOIN_MS / 1000)
-        self._patches.setattr(unknown_sales, "KNOWN_SALES_SECONDS", NEVER_FRESH)
+        self._patches.setattr(unknown_sales, "SALES_TTL_SECONDS", NEVER_FRESH)
         self._patches.setattr(settlement, "uuid4", lambda: SimpleNamespace(hex=f"settling {next(names)}"))
         self._patches.setattr(order_task, "get_line", lambda: self._line)
         self._patches.setattr(order_task, "ring", lambda _, upto: self._rung.append(upto))

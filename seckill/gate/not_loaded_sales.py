@@ -15,10 +15,10 @@ from seckill.errors.problems import Problem
 from seckill.gate.deferred import error_response
 from seckill.gate.response import Response, problem_response
 
-KNOWN_SALES_SECONDS = 1.0  # between two queries for the sales that exist, also while the database is away
+SALES_TTL_SECONDS = 1.0  # between two queries for the sales that exist, also while the database is away
 
 
-class UnknownSales:
+class NotLoadedSales:
     """Reads the sales that exist from the ledger. Concurrent requests share one query."""
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class UnknownSales:
 
     async def handle(self, sale_id: int) -> Response:
         """Return 404 if the ledger has no such sale, 403 if its line has expired, else 503 (being rebuilt)."""
-        if time.monotonic() - self._read_at > KNOWN_SALES_SECONDS:
+        if time.monotonic() - self._read_at > SALES_TTL_SECONDS:
             if self._reading is None:
                 self._reading = asyncio.create_task(self._read())
             await asyncio.shield(self._reading)
