@@ -1,4 +1,4 @@
-"""Audit: compare a sale's line with the ledger, and the ledger with itself. Read-only: an audit repairs nothing."""
+"""Audit: compare a sale's line with the ledger, and the ledger with itself. An audit repairs nothing."""
 
 from typing import TypedDict
 
@@ -91,6 +91,6 @@ def _save(found: Audit) -> None:
             outcomes=found.outcomes,
             orders=found.orders,
         )
-    fields = [field.name for field in Audit._meta.concrete_fields if not field.primary_key]  # noqa: SLF001 (a documented API)
+    fields = [field.name for field in Audit._meta.concrete_fields if not field.primary_key]  # noqa: SLF001 (documented)
     # An upsert, so that two concurrent first audits of a sale both succeed.
     Audit.objects.bulk_create([found], update_conflicts=True, unique_fields=["sale"], update_fields=fields)

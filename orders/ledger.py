@@ -59,8 +59,8 @@ def write_orders(reservation: Reservation) -> list[tuple[str, Outcome]]:
     this sale keeps that order. A buyer is missing from the result if Redis reserved more units than the ledger has, a
     place that belongs to another buyer, or any place of an ended sale: the line is then wrong and must be rebuilt.
 
-    The first attempt assumes that no buyer has an order, which is nearly always true. If a constraint rejects it, the
-    following attempts look up existing orders first.
+    The first attempt assumes that no buyer has an order, which is nearly always true. If the database rejects it, the
+    next attempts look up existing orders first.
 
     Raises:
         SaleChangedError, django.db.IntegrityError: `ATTEMPTS_MAX` attempts lost against concurrent writers.

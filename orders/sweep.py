@@ -91,7 +91,7 @@ def _end_sale(line: Line, sale_id: int) -> None:
         if snapshot is None or not (snapshot.ended_ms or _is_complete(sale, snapshot)):
             return
         if line.client.hlen(sale_keys(sale_id).outcomes) < Order.objects.filter(sale=sale).count():
-            return  # the line lacks the outcome of an order: rebuild it first
+            return  # the line lacks the outcome of an order and has to be rebuilt first
         ended_ms = line.run(commands.end_sale(sale_id))
         if not ended_ms:
             return

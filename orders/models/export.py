@@ -58,5 +58,5 @@ class Export(models.Model):
         """The progress: 100 when done, 0 until the orders are counted."""
         if self.result == self.Result.DONE:
             return 100
-        # Status changes after the count can make ``rows`` differ from ``total``; only DONE is 100.
+        # Status changes after the count can make ``rows`` exceed ``total``; only DONE is 100.
         return min(self.rows * 100 // self.total, 99) if self.total else 0

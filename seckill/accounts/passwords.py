@@ -23,7 +23,7 @@ from seckill.errors.busy import BusyError
 
 POLL_SECONDS = 0.01  # interval between attempts to take the host's lock
 TRANSACTION_WAIT_SECONDS = 0.1  # shorter inside a transaction, which may hold row locks
-NICENESS = 10  # of 19: hashing yields the CPU to requests of buyers
+NICENESS = 10  # of 19: buyers' requests come first; hashing gets the rest of a core
 
 HASHES = Counter("seckill_password_hashes", "Passwords hashed, or refused because too many waited", ["result"])
 

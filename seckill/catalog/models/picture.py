@@ -14,7 +14,7 @@ def check_picture_size(picture: FieldFile) -> None:
     Raises:
         ValidationError: the upload is larger than `PICTURE_MIB_MAX` MiB.
     """
-    is_new = not picture._committed  # type: ignore[attr-defined]  # noqa: SLF001 (Django's flag; a stored file may be on another host)
+    is_new = not picture._committed  # type: ignore[attr-defined]  # noqa: SLF001 (Django's; the file may be elsewhere)
     if is_new and picture.size > PICTURE_MIB_MAX * 2**20:
         raise ValidationError(_("A picture may have %(max)d MiB at most.") % {"max": PICTURE_MIB_MAX})
 
