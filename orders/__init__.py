@@ -1,1 +1,1 @@
-"""The ledger: which orders there are, and everything that may change one."""
+"""The ledger: the orders, and every operation that changes one."""

@@ -3,7 +3,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class OrdersConfig(AppConfig):
-    """The ledger: the truth about what was sold."""
+    """The ledger: the authoritative record of what was sold."""
 
     name = "orders"
     verbose_name = _("Ledger")

@@ -1,4 +1,4 @@
-"""Audit: does a sale's line agree with the ledger, and the ledger with itself? It looks, and repairs nothing."""
+"""Audit: compare a sale's line with the ledger, and the ledger with itself. An audit repairs nothing."""
 
 from typing import TypedDict
 
@@ -19,9 +19,10 @@ log = structlog.get_logger(__name__)
 
 
 def run_audit(line: Line, sale_id: int, *, by: Audit.By) -> Audit:
-    """Audit a sale; what was found becomes its last audit, and what is wrong is logged.
+    """Audit a sale, store the result as the sale's last audit, and log inconsistencies.
 
-    Raises redis.RedisError when Redis does not answer; that is written down too.
+    Raises:
+        redis.RedisError: Redis does not answer. The audit is stored as ``UNREACHABLE`` first.
     """
     found = Audit(sale_id=sale_id, at=timezone.now(), by=by, **_db_totals(sale_id))
     try:
@@ -41,18 +42,18 @@ class _Ledger(TypedDict):
 
 
 def _db_totals(sale_id: int) -> _Ledger:
-    """What has to agree whatever the line says.
+    """Return the totals that must agree within the ledger, independent of Redis.
 
-    Orders and ``sold`` move in one transaction, and one statement sees one moment: nobody has to wait while it counts.
+    Orders and ``sold`` change in the same transaction, and one statement reads one snapshot, so no lock is needed.
     """
     active_orders = Count("orders", filter=Q(orders__status__in=ACTIVE_STATUSES))
     return Sale.objects.annotate(active_orders=active_orders).values("stock", "sold", "active_orders").get(pk=sale_id)
 
 
 def _compare(line: Line, found: Audit) -> Audit.Result:
-    """The line beside the ledger; the numbers go into the audit."""
+    """Compare the line with the ledger and store the numbers in ``found``."""
     with transaction.atomic():
-        # Holds settlement and releases still while we count.
+        # The lock blocks settlement and releases during the comparison.
         sale = Sale.objects.select_for_update().get(pk=found.sale_id)
         seen = line.run(commands.snapshot(sale.pk, lease_seconds=settings.RESERVATION_LEASE_SECONDS))
         if seen is None:
@@ -69,9 +70,9 @@ def _compare(line: Line, found: Audit) -> Audit.Result:
 
 
 def _save(found: Audit) -> None:
-    """Judge the ledger by itself, keep the audit as the sale's last one, and say what is wrong."""
+    """Check the ledger against itself, log inconsistencies, and store the audit as the sale's last one."""
     if found.sold != found.active_orders or found.sold > found.stock:
-        # Whatever the line says: every line built from this ledger would be wrong too.
+        # Overrides any result of the comparison: a line rebuilt from this ledger would be wrong too.
         found.result = Audit.Result.CONTRADICTION
         log.error(
             "ledger_contradicts_itself",
@@ -90,6 +91,6 @@ def _save(found: Audit) -> None:
             outcomes=found.outcomes,
             orders=found.orders,
         )
-    fields = [field.name for field in Audit._meta.concrete_fields if not field.primary_key]  # noqa: SLF001 (a documented API)
-    # Two who audit a sale for the first time at once must both succeed.
+    fields = [field.name for field in Audit._meta.concrete_fields if not field.primary_key]  # noqa: SLF001 (documented)
+    # An upsert, so that two concurrent first audits of a sale both succeed.
     Audit.objects.bulk_create([found], update_conflicts=True, unique_fields=["sale"], update_fields=fields)

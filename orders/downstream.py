@@ -1,10 +1,10 @@
-"""Downstream: the slow call that an order needs in many shops, to a warehouse or a card company. Simulated.
+"""Downstream: a simulated slow call per order, such as to a warehouse or a payment provider.
 
-It is here for load tests, which set ``DOWNSTREAM_DELAY_SECONDS``; a shop puts its own call in this place. It is made once a
-place is reserved and before its order is written, so it has to bear being repeated: after a crash the place is reserved
-and called for again, under the same buyer and sale.
+Load tests enable the call with ``DOWNSTREAM_DELAY_SECONDS``; a shop replaces it with its own call. The call happens
+after a place is reserved and before its order is written. It must be idempotent per buyer and sale: after a crash the
+place is reserved again and the call is repeated.
 
-Workers that make such calls wait most of the time: give them threads (``--pool threads``).
+Workers spend most of the call waiting, so run them with ``--pool threads``.
 """
 
 import threading
@@ -19,15 +19,18 @@ from django.db import connection
 
 @cache
 def _calls() -> threading.BoundedSemaphore:
-    """The calls this process may still begin."""
+    """Return the semaphore that limits concurrent calls in this process."""
     return threading.BoundedSemaphore(settings.DOWNSTREAM_MAX_CONCURRENCY)
 
 
 class ConcurrencyLimiter:
-    """The right to make some calls now. Places are claimed only with it: a reservation that queued here would go stale."""
+    """Slots for concurrent downstream calls, limited per process.
+
+    Take slots before reserving places: the lease of a reservation that waits for a slot could expire.
+    """
 
     def __init__(self, wanted: int) -> None:
-        """Wait for one slot; then take as many as are free, ``wanted`` at most. Without slow calls nothing is taken."""
+        """Wait for one slot, then take up to ``wanted`` free ones. Take none if downstream calls are disabled."""
         self.count = wanted
         self._taken = 0
         if settings.DOWNSTREAM_DELAY_SECONDS:
@@ -37,18 +40,18 @@ class ConcurrencyLimiter:
             self.count = self._taken
 
     def call_downstream(self, buyers: Sequence[str]) -> None:
-        """Give back what is not needed, and make the call for each buyer side by side; returns when all are through."""
+        """Return unneeded slots, call downstream for all buyers concurrently, and wait for every call."""
         if not settings.DOWNSTREAM_DELAY_SECONDS:
             return
         self._give_back(self._taken - len(buyers))
         if not connection.in_atomic_block:
-            connection.close()  # back to the pool: nobody should hold one and wait
+            connection.close()  # return it to the pool: do not hold a connection while waiting
         with ThreadPoolExecutor(len(buyers), thread_name_prefix="downstream") as threads:
             for _ in threads.map(_call, buyers):
                 pass
 
     def close(self) -> None:
-        """Give back what is left."""
+        """Return the remaining slots."""
         self._give_back(self._taken)
 
     def _give_back(self, slots: int) -> None:
@@ -57,5 +60,5 @@ class ConcurrencyLimiter:
             _calls().release(slots)
 
 
-def _call(buyer: str) -> None:  # noqa: ARG001 (a real one would say whose order it is)
+def _call(buyer: str) -> None:  # noqa: ARG001 (a real call would name the buyer)
     time.sleep(settings.DOWNSTREAM_DELAY_SECONDS)

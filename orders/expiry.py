@@ -1,4 +1,4 @@
-"""Expiry: orders nobody paid in time end, and units given back return to the line."""
+"""Expiry: expire unpaid orders, and return the units of cancelled and expired orders to the line."""
 
 import structlog
 from django.db import transaction
@@ -15,11 +15,11 @@ from seckill.line.outcome import Released
 log = structlog.get_logger(__name__)
 
 RELEASE_CHUNK = 500
-EXPIRE_CHUNK = 500  # orders that one transaction ends
+EXPIRE_CHUNK = 500  # orders expired per transaction
 
 
 def expire_overdue_orders() -> int:
-    """End the orders whose time to pay is over; gives how many."""
+    """Expire pending orders whose ``pay_before`` has passed. Return the number of expired orders."""
     expired = 0
     overdue = Order.objects.filter(status=Order.Status.PENDING, pay_before__lte=timezone.now())
     for sale_id in list(overdue.order_by().values_list("sale", flat=True).distinct()):
@@ -30,10 +30,10 @@ def expire_overdue_orders() -> int:
 
 
 def _expire(sale_id: int) -> int:
-    """End overdue orders of a sale, 500 at most; gives how many.
+    """Expire at most `EXPIRE_CHUNK` overdue orders of a sale. Return the number of expired orders.
 
-    Their rows are locked first, so that exactly what is ended is recorded. One that somebody else has locked is being
-    paid in this moment: it is passed over, and the next sweep sees what became of it.
+    The rows are locked first, so that the outbox event lists exactly the expired orders. A row locked by another
+    transaction is being paid: it is skipped, and the next sweep checks it again.
     """
     with transaction.atomic():
         Sale.objects.select_for_update().get(pk=sale_id)
@@ -54,10 +54,13 @@ def _expire(sale_id: int) -> int:
 
 
 def release_units(line: Line) -> list[int]:
-    """Return the units of cancelled and expired orders to their lines; gives the sales whose doorbell should ring.
+    """Return the units of cancelled and expired orders to their lines, at most `RELEASE_CHUNK` per sale.
 
-    The ledger remembers which units are on their way (``released_at`` is empty), so a crash between ledger and line
-    loses none, and the line takes each back once.
+    A unit stays pending in the ledger (``released_at`` is NULL) until Redis has it, so a crash in between loses none.
+    The line accepts each unit once.
+
+    Returns:
+        The ids of the sales whose doorbell should ring.
     """
     rung = []
     for sale_id in list(unreleased_orders().order_by().values_list("sale", flat=True).distinct()):
@@ -68,7 +71,7 @@ def release_units(line: Line) -> list[int]:
                 line.run(commands.release(sale_id, [(order.buyer, _released(order)) for order in orders]))
                 Order.objects.filter(pk__in=[order.pk for order in orders]).update(released_at=timezone.now())
         except commands.SaleNotLoadedError:
-            continue  # the rebuilt line will have these units already; they are ticked off then
+            continue  # the rebuild includes these units and marks them released
         rung.append(sale_id)
     return rung
 

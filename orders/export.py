@@ -1,9 +1,9 @@
-"""Export: orders as a CSV file, written a part at a time.
+"""Export: orders as CSV, written in chunks.
 
-A part is written to the storage "exports" first and added to the export's row after it. The row alone says which files
-count and where the next part begins, so a worker may be lost at any moment: its part is written again, under another
-name, and what it left behind is deleted with the export. The row is moved on by a conditional UPDATE: of two workers
-that write the same part one wins, and neither has touched the other's file.
+A chunk is written to the storage "exports" first and then added to the export's row. Only the row determines which
+files count and where the next chunk begins. If a worker dies, its chunk is written again under another name, and the
+orphaned file is deleted with the export. The row advances by a conditional UPDATE: if two workers write the same chunk,
+one wins, and neither touches the other's file.
 """
 
 import csv
@@ -23,8 +23,8 @@ from django.utils.translation import gettext_noop
 from orders.models import Export, Order
 
 CHUNK_ROWS = 10_000
-UNFINISHED_MAX = 5  #: of one person
-STALLED_AFTER = timedelta(seconds=60)  # longer than a part and all tries of it may take
+UNFINISHED_MAX = 5  #: per user
+STALLED_AFTER = timedelta(seconds=60)  # longer than one chunk may take, with all retries
 ABANDONED_AFTER = timedelta(days=1)
 RETENTION = timedelta(days=7)
 
@@ -48,20 +48,20 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # OWASP, "CSV injection"
 
 
 class TooManyExportsError(Exception):
-    """Somebody has `UNFINISHED_MAX` exports that are not finished."""
+    """The user already has `UNFINISHED_MAX` unfinished exports."""
 
 
 class TooManyOrdersError(Exception):
-    """More orders than fit into one part."""
+    """The orders do not fit into one chunk."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Some rows of an export."""
+    """Consecutive rows of an export."""
 
-    content: bytes  #: CSV (RFC 4180) in UTF-8, the first part with the header
+    content: bytes  #: CSV (RFC 4180) in UTF-8; the first chunk includes the header
     rows: int
-    last_id: int  #: of its last order
+    last_id: int  #: id of the last order in the chunk
     is_last: bool
 
 
@@ -69,7 +69,7 @@ class Chunk:
 
 
 def created_between(orders: QuerySet[Order], first: date | None, last: date | None) -> QuerySet[Order]:
-    """Those from one day to another, both whole, in the site's time zone; None is no end."""
+    """Filter orders by creation day in the site's time zone, both days inclusive. None leaves that end open."""
     if first and first > date.min:
         orders = orders.filter(created_at__gte=_midnight(first))
     if last and last < date.max:
@@ -82,7 +82,7 @@ def _midnight(day: date) -> datetime:
 
 
 def orders_in(export: Export) -> QuerySet[Order]:
-    """The orders that an export is of, oldest first; none that came after it was asked for."""
+    """Return the orders of an export, oldest first, without orders created after the request."""
     orders = Order.objects.filter(pk__lte=export.max_order_id).order_by("pk")
     if export.sale_id:
         orders = orders.filter(sale=export.sale_id)
@@ -95,13 +95,17 @@ def _newest_id() -> int:
     return Order.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
 
 
-# --- Asking for one
+# --- Request
 
 
 def request_export(export: Export) -> None:
-    """Save a new export, to be written by workers. Raises TooManyExportsError."""
+    """Save a new export for workers to write.
+
+    Raises:
+        TooManyExportsError: the user already has `UNFINISHED_MAX` unfinished exports.
+    """
     with transaction.atomic():
-        # Whoever asks twice at once is counted once after the other.
+        # Serializes concurrent requests of one user, so that the count below is exact.
         get_user_model().objects.select_for_update().get(pk=export.requested_by_id)
         if Export.objects.filter(requested_by=export.requested_by_id, result="").count() >= UNFINISHED_MAX:
             raise TooManyExportsError
@@ -111,7 +115,11 @@ def request_export(export: Export) -> None:
 
 
 def export_now(export: Export) -> bytes:
-    """The whole CSV of an export that nobody has saved. Raises TooManyOrdersError when one part can't hold it."""
+    """Return the whole CSV of an unsaved export.
+
+    Raises:
+        TooManyOrdersError: the orders do not fit into one chunk.
+    """
     export.max_order_id = _newest_id()
     part = read_chunk(export)
     if not part.is_last:
@@ -119,11 +127,11 @@ def export_now(export: Export) -> bytes:
     return part.content
 
 
-# --- Writing it
+# --- Write
 
 
 def read_chunk(export: Export) -> Chunk:
-    """The next part: `CHUNK_ROWS` orders after the last one written, or as many as there are."""
+    """Return the next chunk: at most `CHUNK_ROWS` orders after the last one written."""
     orders = orders_in(export).filter(pk__gt=export.last_id)
     found = list(orders.values_list("pk", *COLUMNS.values())[: CHUNK_ROWS + 1])
     buffer = StringIO()
@@ -137,7 +145,7 @@ def read_chunk(export: Export) -> Chunk:
 
 
 def _cell(value: object) -> str:
-    """The text of a cell, the same in every language, and none that a spreadsheet takes for a formula."""
+    """Format a value independent of the active language, and escape text that a spreadsheet would run as a formula."""
     if value is None:
         return ""
     text = timezone.localtime(value).strftime(TIMESTAMP_FORMAT) if isinstance(value, datetime) else str(value)
@@ -145,7 +153,7 @@ def _cell(value: object) -> str:
 
 
 def write_next_chunk(export: Export) -> bool:
-    """Write one part and move the export on; False when somebody else did, or it was cancelled meanwhile."""
+    """Write one chunk and advance the export. Return False if another worker did so first or the export has ended."""
     total = orders_in(export).count() if export.total is None else export.total
     part = read_chunk(export)
     name = _storage().save(f"{export.pk}/{export.parts + 1:04}.csv", ContentFile(part.content))
@@ -168,12 +176,12 @@ def write_next_chunk(export: Export) -> bool:
 
 
 def mark_cancelled(export: Export) -> bool:
-    """Have it never finished; False when it has ended already."""
+    """Cancel the export. Return False if it has already ended."""
     return _end(export, Export.Result.CANCELLED)
 
 
 def mark_failed(export: Export, error: str) -> bool:
-    """End it with an error; False when it has ended already."""
+    """Fail the export with ``error``. Return False if it has already ended."""
     return _end(export, Export.Result.FAILED, error)
 
 
@@ -185,9 +193,9 @@ def _end(export: Export, result: Export.Result, error: str = "") -> bool:
 
 
 def stalled_exports() -> Iterator[Export]:
-    """The exports that nobody has moved for a while: each is given out once, and then not for as long again.
+    """Yield exports without progress for `STALLED_AFTER`. Each is yielded at most once per `STALLED_AFTER`.
 
-    What was not finished within a day fails first.
+    Exports not finished within `ABANDONED_AFTER` are marked as failed first.
     """
     now = timezone.now()
     unfinished = Export.objects.filter(result="")
@@ -199,7 +207,7 @@ def stalled_exports() -> Iterator[Export]:
             yield export
 
 
-# --- Its file
+# --- Files
 
 
 def _storage() -> Storage:
@@ -207,23 +215,23 @@ def _storage() -> Storage:
 
 
 def files_exist(export: Export) -> bool:
-    """Whether this host can read every part."""
+    """Whether every chunk exists in this host's storage."""
     return all(_storage().exists(name) for name in export.files)
 
 
 def iter_chunks(export: Export) -> Iterator[bytes]:
-    """The file, its parts one after the other, in pieces of at most 64 KiB."""
+    """Yield the content of all chunks in order, in blocks of at most 64 KiB."""
     for name in export.files:
         with _storage().open(name) as file:
             yield from file.chunks()
 
 
 def delete_old_exports() -> None:
-    """Delete exports older than a week, then every file whose export is gone, for whatever reason."""
+    """Delete exports older than `RETENTION`, then every file whose export no longer exists."""
     Export.objects.filter(requested_at__lt=timezone.now() - RETENTION).delete()
     try:
         directories, _ = _storage().listdir("")
-    except FileNotFoundError:  # nobody has written any yet
+    except FileNotFoundError:  # no export has been written yet
         return
     for directory in set(directories) - {str(pk) for pk in Export.objects.values_list("pk", flat=True)}:
         for name in _storage().listdir(directory)[1]:

@@ -1,7 +1,7 @@
-"""Ledger: takes the orders of a reservation, all of them by one statement.
+"""Ledger: write the orders of a reservation with one INSERT.
 
-The ORM makes an object of each order and a parameter of each of its fields, and that took longer than everything else
-that is done for an order. Here a whole group is one parameter, a JSON document, which the database takes apart.
+The ORM builds an object per order and a parameter per field, which took longer than all other work for an order. Here
+the whole batch is one parameter: a JSON document that the database unpacks.
 """
 
 import json
@@ -23,15 +23,15 @@ from seckill.timestamps import to_epoch_ms
 
 Place = tuple[int, str]  #: (place, buyer)
 
-ATTEMPTS_MAX = 10  # somebody else writes the same orders, or the shop changes the sale: each failure is their success
+ATTEMPTS_MAX = 10  # an attempt only fails if another writer of these orders, or a change of the sale, succeeded
 
-LOOKUP_BATCH = 100  # where PostgreSQL has no statistics yet, it would read all orders of a sale for many more buyers
+LOOKUP_BATCH = 100  # with many more buyers, PostgreSQL without statistics reads all orders of the sale
 
 _INSERT = """INSERT INTO orders_order (number, sale_id, buyer, place, price, currency, status, created_at, pay_before)
 SELECT {number}, %(sale)s, {buyer}, {place}, %(price)s, %(currency)s, 'pending', %(created_at)s, %(pay_before)s
 FROM {group}
 """
-#: By database. The parameter ``group`` is a list of [number, buyer, place]; the others are the same for all of it.
+#: By database vendor. The parameter ``group`` is a list of [number, buyer, place]; other parameters apply to all rows.
 INSERT_BATCH = {
     "postgresql": _INSERT.format(
         number="one ->> 0",
@@ -49,22 +49,22 @@ INSERT_BATCH = {
 
 
 class SaleChangedError(OperationalError):
-    """The sale has no such units any more, has ended, or has another price than the orders that were written."""
+    """The sale changed since it was read: too few units, ended, or another price, currency or time to pay."""
 
 
 def write_orders(reservation: Reservation) -> list[tuple[str, Outcome]]:
-    """Write one order for each place of the claim; gives (buyer, outcome) of those that have one now.
+    """Write one order per place of the reservation. Return (buyer, outcome) of each buyer who now has an order.
 
-    One transaction moves the orders and the sale's ``sold`` together, and records it. Buyers who have an order of this
-    sale already keep that one. Where Redis promised more than the ledger has, a place that is somebody else's, or
-    anything in a sale that has ended, the buyer is left out of the answer: Redis is wrong then, and has to be rebuilt.
+    One transaction writes the orders, the sale's ``sold`` and the outbox event. A buyer who already has an order of
+    this sale keeps that order. A buyer is missing from the result if Redis reserved more units than the ledger has, a
+    place that belongs to another buyer, or any place of an ended sale: the line is then wrong and must be rebuilt.
 
-    First everybody is written as if nobody had an order, which is how it nearly always is. The database refuses that
-    where it is not: then those who have one are looked up, and left out.
+    The first attempt assumes that no buyer has an order, which is nearly always true. If the database rejects it, the
+    next attempts look up existing orders first.
 
     Raises:
-        SaleChangedError, django.db.IntegrityError: `ATTEMPTS_MAX` times somebody else was faster.
-        django.db.OperationalError: the ledger is away, or ended one of two transactions that waited for each other.
+        SaleChangedError, django.db.IntegrityError: `ATTEMPTS_MAX` attempts lost against concurrent writers.
+        django.db.OperationalError: the database is unreachable, or aborted the transaction because of a deadlock.
     """
     look_first = False
     for _ in range(ATTEMPTS_MAX - 1):
@@ -78,10 +78,10 @@ def write_orders(reservation: Reservation) -> list[tuple[str, Outcome]]:
 
 
 def _write(reservation: Reservation, *, look_first: bool) -> list[tuple[str, Outcome]]:
-    """One attempt, in a transaction.
+    """Make one attempt; call it in a transaction.
 
-    The sale's row is locked by the last statement, so that workers of one sale write side by side. What was read of it
-    before has to hold then still: else the attempt was for nothing, and is undone.
+    Only the last statement locks the sale's row, so that workers of one sale write concurrently. That statement also
+    checks that the sale is still as read; otherwise the attempt is rolled back.
     """
     sale = Sale.objects.get(pk=reservation.sale_id)
     units = 0 if sale.ended_at else sale.stock - sale.sold
@@ -106,7 +106,7 @@ def _write(reservation: Reservation, *, look_first: bool) -> list[tuple[str, Out
 
 
 def _existing(reservation: Reservation) -> list[Order]:
-    """The orders of the buyers of a reservation, and those at its places or between them."""
+    """Return the orders of the reservation's buyers, and all orders from its first to its last place."""
     fields = ("number", "buyer", "place", "status", "pay_before")
     orders = Order.objects.filter(sale=reservation.sale_id).order_by().only(*fields)
     found = list(orders.filter(place__range=(reservation.places[0][0], reservation.places[-1][0])))
@@ -117,7 +117,11 @@ def _existing(reservation: Reservation) -> list[Order]:
 
 
 def _insert(sale: Sale, places: Sequence[Place], numbers: Sequence[str], now: datetime, pay_before: datetime) -> None:
-    """Write their orders. Raises django.db.IntegrityError if a buyer or a place has one already."""
+    """Insert one order per place.
+
+    Raises:
+        django.db.IntegrityError: a buyer or a place already has an order.
+    """
     order = {"price": sale.price, "currency": sale.currency, "created_at": now, "pay_before": pay_before}
     same_for_all: dict[str, Any] = {name: _as_stored(name, value) for name, value in order.items()}
     group = json.dumps([(number, buyer, place) for number, (place, buyer) in zip(numbers, places, strict=True)])
@@ -126,13 +130,17 @@ def _insert(sale: Sale, places: Sequence[Place], numbers: Sequence[str], now: da
 
 
 def _as_stored(field: str, value: object) -> object:
-    """The value as the ORM would hand it to this database."""
+    """Return the value as the ORM passes it to this database."""
     found = cast("Field[Any, Any]", Order._meta.get_field(field))  # noqa: SLF001 (a documented API)
     return found.get_db_prep_save(value, connection)
 
 
 def _count(sale: Sale, orders: int) -> None:
-    """Add them to what is sold. Raises SaleChangedError if the sale is not any more what they were written for."""
+    """Add the orders to ``sold``.
+
+    Raises:
+        SaleChangedError: the sale is no longer as it was when the orders were written.
+    """
     as_read = Sale.objects.filter(
         pk=sale.pk,
         ended_at__isnull=True,

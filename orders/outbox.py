@@ -1,8 +1,8 @@
-"""Events: what happened to orders, told to their buyers and to other programs.
+"""Transactional outbox: order events, delivered to buyers and to other programs.
 
-An event is written in the transaction that makes it true, one row for up to 500 orders of it: both are there, or
-neither. It is told afterwards, by whoever claims it. A claim is a lease, not a lock: who fell silent is replaced.
-Thus everything is told at least once, and with an id by which a listener knows what it has heard already.
+An event is written in the transaction that changes the orders, one row for up to 500 of them. A worker leases the event
+afterwards and delivers it; when a lease expires, another worker may take it. Delivery is at least once, and the event's
+id lets a receiver discard duplicates.
 """
 
 from collections.abc import Sequence
@@ -20,14 +20,14 @@ from seckill.timestamps import format_iso8601, to_epoch_ms
 
 log = structlog.get_logger(__name__)
 
-LEASE_SECONDS = 20  # who claimed an event and has not been heard of for so long will not tell it
-LEASE_BATCH_MAX = 100  # events in one claim
-REMINDER_OVERDUE_SECONDS = 5  # a reminder so late got lost
+LEASE_SECONDS = 20  # after that, another worker may take an undelivered event
+LEASE_BATCH_MAX = 100  # events leased at once
+REMINDER_OVERDUE_SECONDS = 5  # a reminder this late is considered lost
 RETENTION_DAYS = 7
 PURGE_BATCH = 1_000
-ORDERS_PER_EVENT_MAX = 500  # orders of one event: who is told of it should not get too much at once
+ORDERS_PER_EVENT_MAX = 500  # limits the size of one delivery
 
-#: What an order was when the event happened; by the time it is told the order may have moved on.
+#: An order's status when the event happened. The order may have changed again before delivery.
 STATUS_BY_KIND: dict[str, Order.Status] = {
     Event.Kind.CONFIRMED: Order.Status.PENDING,
     Event.Kind.PAID: Order.Status.PAID,
@@ -37,7 +37,7 @@ STATUS_BY_KIND: dict[str, Order.Status] = {
 
 
 class OrderPayload(TypedDict):
-    """An order in a `EventPayload`."""
+    """One order in an `EventPayload`."""
 
     number: str
     buyer: str
@@ -49,17 +49,17 @@ class OrderPayload(TypedDict):
 
 
 class EventPayload(TypedDict):
-    """An event as the outside hears it; JSON as it is, and the same however often it is told."""
+    """An event as JSON for receivers. Every delivery of an event has the same payload."""
 
     id: int
     event: str  #: "orders.confirmed", "orders.paid", "orders.cancelled", "orders.expired" or "orders.reminder"
     sale: int
     at: str  #: ISO 8601, UTC
-    orders: list[OrderPayload]  #: by place
+    orders: list[OrderPayload]  #: in order of place
 
 
 def add_to_outbox(kind: Event.Kind, sale_id: int, numbers: Sequence[str], *, remind_at: datetime | None = None) -> None:
-    """Write down what has just happened to the orders of these numbers; inside the transaction it happens in."""
+    """Add events for these order numbers; call it in the transaction that changes the orders."""
     now = timezone.now()
     for start in range(0, len(numbers), ORDERS_PER_EVENT_MAX):
         some = numbers[start : start + ORDERS_PER_EVENT_MAX]
@@ -67,29 +67,32 @@ def add_to_outbox(kind: Event.Kind, sale_id: int, numbers: Sequence[str], *, rem
 
 
 def reminder_time(created_at: datetime, pay_before: datetime) -> datetime | None:
-    """When buyers should be reminded; None if there is nobody to tell, or if the time to pay is short anyway."""
+    """Return when to remind buyers, or None for no reminder.
+
+    There is none if reminders or the webhook are off, or if the time to pay is below twice ``REMIND_SECONDS``.
+    """
     before = timedelta(seconds=settings.REMIND_SECONDS)
     worth_it = before and pay_before - created_at >= 2 * before
     return pay_before - before if settings.WEBHOOK_URL and worth_it else None
 
 
-# --- Claims
+# --- Leases
 
 
 def lease_pending() -> list[Event]:
-    """Claim events that nobody tells, oldest first, 100 at most. A new one has no ``locked_at`` yet."""
+    """Lease unpublished events, oldest first, at most 100. On the first lease, ``locked_at`` is None in the result."""
     return _lease(Event.objects.filter(published_at__isnull=True))
 
 
 def lease_overdue_reminders() -> list[Event]:
-    """Claim events whose reminder should have gone out by now, 100 at most."""
+    """Lease events whose reminder is overdue, oldest first, at most 100."""
     return _lease(Event.objects.filter(remind_at__lt=timezone.now() - timedelta(seconds=REMINDER_OVERDUE_SECONDS)))
 
 
 def _lease(events: QuerySet[Event]) -> list[Event]:
-    """Take the lease of those that are free; gives them as they were before.
+    """Lease those events that have no current lease. Return them as they were before.
 
-    Rows are locked for these two statements only. Several may claim at once: each passes over what another one has.
+    Rows are locked only during these two statements. Concurrent callers skip each other's rows.
     """
     now = timezone.now()
     free = Q(locked_at__isnull=True) | Q(locked_at__lt=now - timedelta(seconds=LEASE_SECONDS))
@@ -101,30 +104,30 @@ def _lease(events: QuerySet[Event]) -> list[Event]:
 
 
 def renew_leases(event_ids: Sequence[int]) -> list[Event]:
-    """Events to tell, oldest first, their leases renewed; without those that do not exist (any more)."""
+    """Renew the leases of these events and return the events, oldest first. Missing ids are ignored."""
     picked = Event.objects.filter(pk__in=event_ids)
     picked.update(locked_at=timezone.now())
     return list(picked.order_by("id"))
 
 
-# --- What is said
+# --- Payloads
 
 
 def payload_of(event: Event) -> EventPayload:
-    """The event."""
+    """Return the payload of an event."""
     orders = Order.objects.filter(number__in=event.numbers)
     return _payload(event, f"orders.{event.kind}", orders, STATUS_BY_KIND[event.kind])
 
 
 def reminder_payload_of(event: Event) -> EventPayload | None:
-    """A reminder for those who have to pay still; None if there are none."""
+    """Return a reminder with the orders that are still payable, or None without any."""
     unpaid = Order.objects.filter(number__in=event.numbers, status=Order.Status.PENDING, pay_before__gt=timezone.now())
     document = _payload(event, "orders.reminder", unpaid, Order.Status.PENDING)
     return document if document["orders"] else None
 
 
 def _payload(event: Event, name: str, orders: QuerySet[Order], status: Order.Status) -> EventPayload:
-    # Values, not model instances: a group of 500 is told while the next ones are settled on the same cores.
+    # Values instead of model instances save CPU: settlement runs on the same cores at the same time.
     rows = orders.order_by("place").values_list("number", "buyer", "place", "price", "currency", "pay_before")
     return {
         "id": event.pk,
@@ -146,29 +149,29 @@ def _payload(event: Event, name: str, orders: QuerySet[Order], status: Order.Sta
     }
 
 
-# --- What was said
+# --- Progress
 
 
 def mark_notified(event: Event) -> None:
-    """Its buyers know."""
+    """Record that the buyers were notified."""
     Event.objects.filter(pk=event.pk, notified_at__isnull=True).update(notified_at=timezone.now())
 
 
 def mark_published(published: Sequence[Event]) -> None:
-    """Other programs know: these are told."""
+    """Record that the events were published to other programs."""
     Event.objects.filter(pk__in=[event.pk for event in published], published_at__isnull=True).update(
         published_at=timezone.now()
     )
 
 
 def mark_reminded(event: Event) -> None:
-    """Its buyers were reminded, or need not be."""
+    """Record that the buyers were reminded, or need no reminder."""
     Event.objects.filter(pk=event.pk).update(remind_at=None)
 
 
 def cancel_reminders(sale_id: int) -> list[int]:
-    """If nobody in a sale has to pay any more, nobody will be reminded; gives the events whose reminder is off."""
-    # In this order: an order confirmed meanwhile belongs to an event that is not among these.
+    """Cancel the reminders of a sale without pending orders. Return the ids of the events concerned."""
+    # Read the events before the orders: an order confirmed in between belongs to an event not in this list.
     to_come = list(Event.objects.filter(sale=sale_id, remind_at__isnull=False).values_list("pk", flat=True))
     if not to_come or Order.objects.filter(sale=sale_id, status=Order.Status.PENDING).exists():
         return []
@@ -177,7 +180,7 @@ def cancel_reminders(sale_id: int) -> list[int]:
 
 
 def delete_old_events() -> int:
-    """Delete what was published and is older than a week, in small transactions; gives how many. The orders stay."""
+    """Delete published events older than `RETENTION_DAYS`, in small transactions. Return the number deleted."""
     old = Event.objects.filter(
         at__lt=timezone.now() - timedelta(days=RETENTION_DAYS), published_at__isnull=False, remind_at__isnull=True
     )

@@ -1,4 +1,4 @@
-"""What an order means to the buyer who polls a ticket."""
+"""Outcome: an order as the result that a ticket poll returns."""
 
 from orders.models import Order
 from seckill.line.outcome import Confirmed, Outcome, Released
@@ -6,7 +6,7 @@ from seckill.timestamps import to_epoch_ms
 
 
 def outcome_of(order: Order) -> Outcome:
-    """The outcome that the line shows for this order."""
+    """Return the outcome that the line stores for this order."""
     match order.status:
         case Order.Status.PENDING | Order.Status.PAID:
             return Confirmed(order.number, to_epoch_ms(order.pay_before))

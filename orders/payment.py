@@ -1,4 +1,4 @@
-"""Payment: of pay, cancel and expire exactly one wins, by a conditional UPDATE."""
+"""Payment and cancellation. A conditional UPDATE ensures that exactly one of pay, cancel and expire succeeds."""
 
 from django.db import transaction
 from django.db.models import F
@@ -10,7 +10,7 @@ from seckill.catalog.models import Sale
 
 
 class OrderDecidedError(Exception):
-    """The order is not waiting for payment any more."""
+    """The order is no longer waiting for payment."""
 
     def __init__(self, order: Order) -> None:
         super().__init__(f"order {order.number} is {order.status}")
@@ -18,9 +18,10 @@ class OrderDecidedError(Exception):
 
 
 def pay(order: Order) -> Order:
-    """Take the (simulated) payment of a pending order; paying again what is paid is fine.
+    """Take the (simulated) payment of a pending order. Idempotent.
 
-    Raises OrderDecidedError when it was cancelled, has expired, or its time to pay is over.
+    Raises:
+        OrderDecidedError: the order was cancelled, has expired, or its time to pay is over.
     """
     now = timezone.now()
     with transaction.atomic():
@@ -35,10 +36,12 @@ def pay(order: Order) -> Order:
 
 
 def cancel(order: Order) -> Order:
-    """Give a pending order's unit back to the ledger; cancelling again what is cancelled is fine.
+    """Cancel a pending order and return its unit to the ledger. Idempotent.
 
-    The unit is back in the line after `orders.expiry.release_units`. Raises OrderDecidedError when it was paid or has
-    expired.
+    `orders.expiry.release_units` returns the unit to the line later.
+
+    Raises:
+        OrderDecidedError: the order was paid or has expired.
     """
     with transaction.atomic():
         Sale.objects.select_for_update().get(pk=order.sale_id)

@@ -1,4 +1,4 @@
-"""Reconciliation: compare the line in Redis with the ledger, and rebuild it where they differ. The ledger is right."""
+"""Reconciliation: compare a line in Redis with the ledger, and rebuild the line if they differ. The ledger wins."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -20,11 +20,11 @@ from seckill.timestamps import to_epoch_ms
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
-ENDED_SALE_TTL_SECONDS = 7 * 86_400  # how long the tickets of an ended sale still answer
+ENDED_SALE_TTL_SECONDS = 7 * 86_400  # how long tickets of an ended sale can be polled
 
 
 def redis_config(sale: Sale) -> commands.SaleConfig:
-    """What Redis needs to know of a sale's row."""
+    """Return the part of a sale's row that Redis stores."""
     return commands.SaleConfig(
         stock_total=sale.stock,
         opens_ms=to_epoch_ms(sale.opens_at),
@@ -35,7 +35,7 @@ def redis_config(sale: Sale) -> commands.SaleConfig:
 
 
 def sync_sale_to_redis(line: Line, sale: Sale) -> None:
-    """Make the line follow a sale's row: load it if Redis does not know it, else take over what changed."""
+    """Copy a sale's configuration to Redis, and load the line if it is not loaded."""
     try:
         line.run(commands.configure(sale.pk, redis_config(sale)))
     except commands.SaleNotLoadedError:
@@ -43,15 +43,19 @@ def sync_sale_to_redis(line: Line, sale: Sale) -> None:
 
 
 def rebuild_line(line: Line, sale_id: int, *, broken_epoch: int | None) -> None:
-    """Build a sale's line from the ledger, in a new epoch.
+    """Rebuild a sale's line from the ledger in a new epoch.
 
-    ``broken_epoch`` is the epoch found wrong, None when Redis did not know the sale; if somebody else has rebuilt it
-    meanwhile, nothing happens. Buyers still in line keep their places. If the line or the end of it may be lost, nobody
-    is admitted or settled for ``REJOIN_SECONDS``, so that the holders of tickets come back in their old order first.
+    Buyers still in line keep their places. If the line or its end may be lost, admission and settlement pause for
+    ``REJOIN_SECONDS``, so that ticket holders rejoin in their old order first.
 
-    The sale's row is locked meanwhile: no order is written between reading the ledger and opening the new epoch. The
-    epoch is taken in a transaction of its own before: were it given out again after a crash, tickets of two lines would
-    look alike.
+    The sale's row stays locked, so no order is written between reading the ledger and opening the new epoch. The epoch
+    is committed in a separate transaction first: if a crash could reuse it, tickets of two lines would look the same.
+
+    Args:
+        line: where the sale's line is.
+        sale_id: the sale.
+        broken_epoch: the epoch to replace, None if the sale is not loaded. Nothing happens if the line has another
+            epoch by now, because then another process has rebuilt it.
     """
     with transaction.atomic():
         sale = Sale.objects.select_for_update().get(pk=sale_id)
@@ -63,12 +67,12 @@ def rebuild_line(line: Line, sale_id: int, *, broken_epoch: int | None) -> None:
     with transaction.atomic():
         sale = Sale.objects.select_for_update().get(pk=sale_id)
         if sale.epoch != epoch:
-            return  # somebody else has begun after us
+            return  # a later rebuild has started
         server = line.server_run_id_if_volatile()
         lost = line.invalidate(sale_id) or (seen is None and server != "")
-        # A line that was never loaded, or whose sale opens later, is empty because nobody has come yet.
+        # An empty line is normal before the first load and before the sale opens.
         line_lost = lost and epoch > 1 and sale.opens_at <= timezone.now()
-        decided = 0  # every place up to it has an order
+        decided = 0  # the last place before the first one without an order
         for orders in _chunks(Order.objects.filter(sale=sale).order_by("place").iterator(), commands.RESTORE_CHUNK):
             line.run(commands.restore(sale_id, [(order.place, order.buyer, outcome_of(order)) for order in orders]))
             for order in orders:
@@ -88,16 +92,18 @@ def rebuild_line(line: Line, sale_id: int, *, broken_epoch: int | None) -> None:
         )
         if sale.ended_at:
             line.expire_after(sale_id, ENDED_SALE_TTL_SECONDS)
-        # The stock counted above has the units of cancelled and expired orders already: they are not on their way now.
+        # stock - sold already includes cancelled and expired units; releasing them later would add them again.
         unreleased_orders().filter(sale=sale).update(released_at=timezone.now())
     log.warning("line_rebuilt", sale=sale_id, epoch=epoch, line_lost=line_lost, stock=sale.stock - sale.sold)
 
 
 def reconcile(line: Line, sale_id: int, *, by: Audit.By) -> Audit:
-    """Audit a sale, and rebuild its line if that differs from the ledger or Redis does not know the sale.
+    """Audit a sale, and rebuild its line if the line differs from the ledger or is not loaded.
 
-    A ledger that contradicts itself is left alone: somebody has to find out first what was sold. Raises
-    redis.RedisError.
+    A ledger that contradicts itself is not repaired: an operator must find out what was sold.
+
+    Raises:
+        redis.RedisError: Redis does not answer.
     """
     found = run_audit(line, sale_id, by=by)
     if found.result in {Audit.Result.DRIFT, Audit.Result.UNKNOWN}:

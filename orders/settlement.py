@@ -1,4 +1,4 @@
-"""Settlement: take the next places in line, write their orders, confirm them."""
+"""Settlement: reserve the next places in line, write their orders, confirm the reservation."""
 
 import time
 from contextlib import closing
@@ -23,21 +23,23 @@ POLL_SECONDS_MIN, POLL_SECONDS_MAX = 0.01, 0.2
 
 
 def settle(line: Line, sale_id: int, upto: int) -> int:
-    """Drive the places of a sale up to ``upto`` to their outcome, as far as the stock allows; gives how many.
+    """Settle the places of a sale up to ``upto``, as far as the stock allows. Return the number of settled places.
 
-    May be called at any time, by any number of workers, again after a crash at any point: places are claimed by one
-    worker at a time, and the ledger takes each buyer and each place once.
+    Safe to call at any time, from any number of workers, and again after a crash: one worker at a time reserves a
+    place, and the ledger accepts each buyer and each place once.
 
-    A long line is left after `SETTLE_SECONDS_MAX`, before a task is taken for stuck; the sweeper rings again.
+    Returns after `SETTLE_SECONDS_MAX` even if buyers still wait, before the task counts as stuck; the sweeper rings
+    the doorbell again.
 
     Raises:
-        SaleNotLoadedError: Redis does not know the sale (yet); the sweeper rebuilds it.
-        redis.RedisError, django.db.OperationalError: a server is away; claimed places stay claimed and are taken over.
+        SaleNotLoadedError: the sale is not loaded; the sweeper rebuilds the line.
+        redis.RedisError, django.db.OperationalError: a server is unreachable. Reserved places stay reserved until
+            another worker takes them over.
     """
     settled, chunk = 0, settings.SETTLE_CHUNK
     stop_at = time.monotonic() + SETTLE_SECONDS_MAX
     while time.monotonic() < stop_at:
-        connection.ensure_connection()  # a ledger that is away should cost no claim
+        connection.ensure_connection()  # fail before reserving if the database is unreachable
         with closing(ConcurrencyLimiter(chunk)) as slots:
             reservation = line.run(
                 commands.reserve(
@@ -69,18 +71,18 @@ def settle(line: Line, sale_id: int, upto: int) -> int:
 
 
 def _chunk_for(waiting: int) -> int:
-    """How many places to reserve when so many wait: a part of them, so that other workers find something to do."""
+    """Return how many places to reserve: a fraction of those waiting, so that other workers get places too."""
     return max(settings.SETTLE_CHUNK, min(waiting // RESERVATIONS_OF_A_LINE, settings.SETTLE_CHUNK_MAX))
 
 
 def settle_and_wait(line: Line, sale_id: int, buyer: str, place: int) -> Order | None:
-    """Settle one buyer's place and wait for it; gives the order, None when the stock ends in front of the place.
+    """Settle one buyer's place and wait for the order. Return None if the stock runs out before the place.
 
-    The place may be under somebody else's reservation already: a request that came a moment later takes all places up to
-    its own. Then its order is on the way, and is waited for until that claim's lease is over and it was our turn.
+    Another request may already hold a reservation with this place, because a request reserves all places up to its own.
+    Then wait for that request's order; if its lease expires, settle the place here.
 
     Raises:
-        TimeoutError: there is a unit for this place, but nobody could write the order.
+        TimeoutError: the order was not written within two leases, although a unit is left.
         SaleNotLoadedError, redis.RedisError, django.db.OperationalError: as `settle`.
     """
     give_up_at = time.monotonic() + settings.RESERVATION_LEASE_SECONDS * 2
@@ -89,7 +91,7 @@ def settle_and_wait(line: Line, sale_id: int, buyer: str, place: int) -> Order |
     while not line.outcome(sale_id, buyer):
         seen = line.run(commands.snapshot(sale_id, lease_seconds=settings.RESERVATION_LEASE_SECONDS))
         if seen is None or seen.expired_reservations or (place > seen.pointer and seen.stock > 0):
-            settle(line, sale_id, place)  # it is our turn
+            settle(line, sale_id, place)
         elif place > seen.pointer:
             return None
         if time.monotonic() > give_up_at:

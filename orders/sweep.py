@@ -1,4 +1,4 @@
-"""The sweeper: once a second it finds what got stuck, and says where a doorbell has to ring."""
+"""Sweeper: once a second, find sales that need settlement, a rebuild or their end."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -26,23 +26,24 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class DueSettlement:
-    """Somebody waits in ``sale_id`` who could be settled, up to place ``upto``."""
+    """A sale with places to settle, up to place ``upto``."""
 
     sale_id: int
     upto: int
 
 
 def sweep(line: Line) -> list[DueSettlement]:
-    """Look at every living sale: load or rebuild lines Redis does not know, end sales that are decided.
+    """Check every sale that has not ended or ended recently: load or update its line, and end decided sales.
 
-    Gives the doorbells to ring: lines with people and units, and claims whose worker fell silent.
+    Returns:
+        The doorbells to ring: lines with waiting buyers and units left, and reservations whose lease has expired.
     """
     recently = timezone.now() - timedelta(seconds=ENDED_SALE_TTL_SECONDS)
     doorbells = []
     sales = list(Sale.objects.filter(Q(ended_at__isnull=True) | Q(ended_at__gt=recently)))
     snapshots = line.run_all([_snapshot(sale) for sale in sales])
     for sale, snapshot in zip(sales, snapshots, strict=True):
-        if isinstance(snapshot, redis.ResponseError):  # only this sale is left out
+        if isinstance(snapshot, redis.ResponseError):  # skip only this sale
             log.error("sale_not_swept", sale=sale.pk, error=str(snapshot))
             continue
         if snapshot is None:
@@ -69,10 +70,9 @@ def _config_changed(snapshot: Snapshot, sale: Sale) -> bool:
 
 
 def _is_complete(sale: Sale, snapshot: Snapshot) -> bool:
-    """Whether nothing can change any more for those who wait: all is paid, or all is over and nobody waits."""
-    if (
-        snapshot.reserved_units or snapshot.state() is State.SCHEDULED
-    ):  # a sale may be made first and stocked before it opens
+    """Whether the sale is decided: every unit is paid, or the sale is closed and no buyer waits."""
+    # A scheduled sale may still get its stock before it opens.
+    if snapshot.reserved_units or snapshot.state() is State.SCHEDULED:
         return False
     if snapshot.state() is State.CLOSED and snapshot.waiting == 0:
         return True
@@ -85,13 +85,13 @@ def _all_paid(sale: Sale) -> bool:
 
 def _end_sale(line: Line, sale_id: int) -> None:
     with transaction.atomic():
-        sale = Sale.objects.select_for_update().get(pk=sale_id)  # the stock can't grow meanwhile
+        sale = Sale.objects.select_for_update().get(pk=sale_id)  # so that the stock can't grow
         snapshot = line.run(_snapshot(sale))
-        # An end that the line was told of, and the ledger not, is one: buyers may have heard of it.
+        # If the line ended but the ledger did not, the sale has ended: buyers may have seen that.
         if snapshot is None or not (snapshot.ended_ms or _is_complete(sale, snapshot)):
             return
         if line.client.hlen(sale_keys(sale_id).outcomes) < Order.objects.filter(sale=sale).count():
-            return  # somebody was not told of an order yet: first the line is rebuilt
+            return  # the line lacks the outcome of an order and has to be rebuilt first
         ended_ms = line.run(commands.end_sale(sale_id))
         if not ended_ms:
             return

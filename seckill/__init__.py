@@ -1,1 +1,5 @@
-"""A flash sale: a line in front of a small stock."""
+"""Flash sale: a waiting line in front of a limited stock.
+
+Layers, lowest first: errors, catalog, line, accounts, `orders`, monitoring, `celery_task`; then gate, API and
+storefront; then the back office.
+"""

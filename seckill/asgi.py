@@ -1,6 +1,6 @@
-"""The whole web process: the gate's connections in front, Django behind, bounded, its public answers shared.
+"""ASGI application of the web process: the gate in front of Django, with a request limit and a response cache.
 
-``gunicorn -c deploy/gunicorn.conf.py seckill.asgi``.
+Run with ``gunicorn -c deploy/gunicorn.conf.py seckill.asgi``.
 """
 
 import os
@@ -11,7 +11,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "seckill.settings")
 
 django_application = get_asgi_application()
 
-# The gate reads models, which exist once Django is set up.
+# The gate imports models, which need a configured Django.
 from seckill.gate.application import Application  # noqa: E402
 from seckill.gate.django_limit import DjangoLimit  # noqa: E402
 

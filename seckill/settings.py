@@ -1,4 +1,4 @@
-"""Every setting, read from the environment; `.env.example` lists them with their defaults."""
+"""Settings, read from the environment. `.env.example` lists all variables with their defaults."""
 
 import socket
 from pathlib import Path
@@ -17,13 +17,13 @@ from seckill.rate import Rate
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.Env()
-VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var")))  # everything a running system writes
+VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var")))  # for all files written at run time
 VAR_DIR.mkdir(parents=True, exist_ok=True)
-env.read_env(VAR_DIR / "demo.env")  # the demo's addresses, so that ./manage.py talks to a running demo
+env.read_env(VAR_DIR / "demo.env")  # addresses of a running demo, so that ./manage.py can reach it
 
 # --- Security ---------------------------------------------------------------------------------------------------
 DEBUG = env.bool("DEBUG", default=False)
-INSECURE_SECRET_KEY = "insecure-key-for-development-only"  # noqa: S105 (it is public, and refused below)
+INSECURE_SECRET_KEY = "insecure-key-for-development-only"  # noqa: S105 (public, and rejected below)
 SECRET_KEY = env.str("SECRET_KEY", default=INSECURE_SECRET_KEY if DEBUG else "")
 SECRET_KEY_CHARS_MIN = 32
 if not DEBUG and (SECRET_KEY == INSECURE_SECRET_KEY or len(SECRET_KEY) < SECRET_KEY_CHARS_MIN):
@@ -31,10 +31,10 @@ if not DEBUG and (SECRET_KEY == INSECURE_SECRET_KEY or len(SECRET_KEY) < SECRET_
         f"SECRET_KEY must be set to a secret of at least {SECRET_KEY_CHARS_MIN} characters:"
         " passes and tickets are signed with it. Make one: python -c 'import secrets; print(secrets.token_urlsafe(48))'"
     )
-SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])  # old keys: still verify, never sign
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])  # old keys: only verify, never sign
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
-HTTPS = env.bool("HTTPS", default=False)  # True behind a proxy that ends TLS: secure cookies, HSTS, redirect
+HTTPS = env.bool("HTTPS", default=False)  # True behind a proxy that terminates TLS: secure cookies, HSTS
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
@@ -67,13 +67,13 @@ INSTALLED_APPS = [
     "seckill.backoffice",
     "orders",
     "celery_task",
-    "seckill",  # its commands
+    "seckill",  # management commands
 ]
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "seckill.accounts.login_cookie.LoginCookieMiddleware",  # Django's session middleware, and a cookie for the gate
+    "seckill.accounts.login_cookie.LoginCookieMiddleware",  # Django's session middleware plus the login cookie
     "seckill.storefront.language.LanguageMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -105,9 +105,9 @@ TEMPLATES = [
 DATABASES: dict[str, dict[str, Any]] = {
     "default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR}/db.sqlite3")
 }
-DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=10)  # connections that one process keeps at most
+DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=10)  # maximum per process
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-    # IMMEDIATE takes the write lock when a transaction begins: readers never turn writers half-way and deadlock.
+    # IMMEDIATE takes the write lock when a transaction begins, so that no reader deadlocks by becoming a writer.
     DATABASES["default"]["TEST"] = {"NAME": VAR_DIR / "test.sqlite3"}  # a file, as in real use: threads share it
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
@@ -115,20 +115,20 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-20000;",
     }
 else:
-    # Requests run on short-lived threads under ASGI, so connections are kept in a pool rather than by thread.
+    # Requests run on short-lived threads under ASGI, so connections are pooled instead of kept per thread.
     DATABASES["default"]["CONN_MAX_AGE"] = 0
-    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True  # a server that was restarted costs nobody an error
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True  # a database restart causes no failed request
     DATABASES["default"]["OPTIONS"] = {
         "pool": {
             "min_size": 1,
             "max_size": DATABASE_POOL_SIZE,
             "timeout": 5,
-            # Left alone, the pool asks a server that is away less and less often, and finds it late when it is back.
+            # By default, the pool backs off from an unreachable server and notices its return late.
             "reconnect_timeout": 2,
         },
         "connect_timeout": 3,
-        # A cut cable ends no connection. Left alone, this side would wait for a quarter of an hour, and the server
-        # hold the locks of a lost host for two hours: both give up after 5 s without a sign of the other.
+        # A network failure does not close a connection. By default, the client would wait for 15 minutes, and the
+        # server would hold a lost host's locks for two hours. Here both sides give up after 5 s.
         "keepalives_idle": 2,
         "keepalives_interval": 1,
         "keepalives_count": 3,
@@ -139,21 +139,21 @@ else:
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Django behind the gate -------------------------------------------------------------------------------------
-# A thread for each connection of the pool: no request waits for a connection while it holds a thread. Four of the pool
-# are for others: /readyz, /metrics and logging in, which have a thread each, and the gate.
+# One thread per pooled connection, so that no request holds a thread while waiting for a connection. Four connections
+# are reserved: for /readyz, /metrics and logging in, which have a thread each, and for the gate.
 DJANGO_THREADS = DATABASE_POOL_SIZE - 4
 if DJANGO_THREADS < 1:
     raise ImproperlyConfigured(
         "DATABASE_POOL_SIZE must be at least 5: /readyz, /metrics, logging in, the gate, others."
     )
-DJANGO_WAITING_MAX = env.int("DJANGO_WAITING_MAX", default=100)  # requests; one process renders about as many a second
-DJANGO_WAIT_SECONDS = 3.0  # after that a visitor is told to come back, rather than left with an empty page
+DJANGO_WAITING_MAX = env.int("DJANGO_WAITING_MAX", default=100)  # requests; a process handles about as many per second
+DJANGO_WAIT_SECONDS = 3.0  # then 503 with Retry-After
 
 # --- Redis: the line, the cache, the broker ---------------------------------------------------------------------
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default=urlsplit(REDIS_URL)._replace(path="/1").geturl())
 CELERY_RESULT_BACKEND = env.str("CELERY_RESULT_BACKEND", default=urlsplit(REDIS_URL)._replace(path="/3").geturl())
-HOST = env.str("HOST", default=socket.gethostname())  # the name of the queue for what this host has to do itself
+HOST = env.str("HOST", default=socket.gethostname())  # also names this host's queue
 CACHE_URL = env.str("CACHE_URL", default=urlsplit(REDIS_URL)._replace(path="/2").geturl())
 CACHES = {
     "default": {
@@ -169,46 +169,38 @@ CACHES = {
 }
 
 # --- The line ---------------------------------------------------------------------------------------------------
-POLL_AFTER_SECONDS = 2  # how often a waiting browser asks
-REJOIN_SECONDS = 5  # after Redis lost the line, its crowd has two polls to come back in the old order
-DOWNSTREAM_DELAY_SECONDS = env.float(
-    "DOWNSTREAM_DELAY_SECONDS", default=0
-)  # load tests: a slow call that each order needs
-DOWNSTREAM_MAX_CONCURRENCY = env.int(
-    "DOWNSTREAM_MAX_CONCURRENCY", default=50
-)  # such calls that one process makes side by side
-RESERVATION_LEASE_SECONDS = (
-    5 + 2 * DOWNSTREAM_DELAY_SECONDS
-)  # a worker silent for so long is dead; its claim goes to the next one
-SETTLE_CHUNK = 500  # places that a worker claims at once
-SETTLE_CHUNK_MAX = 2_000  # where many wait; Redis does nothing else for 2 ms when so many are reserved or confirmed
+POLL_AFTER_SECONDS = 2  # interval at which a waiting browser polls
+REJOIN_SECONDS = 5  # after Redis lost the line: two polls, so that buyers rejoin in their old order
+DOWNSTREAM_DELAY_SECONDS = env.float("DOWNSTREAM_DELAY_SECONDS", default=0)  # load tests: a slow call per order
+DOWNSTREAM_MAX_CONCURRENCY = env.int("DOWNSTREAM_MAX_CONCURRENCY", default=50)  # concurrent calls of one process
+RESERVATION_LEASE_SECONDS = 5 + 2 * DOWNSTREAM_DELAY_SECONDS  # then another worker takes over the reservation
+SETTLE_CHUNK = 500  # places in one reservation
+SETTLE_CHUNK_MAX = 2_000  # when many buyers wait; reserving or confirming this many blocks Redis for 2 ms
 try:
-    PASS_RATE = Rate.parse(env.str("THROTTLE_PASS", default="60/min"))  # passes for one account
+    PASS_RATE = Rate.parse(env.str("THROTTLE_PASS", default="60/min"))  # passes per account
 except ValueError as error:
     raise ImproperlyConfigured(f"THROTTLE_PASS: {error}") from error
 
 # --- Events -----------------------------------------------------------------------------------------------------
-WEBHOOK_URL = env.str(
-    "WEBHOOK_URL", default=""
-)  # who tells buyers about their orders, by mail or message; empty: nobody
+WEBHOOK_URL = env.str("WEBHOOK_URL", default="")  # service that notifies buyers of their orders; empty: none
 WEBHOOK_SECRET = env.str("WEBHOOK_SECRET", default="")
 if WEBHOOK_URL and len(WEBHOOK_SECRET) < SECRET_KEY_CHARS_MIN:
     raise ImproperlyConfigured(
         f"WEBHOOK_URL needs a WEBHOOK_SECRET of at least {SECRET_KEY_CHARS_MIN} characters: notices are signed with it."
     )
-REMIND_SECONDS = env.int("REMIND_SECONDS", default=120)  # before the time to pay ends; 0: nobody is reminded
+REMIND_SECONDS = env.int("REMIND_SECONDS", default=120)  # before the time to pay ends; 0: no reminders
 
 # --- Accounts ---------------------------------------------------------------------------------------------------
-PASSWORD_HASHERS = ["seckill.accounts.passwords.PasswordHasher"]  # PBKDF2 as Django does it, one at a time on a host
-PASSWORD_WAITING_MAX = env.int("PASSWORD_WAITING_MAX", default=5)  # log-ins; a host hashes two to four a second
-PASSWORD_WAIT_SECONDS = 5.0  # for a turn among the processes: eight of them take so long for one each
+PASSWORD_HASHERS = ["seckill.accounts.passwords.PasswordHasher"]  # Django's PBKDF2, one hash at a time per host
+PASSWORD_WAITING_MAX = env.int("PASSWORD_WAITING_MAX", default=5)  # logins; a host hashes two to four a second
+PASSWORD_WAIT_SECONDS = 5.0  # for the host's lock: eight processes need this long for one hash each
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
-SESSION_ENGINE = "seckill.accounts.sessions"  # in the database; a session that is deleted ends its login cookies
-# How long a login cookie speaks for its session: what ends it earlier has to be remembered for as long, in Redis.
+SESSION_ENGINE = "seckill.accounts.sessions"  # in the database; deleting a session revokes its login cookies
+# Lifetime of a login cookie. Redis stores revocations for twice as long.
 LOGIN_COOKIE_SECONDS = 3600
 LOGIN_URL = "/login/"
 LOGIN_REDIRECT_URL = "/"
@@ -225,22 +217,22 @@ REST_FRAMEWORK = {
         "login": env.str("THROTTLE_LOGIN", default="30/min"),
     },
     "EXCEPTION_HANDLER": "seckill.api.exceptions.problem_handler",
-    "NUM_PROXIES": env.int("NUM_PROXIES", default=0),  # how many reverse proxies add to X-Forwarded-For
+    "NUM_PROXIES": env.int("NUM_PROXIES", default=0),  # number of reverse proxies that add to X-Forwarded-For
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Flash sale",
     "VERSION": "1",
-    "OAS_VERSION": "3.1.0",  # whose schemas are JSON Schema, as msgspec writes it
+    "OAS_VERSION": "3.1.0",  # 3.1 uses JSON Schema, which msgspec generates
     "DESCRIPTION": "Join the line, poll the ticket, pay the order. Errors are RFC 9457 problems with a stable code.",
     "DEFAULT_GENERATOR_CLASS": "seckill.api.schema.CachedGenerator",
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_NAME_OVERRIDES": {"StatusEnum": "orders.models.Order.Status"},  # which two calls name
+    "ENUM_NAME_OVERRIDES": {"StatusEnum": "orders.models.Order.Status"},  # used by two routes
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "seckill.api.gate_schema.add_gate",  # purchase, tickets and progress are no DRF views
+        "seckill.api.gate_schema.add_gate",  # purchase, tickets and progress are not DRF views
     ],
 }
 
@@ -249,7 +241,7 @@ LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("zh-hans", _("Simplified Chinese"))]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_TZ = True
-TIME_ZONE = env.str("TIME_ZONE", default="UTC")  # of the admin, and of schedules that name a time of day
+TIME_ZONE = env.str("TIME_ZONE", default="UTC")  # for the admin and for schedules at a time of day
 
 # --- Files ------------------------------------------------------------------------------------------------------
 STATIC_URL = "/static/"
@@ -259,7 +251,7 @@ MEDIA_ROOT = VAR_DIR / "media"
 STORAGES = {
     "default": {"BACKEND": "seckill.catalog.pictures.PictureStorage"},
     "staticfiles": {"BACKEND": "seckill.storefront.static_storage.StaticStorage"},
-    # Written by workers, read by the web: hosts share it. No URL leads there, the API asks who wants to know.
+    # Written by workers and read by web processes, so hosts must share it. No URL: the API checks permissions.
     "exports": {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
         "OPTIONS": {
@@ -269,7 +261,7 @@ STORAGES = {
         },
     },
 }
-# Where this site is reached from outside: image addresses built without a request (by beat) start with it.
+# External base URL of this site, for image URLs built without a request (by beat).
 PUBLIC_BASE_URL = env.str("PUBLIC_BASE_URL", default="http://127.0.0.1:8000").rstrip("/")
 
 # --- Mail: alerts -----------------------------------------------------------------------------------------------
@@ -277,9 +269,9 @@ ADMINS = [("", address) for address in env.list("ADMINS", default=[])]
 vars().update(env.email_url("EMAIL_URL", default="dummymail://"))
 EMAIL_TIMEOUT = 10  # seconds
 EMAIL_SUBJECT_PREFIX = ""
-SERVER_EMAIL = env.str("SERVER_EMAIL", default="root@localhost")  # who writes
+SERVER_EMAIL = env.str("SERVER_EMAIL", default="root@localhost")  # sender
 
-# --- Logs: one line an event ------------------------------------------------------------------------------------
+# --- Logs: one line per event -----------------------------------------------------------------------------------
 LOG_FORMAT = env.str("LOG_FORMAT", default="console")  # console | json
 LOG_DIR = Path(chosen) if (chosen := env.str("LOG_DIR", default="")) else None  # None: to stderr
 LOG_NAME = env.str("LOG_NAME", default="shop")
@@ -302,7 +294,7 @@ structlog.configure(
     logger_factory=structlog.stdlib.LoggerFactory(),
     cache_logger_on_first_use=True,
 )
-DJANGO_STRUCTLOG_USER_ID_FIELD = ""  # naming the user would load session and account for every request
+DJANGO_STRUCTLOG_USER_ID_FIELD = ""  # logging the user would load session and account for every request
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -321,7 +313,7 @@ LOGGING = {
                     if LOG_FORMAT == "json"
                     else [
                         structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
-                        # Plain: the default shows every local variable of every frame, which can take minutes.
+                        # The default formats all local variables of all frames, which can take minutes.
                         structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
                     ]
                 ),
@@ -339,13 +331,13 @@ LOGGING = {
     },
     "root": {"handlers": ["log"], "level": env.str("LOG_LEVEL", default="INFO")},
     "loggers": {
-        "django": {"handlers": []},  # Django's own would mail each error to ADMINS, from within the request
-        "django_structlog": {"level": "ERROR"},  # a line for each request's start and end is too many in a flash
+        "django": {"handlers": []},  # Django's handlers would mail each error to ADMINS during the request
+        "django_structlog": {"level": "ERROR"},  # it logs start and end of each request, too much during a sale
         "django.request": {"level": "ERROR"},
-        "django.security.DisallowedHost": {"level": "CRITICAL"},  # strangers could fill the log with tracebacks
-        # Received and succeeded, for every task: the tasks log what they did, and failures are logged as errors.
+        "django.security.DisallowedHost": {"level": "CRITICAL"},  # clients could flood the log with tracebacks
+        # At INFO, Celery logs each received and succeeded task. Tasks log their results; failures are errors.
         "celery.beat": {"level": "WARNING"},
-        "httpx": {"level": "WARNING"},  # each request, with its address
+        "httpx": {"level": "WARNING"},  # it logs each request with its URL
         "celery.worker.strategy": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},
     },

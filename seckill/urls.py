@@ -1,4 +1,4 @@
-"""Addresses served by Django; the gate takes purchase, tickets and progress before they get here."""
+"""URLs served by Django. The gate handles purchase, tickets and progress before they reach Django."""
 
 from django.conf.urls.i18n import i18n_patterns
 from django.contrib import admin

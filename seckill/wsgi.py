@@ -1,4 +1,4 @@
-"""Django alone, without the gate: for the synchronous purchase under classic workers, and for management."""
+"""WSGI application: Django without the gate, for the synchronous purchase with WSGI workers and for ``manage.py``."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""The ledger's tables. Django finds them here; each noun has its own file."""
+"""Models of the ledger, re-exported for Django. Each model has its own module."""
 
 from orders.models.audit import Audit
 from orders.models.event import Event

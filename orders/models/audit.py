@@ -1,4 +1,4 @@
-"""Audit: the last look at a sale's books."""
+"""Audit: the last comparison of a sale's line and ledger."""
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -7,19 +7,19 @@ from seckill.catalog.models import Sale
 
 
 class Audit(models.Model):
-    """The last look at a sale's books: does the line agree with the ledger, and the ledger with itself?
+    """The last audit of a sale: whether the line agrees with the ledger, and the ledger with itself.
 
-    One row a sale; what differed before is in the logs. None stands for what Redis did not tell, and for what is not
-    compared while places are being settled.
+    One row per sale; earlier differences are in the logs. A field is NULL if Redis did not return the value, or if it
+    was not compared because places were being settled.
     """
 
     class Result(models.TextChoices):
         AGREES = "agrees", _("agrees")  #: the numbers are the same
-        DRIFT = "drift", _("drift")  #: they are not; the ledger is right
-        BUSY = "busy", _("busy")  #: places are being settled: nothing can be compared
-        UNKNOWN = "unknown", _("unknown")  #: Redis does not know the sale
+        DRIFT = "drift", _("drift")  #: the numbers differ; the ledger is authoritative
+        BUSY = "busy", _("busy")  #: places are being settled, so the numbers cannot be compared
+        UNKNOWN = "unknown", _("unknown")  #: the sale is not loaded in Redis
         UNREACHABLE = "unreachable", _("unreachable")  #: Redis did not answer
-        CONTRADICTION = "contradiction", _("contradiction")  #: the ledger is wrong in itself, whatever the line says
+        CONTRADICTION = "contradiction", _("contradiction")  #: the ledger is inconsistent, independent of the line
 
     class By(models.TextChoices):
         BEAT = "beat", _("beat")
@@ -33,11 +33,11 @@ class Audit(models.Model):
     by = models.CharField(_("audited by"), max_length=7, choices=By.choices)
     result = models.CharField(_("result"), max_length=13, choices=Result.choices)
     repaired = models.BooleanField(_("repaired"), default=False)
-    # The ledger beside itself, read in one moment
+    # The ledger against itself, read in one statement
     stock = models.PositiveIntegerField(_("stock"))
     sold = models.PositiveIntegerField(_("sold"))
     active_orders = models.PositiveIntegerField(_("orders that hold a unit"))
-    # The line beside the ledger, read in one moment
+    # The line against the ledger, read under a lock of the sale
     epoch = models.PositiveIntegerField(_("epoch"), null=True)
     reserved_units = models.PositiveIntegerField(_("units under a claim"), null=True)
     pending_release = models.PositiveIntegerField(_("units on their way back"), null=True)
@@ -49,7 +49,7 @@ class Audit(models.Model):
     class Meta:
         verbose_name = _("audit")
         verbose_name_plural = _("audits")
-        default_permissions = ()  # whoever may see a sale sees its audit
+        default_permissions = ()  # the permission to view a sale covers its audit
 
     def __str__(self) -> str:
         return f"sale {self.sale_id}: {self.result}"

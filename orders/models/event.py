@@ -1,4 +1,4 @@
-"""Event: what one transaction did to orders, to be told."""
+"""Event: a row of the transactional outbox."""
 
 from django.db import models
 from django.db.models import Q
@@ -8,10 +8,11 @@ from seckill.catalog.models import Sale
 
 
 class Event(models.Model):
-    """Something that happened to orders of a sale, in the transaction that made it so; waiting to be told.
+    """A change of orders, written in the same transaction and waiting for delivery.
 
-    One row for up to 500 orders that a transaction moved: a settled group is one event, or a few. Telling is at least
-    once, in steps (`celery_task.notification_task`): buyers first, then other programs. ``id`` grows for each order.
+    One row covers up to 500 orders of a transaction, so a settled reservation is one event or a few. Delivery is at
+    least once (`celery_task.notification_task`): buyers first, then other programs. The events of an order have
+    ascending ids.
     """
 
     class Kind(models.TextChoices):
@@ -20,18 +21,18 @@ class Event(models.Model):
         CANCELLED = "cancelled", _("cancelled")
         EXPIRED = "expired", _("expired")
 
-    # PostgreSQL would check a foreign key by locking the sale's row: paying would wait for whoever settles, and whoever
-    # expires orders for who pays. The orders hold on to their sale already.
+    # No constraint: PostgreSQL checks a foreign key by locking the sale's row, so payment would wait for settlement and
+    # expiry for payment. The foreign keys of the orders already protect the sale.
     sale = models.ForeignKey(
         Sale, on_delete=models.PROTECT, db_constraint=False, related_name="events", verbose_name=_("sale")
     )
     kind = models.CharField(_("kind"), max_length=9, choices=Kind.choices)
     numbers = models.JSONField(_("order numbers"))  #: list of str
     at = models.DateTimeField(_("at"))
-    locked_at = models.DateTimeField(null=True)  #: when somebody began to tell it; after a while another one may
+    locked_at = models.DateTimeField(null=True)  #: start of the delivery lease
     notified_at = models.DateTimeField(_("buyers notified at"), null=True)
     published_at = models.DateTimeField(_("published at"), null=True)
-    remind_at = models.DateTimeField(_("buyers to be reminded at"), null=True)  #: None once they were, or need not be
+    remind_at = models.DateTimeField(_("buyers to be reminded at"), null=True)  #: NULL: none or done
 
     class Meta:
         verbose_name = _("order event")

@@ -1,4 +1,4 @@
-"""Order: one buyer's unit of one sale, from reserved to paid or given back."""
+"""Order: one buyer's unit of one sale, from confirmation to payment or release."""
 
 import os
 import re
@@ -9,13 +9,13 @@ from django.utils.translation import gettext_lazy as _
 
 from seckill.catalog.models import Sale
 
-# Crockford's base 32 without vowels' look-alikes: can be read out over a telephone.
+# Crockford's base 32: without I, L, O and U, so numbers can be read out over the telephone.
 NUMBER_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_SIGN_OF_BYTE = (NUMBER_ALPHABET * 8).encode()  # five of a byte's bits choose the sign
+_SIGN_OF_BYTE = (NUMBER_ALPHABET * 8).encode()  # five bits of a byte select the character
 
 
 def new_order_numbers(count: int) -> list[str]:
-    """Fresh order numbers such as ``7K2Q-M9XD-4TPA``: 60 random bits each, so they can't be guessed or counted."""
+    """Return random order numbers such as ``7K2Q-M9XD-4TPA``: 60 bits each, so they can't be guessed or counted."""
     signs = os.urandom(12 * count).translate(_SIGN_OF_BYTE).decode()
     return [
         f"{signs[at : at + 4]}-{signs[at + 4 : at + 8]}-{signs[at + 8 : at + 12]}" for at in range(0, 12 * count, 12)
@@ -23,27 +23,27 @@ def new_order_numbers(count: int) -> list[str]:
 
 
 def new_order_number() -> str:
-    """A fresh order number."""
+    """Return one random order number."""
     return new_order_numbers(1)[0]
 
 
 def is_order_number(value: object) -> bool:
-    """Whether an order may have this number; PostgreSQL chokes on what can't be one (a NUL)."""
+    """Whether this can be an order number. Check before a query: PostgreSQL raises an error for a NUL character."""
     return isinstance(value, str) and re.fullmatch(f"[{NUMBER_ALPHABET}-]{{14}}", value) is not None
 
 
 class Order(models.Model):
-    """A unit of a sale that one buyer holds, held, or has paid for.
+    """A unit of a sale, assigned to one buyer.
 
-    PENDING becomes exactly one of PAID, CANCELLED and EXPIRED, by a conditional UPDATE. A buyer has at most one order
-    in a sale, and a place in line leads to at most one order: the database enforces both.
+    PENDING becomes exactly one of PAID, CANCELLED and EXPIRED, by a conditional UPDATE. The database enforces at most
+    one order per buyer and sale, and at most one order per sale and place.
     """
 
     class Status(models.TextChoices):
         PENDING = "pending", _("to be paid")  #: holds a unit until ``pay_before``
         PAID = "paid", _("paid")  #: holds a unit for good
-        CANCELLED = "cancelled", _("cancelled")  #: given back by the buyer or the shop
-        EXPIRED = "expired", _("expired")  #: given back because nobody paid in time
+        CANCELLED = "cancelled", _("cancelled")  #: released by the buyer or the shop
+        EXPIRED = "expired", _("expired")  #: released because it was not paid in time
 
     number = models.CharField(_("number"), max_length=14, default=new_order_number)
     sale = models.ForeignKey(
@@ -63,8 +63,8 @@ class Order(models.Model):
         verbose_name = _("order")
         verbose_name_plural = _("orders")
         ordering = ["-id"]
-        # An order is written once into each index, and that is most of what the database does for it. So each serves
-        # several questions: whose orders, which of a sale, and which numbers begin with some signs.
+        # Index writes are most of the database's work for an order, so each index serves several queries: orders of a
+        # buyer, orders of a sale, numbers by prefix.
         constraints = [
             models.UniqueConstraint(fields=["buyer", "sale"], name="order_one_per_buyer_and_sale"),
             models.UniqueConstraint(fields=["sale", "place"], name="order_one_per_place"),
@@ -87,6 +87,6 @@ ACTIVE_STATUSES = (Order.Status.PENDING, Order.Status.PAID)
 
 
 def unreleased_orders() -> models.QuerySet[Order]:
-    """The orders that were cancelled or expired, and whose units are not back in the line yet."""
+    """Return cancelled and expired orders whose units are not back in the line yet."""
     given_back = (Order.Status.CANCELLED, Order.Status.EXPIRED)
     return Order.objects.filter(status__in=given_back, released_at__isnull=True)

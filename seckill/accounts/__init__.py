@@ -1,1 +1,1 @@
-"""Accounts: who buys. Sessions, the login cookie that the gate reads, passwords. Uses the line's Redis."""
+"""Accounts: sessions, passwords, and the login cookie that the gate reads. Uses the line's Redis."""

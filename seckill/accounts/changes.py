@@ -1,4 +1,4 @@
-"""What changes an account ends the logins that were made before: a new password or name, closing it, deleting it."""
+"""Account changes revoke earlier logins: a new password or name, deactivation, deletion."""
 
 from collections.abc import Collection
 from functools import partial
@@ -18,15 +18,15 @@ from seckill.line.line import get_line
 
 log = structlog.get_logger(__name__)
 
-ATTEMPTS_MAX = 5  # each needs another change of the same account in between
+ATTEMPTS_MAX = 5  # each attempt only fails if the account changed again in between
 
 
 class AccountKeepsChangingError(Exception):
-    """An account changed each time that its change was told."""
+    """An account changed again during every attempt to publish its auth hash."""
 
 
 def connect_signals() -> None:
-    """Begin to listen; once, when Django is set up."""
+    """Connect the signal handlers. Called once, from ``AppConfig.ready``."""
     post_save.connect(_saved, sender=get_user_model(), dispatch_uid="login_cookie")
     post_delete.connect(_deleted, sender=get_user_model(), dispatch_uid="login_cookie")
 
@@ -36,14 +36,14 @@ def _saved(
     *,
     created: bool,
     update_fields: Collection[str] | None = None,
-    **_: Any,  # noqa: ANN401 (signals carry more)
+    **_: Any,  # noqa: ANN401 (signals pass further arguments)
 ) -> None:
     if created or (update_fields is not None and HASHED_FIELDS.isdisjoint(update_fields)):
         return
     _publish_after_commit(instance)
 
 
-def _deleted(instance: AbstractUser, **_: Any) -> None:  # noqa: ANN401 (signals carry more)
+def _deleted(instance: AbstractUser, **_: Any) -> None:  # noqa: ANN401 (signals pass further arguments)
     _publish_after_commit(instance)
 
 
@@ -52,20 +52,23 @@ def _publish_after_commit(user: AbstractUser) -> None:
 
 
 def _publish(user_id: int, buyer: str) -> None:
-    """The change is made, whatever becomes of telling it: untold, old cookies end after `LOGIN_COOKIE_SECONDS`."""
+    """Publish the auth hash and log a failure. After a failure, old cookies expire after ``LOGIN_COOKIE_SECONDS``."""
     try:
         publish_auth_hash(user_id, buyer)
     except (redis.RedisError, DatabaseError, AccountKeepsChangingError) as error:
-        log.error("auth_hash_not_published", buyer=buyer, error=str(error))  # noqa: TRY400 (what failed is known)
+        log.error("auth_hash_not_published", buyer=buyer, error=str(error))  # noqa: TRY400 (a traceback adds nothing)
 
 
 def publish_auth_hash(user_id: int, buyer: str) -> None:
-    """Tell Redis which auth_hash the account has now.
+    """Store the account's current auth hash in Redis.
 
-    Two changes at a time may be told in either order. Whoever tells looks again afterwards, so the last one to tell
-    has told what is there.
+    Two concurrent changes may be published in either order. Each publisher reads the account again afterwards and
+    repeats if the hash differs, so the last one to publish stores the current hash.
 
-    Raises: redis.RedisError, DatabaseError, RestlessAccountError.
+    Raises:
+        redis.RedisError: Redis does not answer.
+        django.db.DatabaseError: the account can't be read.
+        AccountKeepsChangingError: the account changed during each of `ATTEMPTS_MAX` attempts.
     """
     auth_hash = _current_auth_hash(user_id)
     for _ in range(ATTEMPTS_MAX):

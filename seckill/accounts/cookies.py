@@ -1,4 +1,4 @@
-"""Cookies: reading the header as Django reads it, within limits."""
+"""Cookies: parse the ``Cookie`` header as Django does, within limits."""
 
 from django.http import parse_cookie
 
@@ -7,10 +7,10 @@ COOKIES_MAX = 100
 
 
 def read_cookies(header: bytes) -> dict[str, str]:
-    """The cookies in a ``Cookie`` header, the last one of a name, by Django's own reading.
+    """Parse a ``Cookie`` header with Django's parser. The last of several cookies with one name wins.
 
-    None of an absurd header, or of one with quotes: Python takes a millisecond to undo the escapes in a long value. A
-    request whose cookies were not read is one of a stranger: where that matters, Django has to look at it.
+    Return no cookies if the header exceeds the limits or contains quotes, because Python takes a millisecond to
+    unescape a long value. The request then counts as anonymous; where that matters, the caller must leave it to Django.
     """
     if len(header) > CHARS_MAX or header.count(b";") >= COOKIES_MAX or b'"' in header:
         return {}

@@ -1,8 +1,7 @@
-"""CSRF: whether our own page sent a request, for requests that Django's middleware never sees.
+"""CSRF check for requests that do not reach Django's middleware.
 
-The rule is Django's, and so is its result: for each request that `CsrfViewMiddleware` lets pass by cookie and header,
-and for no other. It relies on Django's defaults (the token in a cookie of this host alone, no forwarded host or port),
-which the tests hold fast.
+Accepts exactly the requests that `CsrfViewMiddleware` accepts by cookie and header. Relies on Django's defaults (the
+token in a cookie of this host only, no forwarded host or port); tests compare the two.
 """
 
 import re
@@ -26,11 +25,11 @@ Headers = Mapping[bytes, bytes]
 
 @dataclass(frozen=True, slots=True)
 class TrustedOrigins:
-    """``CSRF_TRUSTED_ORIGINS``, taken apart."""
+    """``CSRF_TRUSTED_ORIGINS``, parsed."""
 
     exact: frozenset[str]
-    wild: tuple[tuple[str, str], ...]  #: (scheme, ``.example.org``): all hosts below that one
-    hosts: tuple[str, ...]  #: of all of them, for Referer
+    wild: tuple[tuple[str, str], ...]  #: (scheme, ``.example.org``): all subdomains
+    hosts: tuple[str, ...]  #: of all origins, to compare with Referer
 
 
 @cache
@@ -47,10 +46,10 @@ def is_from_our_page(headers: Headers, cookies: Mapping[str, str], scheme: str) 
     """Whether Django's CSRF check would let this POST pass.
 
     Args:
-        headers: by names in small letters; a header that came twice is for Django to judge. So is a request without
-            ``Host``, or with a form in its body, which may hold a token too.
-        cookies: as Django reads them.
-        scheme: of the connection: ``http`` or ``https``.
+        headers: values by lower-case name. Leave a request to Django if it repeats a header, has no ``Host``, or has a
+            form as its body, which may contain a token.
+        cookies: as Django parses them.
+        scheme: ``http`` or ``https``, of the connection.
     """
     host = _host(headers)
     secure = _scheme(headers, scheme) == "https"
@@ -66,7 +65,7 @@ def is_from_our_page(headers: Headers, cookies: Mapping[str, str], scheme: str) 
 
 
 def _scheme(headers: Headers, scheme: str) -> str:
-    """The scheme that the browser used; a proxy that ends TLS says so, if there is one."""
+    """Return the browser's scheme, from ``X-Forwarded-Proto`` behind a proxy that terminates TLS."""
     forwarded = headers.get(b"x-forwarded-proto") if settings.SECURE_PROXY_SSL_HEADER else None
     if forwarded is None:
         return scheme
@@ -74,7 +73,7 @@ def _scheme(headers: Headers, scheme: str) -> str:
 
 
 def _host(headers: Headers) -> str | None:
-    """The host and port asked for; None if it is none of ours."""
+    """Return host and port from the ``Host`` header, or None if the host is not in ``ALLOWED_HOSTS``."""
     host = headers.get(b"host", b"").decode("latin-1")
     domain, _port = split_domain_port(host)
     return host if domain and validate_host(domain, settings.ALLOWED_HOSTS) else None
@@ -110,7 +109,7 @@ def _is_below(netloc: str, hosts: Iterable[str]) -> bool:
 
 
 def _secret_in(token: str) -> str | None:
-    """What a token stands for: 32 characters as they are, or masked by as many before them. None: it is none."""
+    """Return the 32-character secret of a token, which may be preceded by a mask of 32 characters. None if invalid."""
     if not TOKEN.fullmatch(token):
         return None
     if len(token) == SECRET_CHARS:

@@ -1,4 +1,4 @@
-"""The commands of logins: which are revoked, who gets a pass, and what revokes a login."""
+"""Redis commands for logins: find revoked ones, issue passes, revoke."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,26 +16,26 @@ from seckill.rate import Rate
 
 LUA_DIR = Path(__file__).parent / "lua"
 ISSUE_BATCH_MAX = 1000  #: logins in one call of `issue_passes` and `find_revoked`
-REVOCATIONS_MAX = 200_000  #: ended logins and changed accounts that Redis stores
+REVOCATIONS_MAX = 200_000  #: entries in Redis: revoked logins and changed accounts
 
-# Twice as long as a cookie lives: a response that was under way when a login ended may set a cookie after that.
+# In lifetimes of a cookie. Two, because a response in flight may set a cookie after its login was revoked.
 KEEP_LIVES = 2
 
 
 class PassResult(IntEnum):
-    """What becomes of a buyer who asks for a pass; the numbers are those of ``issue_passes.lua``."""
+    """The result of a request for a pass; the numbers are those of ``issue_passes.lua``."""
 
     ISSUED = 1  #: the pass may be signed
-    REVOKED = 0  #: the login was revoked; only the session says whether its owner is logged in
-    TOO_MANY = -1  #: the buyer had as many as the limit allows in this window
+    REVOKED = 0  #: the login is revoked; only the session shows whether the user is logged in
+    TOO_MANY = -1  #: the buyer has reached the limit of this window
 
 
 @dataclass(frozen=True, slots=True)
 class IssueResult:
-    """The reply to a batch of buyers who asked for a pass."""
+    """The reply to a batch of requests for a pass."""
 
-    results: list[PassResult]  #: for each of them, in the order asked
-    retry_after_seconds: int  #: until those over the limit may ask again
+    results: list[PassResult]  #: one per request, in the same order
+    retry_after_seconds: int  #: until buyers over the limit may ask again
 
 
 def _flat(logins: Iterable[Login]) -> Iterable[str]:
@@ -52,17 +52,17 @@ def _issue(flat: Iterable[str], rate: Rate) -> Command[IssueResult]:
 
 
 def issue_passes(logins: Sequence[Login], rate: Rate) -> Command[IssueResult]:
-    """Decide which of these logins, at most `ISSUE_BATCH_MAX`, get a pass."""
+    """Issue a pass to each of these logins, at most `ISSUE_BATCH_MAX`, unless it is revoked or over the limit."""
     return _issue(_flat(logins), rate)
 
 
 def count_pass(buyer: str, rate: Rate) -> Command[IssueResult]:
-    """Decide whether a buyer whose session Django has checked gets a pass, by the same counts as `issue_passes`."""
+    """Issue a pass to a buyer whose session Django has checked, with the same counts as `issue_passes`."""
     return _issue((buyer, "", ""), rate)
 
 
 def find_revoked(logins: Sequence[Login]) -> Command[list[bool]]:
-    """For each of these logins, at most `ISSUE_BATCH_MAX`: whether it is revoked."""
+    """Find revoked logins; the result is whether each of these, at most `ISSUE_BATCH_MAX`, is revoked."""
     args: list[int | str] = [*_flat(logins)]
     return Command(f"{LUA_DIR}/find_revoked.lua", LOGIN_KEYS.all(), args, lambda reply: [one == 1 for one in reply])
 
@@ -74,10 +74,10 @@ def _revoke(member: str, auth_hash: str) -> Command[int]:
 
 
 def revoke_login(login_id: str) -> Command[int]:
-    """Revoke every cookie of this login, also one that is issued later; the result is the number of revocations."""
+    """Revoke all cookies of this login, including later ones; the result is the number of stored revocations."""
     return _revoke(login_id, "")
 
 
 def set_auth_hash(buyer: str, auth_hash: str) -> Command[int]:
-    """Make only logins with this auth hash valid, '' for none; the result is the number of revocations."""
+    """Revoke the buyer's logins except those with this auth hash ('': all); the result is as in `revoke_login`."""
     return _revoke(buyer, auth_hash)

@@ -1,4 +1,4 @@
-"""The login cookie: what Django knows about a session's user, for the gate, which asks no database."""
+"""Login cookie: a signed copy of the session's user, so that the gate needs no database query."""
 
 import time
 from base64 import urlsafe_b64encode
@@ -22,7 +22,7 @@ HASHED_FIELDS = frozenset({"username", "password", "is_active"})
 
 
 def auth_hash_of(user: AbstractUser | None) -> str:
-    """The auth_hash of an account, 16 characters that say nothing to others; '' for one that can't log in."""
+    """Return the auth hash of an account: 16 characters that reveal nothing, or '' for an account that can't log in."""
     if user is None or not user.is_active:
         return ""
     digest = salted_hmac("seckill.login", f"{user.password} {user.username}", algorithm="sha256").digest()
@@ -30,25 +30,25 @@ def auth_hash_of(user: AbstractUser | None) -> str:
 
 
 class LoginCookieMiddleware(SessionMiddleware):
-    """Django's session middleware, with a second cookie on answers for which the session was read anyway.
+    """Django's session middleware, plus the login cookie on responses whose view accessed the session.
 
-    On no other: what is public stays the same for everybody. The session is stored first, and has its key by then.
+    Other responses stay the same for all visitors, so they can be cached. Django saves the session first, so that its
+    key exists when the cookie is set.
     """
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
-        """Set the cookie where it is missing, is another login's or half of its time is over; delete that of nobody."""
+        """Set the cookie if missing, outdated or not fresh; delete it if the session has no user."""
         response = super().process_response(request, response)
         session = getattr(request, "session", None)
         if session is None or not session.accessed or response.status_code >= status.HTTP_500_INTERNAL_SERVER_ERROR:
             return response
         user = request.user
-        if isinstance(user, LazyObject) and user._wrapped is empty:  # noqa: SLF001 (Django has no other way to ask)
-            return response  # no view wanted to know who it is
+        if isinstance(user, LazyObject) and user._wrapped is empty:  # noqa: SLF001 (Django has no public API for this)
+            return response  # no view accessed the user
         if isinstance(user, AbstractUser) and session.session_key is not None:
             _renew(request, response, user, session.session_key)
-        elif (
-            COOKIE in request.COOKIES and SESSION_KEY not in session
-        ):  # a missing CSRF token makes nobody of a user too
+        # Check the session too: a missing CSRF token also makes the user anonymous.
+        elif COOKIE in request.COOKIES and SESSION_KEY not in session:
             response.delete_cookie(COOKIE, samesite="Lax")
         return response
 

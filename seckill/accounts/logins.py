@@ -1,7 +1,7 @@
-"""Login: who is logged in, as a signed cookie beside the session's, so that most requests need no database to know.
+"""Login: the logged-in user as a signed cookie beside the session cookie, so that most requests need no database.
 
-It is a copy of what the session and the account said when it was issued, good for an hour. What ends it earlier is
-known to Redis (`seckill.accounts.login_commands`).
+The cookie is a copy of session and account at the time of issue and is valid for an hour. Redis stores earlier
+revocations (`seckill.accounts.login_commands`).
 """
 
 import hashlib
@@ -16,8 +16,8 @@ from seckill.line.signing import BadTokenError, Signer
 
 COOKIE = "buyer"
 ID_BYTES = 12
-TOKEN_CHARS_MAX = 1024  # a user name of 150 characters of 4 bytes each, and the rest
-CLOCKS_APART_MS = 60_000  # how far ahead another host's clock may be
+TOKEN_CHARS_MAX = 1024  # fits a user name of 150 characters of 4 bytes each
+CLOCKS_APART_MS = 60_000  # tolerated clock difference between hosts
 
 
 @cache
@@ -26,57 +26,58 @@ def _signer() -> Signer:
 
 
 def login_id_of(session_key: str) -> str:
-    """The name of a session, which tells nobody its key: 16 characters of ``A-Za-z0-9_-``."""
+    """Return an id derived from the session key, which it does not reveal: 16 characters of ``A-Za-z0-9_-``."""
     return urlsafe_b64encode(hashlib.sha256(f"login {session_key}".encode()).digest()[:ID_BYTES]).decode()
 
 
 def account_json(username: str) -> dict[str, str]:
-    """The answer to *who am I*."""
+    """Return the response body for the current account."""
     return {"username": username}
 
 
 class Login(Struct, frozen=True):
-    """Who is logged in, by which session. Times are milliseconds since 1970, UTC."""
+    """A user logged in by one session. Times are milliseconds since 1970, UTC."""
 
     buyer: str  #: such as ``u17``
-    login_id: str  #: of the session, see `login_id_of`
-    auth_hash: str  #: of the account: another one as soon as its password, its name or its right to log in changes
-    issued_ms: int  #: by the clock of the host that signed it
-    username: str  #: up to 150 characters, any of them
+    login_id: str  #: from the session key, see `login_id_of`
+    auth_hash: str  #: changes with the account's password, name or right to log in
+    issued_ms: int  #: by the clock of the signing host
+    username: str  #: up to 150 Unicode characters
 
     def sign(self) -> str:
-        """The cookie's value: ``A-Za-z0-9_-`` only, whatever the user's name is written in."""
+        """Return the cookie's value. It contains ``A-Za-z0-9_-`` only, even for Unicode user names."""
         return _signer().sign(f"{self.buyer} {self.login_id} {self.auth_hash} {self.issued_ms} {self.username}")
 
     @classmethod
     def verify(cls, token: str) -> "Login":
-        """The login in ``token``; whether it has expired, and whose session it is, is the caller's to ask.
+        """Return the login in ``token``. The caller must check expiry and session.
 
-        Raises BadTokenError.
+        Raises:
+            BadTokenError: the token is malformed or its signature is wrong.
         """
         buyer, login_id, auth_hash, issued_ms, username = _signer().verify(token).split(" ", 4)
         return cls(buyer, login_id, auth_hash, int(issued_ms), username)
 
     def belongs_to(self, session_key: str) -> bool:
-        """Whether it was issued for this session.
+        """Whether the login was issued for this session.
 
-        A browser that logs in as somebody else may still get the last one's cookie, by an answer that comes late.
+        After a change of user, a late response may still set the previous user's cookie.
         """
         return self.login_id == login_id_of(session_key)
 
     def is_expired(self, now_ms: int) -> bool:
-        """Whether its time is over, or has not come: then the clock that issued it was wrong."""
+        """Whether the login is too old, or issued too far in the future by a wrong clock."""
         return not -CLOCKS_APART_MS <= now_ms - self.issued_ms < settings.LOGIN_COOKIE_SECONDS * 1000
 
     def is_fresh(self, now_ms: int) -> bool:
-        """Whether less than half of its time has passed; otherwise the next answer of Django brings a new one."""
+        """Whether less than half of the lifetime has passed; otherwise Django's next response renews the cookie."""
         return -CLOCKS_APART_MS <= now_ms - self.issued_ms < settings.LOGIN_COOKIE_SECONDS * 500
 
 
 def read_login(cookies: Mapping[str, str], now_ms: int) -> Login | None:
-    """The login of a request's cookies, unless it is forged, expired or of another session than theirs.
+    """Return the login in a request's cookies, or None if it is forged, expired or of another session.
 
-    It may still be void: only Redis knows what has ended since.
+    The login may still be revoked; only Redis stores revocations.
     """
     session_key = cookies.get(settings.SESSION_COOKIE_NAME)
     if session_key is None:

@@ -1,8 +1,8 @@
-"""Passwords: hashing is slow on purpose, so this host spends one core on it at most.
+"""Passwords: hashing is slow by design, so each host hashes one password at a time.
 
-Whoever logs in, registers or changes a password waits for a turn: in this process for its only thread that hashes, and
-there, by a lock on `VAR_DIR`, for the other processes of the host. The kernel unlocks it when a process dies. It is on
-the directory itself because a container might not let us write a file.
+Logging in, registering and changing a password wait twice: for the process's only hashing thread, and in that thread
+for a lock shared by all processes of the host. The lock is on the directory ``VAR_DIR``, because a container may not
+allow writing a file. The kernel releases it when a process dies.
 """
 
 import fcntl
@@ -21,22 +21,26 @@ from prometheus_client import Counter
 
 from seckill.errors.busy import BusyError
 
-POLL_SECONDS = 0.01  # how often the thread looks whether another process is done
-TRANSACTION_WAIT_SECONDS = 0.1  # where locks are held that others need
-NICENESS = 10  # of 19: what buyers wait for comes first; hashing takes what is left of a core
+POLL_SECONDS = 0.01  # interval between attempts to take the host's lock
+TRANSACTION_WAIT_SECONDS = 0.1  # shorter inside a transaction, which may hold row locks
+NICENESS = 10  # of 19: buyers' requests come first; hashing gets the rest of a core
 
 HASHES = Counter("seckill_password_hashes", "Passwords hashed, or refused because too many waited", ["result"])
 
 
 class PasswordsBusyError(BusyError):
-    """A password has waited too long for its turn to be hashed."""
+    """A password waited too long to be hashed."""
 
 
 class PasswordHasher(PBKDF2PasswordHasher):
-    """Django's own, one hash at a time on this host. Checking a password is a hash, too."""
+    """Django's PBKDF2 hasher, one hash at a time per host. Checking a password also hashes it."""
 
     def encode(self, password: str, salt: str, iterations: int | None = None) -> str:
-        """The hash. Connections to the database are let go meanwhile. Raises PasswordsBusyError."""
+        """Return the encoded hash. Database connections go back to their pool while waiting, except in a transaction.
+
+        Raises:
+            PasswordsBusyError: the turn did not come in time.
+        """
         wait_seconds = TRANSACTION_WAIT_SECONDS if _release_connections() else settings.PASSWORD_WAIT_SECONDS
         give_up_at = time.monotonic() + wait_seconds
         return _thread.submit(self._encode, password, salt, iterations, give_up_at).result()
@@ -53,7 +57,7 @@ class PasswordHasher(PBKDF2PasswordHasher):
 
 
 def _release_connections() -> bool:
-    """Return this thread's connections to their pool; whether one had to be kept, because it is in a transaction."""
+    """Return this thread's connections to their pool. Return whether one was kept because it is in a transaction."""
     kept = False
     for connection in connections.all(initialized_only=True):
         if connection.in_atomic_block:
@@ -65,7 +69,11 @@ def _release_connections() -> bool:
 
 @contextmanager
 def _host_lock(give_up_at: float) -> Iterator[None]:
-    """Keep the other processes waiting meanwhile. Raises PasswordsBusyError after ``give_up_at``."""
+    """Hold the host's lock.
+
+    Raises:
+        PasswordsBusyError: the lock was not free before ``give_up_at`` (``time.monotonic`` seconds).
+    """
     directory = os.open(settings.VAR_DIR, os.O_RDONLY)
     try:
         while True:
@@ -79,11 +87,11 @@ def _host_lock(give_up_at: float) -> Iterator[None]:
                 break
         yield
     finally:
-        os.close(directory)  # which unlocks it
+        os.close(directory)  # releases the lock
 
 
 def _lower_priority() -> None:
-    """Linux has a priority for each thread; elsewhere this would be the whole process."""
+    """Lower the thread's priority on Linux. Elsewhere the call would affect the whole process."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 

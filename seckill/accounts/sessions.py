@@ -1,4 +1,4 @@
-"""Sessions in the database. One that is deleted (logging out, logging in as somebody else) ends its login cookies."""
+"""Sessions in the database. Deleting one (on logout or a change of user) revokes its login cookies."""
 
 import redis
 import structlog
@@ -12,18 +12,18 @@ log = structlog.get_logger(__name__)
 
 
 class SessionStore(db.SessionStore):
-    """Django's own, that tells Redis."""
+    """Django's database session store, which also revokes logins in Redis."""
 
     def delete(self, session_key: str | None = None) -> None:
-        """Delete a session, this one by default, and end its login first.
+        """Revoke a session's login, then delete the session (this one by default).
 
-        A crash between the two leaves a session whose login has to be looked up, not a login without a session. While
-        Redis is away the session is deleted all the same; its cookie ends after `LOGIN_COOKIE_SECONDS`.
+        In this order, a crash in between leaves a session that Django must look up, not a login without a session. If
+        Redis is unreachable the session is deleted anyway; its cookie expires after ``LOGIN_COOKIE_SECONDS``.
         """
         key = session_key or self.session_key
         if key is not None:
             try:
                 get_line().run(revoke_login(login_id_of(key)))
             except redis.RedisError as error:
-                log.error("login_not_revoked", error=str(error))  # noqa: TRY400 (what failed is known)
+                log.error("login_not_revoked", error=str(error))  # noqa: TRY400 (a traceback adds nothing)
         super().delete(session_key)

@@ -1,1 +1,1 @@
-"""Catalog: products, sales, banners and their pictures. The lowest layer."""
+"""Catalog: products, sales, banners and their pictures. Imports no other part of the shop."""

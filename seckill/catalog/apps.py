@@ -3,7 +3,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class CatalogConfig(AppConfig):
-    """What is sold and when, and the banners that announce it."""
+    """Products, sales, banners and pictures."""
 
     name = "seckill.catalog"
     verbose_name = _("Shop")

@@ -1,6 +1,6 @@
-"""The banner list: built from the database, served from the cache, never more than a few seconds apart.
+"""Banner list: built from the database, served from the cache, normally at most 5 s old.
 
-Three things write it: beat every five seconds, the admin on commit, and the first request that finds the cache empty.
+Refreshed by beat every 5 s, by the admin on commit, and by the first request that finds the cache empty.
 """
 
 import time
@@ -15,13 +15,13 @@ from seckill.catalog.models import Banner
 
 BANNERS_KEY = "banners"
 LOCK_KEY = "banners:filling"
-TTL_SECONDS = 60  # beat renews the list every 5 s; if beat is dead it is rebuilt on demand after this long
-LOCK_TTL_SECONDS = 5  # a process that fills the cache and dies holds others up for no longer
+TTL_SECONDS = 60  # beat refreshes the list every 5 s; without beat, requests rebuild it after this time
+LOCK_TTL_SECONDS = 5  # bounds the wait for a process that dies while filling the cache
 LOCK_POLL_SECONDS = 0.02
 
 
 class BannerEntry(TypedDict):
-    """One banner as the API shows it."""
+    """A banner as the API returns it."""
 
     id: int
     title: str
@@ -32,15 +32,15 @@ class BannerEntry(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class BannerList:
-    """What was served, and where it came from."""
+    """The banner list, its age and its source."""
 
     banners: list[BannerEntry]
     age_seconds: int
-    hit: bool  #: False when this call had to build it
+    hit: bool  #: False if this call built the list
 
 
 def build_banners() -> list[BannerEntry]:
-    """The active banners, from the database. Image addresses are absolute without any request at hand."""
+    """Read the active banners from the database. Image URLs are absolute, without needing a request."""
     return [
         BannerEntry(
             id=banner.pk,
@@ -54,14 +54,14 @@ def build_banners() -> list[BannerEntry]:
 
 
 def refresh_banners() -> list[BannerEntry]:
-    """Replace the cached list by what the database says now."""
+    """Rebuild the list from the database and cache it."""
     banners = build_banners()
     cache.set(BANNERS_KEY, {"banners": banners, "built_at": time.time()}, TTL_SECONDS)
     return banners
 
 
 def read_banners() -> BannerList:
-    """The banner list, from the cache. When it is empty one caller fills it; the others wait for that one."""
+    """Return the cached list. If the cache is empty, one caller fills it and the others wait."""
     give_up_at = time.monotonic() + LOCK_TTL_SECONDS
     while True:
         cached = cache.get(BANNERS_KEY)
@@ -69,7 +69,7 @@ def read_banners() -> BannerList:
             return BannerList(cached["banners"], max(0, int(time.time() - cached["built_at"])), hit=True)
         if cache.add(LOCK_KEY, 1, LOCK_TTL_SECONDS):
             try:
-                if cache.get(BANNERS_KEY) is None:  # another process may have filled it since the first look
+                if cache.get(BANNERS_KEY) is None:  # another process may have filled it by now
                     return BannerList(refresh_banners(), 0, hit=False)
             finally:
                 cache.delete(LOCK_KEY)

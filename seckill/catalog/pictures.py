@@ -1,7 +1,7 @@
-"""Pictures: the database holds them, and every web host keeps a copy of each as a file below MEDIA_ROOT.
+"""Pictures: stored in the database, with a copy on each web host as a file below MEDIA_ROOT.
 
-The row is the truth. Files are written after it is committed, by the process that was given the picture and by the
-worker of each host (`celery_task.host_task`); until that has happened `seckill.storefront.media` serves the row itself.
+The row is authoritative. After its commit, the uploading process and the worker of each host
+(`celery_task.host_task`) write the files; until then `seckill.storefront.media` serves the row itself.
 """
 
 import os
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-FILE_MODE = 0o644  # a proxy serves them, too
+FILE_MODE = 0o644  # readable for a proxy that serves the files
 
 
 class PictureStorage(FileSystemStorage):
-    """Files that any host can write again. No two pictures have one name, whichever hosts they are uploaded to."""
+    """File storage backed by the database. Names are unique across hosts."""
 
     def _save(self, name: str, content: "File[bytes]") -> str:
         data = b"".join(content.chunks())
@@ -34,25 +34,26 @@ class PictureStorage(FileSystemStorage):
             try:
                 with transaction.atomic():
                     Picture.objects.create(name=name, content=data, stored_at=timezone.now())
-            except IntegrityError:  # another host was given one of that name
+            except IntegrityError:  # another host stored a picture with this name
                 suffix = PurePosixPath(name).suffix
                 name = self.get_alternative_name(name.removesuffix(suffix), suffix)
             else:
                 break
-        # Not before: the file of a picture that is taken back would stand in the way of the next one of its name.
+        # After the commit: a file left by a rollback would block the next picture with this name.
         transaction.on_commit(lambda: write_local_copy(name), robust=True)
         return name
 
     def delete(self, name: str) -> None:
-        """The row and this host's copy. Other hosts keep theirs until another picture gets the name."""
+        """Delete the row and this host's copy. Other hosts keep theirs until another picture gets the name."""
         Picture.objects.filter(name=name).delete()
         super().delete(name)
 
 
 def write_local_copy(name: str) -> None:
-    """Write this host's copy of a picture, whole or not at all; nothing if there is no such picture (any more).
+    """Write this host's copy of a picture atomically. Do nothing if the picture does not exist.
 
-    Raises django.core.exceptions.SuspiciousFileOperation for a name that leads out of MEDIA_ROOT.
+    Raises:
+        django.core.exceptions.SuspiciousFileOperation: the name leads out of MEDIA_ROOT.
     """
     picture = Picture.objects.filter(name=name).first()
     if picture is None:
@@ -64,14 +65,14 @@ def write_local_copy(name: str) -> None:
         part.write_bytes(picture.content)
         part.chmod(FILE_MODE)
         stored_at = _seconds(picture.stored_at)
-        os.utime(part, times=(stored_at, stored_at))  # the same on every host
+        os.utime(part, times=(stored_at, stored_at))  # the same modification time on every host
         part.replace(file)
     finally:
         part.unlink(missing_ok=True)
 
 
 def write_missing_copies() -> int:
-    """Write the copies that this host does not have, or has of a former picture of the name; gives how many."""
+    """Write the copies that are missing or outdated on this host. Return the number of written copies."""
     missing = [
         name
         for name, stored_at in Picture.objects.values_list("name", "stored_at")

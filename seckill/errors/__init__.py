@@ -1,1 +1,1 @@
-"""Errors: what every kind of failed request is answered with, shared by the gate, the API and the pages."""
+"""Error responses shared by the gate, the API and the pages."""

@@ -1,5 +1,5 @@
-"""Busy: more asked for something than it can do, and some are refused for now."""
+"""Busy: base class of errors for overload."""
 
 
 class BusyError(Exception):
-    """A request was refused because too many wait for the same. Whoever raises it counts it; nobody logs it."""
+    """A request was rejected because too many others wait. The raiser counts it in a metric; it is not logged."""

@@ -1,4 +1,4 @@
-"""Problems: every error the API can answer, as RFC 9457 describes them, each with a stable code."""
+"""Problems: all errors of the API as RFC 9457 problem documents, each with a stable code."""
 
 import json
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ MEDIA_TYPE = "application/problem+json"
 
 @dataclass(frozen=True, slots=True)
 class ProblemType:
-    """A kind of error."""
+    """HTTP status and title of a problem."""
 
     status: int
     title: str
 
 
 class Problem(Enum):
-    """The kinds; a member's name in lower case is its code."""
+    """All problem types. The code is the lower-case name of the member."""
 
     BAD_REQUEST = ProblemType(400, "The request is not understood")
     INVALID = ProblemType(400, "Some fields are not valid")
@@ -48,11 +48,11 @@ class Problem(Enum):
 
     @property
     def code(self) -> str:
-        """The stable name that programs compare."""
+        """The stable code for programs, such as ``sold_out``."""
         return self.name.lower()
 
     def document(self, detail: str = "", **more: object) -> dict[str, object]:
-        """The problem document; ``more`` are extension members."""
+        """Return the problem document; ``more`` are extension members."""
         document: dict[str, object] = {
             "type": f"urn:seckill:problem:{self.code}",
             "title": self.value.title,
@@ -64,5 +64,5 @@ class Problem(Enum):
         return document | more
 
     def body(self, detail: str = "", **more: object) -> bytes:
-        """The problem document as JSON."""
+        """Return the problem document as JSON."""
         return json.dumps(self.document(detail, **more), separators=(",", ":")).encode()

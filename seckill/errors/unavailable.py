@@ -1,4 +1,4 @@
-"""503: what an address answers while a server it needs is out of reach, or too many want the same."""
+"""503 responses: a required server is unreachable, or the shop is overloaded."""
 
 from collections.abc import Awaitable, Callable
 
@@ -15,14 +15,14 @@ from seckill.errors.unavailable_page import CONTENT_TYPE, PAGE, SECURITY_POLICY,
 
 log = structlog.get_logger(__name__)
 
-#: The line and the cache; the ledger, or its pool of connections; hashing. They pass: it is worth coming back.
+#: From Redis (line and cache), the database or its connection pool, and overload. A retry may succeed.
 TRANSIENT_ERRORS = (redis.RedisError, OperationalError, BusyError)
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]
 
 
 class UnavailableMiddleware:
-    """Django's views answer what passes with 503, where 500 would say that something is broken."""
+    """Django middleware that turns transient errors of views into 503 instead of 500."""
 
     sync_capable = True
     async_capable = True
@@ -33,17 +33,17 @@ class UnavailableMiddleware:
             markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
-        """Only exceptions are of interest."""
+        """Pass the request on unchanged."""
         return self._get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """503 for what passes; None leaves it to others."""
+        """Return 503 for a transient error, else None for Django's default handling."""
         return unavailable_response(request, error) if isinstance(error, TRANSIENT_ERRORS) else None
 
 
 def unavailable_response(request: HttpRequest, error: BaseException) -> HttpResponse:
-    """503 with Retry-After: a page for people, a problem document for programs."""
-    if not isinstance(error, BusyError):  # those are counted, and strangers could fill the log
+    """Return 503 with Retry-After: a page for browsers, a problem document for other clients."""
+    if not isinstance(error, BusyError):  # overload is counted in a metric instead: clients could flood the log
         log.warning("server_unavailable", server=type(error).__module__, error=str(error))
     if prefers_html(request.path, request.headers.get("Accept", "")):
         answer = HttpResponse(PAGE, content_type=CONTENT_TYPE, headers={"Content-Security-Policy": SECURITY_POLICY})

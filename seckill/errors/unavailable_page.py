@@ -1,4 +1,4 @@
-"""The page for people when the shop can't answer: in each language, and made without template, thread or database."""
+"""HTML page for 503: in all languages at once, and built without template, thread or database."""
 
 from html import escape
 
@@ -7,10 +7,10 @@ from django.conf import settings
 CONTENT_TYPE = "text/html; charset=utf-8"
 SECURITY_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
-#: Language tag, what happened, what to do. Not from ``locale/``: there is nobody to choose the language by then.
+#: (language tag, title, advice). Not from ``locale/``, because no language is chosen when this page is sent.
 TEXTS = (
     ("en", "Very many people at once", "This page tries again by itself. If you are in line, your place is kept."),
-    ("zh-Hans", "访问的人太多", "本页会自动重试。如果您已在排队，您的位置会保留。"),  # noqa: RUF001 (its commas are Chinese, too)
+    ("zh-Hans", "访问的人太多", "本页会自动重试。如果您已在排队，您的位置会保留。"),  # noqa: RUF001 (Chinese punctuation)
 )
 
 
@@ -32,5 +32,5 @@ PAGE = _page()
 
 
 def prefers_html(path: str, accept: str) -> bool:
-    """Whether this is for a person: a browser says what it takes, and a program asks below ``/api/``."""
+    """Whether to respond with a page: the client accepts HTML and the path is not below ``/api/``."""
     return not path.startswith("/api/") and "text/html" in accept

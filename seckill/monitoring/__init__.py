@@ -1,1 +1,1 @@
-"""Monitoring: alerts, hosts, health, metrics and logs. Above the ledger; the sale does not depend on it."""
+"""Monitoring: alerts, hosts, health, metrics and logs. Imports the ledger; a sale works without monitoring."""

@@ -1,7 +1,7 @@
-"""Alerts: what needs somebody. Raised once, ended when it is over, and told until it was heard.
+"""Alert lifecycle: open on the first failed check, resolve on the first passed one, mail both at least once.
 
-Whoever looks gives findings (`CheckResult`). One that can't be made, because Redis does not answer or a sale is busy, is
-left out, and an alert about it stays as it is: not knowing is no reason to raise one, nor to end one.
+Checks return `CheckResult` objects. A check that can't run, because Redis does not answer or a sale is busy, returns no
+result, so it neither opens nor resolves an alert.
 """
 
 from collections.abc import Iterable
@@ -20,14 +20,14 @@ from seckill.line import commands
 from seckill.line.line import Line
 from seckill.monitoring.models import Alert
 
-STALLED_SECONDS = 15  # the sweeper rings every second, and a claim is taken over after 5 s: this is no pause any more
+STALLED_SECONDS = 15  # longer than a normal pause: the sweeper rings every second, a lease lasts 5 s
 MARK_TTL_SECONDS = 3600
-MAIL_LEASE_SECONDS = 60  # longer than a teller tries; after that somebody else begins anew
+MAIL_LEASE_SECONDS = 60  # longer than all retries of a mail; after that another worker may send it
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """Something was looked at, and is wrong or is not."""
+    """The result of one check: ``wrong`` or not."""
 
     kind: Alert.Kind
     subject: str
@@ -37,19 +37,22 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """An alert that this look raised, or ended."""
+    """An alert that was opened (``raised``) or resolved."""
 
     alert: Alert
     raised: bool
 
 
 def sale_subject(sale_id: int) -> str:
-    """The subject of a sale's alerts."""
+    """Return the subject of a sale's alerts."""
     return f"sale {sale_id}"
 
 
 def apply_results(findings: Iterable[CheckResult]) -> list[Transition]:
-    """Raise what is wrong and not known, end what is over. Of several who find the same at once, one has changed it."""
+    """Open and resolve alerts.
+
+    Return the alerts changed by this call. If several processes apply the same result at once, only one returns it.
+    """
     known = {(alert.kind, alert.subject): alert for alert in Alert.objects.filter(ended_at__isnull=True)}
     now = timezone.now()
     changes = []
@@ -74,19 +77,19 @@ def _resolve(alert: Alert, at: datetime) -> bool:
 
 
 def resolve_missing(kinds: Iterable[Alert.Kind], subjects: Iterable[str]) -> list[CheckResult]:
-    """Nothing is wrong any more with what is not there any more: ``subjects`` are those that are."""
+    """Return passed results for open alerts of these kinds whose subject is not in ``subjects``, to resolve them."""
     rest = Alert.objects.filter(ended_at__isnull=True, kind__in=kinds).exclude(subject__in=subjects)
     return [CheckResult(Alert.Kind(alert.kind), alert.subject, wrong=False) for alert in rest]
 
 
-# --- What is looked for
+# --- Checks
 
 
 def check_audits() -> list[CheckResult]:
-    """What the last audits of the sales say.
+    """Check the last audit of each sale for drift and contradictions.
 
-    Drift is repaired at once: its alert ends with the next audit that agrees, and stays in the list. One that could not
-    compare says nothing about it. A ledger that contradicts itself does so when its sale has ended, too.
+    Drift is repaired at once, so the next audit that agrees resolves its alert; an audit that could not compare returns
+    no drift result. Contradictions are also reported for sales that have ended.
     """
     findings = []
     living = []
@@ -106,10 +109,12 @@ def check_audits() -> list[CheckResult]:
 
 
 def check_lines(line: Line) -> list[CheckResult]:
-    """Whether buyers wait in a sale that has units for them, and nothing moves.
+    """Check for stalled lines: buyers wait, units are left, and the pointer has not moved for `STALLED_SECONDS`.
 
-    Where each line stood before is in the cache, for whoever looks next. Raises redis.RedisError when the line can't be
-    reached, and what the cache raises.
+    The cache stores each line's pointer between calls.
+
+    Raises:
+        redis.RedisError: the line can't be reached. Errors of the cache are raised too.
     """
     findings = []
     living = list(Sale.objects.filter(ended_at__isnull=True).values_list("pk", flat=True))
@@ -138,13 +143,13 @@ def _check_line(line: Line, sale_id: int) -> list[CheckResult]:
     return [CheckResult(Alert.Kind.STALLED, sale_subject(sale_id), wrong=True, detail=detail)]
 
 
-# --- Telling
+# --- Mail
 
 _UNMAILED = Q(mailed_at__isnull=True) | Q(mailed_at__lt=F("ended_at"))
 
 
 def lease_unmailed() -> list[int]:
-    """The alerts whose beginning or end nobody was told of: they are the caller's for `MAIL_LEASE_SECONDS`."""
+    """Lease the alerts whose opening or end was not mailed, for `MAIL_LEASE_SECONDS`. Return their ids."""
     now = timezone.now()
     free = Q(locked_at__isnull=True) | Q(locked_at__lt=now - timedelta(seconds=MAIL_LEASE_SECONDS))
     untold = Alert.objects.filter(_UNMAILED, free)
@@ -152,9 +157,12 @@ def lease_unmailed() -> list[int]:
 
 
 def deliver(alert_id: int) -> None:
-    """Mail how it stands to ``ADMINS``, unless they know. Raises OSError when the mail server does not take it.
+    """Mail an alert's state to ``ADMINS``, unless that state was already mailed.
 
-    Who is killed after mailing and before writing that down leaves it to be told a second time.
+    If the worker dies between sending and recording, the mail is sent again.
+
+    Raises:
+        OSError: the mail server rejects the mail or can't be reached.
     """
     as_of = timezone.now()
     alert = Alert.objects.filter(_UNMAILED, pk=alert_id).first()
@@ -164,5 +172,5 @@ def deliver(alert_id: int) -> None:
     if alert.ended_at:
         text += f"\nOver since {alert.ended_at:%Y-%m-%d %H:%M:%S %Z}"
     mail_admins(f"{'Over' if alert.ended_at else 'Alert'}: {alert}", f"{text}\n\n{settings.PUBLIC_BASE_URL}/admin/\n")
-    # An end that came meanwhile is still untold, and need not wait for the lease.
+    # Release the lease, so that an end that came during the mail can be mailed at once.
     Alert.objects.filter(pk=alert_id).update(mailed_at=as_of, locked_at=None)

@@ -1,4 +1,4 @@
-"""Health: is this process alive, and can it serve?"""
+"""Health endpoints: liveness and readiness."""
 
 import redis
 from django.db import DatabaseError, connection
@@ -12,14 +12,14 @@ from seckill.line.line import get_line
 @require_safe
 @never_cache
 def healthz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001 (a view)
-    """200 while the process answers at all."""
+    """Return 200 while the process runs."""
     return JsonResponse({"status": "ok"})
 
 
 @require_safe
 @never_cache
 def readyz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001 (a view)
-    """200 when Redis and the ledger answer, else 503 with what does not."""
+    """Return 200 if Redis and the database answer, else 503 with the state of each."""
     checks = {"redis": "ok", "database": "ok"}
     try:
         get_line().client.ping()

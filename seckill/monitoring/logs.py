@@ -1,8 +1,8 @@
-"""Log files: one a process' name below ``LOG_DIR``, put away once a day.
+"""Log rotation: one file per process name in ``LOG_DIR``, rotated once a day.
 
-Processes write with `logging.handlers.WatchedFileHandler`, which looks before each line whether its file still bears
-its name. A line may be on its way into the old file while that is renamed; nobody looks that late again. So a file is
-renamed on one day and compressed on the next.
+Processes write with `logging.handlers.WatchedFileHandler`, which checks before each line whether its file was renamed.
+A process may check just before the rename and write just after it. So a file is renamed on one day and compressed on
+the next.
 """
 
 import fcntl
@@ -12,18 +12,18 @@ import shutil
 from datetime import date
 from pathlib import Path
 
-RETENTION_DAYS = 7  #: days of each log
+RETENTION_DAYS = 7  #: rotated files per log, one a day
 LOCK = ".rotation"
 DAY_OF_FILE = re.compile(r"(?P<name>.+\.log)\.(?P<day>\d{4}-\d{2}-\d{2})(?P<compressed>\.gz)?")
 
 
 def rotate(directory: Path, today: date) -> None:
-    """Put today's logs away as ``NAME.log.DAY``, compress those of other days, and keep `RETENTION_DAYS` of each name.
+    """Rename today's logs to ``NAME.log.DAY``, compress earlier ones, and delete all but `RETENTION_DAYS` per name.
 
-    Safe while others write. The second time on a day changes nothing; broken off at any point, the next time goes on.
+    Safe while processes write. Idempotent within a day; the next call completes an interrupted one.
     """
     with (directory / LOCK).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # one at a time; a process that dies lets go
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one rotation at a time; the kernel releases the lock of a dead process
         for log in directory.glob("*.log"):
             _rename(log, today)
         for name, files in _put_away(directory).items():
@@ -51,7 +51,7 @@ def _compress(file: Path) -> None:
 
 
 def _put_away(directory: Path) -> dict[str, list[Path]]:
-    """The files of former days by the log's name, oldest first."""
+    """Return the rotated files by log name, oldest first."""
     found: dict[str, list[Path]] = {}
     for file in sorted(directory.iterdir()):
         if match := DAY_OF_FILE.fullmatch(file.name):

@@ -1,7 +1,7 @@
-"""``/metrics``: what this shop's web processes counted, and how the work of the others stands at this moment.
+"""``/metrics``: metrics of the web processes, plus queues, the leading beat and alerts.
 
-Workers and beats serve their own counts (`celery_task.runtime.metrics_server`). Queues, the leading beat and alerts are
-read here, at each scrape; what can't be read is left out of the response.
+Workers and beats serve their own metrics (`celery_task.runtime.metrics_server`). Queues, leader and alerts are read
+here at each scrape; metrics that can't be read are left out of the response.
 """
 
 from collections.abc import Iterator
@@ -25,14 +25,14 @@ log = structlog.get_logger(__name__)
 
 
 class WorkCollector:
-    """How the work stands, as a collector."""
+    """Prometheus collector for queues, the leading beat and alerts."""
 
     def describe(self) -> Iterator[Metric]:
-        """Nothing: looking at it only to learn the names would be a second look."""
+        """Return no metrics, so that registration does not call `collect` for their names."""
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
-        """Everything that can be seen."""
+        """Yield all metrics that can be read."""
         yield from self.queues()
         for look in (self.ages, self.beat, self.alerts):
             try:
@@ -41,7 +41,7 @@ class WorkCollector:
                 log.warning("metric_unavailable", metric=look.__name__, error=str(error))
 
     def queues(self) -> Iterator[Metric]:
-        """Whether the broker answers, and what waits there."""
+        """Yield whether the broker answers, and the number of messages per queue."""
         try:
             depths = queue_probe.queue_depths()
         except queue_probe.BROKER_ERRORS as error:
@@ -55,20 +55,20 @@ class WorkCollector:
         yield family
 
     def ages(self) -> Metric:
-        """How long messages wait, at least."""
+        """Return a lower bound of the oldest message's age per queue."""
         family = GaugeMetricFamily("seckill_queue_oldest_seconds", "Age of the oldest message", labels=["queue"])
         for queue, seconds in queue_probe.queue_ages().items():
             family.add_metric([queue], seconds)
         return family
 
     def beat(self) -> Metric:
-        """How often beats renewed their lead: standing still, none leads. No two clocks need to agree for that."""
+        """Return the leader's heartbeat count. If it does not grow, no beat leads; no clocks are compared."""
         leader = Leader.objects.filter(pk=1).first()
         heartbeat_count = leader.heartbeat_count if leader else 0
         return CounterMetricFamily("seckill_beat_heartbeats", "Renewals of the lead among beats", heartbeat_count)
 
     def alerts(self) -> Metric:
-        """Alerts that have not ended."""
+        """Return the number of open alerts per kind."""
         family = GaugeMetricFamily("seckill_alerts_open", "Alerts that have not ended", labels=["kind"])
         open_alerts = Alert.objects.filter(ended_at__isnull=True).order_by()
         found = dict(open_alerts.values_list("kind").annotate(Count("pk")))
@@ -83,7 +83,7 @@ WORK.register(WorkCollector())
 
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """What was counted, then how the work stands, in Prometheus' text format."""
+    """Return the metrics in Prometheus' text format."""
     counted: HttpResponse = ExportToDjangoView(request)
     counted.write(generate_latest(WORK))
     return counted

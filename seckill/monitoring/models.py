@@ -1,4 +1,4 @@
-"""What watches the shop keeps: alerts, and the hosts that report."""
+"""Models of monitoring: alerts and hosts."""
 
 from django.db import models
 from django.db.models import Q
@@ -6,7 +6,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Alert(models.Model):
-    """Something that needs somebody: raised once, seen again each time it is looked for, ended when it is over."""
+    """A problem that needs an operator: opened by the first failed check, resolved by the first passed one."""
 
     class Kind(models.TextChoices):
         DRIFT = "drift", _("line and ledger differ")
@@ -19,8 +19,8 @@ class Alert(models.Model):
     detail = models.TextField(_("detail"), blank=True)
     since = models.DateTimeField(_("since"))
     ended_at = models.DateTimeField(_("ended at"), null=True)
-    locked_at = models.DateTimeField(null=True)  #: when somebody began to tell it; after a while another one may
-    mailed_at = models.DateTimeField(_("told at"), null=True)  #: as it was then: before ``ended_at``, the end is untold
+    locked_at = models.DateTimeField(null=True)  #: start of the mail lease
+    mailed_at = models.DateTimeField(_("told at"), null=True)  #: earlier than ``ended_at``: the end is not mailed yet
 
     class Meta:
         verbose_name = _("alert")
@@ -37,7 +37,7 @@ class Alert(models.Model):
 
 
 class Host(models.Model):
-    """A host that works for the shop, as its worker reported last (`celery_task.host_task`)."""
+    """A host with a worker, and the worker's last heartbeat (`celery_task.host_task`)."""
 
     name = models.CharField(_("name"), max_length=253, primary_key=True)
     last_seen_at = models.DateTimeField(_("seen at"))

@@ -1,4 +1,4 @@
-"""The catalog's tables. Django finds them here; each noun has its own file."""
+"""Models of the catalog, re-exported for Django. Each model has its own module."""
 
 from seckill.catalog.models.banner import Banner
 from seckill.catalog.models.picture import PICTURE_MIB_MAX, Picture, check_picture_size

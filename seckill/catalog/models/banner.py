@@ -1,4 +1,4 @@
-"""Banner: a picture in the carousel of the home page."""
+"""Banner: an image in the home page carousel."""
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -8,7 +8,7 @@ from seckill.catalog.models.sale import Sale
 
 
 class Banner(models.Model):
-    """A picture in the carousel of the home page."""
+    """An image in the home page carousel, which may link to a sale."""
 
     title = models.CharField(_("title"), max_length=120)
     subtitle = models.CharField(_("subtitle"), max_length=200, blank=True)

@@ -1,4 +1,4 @@
-"""Picture: the content of an uploaded picture, and what may be uploaded."""
+"""Picture: the content of an uploaded image, and its size limit."""
 
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -9,14 +9,18 @@ PICTURE_MIB_MAX = 2
 
 
 def check_picture_size(picture: FieldFile) -> None:
-    """Raise ValidationError for an upload of more than `PICTURE_MIB_MAX`: it is kept in the database."""
-    is_new = not picture._committed  # type: ignore[attr-defined]  # noqa: SLF001 (Django's: an old one may be elsewhere)
+    """Limit the size of a new upload, because the database stores it.
+
+    Raises:
+        ValidationError: the upload is larger than `PICTURE_MIB_MAX` MiB.
+    """
+    is_new = not picture._committed  # type: ignore[attr-defined]  # noqa: SLF001 (Django's; the file may be elsewhere)
     if is_new and picture.size > PICTURE_MIB_MAX * 2**20:
         raise ValidationError(_("A picture may have %(max)d MiB at most.") % {"max": PICTURE_MIB_MAX})
 
 
 class Picture(models.Model):
-    """The content of an uploaded picture. Every web host keeps a copy as a file, which is what is served."""
+    """The content of an uploaded image. Each web host serves a copy of it from a file."""
 
     name = models.CharField(max_length=200, primary_key=True)  #: path below MEDIA_ROOT
     content = models.BinaryField()

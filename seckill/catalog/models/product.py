@@ -1,4 +1,4 @@
-"""Product: something that can be sold."""
+"""Product: what a sale sells."""
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -7,7 +7,7 @@ from seckill.catalog.models.picture import check_picture_size
 
 
 class Product(models.Model):
-    """Something that can be sold."""
+    """A product. A product may have several sales."""
 
     name = models.CharField(_("name"), max_length=120)
     description = models.TextField(_("description"), blank=True)

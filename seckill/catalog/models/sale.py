@@ -1,4 +1,4 @@
-"""Sale: what is sold, when, how many and for how much."""
+"""Sale: product, price, stock and time window."""
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
@@ -12,17 +12,17 @@ from seckill.catalog.models.product import Product
 class Sale(models.Model):
     """One product at one price, ``stock`` units, in a window of time.
 
-    ``sold`` counts the orders that hold a unit (pending or paid). It moves only in the transaction that writes
-    those orders, and the database itself refuses a value above ``stock``: this is the guard that makes overselling
-    impossible whatever Redis says.
+    ``sold`` counts the active orders (pending or paid). It changes only in the transaction that changes those orders,
+    and a database constraint rejects a value above ``stock``. That constraint makes overselling impossible, whatever
+    Redis contains.
     """
 
     class Status(models.TextChoices):
-        """What the shop wants; what a buyer sees also depends on the clock and the stock (`seckill.line.state`)."""
+        """The status set by the shop. The state that buyers see adds time and stock (`seckill.line.state`)."""
 
-        OPEN = "open", _("open")  #: admits buyers inside the window
-        PAUSED = "paused", _("paused")  #: admits nobody for now; buyers in line keep their place
-        CLOSED = "closed", _("closed")  #: admits nobody any more
+        OPEN = "open", _("open")  #: admits buyers during the window
+        PAUSED = "paused", _("paused")  #: admits no buyers for now; buyers in line keep their place
+        CLOSED = "closed", _("closed")  #: admits no more buyers
 
     product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="sales", verbose_name=_("product"))
     price = models.DecimalField(_("price"), max_digits=10, decimal_places=2, validators=[MinValueValidator(0)])
@@ -65,7 +65,7 @@ class Sale(models.Model):
         return f"{self.product} #{self.pk}"
 
     def clean(self) -> None:
-        """Explain the constraints beside the field they concern."""
+        """Report a violated constraint at its field."""
         if self.stock is not None and self.stock < self.sold:
             raise ValidationError(
                 {"stock": _("%(sold)d are sold already: the stock can't be less.") % {"sold": self.sold}}
