@@ -11,7 +11,7 @@ def main(port: str, path: str) -> int:
     """Request the path, print status and body for ``docker inspect``, and return the exit status."""
     connection = HTTPConnection("127.0.0.1", int(port), timeout=TIMEOUT_SECONDS)
     try:
-        connection.request("GET", path, headers={"X-Forwarded-Proto": "https"})  # like the proxy, to avoid a redirect
+        connection.request("GET", path, headers={"X-Forwarded-Proto": "https"})  # as the proxy sends it
         answer = connection.getresponse()
         text = answer.read(500).decode(errors="replace")
     except (OSError, HTTPException) as error:
