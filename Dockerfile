@@ -1,4 +1,4 @@
-# One image for every process of the shop: the command decides which. Wheels only, so it builds alike on amd64 and arm64.
+# One image for all processes of the shop; the command selects one. Wheels only, so amd64 and arm64 build the same way.
 FROM python:3.13-slim AS packages
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/venv
@@ -13,14 +13,14 @@ COPY --from=packages /opt/venv /opt/venv
 WORKDIR /app
 COPY . .
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 BIND=0.0.0.0:8000
-# The settings want a key; this one is made up, used by nothing, and ends with its line. Everything belongs to root but
-# the places for uploads and exports: the shop cannot change its own code.
+# The settings require a SECRET_KEY; this dummy is only set for collectstatic. Only the directories of uploads and exports
+# belong to the shop's user, so that the shop cannot change its own code.
 RUN SECRET_KEY=collecting-static-files-signs-nothing python manage.py collectstatic --noinput --verbosity 0 \
     && python -m compileall -q celery_task deploy orders seckill \
     && mkdir -p var/media var/exports && chown shop:shop var/media var/exports
 USER 10001:10001
 EXPOSE 8000
-# Alive, not ready: an orchestrator may restart what is unhealthy, and a restart mends no database that is away.
+# Liveness, not readiness: orchestrators restart unhealthy containers, which does not help if the database is down.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
     CMD ["python", "deploy/healthcheck.py", "8000", "/healthz"]
 CMD ["gunicorn", "-c", "deploy/gunicorn.conf.py", "seckill.asgi"]

@@ -1,4 +1,4 @@
-"""Celery: the application, its configuration, and tasks that fetch, call the domain, and retry. Nothing else."""
+"""The Celery application, its configuration, and thin tasks: fetch rows, call the domain, retry."""
 
 from celery_task.celery import app
 

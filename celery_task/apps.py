@@ -3,7 +3,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class CeleryTaskConfig(AppConfig):
-    """Celery's tasks, and what their processes agree about."""
+    """The tasks, and the database row that elects the beat leader."""
 
     name = "celery_task"
     verbose_name = _("Work")

@@ -15,9 +15,9 @@ from celery_task.runtime.db_connections import reuse_db_connections
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "seckill.settings")
 
 if os.environ.get("METRICS_PORT"):
-    # Set before the first count is made (`celery_task.runtime.metrics_server`). It is always a new directory: counts of
-    # the web or of another worker would be added twice. The library chose its way of counting on import (Flower's
-    # command imports it), so that is set again, too.
+    # Set before the first metric is created (`celery_task.runtime.metrics_server`). Always a new directory: metrics of
+    # the web or of another worker would be added twice. prometheus_client chooses its value class on import, and
+    # Flower's command has imported it already, so the class is chosen again.
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="seckill-metrics-")
     atexit.register(shutil.rmtree, os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
     prometheus_client.values.ValueClass = prometheus_client.values.get_value_class()
@@ -32,8 +32,8 @@ reuse_db_connections(app)
 
 @setup_logging.connect
 def configure_logging(**_: object) -> None:
-    """Log as Django does: Celery sets up no logging of its own once this signal has a receiver."""
-    import logging.config  # noqa: PLC0415 (settings may be read only after the environment above is set)
+    """Configure logging as Django does. Celery sets up no logging once this signal has a receiver."""
+    import logging.config  # noqa: PLC0415 (settings may be read only after the environment is set above)
 
     from django.conf import settings  # noqa: PLC0415 (as above)
 
@@ -42,10 +42,10 @@ def configure_logging(**_: object) -> None:
 
 @worker_init.connect
 def limit_shutdown_wait(**_: object) -> None:
-    """A child that is told to stop waits until the main process has read its last result, half a minute by default.
+    """Wait at most 2 s at shutdown for the main process to consume a child's last result.
 
-    The main process may have stopped reading by then, and meanwhile nobody settles. A result that is not read is a
-    message that is not acknowledged: it is delivered again, and finds its work done.
+    billiard waits 30 s, although the main process may have stopped reading, and no orders are settled meanwhile. An
+    unconsumed result means an unacknowledged message: the broker delivers the task again, and tasks are idempotent.
     """
     from billiard import pool  # noqa: PLC0415 (only workers need it)
 
@@ -56,6 +56,6 @@ def limit_shutdown_wait(**_: object) -> None:
 
 @celeryd_after_setup.connect
 def lower_priority_unless_settling(instance: Any, **_: object) -> None:  # noqa: ANN401 (Celery types none of it)
-    """A worker that settles nobody takes the CPU time that is left by those who do, and by the web."""
+    """Lower the CPU priority of workers that don't serve the queue ``orders``, below settling and the web."""
     if "orders" not in instance.app.amqp.queues.consume_from:
         os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))

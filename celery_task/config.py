@@ -1,4 +1,4 @@
-"""Celery's settings, each with its reason. Queues: `celery_task.queues`; schedules: `celery_task.beat.schedule`."""
+"""Celery settings. Queues are in `celery_task.queues`, schedules in `celery_task.beat.schedule`."""
 
 from typing import Any
 
@@ -9,35 +9,33 @@ from celery_task.queues import DEFAULT, FIRST, ON_REDIS, PRIORITY_MAX, QUEUES, R
 
 broker_url = settings.CELERY_BROKER_URL
 broker_connection_retry_on_startup = True
-broker_connection_max_retries = (
-    None  # a broker that is away for an hour comes back; nobody should have to restart workers
-)
-broker_channel_error_retry = True  # the same when it answers with an error: a Redis out of memory ended the worker
-broker_connection_timeout = 2  # seconds; the same for each step of publishing: nobody waits for a broker any longer
+broker_connection_max_retries = None  # retry forever: after a long broker outage no worker needs a restart
+broker_channel_error_retry = True  # also after an error reply: a Redis out of memory terminated the worker
+broker_connection_timeout = 2  # seconds, also for each step of publishing
 VISIBILITY_SECONDS = 30
 broker_transport_options: dict[str, Any] = (
     {
-        # A message whose worker died comes back after this long. Doorbells are healed sooner, by the sweeper. Whatever
-        # a worker holds for longer is delivered twice: see `celery_task.runtime.delay`.
+        # Seconds until the message of a dead worker is delivered again. The sweeper resends doorbells sooner. A message
+        # that a worker holds for longer is delivered twice: see `celery_task.runtime.delay`.
         "visibility_timeout": VISIBILITY_SECONDS,
         "unacked_restore_interval": 1,
         "unacked_restore_throttle": 1,
         "socket_timeout": broker_connection_timeout,
         "socket_connect_timeout": broker_connection_timeout,
         "queue_order_strategy": "priority",
-        "priority_steps": [FIRST, PRIORITY_MAX],  # a list each: more steps would be more lists to wait at
+        "priority_steps": [FIRST, PRIORITY_MAX],  # one Redis list per step: fewer lists to poll
     }
     if ON_REDIS
-    # A broker with a memory or disk alarm stops reading: not even closing the connection is ever answered then.
+    # With a memory or disk alarm, RabbitMQ stops reading: even closing the connection would block forever.
     else {"confirm_publish": True, "read_timeout": 5, "write_timeout": 5}
 )
-# Seconds. RabbitMQ gives what a lost host held to others when it has heard nothing for two of them: half a minute at
-# most. Without, it would be when TCP gives up. Redis has `VISIBILITY_SECONDS`.
+# Seconds. RabbitMQ requeues the messages of a lost host after two missed heartbeats: half a minute at most. Without
+# heartbeats it waits for the TCP timeout. Redis uses `VISIBILITY_SECONDS`.
 broker_heartbeat = 10
-# Only what somebody asks for has a result: a buyer polls the ticket, the ledger keeps what happened.
+# Tasks store no result unless they ask for it: buyers poll their ticket, and the ledger holds the outcome.
 result_backend = settings.CELERY_RESULT_BACKEND
 result_expires = 86_400
-result_extended = True  # with the task's name, so that whoever reads one sees what it is of
+result_extended = True  # store the task's name and arguments with the result
 redis_socket_connect_timeout = broker_connection_timeout
 redis_socket_timeout = broker_connection_timeout
 redis_retry_on_timeout = True
@@ -48,7 +46,7 @@ task_serializer = "json"
 result_serializer = "json"
 accept_content = ["json"]  # never pickle: a message must not be able to run code
 enable_utc = True
-timezone = settings.TIME_ZONE  # of crontabs that name none
+timezone = settings.TIME_ZONE  # for crontabs without a time zone
 
 imports = [
     "celery_task.runtime.metrics_server",
@@ -62,10 +60,10 @@ imports = [
 ]
 task_queues = QUEUES
 task_default_queue = DEFAULT.name
-task_create_missing_queues = False  # a misspelt queue is an error, not a queue that nobody serves
+task_create_missing_queues = False  # a misspelt queue is an error, not a new queue without a worker
 task_routes = ROUTES
 
-# A task is done when it has ended, not when it was fetched; a killed child's task is delivered again.
+# Acknowledge a task when it has ended, not when it is fetched; the task of a killed child is delivered again.
 task_acks_late = True
 task_reject_on_worker_lost = True
 worker_prefetch_multiplier = 1
@@ -73,7 +71,7 @@ task_time_limit = 60  # seconds; a settlement takes milliseconds
 task_soft_time_limit = 50
 
 worker_hijack_root_logger = False
-worker_send_task_events = True  # Flower shows them
+worker_send_task_events = True  # for Flower
 task_send_sent_event = True
 
 beat_scheduler = "celery_task.beat.scheduler:Scheduler"

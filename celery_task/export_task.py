@@ -1,7 +1,7 @@
-"""Report tasks: exports, written a part at a time.
+"""Export tasks.
 
-`export_orders` writes one part and sends itself again under the same task id. So exports take turns, a worker that is
-told to stop has done so in a second, one that is killed costs a part, and none of them grows.
+`export_orders` writes one chunk and sends itself again under the same task id. Exports therefore take turns, a worker
+shuts down within a second, a killed worker loses one chunk at most, and memory does not grow with the export.
 """
 
 import redis
@@ -21,8 +21,8 @@ from orders.models import Export
 
 log = structlog.get_logger(__name__)
 
-PROGRESS = "PROGRESS"  #: Celery state of an export under way: ``{"rows": int, "total": int}``
-# A part takes half a second. On Redis a message held for longer than `VISIBILITY_SECONDS` is given to a second worker.
+PROGRESS = "PROGRESS"  #: Celery state of a running export: ``{"rows": int, "total": int}``
+# A chunk takes half a second. On Redis, a message held for longer than `VISIBILITY_SECONDS` is delivered again.
 CHUNK_SECONDS_MAX = 20
 TOO_SLOW = gettext_noop("A part of it took too long to write.")
 
@@ -30,7 +30,7 @@ TOO_SLOW = gettext_noop("A part of it took too long to write.")
 @shared_task(
     bind=True,
     ignore_result=False,
-    track_started=False,  # it would say STARTED again with each part
+    track_started=False,  # or each chunk would set the state to STARTED again
     soft_time_limit=CHUNK_SECONDS_MAX,
     time_limit=CHUNK_SECONDS_MAX + 5,
     autoretry_for=TRANSIENT_ERRORS,
@@ -40,9 +40,13 @@ TOO_SLOW = gettext_noop("A part of it took too long to write.")
     max_retries=4,  # then `resume_stalled_exports` sends it again
 )
 def export_orders(self: Task, export_id: str, part: int) -> dict[str, int]:
-    """Write the part after ``part`` parts of an export; the last one gives ``{"rows": int, "parts": int}``.
+    """Write the chunk of an export that follows its first ``part`` chunks, and send the task for the next chunk.
 
-    Twice, late or in disorder does no harm: only who writes a part asks for the next one.
+    The last chunk returns ``{"rows": int, "parts": int}``. Repeated, late and reordered deliveries are safe: only the
+    task that wrote a chunk sends the next one.
+
+    Raises:
+        Ignore: more chunks follow, or this delivery is out of date.
     """
     export = Export.objects.filter(pk=export_id, result="").first()
     if export is None or export.parts != part:
@@ -54,7 +58,7 @@ def export_orders(self: Task, export_id: str, part: int) -> dict[str, int]:
     except TRANSIENT_ERRORS:
         raise
     except SoftTimeLimitExceeded:
-        connection.close()  # it may be in the middle of a query
+        connection.close()  # a query may have been interrupted
         mark_failed(export, TOO_SLOW)
         raise
     except Exception as error:
@@ -66,11 +70,11 @@ def export_orders(self: Task, export_id: str, part: int) -> dict[str, int]:
         return {"rows": export.rows, "parts": export.parts}
     _update_progress(self, PROGRESS, rows=export.rows, total=export.total)
     enqueue(export)
-    raise Ignore  # or this part's end would be taken for the export's
+    raise Ignore  # or Celery would record the whole export as finished
 
 
 def _update_progress(task: Task, state: str, **meta: int | None) -> None:
-    """Tell whoever watches the result backend, if it can be told."""
+    """Write the state to the result backend; log a warning if Redis is unavailable."""
     try:
         task.update_state(state=state, meta=meta)
     except redis.RedisError as error:
@@ -78,30 +82,30 @@ def _update_progress(task: Task, state: str, **meta: int | None) -> None:
 
 
 def enqueue(export: Export) -> None:
-    """Ask a worker for the next part; if the broker is away, `resume_stalled_exports` asks later."""
+    """Send the task for the next chunk. If the broker is unavailable, `resume_stalled_exports` sends it later."""
     try:
-        with denied_join_result():  # or it would subscribe to a result that nobody reads, and need the backend for it
+        with denied_join_result():  # or sending would need the result backend, to subscribe to an unused result
             export_orders.apply_async((str(export.pk), export.parts), task_id=str(export.pk), **PUBLISH_OPTIONS)
     except (BrokerError, OSError) as error:
         log.warning("export_not_enqueued", export=str(export.pk), error=str(error))
 
 
 def cancel_export(export: Export) -> bool:
-    """Cancel an export: one that waits never starts, one under way stops before its next part.
+    """Cancel an export; return False if it had already ended.
 
-    False when it had ended already.
+    A waiting export never starts. A running one stops before its next chunk.
     """
     if not mark_cancelled(export):
         return False
     try:
         app.control.revoke(str(export.pk))
-    except (BrokerError, OSError) as error:  # its row says it, too
+    except (BrokerError, OSError) as error:  # the task also reads the cancellation from its row
         log.warning("export_not_revoked", export=str(export.pk), error=str(error))
     return True
 
 
 def has_started(export: Export) -> bool:
-    """Whether a worker has said that it has begun. False also when nobody knows any more."""
+    """Return whether a worker has started the export. False also if the result is gone or Redis is unavailable."""
     try:
         state = app.AsyncResult(str(export.pk)).state
     except redis.RedisError:
@@ -111,12 +115,12 @@ def has_started(export: Export) -> bool:
 
 @shared_task
 def resume_stalled_exports() -> None:
-    """Every half minute: send what got lost again."""
+    """Send lost export tasks again (every 30 s)."""
     for export in stalled_exports():
         enqueue(export)
 
 
 @shared_task
 def purge_exports() -> None:
-    """Every night: delete exports older than a week, and their files."""
+    """Delete exports older than a week, and their files (daily)."""
     delete_old_exports()

@@ -1,4 +1,4 @@
-"""Home page tasks."""
+"""Home page task."""
 
 from celery import shared_task
 
@@ -7,5 +7,5 @@ from seckill.catalog.banners import refresh_banners
 
 @shared_task
 def update_banner_list() -> None:
-    """Every five seconds: write the banner list to the cache, so that it follows the database by itself."""
+    """Write the banner list from the database to the cache (every 5 s)."""
     refresh_banners()

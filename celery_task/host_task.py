@@ -1,8 +1,8 @@
-"""Host tasks: what each host does itself, and what every host does.
+"""Tasks that run on every host: heartbeats, log rotation, picture copies.
 
-A host's own work waits in its own queue (`celery_task.queues.host_queue`), where nobody else hears it: one message at a
-time, so that nothing piles up for a host that is gone, and a host that comes back finds it. What all hosts do at once
-is a broadcast, which nobody keeps for those who are away: they catch up whenever they connect, and in their own work.
+Each host has its own durable queue (`celery_task.queues.host_queue`) that only its worker consumes. At most one
+heartbeat request waits in it, so messages don't pile up for a host that is down. Broadcast messages are not stored for
+disconnected hosts; these catch up when they reconnect, with their next heartbeat.
 """
 
 from datetime import timedelta
@@ -27,16 +27,16 @@ from seckill.monitoring.models import Host
 log = structlog.get_logger(__name__)
 
 REMOVE_AFTER = timedelta(days=7)
-RETRY_SECONDS = 5  # a host that starts before its database reports once that is there
+RETRY_SECONDS = 5  # for a host that starts before its database
 ROTATION_EXPIRES_SECONDS = 6 * 3600
 
 
-# --- From any worker to each host
+# --- Sent by any worker, to each host
 
 
 @shared_task
 def request_heartbeats() -> None:
-    """Every fifteen seconds: have each host report; forget those that are silent for a week."""
+    """Request a heartbeat from each host; remove hosts that were silent for a week (every 15 s)."""
     for host in Host.objects.filter(last_seen_at__lt=Now() - REMOVE_AFTER):
         _remove_host(host)
     for name in Host.objects.values_list("name", flat=True):
@@ -46,13 +46,13 @@ def request_heartbeats() -> None:
 
 @shared_task
 def request_log_rotation() -> None:
-    """Once a day: have each host put its logs away."""
+    """Request log rotation from each host (daily)."""
     for name in Host.objects.values_list("name", flat=True):
         rotate_logs.apply_async(queue=host_queue(name), expires=ROTATION_EXPIRES_SECONDS, **PUBLISH_OPTIONS)
 
 
 def _waiting(name: str) -> int:
-    """How many messages a host has not fetched."""
+    """Return the number of messages in a host's queue."""
     with app.pool.acquire(block=True) as connection:
         bound = host_queue(name)(connection.default_channel)
         bound.declare()
@@ -66,18 +66,18 @@ def _remove_host(host: Host) -> None:
     log.warning("host_removed", host=host.name)
 
 
-# --- On the host
+# --- Run on the host
 
 
 @shared_task(bind=True, max_retries=None)
 def report_heartbeat(task: Task) -> None:
-    """Say how this host is, and write the pictures it has missed."""
+    """Record this host's health, and write the picture copies that it lacks."""
     health = read_health()
     try:
         _, is_new = Host.objects.update_or_create(
             name=settings.HOST,
             defaults={
-                "last_seen_at": Now(),  # by the database's clock: nobody compares the clocks of two hosts
+                "last_seen_at": Now(),  # the database's clock: clocks of hosts are never compared
                 "load": health.load,
                 "memory_free_mib": health.memory_free_mib,
                 "disk_free_mib": health.disk_free_mib,
@@ -92,40 +92,43 @@ def report_heartbeat(task: Task) -> None:
 
 @shared_task
 def rotate_logs() -> None:
-    """Put this host's logs of the day away."""
+    """Rotate this host's log files, if it writes any (``LOG_DIR``)."""
     if settings.LOG_DIR:
         rotate(settings.LOG_DIR, timezone.localdate())
 
 
 @shared_task
 def write_picture_copy(name: str) -> None:
-    """Write this host's copy of a picture."""
+    """Copy a picture from the database to this host's disk."""
     write_local_copy(name)
 
 
 class ReportOnConnect(bootsteps.StartStopStep):
-    """A worker that listens to its host's queue has connected, for the first time or again: the host reports."""
+    """Worker step that requests a heartbeat from this host each time the worker connects to the broker.
+
+    Only in workers that consume their host's queue.
+    """
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
     def start(self, parent: Consumer) -> None:  # noqa: ARG002 (Celery's signature)
-        """Report through the queue, like at any other time."""
+        """Send the heartbeat task to this host's own queue."""
         own = host_queue(settings.HOST)
         if own.name in {queue.name for queue in app.amqp.queues.consume_from.values()}:
             try:
                 report_heartbeat.apply_async(queue=own, **PUBLISH_OPTIONS)
-            except (BrokerError, OSError) as error:  # gone again; the next connection reports
+            except (BrokerError, OSError) as error:  # the next connection retries
                 log.warning("heartbeat_on_connect_failed", host=settings.HOST, error=str(error))
 
 
 app.steps["consumer"].add(ReportOnConnect)
 
 
-# --- To all hosts
+# --- Broadcast to all hosts
 
 
 def broadcast_picture(name: str) -> None:
-    """Have every web host write its copy of a picture now. Whoever does not hear it does so within a minute."""
+    """Have every host copy a picture to its disk. Hosts that miss the message do so with their next heartbeat."""
     try:
         write_picture_copy.apply_async((name,), queue=BROADCAST, declare=[BROADCAST.exchange], **PUBLISH_OPTIONS)
     except (BrokerError, OSError) as error:

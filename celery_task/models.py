@@ -1,10 +1,10 @@
-"""The database row by which several beats agree on which of them sends."""
+"""The model behind beat's leader election."""
 
 from django.db import models
 
 
 class Leader(models.Model):
-    """The one row that says which beat sends (`celery_task.beat.scheduler`)."""
+    """Single row that names the leading beat (`celery_task.beat.scheduler`)."""
 
     holder = models.CharField(max_length=120, blank=True)
     heartbeat_count = models.PositiveBigIntegerField(default=0)

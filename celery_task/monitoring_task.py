@@ -1,4 +1,4 @@
-"""Watching tasks: one beat says when, one worker looks, and what it found is told."""
+"""Monitoring tasks: run checks, mail alerts, probe queues."""
 
 import time
 from datetime import timedelta
@@ -28,26 +28,27 @@ from seckill.monitoring.models import Alert, Host
 
 log = structlog.get_logger(__name__)
 
-HEARTBEAT_TIMEOUT_SECONDS = 60  # it is asked to report every 15 s
+HEARTBEAT_TIMEOUT_SECONDS = 60  # heartbeats are requested every 15 s
 
 
 @shared_task
 def run_checks() -> None:
-    """Every ten seconds: look whether something needs somebody, and have it told."""
+    """Run all checks, log and count changed alerts, and send the mails (every 10 s)."""
     log_transitions(apply_results(check_audits()))
     log_transitions(apply_results(check_hosts()))
     try:
         log_transitions(apply_results(check_lines(get_line())))
-    except (redis.RedisError, ConnectionInterrupted) as error:  # the line, the cache
+    except (redis.RedisError, ConnectionInterrupted) as error:  # raised by the line, by the cache
         log.warning("lines_not_checked", error=str(error))
     for alert_id in lease_unmailed():
         mail_alert.apply_async((alert_id,), **PUBLISH_OPTIONS)
 
 
 def check_hosts() -> list[CheckResult]:
-    """Whether a host has been silent for too long, by the clock of the database, which stamped its last report.
+    """Return one result per host: failed if its last heartbeat is older than `HEARTBEAT_TIMEOUT_SECONDS`.
 
-    One that was forgotten is no host any more.
+    Ages are computed by the database's clock, which also stamped the heartbeats. Alerts about removed hosts get an OK
+    result.
     """
     silent = set(Host.objects.filter(last_seen_at__lt=Now() - timedelta(seconds=HEARTBEAT_TIMEOUT_SECONDS)))
     findings = [
@@ -60,7 +61,7 @@ def check_hosts() -> list[CheckResult]:
 
 
 def log_transitions(changes: list[Transition]) -> None:
-    """Log and count what changed."""
+    """Log raised and resolved alerts; count raised ones."""
     for change in changes:
         alert = change.alert
         if change.raised:
@@ -70,19 +71,19 @@ def log_transitions(changes: list[Transition]) -> None:
             log.info("alert_resolved", kind=alert.kind, subject=alert.subject, since=str(alert.since))
 
 
-# The mail server may be away for long: after these `run_checks` sends it anew, so that no message is held for longer than
-# Redis waits before it delivers it again.
+# Few retries: a retry that Redis holds beyond the visibility timeout is delivered twice. If the mail server stays
+# unavailable, `run_checks` sends the task again.
 @shared_task(
     autoretry_for=(OSError, OperationalError), retry_backoff=1, retry_backoff_max=16, retry_jitter=True, max_retries=5
 )
 def mail_alert(alert_id: int) -> None:
-    """Mail an alert, or its end, to ``ADMINS``. Twice tells it once, unless a worker died in between."""
+    """Mail a raised or resolved alert to ``ADMINS``. A repeated task mails again only if a worker died in between."""
     deliver(alert_id)
 
 
 @shared_task
 def probe_queues() -> None:
-    """Every five seconds: send a probe into each queue that has none. That this runs is the probe of its own."""
+    """Send a probe into each queue that has none (every 5 s). This task itself is the probe of `PROBE_QUEUE`."""
     queue_probe.mark_received(queue_probe.PROBE_QUEUE, time.time())
     waiting = queue_probe.queue_depths()
     for queue, probe in queue_probe.read_probes().items():
@@ -94,5 +95,5 @@ def probe_queues() -> None:
 
 @shared_task
 def receive_probe(queue: str, sent_at: float) -> None:
-    """A probe came through its queue."""
+    """Record that a probe has passed its queue."""
     queue_probe.mark_received(queue, sent_at)

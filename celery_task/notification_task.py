@@ -1,4 +1,4 @@
-"""Notice tasks: tell buyers and other programs what happened to orders (`orders.outbox`)."""
+"""Notification tasks: deliver outbox events to buyers and other programs (`orders.outbox`)."""
 
 from typing import Any
 
@@ -18,18 +18,18 @@ from celery_task.runtime.queue_probe import queue_depths
 from orders import outbox as events
 from orders.models import Event
 
-COMPRESS_BYTES = 10_000  # about sixty orders
+COMPRESS_BYTES = 10_000  # about 60 orders
 
-# From one try to the next it takes less than the lease of an event (`orders.outbox.LEASE_SECONDS`), which each renews,
-# and less than Redis lets a worker hold a message. After the last one, half a minute later, the event itself says that
-# its buyers were not notified.
+# The delay between two tries is shorter than Redis' visibility timeout, and than an event's lease
+# (`orders.outbox.LEASE_SECONDS`), which each try renews. After the last try, about 30 s after the first,
+# `Event.notified_at` stays empty.
 NOTIFY_OPTIONS: dict[str, Any] = {
     "autoretry_for": (httpx.HTTPError, OperationalError),
     "retry_backoff": 1,
     "retry_backoff_max": 8,
     "retry_jitter": True,
     "max_retries": 5,
-    "rate_limit": "50/s",  # of one worker: the service on the other side should survive a flash, too
+    "rate_limit": "50/s",  # per worker, to protect the webhook's server
     "soft_time_limit": 15,
     "time_limit": 20,
 }
@@ -37,9 +37,9 @@ NOTIFY_OPTIONS: dict[str, Any] = {
 
 @shared_task(priority=FIRST)
 def dispatch_events() -> None:
-    """Every two seconds: send what nobody tells yet on its way, unless workers have enough to tell."""
+    """Lease pending events and send their tasks, unless the queue is already long (every 2 s)."""
     if settings.WEBHOOK_URL and queue_depths()[NOTIFICATIONS.name] >= events.LEASE_BATCH_MAX:
-        return  # who is notified answers slowly: whatever outwaits its lease would be sent again and again
+        return  # the webhook is slow: events that wait longer than their lease would be sent again
     while claimed := events.lease_pending():
         if settings.WEBHOOK_URL:
             for event in claimed:
@@ -50,16 +50,16 @@ def dispatch_events() -> None:
             if called_off := events.cancel_reminders(sale_id):
                 app.control.revoke([_reminder_id(event_id) for event_id in called_off])
         if settings.WEBHOOK_URL:
-            break  # no more than may be notified until the next tick: others would wait for longer than their lease
+            break  # one batch per tick: more would wait longer than their lease
     for event in events.lease_overdue_reminders():
         remind_buyers.apply_async((event.pk,), task_id=_reminder_id(event.pk), **PUBLISH_OPTIONS)
 
 
 def _dispatch(event: Event) -> None:
-    """First the buyers, then other programs; these also if the buyers can't be told."""
+    """Send the tasks of an event: notify its buyers, then publish it, also if notifying fails."""
     published = publish_events.si([event.pk])
     (notify_buyers.si(event.pk).on_error(published) | published).apply_async(**PUBLISH_OPTIONS)
-    if event.remind_at and event.locked_at is None:  # told again, it has its reminder under way already
+    if event.remind_at and event.locked_at is None:  # else a reminder was scheduled at the first delivery
         apply_at(event.remind_at, remind_buyers, event.pk, task_id=_reminder_id(event.pk))
 
 
@@ -69,7 +69,7 @@ def _reminder_id(event_id: int) -> str:
 
 @shared_task(priority=FIRST, **NOTIFY_OPTIONS)
 def notify_buyers(event_id: int) -> None:
-    """Tell the buyers of an event, unless they were told."""
+    """Post an event to the webhook, unless its buyers were already notified."""
     for event in events.renew_leases([event_id]):
         if not event.notified_at:
             notice.post(events.payload_of(event))
@@ -78,10 +78,10 @@ def notify_buyers(event_id: int) -> None:
 
 @shared_task(priority=FIRST)
 def publish_events(event_ids: list[int]) -> None:
-    """Tell other programs, unless they were told: JSON, to the exchange ``shop.events``, by each event's name.
+    """Publish unpublished events as JSON to the exchange ``shop.events``. The routing key is the event's name.
 
-    On RabbitMQ each queue that is bound there gets a copy and keeps it. On Redis an exchange of this kind is PUB/SUB:
-    who does not listen in this moment misses it.
+    On RabbitMQ, each bound queue stores a copy. On Redis, a fanout exchange is PUB/SUB: disconnected programs miss the
+    event.
     """
     published: list[Event] = []
     try:
@@ -111,7 +111,7 @@ def _publish(document: events.EventPayload, producer: Producer) -> None:
 
 @shared_task(bind=True, priority=LAST, **NOTIFY_OPTIONS)
 def remind_buyers(self: Task, event_id: int) -> None:
-    """Before the time to pay ends, remind those who have not paid; early, it sends itself on."""
+    """Remind the buyers of an event who have not paid. A task that runs too early schedules itself again."""
     event = Event.objects.filter(pk=event_id).first()
     if event is None or event.remind_at is None:
         return
@@ -126,5 +126,5 @@ def remind_buyers(self: Task, event_id: int) -> None:
 
 @shared_task
 def purge_events() -> None:
-    """Every night: delete old events."""
+    """Delete old events (daily)."""
     events.delete_old_events()

@@ -1,4 +1,4 @@
-"""Order tasks: settle when the doorbell rings, and the sweeps that need no bell."""
+"""Order tasks: settlement on a doorbell, and periodic sweeps."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ from seckill.line.line import get_line
 
 log = structlog.get_logger(__name__)
 
-# A server that is away is worth another try soon; after these the sweeper keeps ringing anyway.
+# Errors of an unavailable server are retried soon; after the last retry the sweeper rings the doorbell again.
 TRANSIENT_ERRORS = (OperationalError, redis.ConnectionError, redis.TimeoutError)
 RETRY_POLICY: dict[str, Any] = {
     "autoretry_for": TRANSIENT_ERRORS,
@@ -33,36 +33,37 @@ RETRY_POLICY: dict[str, Any] = {
 
 @shared_task(**RETRY_POLICY)
 def settle_orders(sale_id: int, upto: int) -> None:
-    """The doorbell: settle sale ``sale_id`` up to place ``upto`` at least. Twice, late or in disorder does no harm.
+    """Settle sale ``sale_id`` at least up to place ``upto``. Repeated, late and reordered doorbells are safe.
 
-    Whoever has joined since the bell was rung is settled with the others: workers that fall behind take larger groups,
-    and the bells for those people find nothing left to do.
+    Buyers who joined since the doorbell rang are settled too: workers that fall behind take larger batches, and later
+    doorbells for the same places do nothing.
     """
     line = get_line()
     try:
         settle(line, sale_id, max(upto, line.length(sale_id)))
     except SaleNotLoadedError:
-        log.warning("sale_not_loaded", sale=sale_id)  # the sweeper rebuilds it, and rings again
+        log.warning("sale_not_loaded", sale=sale_id)  # the sweeper loads the sale and rings again
 
 
 def ring(sale_id: int, upto: int) -> None:
-    """Ask a worker to settle a sale up to a place.
+    """Send the task that settles a sale up to a place.
 
-    Raises kombu.exceptions.OperationalError or OSError when the broker is away or does not answer in time.
+    Raises:
+        kombu.exceptions.OperationalError, OSError: the broker is unavailable or too slow.
     """
     settle_orders.apply_async((sale_id, upto), **PUBLISH_OPTIONS)
 
 
 @shared_task
 def ring_doorbells() -> None:
-    """Every second: whatever bell got lost, ring it again."""
+    """Sweep all sales, and ring the doorbell of each that has buyers to settle (every second)."""
     for doorbell in sweep(get_line()):
         ring(doorbell.sale_id, doorbell.upto)
 
 
 @shared_task
 def expire_unpaid_orders() -> None:
-    """Every two seconds: end unpaid orders; give the units of ended and cancelled ones to the next in line."""
+    """Expire unpaid orders; release the units of expired and cancelled ones to the next in line (every 2 s)."""
     expire_overdue_orders()
     line = get_line()
     for sale_id in release_units(line):
@@ -71,9 +72,9 @@ def expire_unpaid_orders() -> None:
 
 @shared_task(**RETRY_POLICY)
 def cancel_order(number: str) -> None:
-    """For other programs, by name: give an order back that is still to be paid; one that is decided stays as it is.
+    """Cancel a pending order. Other programs send this task by name; paid or cancelled orders stay unchanged.
 
-    A number that is none is logged: trying again would not help.
+    An unknown order number is logged and not retried.
     """
     order = Order.objects.filter(number=number).first() if is_order_number(number) else None
     if order is None:
@@ -87,7 +88,7 @@ def cancel_order(number: str) -> None:
 
 @shared_task
 def reconcile_sales() -> None:
-    """Every half minute: where the line and the ledger disagree, the ledger wins."""
+    """Compare each sale that has not ended with the ledger; rebuild lines that differ (every 30 s)."""
     line = get_line()
     for sale_id in Sale.objects.filter(ended_at__isnull=True).values_list("pk", flat=True):
         reconcile(line, sale_id, by=Audit.By.BEAT)

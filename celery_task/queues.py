@@ -1,21 +1,22 @@
-"""Queues: which there are, what belongs in which, and how a message gets there. Nothing else names one.
+"""All queues, and the routing of tasks to them.
 
-A queue is for work of one kind, so that a worker can be made for it and nothing waits behind what is slower:
+Each queue holds one kind of work, so that its worker can be sized for that work and fast tasks never wait behind slow
+ones:
 
-============= ============================================================ ==========================
-queue         work                                                         worker
-============= ============================================================ ==========================
-orders        settling, expiring, sweeping: what buyers wait for           ``prefork``, few, never busy with anything else
-default       short maintenance: the banner list, sessions, checks         any
-notifications calls to other systems: mostly waiting (I/O-bound)           ``threads`` or ``gevent``, many
-exports       files of orders: mostly computing (CPU-bound)                ``prefork``, one a core, recycled
-host          what one host has to do itself, one queue a host             ``solo`` or ``threads``, on that host
-broadcast     what every host has to do: each gets every message           the same as ``host``
-============= ============================================================ ==========================
+============= =================================================== =========================================
+queue         work                                                worker
+============= =================================================== =========================================
+orders        settling, expiring, sweeping: buyers wait for these ``prefork``, few processes, no other queue
+default       short maintenance: banner list, sessions, checks    any
+notifications calls to other systems (I/O-bound)                  ``threads`` or ``gevent``, many
+exports       files of orders (CPU-bound)                         ``prefork``, one per core, recycled
+host          work of one host; one queue per host                ``solo`` or ``threads``, on that host
+broadcast     work of every host: each gets every message         the same as ``host``
+============= =================================================== =========================================
 
-On RabbitMQ messages go through one topic exchange by routing key, which Celery's delayed delivery needs, and queues are
-quorum queues, which outlive a killed broker. On Redis they are pushed to the queue's list directly: a topic exchange
-would ask Redis for its bindings at each message, and lose them when Redis forgets.
+On RabbitMQ, messages are routed by one topic exchange, which Celery's delayed delivery requires, and queues are quorum
+queues, which survive a broker crash. On Redis, a direct exchange pushes to the queue's list: a topic exchange would
+read its bindings from Redis for each message, and would lose them with Redis' data.
 """
 
 from typing import Any
@@ -32,12 +33,12 @@ ON_REDIS = settings.CELERY_BROKER_URL.startswith(("redis://", "rediss://", "unix
 
 QUORUM: dict[str, Any] = {"x-queue-type": "quorum"}
 SHOP = Exchange("shop", type="direct" if ON_REDIS else "topic")
-EVENTS = Exchange("shop.events", type="fanout")  # order events, for programs that are none of ours
+EVENTS = Exchange("shop.events", type="fanout")  # order events, for external programs
 PRIORITY_MAX = 9
 # Redis serves the lowest number first, RabbitMQ the highest.
 FIRST, LAST = (0, PRIORITY_MAX) if ON_REDIS else (PRIORITY_MAX, 0)
 
-HOST_QUEUE_EXPIRES_SECONDS = 86_400  # RabbitMQ forgets the queue of a host that is gone; it writes what is in it anew
+HOST_QUEUE_EXPIRES_SECONDS = 86_400  # RabbitMQ deletes an unused host queue after a day; what it held is sent again
 
 
 def _queue(name: str, arguments: dict[str, Any], *, alias: str | None = None) -> Queue:
@@ -45,17 +46,17 @@ def _queue(name: str, arguments: dict[str, Any], *, alias: str | None = None) ->
 
 
 def host_queue(host: str) -> Queue:
-    """The queue that only this host's worker hears; ``--queues host`` is the queue of the host it runs on."""
+    """Return the queue that only this host's worker consumes. The alias ``host`` is the local host's queue."""
     arguments = QUORUM | {"x-expires": HOST_QUEUE_EXPIRES_SECONDS * 1000}
     return _queue(f"host.{host}", arguments, alias="host" if host == settings.HOST else None)
 
 
 ORDERS = _queue("orders", QUORUM)
 DEFAULT = _queue("default", QUORUM)
-# Quorum queues know no priorities. What is lost here with a broker is told again: it comes from the ledger.
+# A classic queue, because quorum queues have no priorities. Events lost with a broker are sent again from the outbox.
 NOTIFICATIONS = _queue("notifications", {"x-max-priority": PRIORITY_MAX})
 EXPORTS = _queue("exports", QUORUM)
-# Without a routing key of its own it would get the default one, and delayed messages for that would reach every host.
+# Without its own routing key it would get the default one, and delayed messages with that key would reach every host.
 BROADCAST = Broadcast("broadcast", exchange=Exchange("shop.broadcast", type="fanout"), routing_key="broadcast")
 
 WORK_QUEUES = (ORDERS, DEFAULT, NOTIFICATIONS, EXPORTS)
@@ -63,7 +64,7 @@ QUEUES = (*WORK_QUEUES, host_queue(settings.HOST), BROADCAST)
 ROUTES = {
     "celery_task.order_task.*": {"queue": ORDERS.name},
     "celery_task.home_task.*": {"queue": DEFAULT.name},
-    "celery_task.host_task.*": {"queue": DEFAULT.name},  # those for hosts are sent to their queues explicitly
+    "celery_task.host_task.*": {"queue": DEFAULT.name},  # tasks for hosts name their queue when sent
     "celery_task.user_task.*": {"queue": DEFAULT.name},
     "celery_task.monitoring_task.mail_alert": {"queue": NOTIFICATIONS.name},
     "celery_task.monitoring_task.*": {"queue": DEFAULT.name},
@@ -74,9 +75,10 @@ ROUTES = {
 
 @signals.celeryd_after_setup.connect
 def declare(instance: Any, **_: object) -> None:  # noqa: ANN401 (a worker)
-    """Before a worker starts, make the queues of others, too: delayed messages for one that is not there are lost.
+    """Declare all work queues before a worker starts: delayed messages to an undeclared queue are lost.
 
-    A host's own queues are made by those who listen there: Celery would have each worker delay for them as well.
+    The host and broadcast queues are declared only by the workers that consume them: Celery would also bind them for
+    delayed delivery in every other worker.
     """
     queues = instance.app.amqp.queues
     heard = {queue.name for queue in queues.consume_from.values()}

@@ -1,4 +1,4 @@
-"""Account tasks."""
+"""Account task."""
 
 from celery import shared_task
 from django.core.management import call_command
@@ -6,5 +6,5 @@ from django.core.management import call_command
 
 @shared_task
 def clear_expired_sessions() -> None:
-    """Every hour: delete sessions nobody can use any more."""
+    """Delete expired sessions (daily)."""
     call_command("clearsessions")

@@ -1,4 +1,4 @@
-"""gunicorn: the gate and Django in a few processes, each with one event loop."""
+"""gunicorn settings: the gate and Django in a few processes, each with one event loop."""
 
 import os
 import resource
@@ -6,39 +6,39 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-# Every process writes its counts to files here, and /metrics adds them up. Old ones would be counted again.
+# Every process writes its metrics to files in this directory, and /metrics adds them up.
 _metrics = Path(
     os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(Path(os.environ.get("VAR_DIR", "var")) / "metrics"))
 )
 
-os.environ.pop("METRICS_PORT", None)  # it is for workers and beats: they would not count in that directory
+os.environ.pop("METRICS_PORT", None)  # only for workers and beats: it would redirect the metrics
 
-# A waiting buyer holds a connection, and many systems allow 1024 open files at first: take what this process may have.
+# Each waiting buyer holds a connection, and many systems have a soft limit of 1024 open files: raise it to this number.
 OPEN_FILES_MAX = 65_536
 _soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 _wanted = OPEN_FILES_MAX if _hard == resource.RLIM_INFINITY else min(OPEN_FILES_MAX, _hard)
 if _soft != resource.RLIM_INFINITY and _soft < _wanted:
-    with suppress(OSError, ValueError):  # macOS has a lower limit than it tells; then the old one stays
+    with suppress(OSError, ValueError):  # macOS reports a higher limit than it allows; keep the old one
         resource.setrlimit(resource.RLIMIT_NOFILE, (_wanted, _hard))
 
 bind = os.environ.get("BIND", "127.0.0.1:8000")
 workers = int(os.environ.get("WEB_CONCURRENCY", str(min(4, os.cpu_count() or 2))))
 worker_class = "seckill.gate.worker.GateWorker"
-backlog = 4096  # a crowd arrives in one second
+backlog = 4096  # many buyers connect in the same second
 timeout = 30
 graceful_timeout = 20
 errorlog = "-"
-control_socket_disable = True  # it would be a file in the home directory, shared by every gunicorn of this user
+control_socket_disable = True  # its socket would be in the home directory, shared by every gunicorn of this user
 
 
 def on_starting(server: object) -> None:  # noqa: ARG001 (gunicorn's hook)
-    """Begin with no counts."""
+    """Delete the metrics of former runs, which would be added to the new ones."""
     shutil.rmtree(_metrics, ignore_errors=True)
     _metrics.mkdir(parents=True)
 
 
 def child_exit(server: object, worker: object) -> None:  # noqa: ARG001 (gunicorn's hook)
-    """A process that is gone has no open requests any more."""
-    from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415 (reads the environment when imported)
+    """Remove the dead process from the gauge of open requests."""
+    from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415 (reads the environment on import)
 
     mark_process_dead(worker.pid)  # type: ignore[attr-defined, no-untyped-call]  # a gunicorn worker

@@ -1,4 +1,4 @@
-"""Exit status 0 when a server in this container answers 200: ``healthcheck.py PORT PATH``."""
+"""``healthcheck.py PORT PATH``: exit with 0 if a server in this container responds 200, else with 1."""
 
 import sys
 from http.client import HTTPConnection, HTTPException
@@ -8,10 +8,10 @@ OK = 200
 
 
 def main(port: str, path: str) -> int:
-    """0 for a 200, else 1 and the reason, which ``docker inspect`` shows."""
+    """Request the path, print status and body for ``docker inspect``, and return the exit status."""
     connection = HTTPConnection("127.0.0.1", int(port), timeout=TIMEOUT_SECONDS)
     try:
-        connection.request("GET", path, headers={"X-Forwarded-Proto": "https"})  # as the proxy would: no redirect
+        connection.request("GET", path, headers={"X-Forwarded-Proto": "https"})  # as the proxy sends it
         answer = connection.getresponse()
         text = answer.read(500).decode(errors="replace")
     except (OSError, HTTPException) as error:

@@ -1,1 +1,1 @@
-"""Development tools: the demo, embedded servers, drawn pictures. Not in the image."""
+"""Development tools: the demo, embedded servers, a picture generator. Not in the Docker image."""

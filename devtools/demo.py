@@ -1,7 +1,7 @@
-"""``python -m devtools.demo``: the whole shop on this machine, with nothing installed but this project.
+"""``python -m devtools.demo``: run the whole shop on this machine, with no installed servers.
 
-An embedded Valkey (unless REDIS_URL names a server), SQLite (unless DATABASE_URL does), gunicorn with gate and Django,
-Celery workers and beat. One of them ending ends all. Everything it writes is below ``var/``.
+Starts an embedded Valkey (unless REDIS_URL is set), SQLite (unless DATABASE_URL is set), gunicorn with the gate and
+Django, two Celery workers and beat. When one process exits, all are stopped. All files are written below ``var/``.
 """
 
 import os
@@ -24,11 +24,11 @@ from devtools.embedded.shop import BACKGROUND, BEAT, PROJECT, WEB, WORKER
 from devtools.embedded.valkey import Valkey
 
 READY_SECONDS_MAX = 90
-ASKED_TO_STOP = (130, 143)  # honcho's exit status after Ctrl-C and SIGTERM
+ASKED_TO_STOP = (130, 143)  # honcho's exit statuses after Ctrl-C and SIGTERM
 
 
 def main() -> int:
-    """Run the demo in the foreground until Ctrl-C, SIGTERM or the end of one of its processes; the exit status."""
+    """Run the demo until Ctrl-C, SIGTERM or the exit of one of its processes; return the exit status."""
     port = int(os.environ.get("PORT", "8000"))
     if is_taken(port):
         print(f"Port {port} is in use. Choose another one: make demo PORT={port + 1}", file=sys.stderr)
@@ -64,12 +64,12 @@ def main() -> int:
     if valkey is not None:
         commands = {"valkey": valkey.command(), **commands}
     for name, command in commands.items():
-        # honcho runs a shell; exec puts the program in its place, so that it gets the signals itself
+        # honcho starts a shell; exec replaces it with the program, so that signals reach the program
         manager.add_process(name, f"exec {join(command)}", env=dict(os.environ), cwd=str(PROJECT))
     threading.Thread(target=announce, args=(port, manager), daemon=True).start()
     manager.loop()
     kept = "Its data is kept: the next start continues with it (make clean forgets it)."
-    print("The demo has stopped.", kept, flush=True)  # before what comes on stderr, also in a file
+    print("The demo has stopped.", kept, flush=True)  # flush before writing to stderr, also if both go to a file
     if manager.returncode in ASKED_TO_STOP:
         return 0
     print(f"It stopped because {printer.name} ended by itself.", file=sys.stderr)
@@ -77,12 +77,12 @@ def main() -> int:
 
 
 class FirstToStop(Printer):  # type: ignore[misc]  # honcho is untyped
-    """Prints what honcho prints, and remembers which process stopped first."""
+    """honcho's printer, which also records in ``name`` which process stopped first."""
 
     name = "nothing"
 
     def write(self, message: Message) -> None:
-        """Print one line."""
+        """Print a message; record the first one about a stopped process."""
         stopped = re.fullmatch(r"(\w+) stopped \(rc=-?\d+\)\n", message.data) if message.name == "system" else None
         if stopped and self.name == "nothing":
             self.name = stopped[1]
@@ -90,9 +90,10 @@ class FirstToStop(Printer):  # type: ignore[misc]  # honcho is untyped
 
 
 def demo_environment(var: Path, port: int) -> dict[str, str]:
-    """The settings of the demo: what the caller's environment says, else what the last run chose, else fresh ones.
+    """Return the demo's environment: from the caller's environment, else from the last run, else new values.
 
-    They are kept in ``var/demo.env``, which the settings read too, so that ``./manage.py`` works on a running demo.
+    The values are saved in ``var/demo.env``. The Django settings read this file too, so that ``./manage.py`` works
+    beside a running demo.
     """
     file = var / "demo.env"
     kept = dict(line.split("=", 1) for line in file.read_text().splitlines()) if file.exists() else {}
@@ -118,13 +119,13 @@ def demo_environment(var: Path, port: int) -> dict[str, str]:
 
 
 def announce(port: int, manager: Manager) -> None:
-    """Print ``ready`` once a sale can be asked about: then web, line, worker and beat all work together."""
+    """Print ``ready`` once sale 1 is served, which needs web, line, worker and beat; stop the demo after 90 s."""
     address = f"http://127.0.0.1:{port}"
     give_up_at = time.monotonic() + READY_SECONDS_MAX
     while time.monotonic() < give_up_at:
         try:
             for path in ("/readyz", "/api/sales/1/progress"):
-                with urllib.request.urlopen(f"{address}{path}", timeout=2):  # noqa: S310 (our own address)
+                with urllib.request.urlopen(f"{address}{path}", timeout=2):  # noqa: S310 (a local address)
                     pass
         except (urllib.error.URLError, OSError):
             time.sleep(0.2)

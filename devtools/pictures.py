@@ -1,4 +1,4 @@
-"""``python -m devtools.pictures``: draw the pictures of the demo into ``seckill/management/demo``."""
+"""``python -m devtools.pictures``: generate the demo's pictures in ``seckill/management/demo``."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ Colour = tuple[int, int, int]
 
 PRODUCT_SIZE = (800, 800)
 BANNER_SIZE = (1280, 480)
-SCALE = 2  # drawn larger and shrunk: smooth edges
+SCALE = 2  # supersampling factor, for smooth edges
 
 COPPER = ((240, 190, 150), (176, 84, 42), (112, 48, 28))
 WALNUT = ((250, 226, 170), (230, 190, 120), (92, 58, 40))
@@ -18,21 +18,21 @@ LEAF = ((222, 231, 214), (120, 150, 110), (38, 64, 52))
 
 
 def kettle_picture() -> Image.Image:
-    """A copper kettle on a warm ground."""
+    """Draw a copper kettle on a warm background."""
     picture = _ground(PRODUCT_SIZE, (247, 236, 226), (232, 205, 184))
     _kettle(ImageDraw.Draw(picture, "RGBA"), 400, 430, 1.0)
     return _shrunk(picture)
 
 
 def lamp_picture() -> Image.Image:
-    """A night lamp in a dark room."""
+    """Draw a night lamp in a dark room."""
     picture = _ground(PRODUCT_SIZE, (52, 74, 92), (20, 30, 48))
     _lamp(ImageDraw.Draw(picture, "RGBA"), 400, 430, 1.0)
     return _shrunk(picture)
 
 
 def kettle_banner() -> Image.Image:
-    """Kettles in a row, towards the right, where no words are."""
+    """Draw three kettles in the right half, beside the banner's text."""
     picture = _ground(BANNER_SIZE, (206, 124, 78), (104, 44, 30))
     draw = ImageDraw.Draw(picture, "RGBA")
     for x, size in ((660, 0.34), (850, 0.42), (1080, 0.5)):
@@ -41,14 +41,14 @@ def kettle_banner() -> Image.Image:
 
 
 def lamp_banner() -> Image.Image:
-    """One lamp that lights the right half."""
+    """Draw one lamp in the right half."""
     picture = _ground(BANNER_SIZE, (62, 88, 108), (16, 24, 42))
     _lamp(ImageDraw.Draw(picture, "RGBA"), 1000, 250, 0.58)
     return _shrunk(picture)
 
 
 def line_banner() -> Image.Image:
-    """A line of people, the first of them at the counter."""
+    """Draw a line of seven people in the right half."""
     light, middle, dark = LEAF
     picture = _ground(BANNER_SIZE, middle, dark)
     draw = ImageDraw.Draw(picture, "RGBA")
@@ -105,7 +105,7 @@ def _rounded(
 
 
 def _ground(size: tuple[int, int], top: Colour, bottom: Colour) -> Image.Image:
-    """A quiet gradient from top to bottom."""
+    """Return a vertical gradient of `SCALE` times the size."""
     large = (size[0] * SCALE, size[1] * SCALE)
     ramp = Image.linear_gradient("L").resize(large)
     return Image.composite(Image.new("RGB", large, bottom), Image.new("RGB", large, top), ramp)
@@ -116,7 +116,7 @@ def _shrunk(picture: Image.Image) -> Image.Image:
 
 
 def main() -> None:
-    """Draw them all."""
+    """Draw and save all pictures."""
     pictures = {
         "kettle": kettle_picture(),
         "lamp": lamp_picture(),

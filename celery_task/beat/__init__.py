@@ -1,1 +1,1 @@
-"""Beat: what is scheduled, and which of several beats sends it."""
+"""Beat: the built-in schedules, the validation of edited ones, and a scheduler with leader election."""

@@ -1,6 +1,6 @@
-"""Schedules: what may be scheduled, and how a schedule is saved. The API and the admin both ask here.
+"""Validate and save periodic tasks, for the API and the admin.
 
-A schedule that beat can't work with would be left out in silence, or end beat; so it is refused here.
+Beat silently skips a schedule that it can't evaluate, or crashes on it, so invalid schedules are rejected here.
 """
 
 import inspect
@@ -18,23 +18,27 @@ from celery_task.beat.schedule import SCHEDULE
 from celery_task.celery import app
 
 ARGUMENTS_BYTES_MAX = 10_000
-TASKS = "celery_task."  # what the names of the shop's tasks begin with
+TASKS = "celery_task."  # prefix of the names of the shop's tasks
 
 
 @cache
 def schedulable_tasks() -> dict[str, inspect.Signature]:
-    """The shop's tasks by name, with the arguments each takes."""
+    """Return the signatures of the shop's tasks, by task name."""
     app.loader.import_default_modules()
     return {name: inspect.signature(task.run) for name, task in sorted(app.tasks.items()) if name.startswith(TASKS)}
 
 
 def is_builtin(schedule: PeriodicTask) -> bool:
-    """Whether beat would make it anew if it were deleted or renamed."""
+    """Return whether beat recreates this schedule when it is deleted or renamed."""
     return schedule.name in SCHEDULE
 
 
 def validate_call(task: str, args: object, kwargs: object) -> None:
-    """Refuse a call that would fail before the task begins. Raises ValidationError, by field."""
+    """Check that the task exists and accepts these arguments.
+
+    Raises:
+        ValidationError: for the field ``task``, ``args`` or ``kwargs``.
+    """
     if task not in schedulable_tasks():
         raise ValidationError({"task": _("There is no such task.")})
     if not isinstance(args, list):
@@ -50,26 +54,30 @@ def validate_call(task: str, args: object, kwargs: object) -> None:
 
 
 def validate_crontab(at: CrontabSchedule) -> None:
-    """Refuse times that beat does not understand, and those that never come. Raises ValidationError."""
+    """Check that beat can evaluate the crontab and that it ever matches.
+
+    Raises:
+        ValidationError: the crontab is invalid, or matches no date.
+    """
     at.full_clean()
     try:
         at.schedule.remaining_estimate(timezone.now())
     except (ValueError, ParseException) as error:
         raise ValidationError(_("Beat does not understand this: %(error)s.") % {"error": error}) from error
-    except RuntimeError as error:  # the thirtieth of February
+    except RuntimeError as error:  # such as 30 February
         raise ValidationError(_("That time never comes.")) from error
 
 
 def save_schedule(schedule: PeriodicTask, changed: Collection[str]) -> None:
-    """Save a schedule, of one that is there already no more than these fields.
+    """Save a new schedule, or only the ``changed`` fields of an existing one. Beat reloads it within seconds.
 
-    Beat counts its runs in the same row, and takes each by that number: an old one written over a newer one would have
-    a run sent twice. Saving tells beat, which follows within seconds.
+    Beat claims each run by ``total_run_count`` in the same row. Overwriting that column with an old value would send
+    a run twice.
     """
     if schedule.pk is None:
         schedule.save()
         return
     fields: set[Any] = {*changed, "date_changed"}
     if not schedule.enabled:
-        fields.add("last_run_at")  # None: enabled again it waits for its time, and makes up for nothing
+        fields.add("last_run_at")  # None: once enabled again, it waits for its next time and makes up for no missed run
     schedule.save(update_fields=fields)

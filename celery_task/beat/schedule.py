@@ -1,4 +1,4 @@
-"""Schedules, as the shop comes with them. Once in the database they belong to the operator, who changes them there."""
+"""Built-in schedules. Beat creates missing ones in the database; the operator may then change them there."""
 
 from datetime import timedelta
 from typing import Any
@@ -7,21 +7,21 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django_celery_beat.tzcrontab import TzAwareCrontab
 
-# A tick not heard by then is dropped: a worker that comes back after hours should not make up for each of them. It
-# decides by its own clock, so the time has to be longer than clocks are apart, or it would drop every tick.
+# Workers drop older ticks, so that a worker that was down for hours doesn't run all of them. The worker compares with
+# its own clock: this must be longer than the clock skew between hosts, or every tick would be dropped.
 TICK_EXPIRES_SECONDS = 120
 
-PROBE_INTERVAL_SECONDS = 5  # between two looks at how long messages wait (`celery_task.runtime.queue_probe`)
+PROBE_INTERVAL_SECONDS = 5  # between queue latency probes (`celery_task.runtime.queue_probe`)
 
 
 def _every(seconds: int, task: str) -> dict[str, Any]:
-    """Run a task every so many seconds."""
+    """Run a task every ``seconds``."""
     expires = max(TICK_EXPIRES_SECONDS, seconds)
     return {"task": task, "schedule": timedelta(seconds=seconds), "options": {"expire_seconds": expires}}
 
 
 def _daily(hour: int, minute: int, task: str) -> dict[str, Any]:
-    """Run a task once a day, at that time by the shop's clocks on the wall (``TIME_ZONE``)."""
+    """Run a task once a day, at this local time (``TIME_ZONE``)."""
     at = TzAwareCrontab(minute=str(minute), hour=str(hour), tz=ZoneInfo(settings.TIME_ZONE))
     return {"task": task, "schedule": at, "options": {"expire_seconds": 6 * 3600}}
 

@@ -1,12 +1,15 @@
-"""Scheduler: schedules in the database, and each due run sent once, although a beat runs on every host.
+"""Database scheduler that sends each due run once, with a beat process on every host.
 
-One beat leads, the others stand by. The leader says so every second (`Leader.heartbeat_count`); who has not seen that number
-move for `LEASE_SECONDS` takes over. Each beat measures this by its own monotonic clock, so no two clocks are compared.
+One beat leads and the others stand by. The leader increments `Leader.heartbeat_count` every second. A standby that has
+not seen this number change for `LEASE_SECONDS` takes over. Each beat measures that time by its own monotonic clock, so
+clocks of different hosts are never compared.
 
-A leader that was paused, or cut off, may not know yet that it is none. Therefore each run is *claimed* first, by a
-conditional UPDATE of its row, whose `total_run_count` is the number of the run: only one beat can take run 4,711. What
-could not be sent is given back. What is left: a beat that dies between the two leaves one run out, and one that loses
-the broker in the middle of sending may send a run again.
+A leader that was paused or disconnected may not have noticed that it lost the lead. Therefore a beat *claims* each run
+before it sends the run, by a conditional UPDATE of the schedule's row: `total_run_count` is the number of the run, and
+only one beat can claim run 4,711. A run that could not be sent is released.
+
+Two failures remain: a beat that dies between claiming and sending skips the run, and a beat that loses the broker while
+sending may send the run twice.
 """
 
 import os
@@ -35,40 +38,40 @@ from celery_task.models import Leader
 log = structlog.get_logger(__name__)
 
 RENEW_SECONDS = 1
-LEASE_SECONDS = 3  # a leader silent for so long has none any more
-RETRY_SECONDS = 1  # after something did not work
+LEASE_SECONDS = 3  # without a heartbeat for this long, a leader has lost the lead
+RETRY_SECONDS = 1  # after a database or broker error
 INVALID_RETRY_SECONDS = 300
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
-beat_ticked = Signal(name="beat_ticked", providing_args=set())  # whether it leads or stands by
+beat_ticked = Signal(name="beat_ticked", providing_args=set())  # sent by leaders and standbys
 
 
 @dataclass(frozen=True, slots=True)
 class RunClaim:
-    """A run that is ours to send: of which schedule, which number, and when the one before it was."""
+    """Claim on one run of a schedule."""
 
-    schedule: int
-    last_run_at: datetime | None
-    number: int
+    schedule: int  #: primary key
+    last_run_at: datetime | None  #: time of the previous run
+    number: int  #: `total_run_count` before the run
 
     def take(self) -> datetime | None:
-        """When it became ours; None if it is not, for somebody was faster or the schedule was switched off."""
+        """Claim the run; return the time, or None if another beat was faster or the schedule is disabled."""
         at = timezone.now()
         free = PeriodicTask.objects.filter(pk=self.schedule, enabled=True, total_run_count=self.number)
         return at if free.update(last_run_at=at, total_run_count=self.number + 1) else None
 
     def give_back(self) -> None:
-        """It was not sent: let it be due again."""
+        """Release a run that was not sent, so that it is due again."""
         taken = PeriodicTask.objects.filter(pk=self.schedule, total_run_count=self.number + 1)
         taken.update(last_run_at=self.last_run_at, total_run_count=self.number)
 
 
 @contextmanager
 def _defer_signals() -> Iterator[None]:
-    """Let signals to stop wait.
+    """Defer SIGTERM and SIGINT until the block ends.
 
-    Celery's handler saves the schedule: if it interrupted a query, its own would wait for the same connection for ever.
-    And a run that is claimed should be sent.
+    Celery's signal handler saves the schedule. If it interrupted a query, its own query would wait forever for the same
+    connection. And a claimed run should be sent.
     """
     asked: list[int] = []
     before = {number: signal.signal(number, lambda got, _: asked.append(got)) for number in STOP_SIGNALS}
@@ -82,19 +85,19 @@ def _defer_signals() -> Iterator[None]:
 
 
 class Entry(ModelEntry):
-    """A schedule. One that beat can't work out, such as 30 February, keeps the others from nothing."""
+    """Schedule entry. One that can't be evaluated, such as 30 February, doesn't stop the other schedules."""
 
     def is_due(self) -> schedstate:
-        """Whether it is due, and the seconds until it should be looked at again."""
+        """Return whether the schedule is due, and the seconds until the next check."""
         try:
             return super().is_due()
         except (RuntimeError, ValueError) as error:
-            log.error("schedule_invalid", schedule=self.name, error=str(error))  # noqa: TRY400 (its text says all)
+            log.error("schedule_invalid", schedule=self.name, error=str(error))  # noqa: TRY400 (the error's text is enough)
             return schedstate(is_due=False, next=INVALID_RETRY_SECONDS)
 
 
 class Scheduler(DatabaseScheduler):
-    """django-celery-beat's scheduler with a leader, and with runs that are claimed before they are sent."""
+    """django-celery-beat's scheduler with leader election and claimed runs."""
 
     Entry = Entry
 
@@ -108,20 +111,20 @@ class Scheduler(DatabaseScheduler):
         super().__init__(*args, **kwargs)
 
     def setup_schedule(self) -> None:
-        """Nothing yet: a beat starts without its database, too, and the leader alone makes schedules."""
+        """Do nothing: beat must start without its database, and only the leader creates schedules."""
 
     def _make_missing(self) -> None:
-        """Make the schedules that are missing. Those that are there belong to the operator."""
+        """Create missing built-in schedules. Existing ones may have been changed by the operator."""
         known = set(PeriodicTask.objects.values_list("name", flat=True))
         for name, entry in self.app.conf.beat_schedule.items():
             if name not in known:
                 self.Entry.from_entry(name, app=self.app, **entry)
                 log.info("schedule_created", schedule=name)
 
-    # --- Leading
+    # --- Leader election
 
     def tick(self, *args: Any, **kwargs: Any) -> float:  # noqa: ANN401 (Celery's own)
-        """Send one run that is due, if we lead; gives the seconds until it should be called again."""
+        """Send one due run if this beat leads; return the seconds until the next call."""
         beat_ticked.send(sender=self)
         with _defer_signals():
             return self._tick(*args, **kwargs)
@@ -140,7 +143,7 @@ class Scheduler(DatabaseScheduler):
         return RETRY_SECONDS if self._trouble else min(wait, RENEW_SECONDS)
 
     def _acquire_or_renew(self) -> bool:
-        """Whether we lead, or do from now on."""
+        """Renew the lead, or take it over if it is free; return whether this beat leads."""
         now = time.monotonic()
         if self.leads:
             if now - self._renewed_at < RENEW_SECONDS:
@@ -160,7 +163,7 @@ class Scheduler(DatabaseScheduler):
         if not Leader.objects.filter(pk=1, holder=leader.holder, heartbeat_count=leader.heartbeat_count).update(
             holder=self.name, heartbeat_count=F("heartbeat_count") + 1, since=timezone.now()
         ):
-            return False  # another one was faster
+            return False  # another beat was faster
         self.leads, self._renewed_at = True, now
         self._make_missing()
         self._reload()
@@ -172,7 +175,7 @@ class Scheduler(DatabaseScheduler):
         self._seen = None
 
     def close(self) -> None:
-        """Hand the lead to whoever stands by, at once."""
+        """Release the lead, so that a standby takes over at once."""
         if self.leads:
             self._release_leadership()
             try:
@@ -184,12 +187,12 @@ class Scheduler(DatabaseScheduler):
     # --- Sending
 
     def _reload(self) -> None:
-        """Forget what we know of the schedules: others may have sent since."""
+        """Drop the loaded schedules: another beat may have sent runs since."""
         self._heap = None
         self._initial_read = True
 
     def reserve(self, entry: ModelEntry) -> ModelEntry:
-        """Claim a run that is due."""
+        """Claim a due run for `apply_entry`."""
         model: PeriodicTask = entry.model
         claim = RunClaim(model.pk, model.last_run_at, model.total_run_count)
         at = claim.take()
@@ -203,7 +206,7 @@ class Scheduler(DatabaseScheduler):
         return renewed
 
     def apply_entry(self, entry: ModelEntry, producer: Any = None) -> None:  # noqa: ANN401 (kombu's)
-        """Send the run we claimed."""
+        """Send the claimed run; release the claim if sending fails."""
         claim, self._claim = self._claim, None
         if claim is None:
             return

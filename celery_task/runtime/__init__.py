@@ -1,1 +1,1 @@
-"""Runtime: what every task and worker needs and is no task itself."""
+"""Infrastructure of tasks and workers: base task, publishing, metrics, health."""

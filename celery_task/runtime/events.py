@@ -1,8 +1,8 @@
-"""Worker events: what workers tell Flower about themselves, without waiting for the broker.
+"""Worker events for Flower, sent without blocking on the broker.
 
-A worker sends them from its main process. Celery has each heartbeat wait until the broker is back, for however long.
-Meanwhile the worker did not notice that it had lost its queues. Afterwards it enforced the time limits of tasks that
-had long ended, and so killed a child that was receiving its next task.
+A worker sends its events from the main process. By default each heartbeat blocks until the broker is back, without a
+limit. Blocked workers did not notice that they had lost their queues. After the outage they enforced the time limits of
+tasks that had long ended, and killed children that were receiving their next task.
 """
 
 from typing import Any
@@ -14,14 +14,14 @@ from celery_task.runtime.publishing import PUBLISH_OPTIONS
 
 
 class BoundedRetryDispatcher(EventDispatcher):
-    """Tries twice to send an event; the event is kept for later if that fails."""
+    """Event dispatcher that tries twice to send an event. An event that fails is buffered."""
 
     def publish(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 (Celery types none of it)
-        """Send an event."""
+        """Send an event, with the retry limit of `PUBLISH_OPTIONS`."""
         return super().publish(*args, **{**options, "retry_policy": PUBLISH_OPTIONS["retry_policy"]})
 
 
 class WorkerEvents(Events):
-    """``app.events``."""
+    """``app.events`` with the bounded dispatcher."""
 
     dispatcher_cls = "celery_task.runtime.events:ImpatientDispatcher"

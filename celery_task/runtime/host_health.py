@@ -1,4 +1,4 @@
-"""Health of the host this process runs on: how busy it is, and how much room is left."""
+"""Load, free memory and free disk space of this host."""
 
 import os
 import re
@@ -14,15 +14,15 @@ MIB = 2**20
 
 @dataclass(frozen=True, slots=True)
 class HostHealth:
-    """As a row of `celery_task.models.Host` has it; None where the system does not say."""
+    """Values for a row of `seckill.monitoring.models.Host`. None where the operating system does not report one."""
 
-    load: float | None  #: processes that want to run, over a minute, per core
+    load: float | None  #: runnable processes per core, averaged over a minute
     memory_free_mib: int | None
     disk_free_mib: int
 
 
 def read_health() -> HostHealth:
-    """How this host is now."""
+    """Measure this host."""
     load = os.getloadavg()[0] / (os.cpu_count() or 1) if hasattr(os, "getloadavg") else None
     free = re.search(r"^MemAvailable:\s+(\d+) kB$", MEMORY.read_text(), re.MULTILINE) if MEMORY.exists() else None
     return HostHealth(

@@ -1,7 +1,6 @@
-"""What tasks count for Prometheus.
+"""Prometheus metrics of tasks.
 
-Workers are processes of their own, on hosts of their own: each serves what it counted at ``METRICS_PORT``, if that is
-set (`celery_task.runtime.metrics_server`).
+Each worker serves its own metrics at ``METRICS_PORT``, if that is set (`celery_task.runtime.metrics_server`).
 """
 
 import time
@@ -20,5 +19,5 @@ TASK_QUEUE_TIME = Histogram("seckill_task_wait_seconds", "From sending a task to
 
 @before_task_publish.connect
 def add_sent_at(headers: dict[str, Any], **_: object) -> None:
-    """Have a message say when it was sent, which Celery does not: a task tells by it how long it waited."""
+    """Add the time of sending to a message's headers, to measure how long the task waits in its queue."""
     headers["sent_at"] = time.time()

@@ -1,8 +1,8 @@
-"""Exposition: a worker or a beat serves what it counted to Prometheus at ``METRICS_PORT``, if that is set.
+"""Prometheus endpoint of a worker or beat, at ``METRICS_PORT`` if that is set.
 
-A worker's children count for themselves, in files of a directory that `celery_task.celery` made for this program; the
-main process adds them up. The files of children that are gone are folded into one first: what they counted stays
-counted, and neither the files nor the work grow with the number of children there were.
+A worker's children write their metrics to files in a directory that `celery_task.celery` creates. The main process adds
+them up. It first merges the files of dead children into one, so that their counts are kept, and neither disk use nor
+scrape time grow with the number of children.
 """
 
 import os
@@ -15,18 +15,18 @@ from prometheus_client import CollectorRegistry, Metric, start_http_server
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector
 
-MERGED_PID = 0  # no process has this id: it stands in the name of the files that the others are folded into
+MERGED_PID = 0  # pseudo pid in the name of the file that collects the counts of dead children
 
 
 class MergingCollector:
-    """What is in a directory of counts, as a collector."""
+    """Prometheus collector for a directory of multiprocess metrics files."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._folding = threading.Lock()  # scrapes come in threads
+        self._folding = threading.Lock()  # each scrape runs in its own thread
 
     def collect(self) -> Iterable[Metric]:
-        """Everything counted so far, also by children that are gone."""
+        """Merge the files of dead children, then return all metrics."""
         with self._folding:
             for file in self.directory.glob("*.db"):
                 kind, pid = file.stem.rsplit("_", 1)
@@ -49,13 +49,13 @@ def _is_alive(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # it is somebody else's, with a number that was a child's
+    except PermissionError:  # the pid now belongs to a process of another user
         return False
     return True
 
 
 class MetricsServer:
-    """The server of one worker or beat, in threads of its main process."""
+    """HTTP server for the metrics of one worker or beat, in threads of its main process."""
 
     def __init__(self, port: int, directory: Path) -> None:
         self._port = port
@@ -64,7 +64,7 @@ class MetricsServer:
         signals.beat_init.connect(self.serve)
 
     def serve(self, **_: object) -> None:
-        """Serve from now on, at every address of this host. If the port is taken the log says so, and work goes on."""
+        """Start serving on all interfaces. If the port is taken, Celery logs the error and the process continues."""
         registry = CollectorRegistry()
         registry.register(MergingCollector(self._directory))
         start_http_server(self._port, registry=registry)

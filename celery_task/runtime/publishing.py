@@ -1,10 +1,10 @@
-"""Publishing: how long anybody waits for the broker."""
+"""Options for sending messages, which limit the wait for the broker."""
 
 from typing import Any
 
 from celery_task.celery import app
 
-# Publishing may meet a connection that the broker has closed long ago: a second try finds out. Then it gives up.
+# A pooled connection may have been closed by the broker, so a failed send is retried once.
 PUBLISH_OPTIONS: dict[str, Any] = {
     "retry": True,
     "retry_policy": {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0},

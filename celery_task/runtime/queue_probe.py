@@ -1,9 +1,11 @@
-"""Backlog: how many messages wait in each queue, and for how long, on whichever broker.
+"""Depth and latency of each queue, on any broker.
 
-No broker tells the age of its oldest message. So a *probe* is sent into each queue (`celery_task.monitoring_task`): while
-it has not been heard, whatever was sent before it may still wait. A queue has one at a time, for messages in a queue
-that nobody serves stay there, and fill the broker. What beat sends to have this done is itself the probe of its
-queue (`PROBE_QUEUE`): else nobody would send one when just that queue is not served.
+Brokers don't report the age of their oldest message. Therefore `celery_task.monitoring_task` sends a timestamped
+*probe* into each queue: the age of an unreceived probe is a lower bound of the queue's latency. Each queue has one
+probe at a time, so that probes don't pile up in a queue without workers.
+
+The beat message that triggers the probes is itself the probe of its queue (`PROBE_QUEUE`), because no probes are sent
+while that queue has no worker.
 """
 
 import time
@@ -23,33 +25,34 @@ from celery_task.celery import app
 from celery_task.queues import DEFAULT, ON_REDIS, WORK_QUEUES
 
 PROBE_QUEUE = DEFAULT.name
-#: What may be raised by a broker that is away, whichever it is.
+#: Exceptions of an unavailable broker, of any transport.
 BROKER_ERRORS = (OperationalError, OSError, redis.RedisError, AMQPError)
-BROKER_TIMEOUT_SECONDS = 1  # of the broker: whoever asks has other things to say
-PROBE_LOST_SECONDS = 600  # a probe that a broker lost, in a queue that is never seen empty
+BROKER_TIMEOUT_SECONDS = 1  # short: the caller must not block on the broker
+PROBE_LOST_SECONDS = 600  # then a probe counts as lost, even if the queue is never seen empty
 
 
 @dataclass(frozen=True, slots=True)
 class QueueProbe:
-    """What is known about a queue's last probe. Times are seconds since 1970, 0 if there was none."""
+    """The last probe of a queue. Times are seconds since 1970, or 0 if there was none."""
 
     sent_at: float
-    received_at: float  #: ``sent_at`` of the newest one that was heard
+    received_at: float  #: ``sent_at`` of the newest received probe
 
     def age_seconds(self) -> float:
-        """How long messages have been waiting at least."""
+        """Return the age of the unreceived probe, or 0: a lower bound of the queue's latency."""
         return max(0.0, time.time() - self.sent_at) if self.received_at < self.sent_at else 0.0
 
     def is_due(self, waiting: int) -> bool:
-        """Whether to send another: this one was heard, or it is lost."""
+        """Return whether to send a new probe, with ``waiting`` messages in the queue: the last was received or lost."""
         age = self.age_seconds()
         return age == 0 or waiting == 0 or age > PROBE_LOST_SECONDS
 
 
 def queue_depths() -> dict[str, int]:
-    """Queue → messages that wait; those that a worker holds already do not.
+    """Return the number of waiting messages by queue, without those that a worker has fetched.
 
-    Raises what the broker's transport raises when it does not answer within a second or two.
+    Raises:
+        BROKER_ERRORS: the broker does not answer within a second or two.
     """
     with _broker() as connection:
         return {queue.name: _depth(connection, queue) for queue in WORK_QUEUES}
@@ -68,24 +71,21 @@ def _depth(connection: Connection, queue: Queue) -> int:
     channel = connection.channel()
     try:
         return int(queue(channel).queue_declare(passive=True).message_count)
-    except ChannelError:  # nobody has used it yet; on Redis also: it is empty
+    except ChannelError:  # the queue does not exist; on Redis an empty queue does not either
         return 0
     finally:
         channel.close()
 
 
 def read_probes() -> dict[str, QueueProbe]:
-    """Queue → its last probe; without `PROBE_QUEUE`. Raises what the cache raises."""
+    """Return the last probe by queue, without `PROBE_QUEUE`. Cache errors propagate."""
     names = [queue.name for queue in WORK_QUEUES if queue.name != PROBE_QUEUE]
     known = cache.get_many([key for name in names for key in (_sent_key(name), _received_key(name))])
     return {name: QueueProbe(known.get(_sent_key(name), 0), known.get(_received_key(name), 0)) for name in names}
 
 
 def queue_ages() -> dict[str, float]:
-    """Queue → seconds that messages wait at least; a queue of which nothing is known is left out.
-
-    Raises what the cache raises.
-    """
+    """Return the minimum latency in seconds by queue, without queues that have no probe. Cache errors propagate."""
     found = {name: probe.age_seconds() for name, probe in read_probes().items() if probe.sent_at}
     if home_heard_at := cache.get(_received_key(PROBE_QUEUE)):
         found[PROBE_QUEUE] = max(0.0, time.time() - home_heard_at - PROBE_INTERVAL_SECONDS)
@@ -93,12 +93,12 @@ def queue_ages() -> dict[str, float]:
 
 
 def mark_sent(queue: str, at: float) -> None:
-    """A probe is on its way."""
+    """Record that a probe was sent."""
     cache.set(_sent_key(queue), at, timeout=None)
 
 
 def mark_received(queue: str, sent_at: float) -> None:
-    """A probe has come through; one that is heard late or twice never makes it look older."""
+    """Record that a probe was received. Late and repeated probes never replace a newer one."""
     if sent_at > cache.get(_received_key(queue), 0):
         cache.set(_received_key(queue), sent_at, timeout=None)
 

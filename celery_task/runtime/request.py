@@ -1,4 +1,4 @@
-"""Request: what a worker's main process knows of a task. It alone learns that the task's process is gone."""
+"""Task request in a worker's main process, the only place that learns when a task's process was killed."""
 
 from typing import Any
 
@@ -11,17 +11,17 @@ from celery_task.runtime.metrics import TASKS_TOTAL
 
 log = structlog.get_logger("celery_task")
 
-#: How a task may end without a word. A lost one is delivered again; one that overran is not.
+#: Outcomes that a killed task can't report itself. A lost task is delivered again; one that timed out is not.
 LOST_OUTCOMES = {WorkerLostError: "lost", TimeLimitExceeded: "timeout"}
 
 
 class ShopRequest(Request):
-    """Says and counts what the task can't any more."""
+    """Request that logs and counts tasks whose process was killed."""
 
     def on_failure(self, exc_info: ExceptionInfo, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (Celery's own)
-        """It raised, or its process was killed."""
+        """Handle a task that raised or whose process was killed; log and count only the latter."""
         super().on_failure(exc_info, *args, **kwargs)
-        wrapped = exc_info.exception  # with its traceback as text
+        wrapped = exc_info.exception  # wrapped with its traceback as text
         if outcome := LOST_OUTCOMES.get(type(wrapped.exc if isinstance(wrapped, ExceptionWithTraceback) else wrapped)):
             TASKS_TOTAL.labels(self.task.name, outcome).inc()
             about = self.task.log_context(self.args, self.kwargs)

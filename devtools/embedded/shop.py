@@ -1,4 +1,4 @@
-"""A whole shop as child processes: web, worker and beat on a Valkey and a database of their own."""
+"""A whole shop as child processes: web, worker and beat, with their own Valkey and database."""
 
 import json
 import os
@@ -25,13 +25,13 @@ from devtools.embedded.valkey import Valkey
 from seckill.line.keys import sale_keys
 
 PROJECT = Path(__file__).resolve().parents[2]
-WAIT_SECONDS_MAX = 120  # only to end what hangs: on a slow machine beside other work everything takes its time
+WAIT_SECONDS_MAX = 120  # generous, for slow and busy machines; only ends hanging waits
 
-#: What each part of the product is, as arguments of Python.
+#: Arguments of the Python interpreter for each part of the shop.
 WEB = ("-m", "gunicorn", "-c", "deploy/gunicorn.conf.py", "seckill.asgi")
 _WORKER = ("-m", "celery", "-A", "celery_task", "worker", "--without-gossip", "--without-mingle")
 WORKER = (*_WORKER, "--hostname", "worker@%h", "--queues", "orders,default", "--concurrency", "2")
-#: Everything that no buyer waits for.
+#: A worker for all queues that buyers don't wait for.
 BACKGROUND = (
     *(*_WORKER, "--hostname", "background@%h", "--queues", "notifications,exports,host,broadcast"),
     *("--pool", "threads", "--concurrency", "4"),
@@ -40,7 +40,11 @@ BEAT = ("-m", "celery", "-A", "celery_task", "beat", "--pidfile=")
 
 
 def wait_until(what: str, condition: Callable[[], object], seconds_max: float = WAIT_SECONDS_MAX) -> None:
-    """Return as soon as the condition holds. Raises TimeoutError when it doesn't within the time."""
+    """Wait until ``condition`` returns a true value.
+
+    Raises:
+        TimeoutError: it did not within ``seconds_max``; the message contains ``what``.
+    """
     give_up_at = time.monotonic() + seconds_max
     while not condition():
         if time.monotonic() > give_up_at:
@@ -49,7 +53,11 @@ def wait_until(what: str, condition: Callable[[], object], seconds_max: float = 
 
 
 def manage(environment: Mapping[str, str], *arguments: str) -> str:
-    """Run a management command; its output. Raises subprocess.CalledProcessError."""
+    """Run a management command and return its output.
+
+    Raises:
+        subprocess.CalledProcessError: the command failed.
+    """
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=PROJECT, env=environment, check=True, stdout=subprocess.PIPE, text=True, start_new_session=True,
@@ -57,7 +65,7 @@ def manage(environment: Mapping[str, str], *arguments: str) -> str:
 
 
 def run_sql(database_url: str, statement: str) -> list[tuple[Any, ...]]:
-    """Run one SQL statement; the rows of a SELECT."""
+    """Run one SQL statement and return the rows of a SELECT."""
     if database_url.startswith("sqlite"):
         path = database_url.removeprefix("sqlite:///")
         with closing(sqlite3.connect(path, isolation_level=None, timeout=20)) as file:
@@ -68,10 +76,10 @@ def run_sql(database_url: str, statement: str) -> list[tuple[Any, ...]]:
 
 
 class Seed:
-    """A shop's data before its first opening, made once and copied for each shop."""
+    """A template of a shop's initial data, created once and copied for each shop."""
 
     def __init__(self, directory: Path, postgres: Postgres | None) -> None:
-        """Migrate, collect and seed, in PostgreSQL or, without one, in SQLite."""
+        """Run migrate, collectstatic and seed_demo, on ``postgres`` or, if None, on SQLite."""
         self._directory = directory
         self._postgres = postgres
         if postgres is None:
@@ -86,7 +94,7 @@ class Seed:
         manage(environment, "seed_demo")
 
     def copy_to(self, var: Path) -> str:
-        """A fresh copy: files in ``var``, rows at the address returned."""
+        """Copy the files to ``var`` and the rows to a new database; return the database's URL."""
         shutil.copytree(self._directory, var)
         if self._postgres is None:
             return f"sqlite:///{var}/db.sqlite3"
@@ -95,13 +103,13 @@ class Seed:
         return self._postgres.url(name)
 
     def _create_database(self, name: str, *, template: str) -> None:
-        assert self._postgres is not None  # noqa: S101 (for the type checker: only called then)
+        assert self._postgres is not None  # noqa: S101 (for the type checker: callers check it)
         with psycopg.connect(self._postgres.url("postgres"), autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
 
 
 class Shop:
-    """Starts, kills and restarts the parts of a shop, each in a process group of its own."""
+    """Starts, stops and restarts the parts of a shop, each in its own process group."""
 
     def __init__(
         self,
@@ -111,7 +119,7 @@ class Shop:
         environment: Mapping[str, str] | None = None,
         valkey_flags: Sequence[str] = (),
     ) -> None:
-        """``parts`` are Python's arguments by name; ``environment`` adds to the settings made up here."""
+        """Prepare a shop; ``parts`` maps names to Python arguments, ``environment`` overrides the default settings."""
         self.directory = directory
         self.parts = parts
         self.port = free_port()
@@ -132,17 +140,17 @@ class Shop:
         }
 
     def manage(self, *arguments: str) -> str:
-        """Run a management command on this shop; its output."""
+        """Run a management command on this shop and return its output."""
         return manage(self.environment, *arguments)
 
     def sql(self, statement: str) -> list[tuple[Any, ...]]:
-        """Speak to the ledger behind everybody's back; the rows of a SELECT."""
+        """Run an SQL statement directly on the ledger and return the rows of a SELECT."""
         return run_sql(self.environment["DATABASE_URL"], statement)
 
     def open(self, *, stock: int) -> None:
-        """Everything up; where beat runs, sale 1 is known to the line."""
+        """Start all parts and wait until the shop is ready. With beat, also wait until sale 1 is loaded in Redis."""
         self.valkey.start()
-        self.sql(f"UPDATE catalog_sale SET stock = {stock:d}")  # noqa: S608 (a number)
+        self.sql(f"UPDATE catalog_sale SET stock = {stock:d}")  # noqa: S608 (an int)
         for name in self.parts:
             self.start(name)
         wait_until("the shop is ready", lambda: self.get("/readyz"))
@@ -158,35 +166,35 @@ class Shop:
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
 
-    def environment_of(self, name: str) -> Mapping[str, str]:  # noqa: ARG002 (a shop to break tells each part another)
-        """The settings that a part is started with."""
+    def environment_of(self, name: str) -> Mapping[str, str]:  # noqa: ARG002 (a subclass varies it by part)
+        """Return the environment variables of a part."""
         return self.environment
 
     def end(self, name: str, sent: signal.Signals = signal.SIGTERM) -> None:
-        """Send a signal to a part with all its children, and wait until it is gone."""
+        """Send a signal to a part and all its children, and wait until the part exits."""
         process = self.processes.pop(name)
         os.killpg(process.pid, sent)
         process.wait(timeout=WAIT_SECONDS_MAX)
 
     def close(self) -> None:
-        """End whatever runs."""
+        """Kill all parts and stop Valkey."""
         for name in list(self.processes):
             self.end(name, signal.SIGKILL)
         self.valkey.stop()
 
     def log(self, name: str) -> str:
-        """What a part has printed so far."""
+        """Return the output of a part so far."""
         file = self.directory / f"{name}.log"
         return file.read_text(errors="replace") if file.exists() else ""
 
     def progress(self, sale: int = 1) -> dict[str, Any]:
-        """The progress of a sale; empty while the shop does not answer."""
+        """Return the progress document of a sale; empty while the shop does not respond."""
         return self.get(f"/api/sales/{sale}/progress")
 
     def get(self, path: str) -> dict[str, Any]:
-        """A JSON document of this shop; empty while it does not answer 200."""
+        """Return a JSON document of this shop; empty on an error status or without a response."""
         try:
-            with urllib.request.urlopen(f"{self.address}{path}", timeout=30) as answer:  # noqa: S310 (our own address)
+            with urllib.request.urlopen(f"{self.address}{path}", timeout=30) as answer:  # noqa: S310 (a local address)
                 document: dict[str, Any] = json.load(answer)
         except (urllib.error.URLError, OSError):
             return {}

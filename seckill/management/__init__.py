@@ -1,1 +1,1 @@
-"""What the project adds to ``manage.py``."""
+"""Management commands and the pictures of the demo data."""

@@ -1,4 +1,4 @@
-"""``manage.py issue_passes SALE --count N``: passes for a load test, or for buyers known by another system."""
+"""``manage.py issue_passes SALE --count N``: issue passes for load tests, or for buyers of another system."""
 
 from argparse import ArgumentParser
 from datetime import timedelta
@@ -13,18 +13,22 @@ VALID_AFTER_CLOSING = timedelta(days=1)
 
 
 class Command(BaseCommand):
-    """Print passes for made-up buyers, one a line."""
+    """Print signed passes, one per line. Buyers are named by a prefix and a number."""
 
     help = "Print passes for a sale, one a line, each for another buyer."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """The sale, how many, and what the buyers are called."""
+        """Add the sale, the number of passes and the prefix of the buyers' names."""
         parser.add_argument("sale", type=int, help="number of the sale")
         parser.add_argument("--count", type=int, default=1, help="how many passes (default 1)")
         parser.add_argument("--prefix", default="b", help="buyers are named PREFIX1, PREFIX2, … (default b)")
 
     def handle(self, *, sale: int, count: int, prefix: str, **_: object) -> None:
-        """Raises CommandError for a sale that does not exist, a count below 1, a prefix that can't be a name."""
+        """Print the passes.
+
+        Raises:
+            CommandError: the sale does not exist, the count is below 1, or the prefix makes an invalid name.
+        """
         found = Sale.objects.filter(pk=sale).first()
         if found is None:
             raise CommandError(f"There is no sale {sale}.")

@@ -1,4 +1,4 @@
-"""``manage.py open_sale SALE``: the sale admits buyers from now on."""
+"""``manage.py open_sale SALE``: open a sale now."""
 
 from argparse import ArgumentParser
 from datetime import timedelta
@@ -13,17 +13,21 @@ from seckill.line.line import get_line
 
 
 class Command(BaseCommand):
-    """Open a sale by hand, before its time if need be."""
+    """Open a paused sale, or one whose opening time is still to come."""
 
     help = "Open a sale now: resumes a paused one, moves a later opening to this moment."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """The sale, and for how long."""
+        """Add the sale and the minutes until it closes."""
         parser.add_argument("sale", type=int, help="number of the sale")
         parser.add_argument("--minutes", type=int, help="close it after so many minutes (default: as planned)")
 
     def handle(self, *, sale: int, minutes: int | None, **_: object) -> None:
-        """Raises CommandError for a sale that does not exist, has ended, or would close before it opens."""
+        """Open the sale in the ledger, then in Redis.
+
+        Raises:
+            CommandError: the sale does not exist, has ended, or its closing time has passed.
+        """
         now = timezone.now()
         with transaction.atomic():
             found = Sale.objects.select_for_update().filter(pk=sale).first()

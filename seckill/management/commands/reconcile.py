@@ -1,4 +1,4 @@
-"""``manage.py reconcile``: does the line agree with the ledger, and the ledger with itself?"""
+"""``manage.py reconcile``: check the line against the ledger, and the ledger for contradictions."""
 
 import sys
 from argparse import ArgumentParser
@@ -14,11 +14,14 @@ from orders.reconciliation import reconcile
 from seckill.catalog.models import Sale
 from seckill.line.line import get_line
 
-EXIT_INCONCLUSIVE = 2  #: exit status of a question that makes no sense, or that Redis did not answer
+EXIT_INCONCLUSIVE = 2  #: exit status for an unknown sale, or when Redis does not answer
 
 
 class Command(BaseCommand):
-    """Compare sales with the ledger; exit status 1 when something differs and stays so, 2 when nobody can tell."""
+    """Compare sales with the ledger.
+
+    Exit status 1: a difference remains. 2: an unknown sale, or Redis does not answer.
+    """
 
     help = (
         "Report where Redis and the ledger differ, or the ledger contradicts itself;"
@@ -26,14 +29,18 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Which sales, and whether to repair."""
+        """Add the sales and ``--repair``."""
         parser.add_argument(
             "sales", type=int, nargs="*", metavar="SALE", help="number of a sale (default: all that have not ended)"
         )
         parser.add_argument("--repair", action="store_true", help="rebuild what differs (default: report only)")
 
     def handle(self, *, sales: Sequence[int], repair: bool, **_: object) -> None:
-        """One line a sale. Raises CommandError for a sale that does not exist, and when Redis does not answer."""
+        """Print the result of each sale.
+
+        Raises:
+            CommandError: a sale does not exist, or Redis does not answer.
+        """
         line = get_line()
         look = reconcile if repair else run_audit
         differing = 0
