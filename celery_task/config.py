@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 
 from celery_task.beat.schedule import SCHEDULE
-from celery_task.queues import DEFAULT, FIRST, ON_REDIS, PRIORITY_MAX, QUEUES, ROUTES
+from celery_task.queues import DEFAULT, ON_REDIS, PRIORITY_HIGH, PRIORITY_MAX, QUEUES, ROUTES
 
 broker_url = settings.CELERY_BROKER_URL
 broker_connection_retry_on_startup = True
@@ -23,7 +23,7 @@ broker_transport_options: dict[str, Any] = (
         "socket_timeout": broker_connection_timeout,
         "socket_connect_timeout": broker_connection_timeout,
         "queue_order_strategy": "priority",
-        "priority_steps": [FIRST, PRIORITY_MAX],  # one Redis list per step: fewer lists to poll
+        "priority_steps": [PRIORITY_HIGH, PRIORITY_MAX],  # one Redis list per step: fewer lists to poll
     }
     if ON_REDIS
     # With a memory or disk alarm, RabbitMQ stops reading: even closing the connection would block forever.

@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 PROGRESS = "PROGRESS"  #: Celery state of a running export: ``{"rows": int, "total": int}``
 # A chunk takes half a second. On Redis, a message held for longer than `VISIBILITY_SECONDS` is delivered again.
 CHUNK_SECONDS_MAX = 20
-TOO_SLOW = gettext_noop("A part of it took too long to write.")
+TOO_SLOW = gettext_noop("A chunk of it took too long to write.")
 
 
 @shared_task(
@@ -39,8 +39,8 @@ TOO_SLOW = gettext_noop("A part of it took too long to write.")
     retry_jitter=True,
     max_retries=4,  # then `resume_stalled_exports` sends it again
 )
-def export_orders(self: Task, export_id: str, part: int) -> dict[str, int]:
-    """Write the chunk of an export that follows its first ``part`` chunks, and send the task for the next chunk.
+def export_orders(self: Task, export_id: str, chunk: int) -> dict[str, int]:
+    """Write the chunk of an export that follows its first ``chunk`` chunks, and send the task for the next chunk.
 
     The last chunk returns ``{"rows": int, "parts": int}``. Repeated, late and reordered deliveries are safe: only the
     task that wrote a chunk sends the next one.
@@ -49,9 +49,9 @@ def export_orders(self: Task, export_id: str, part: int) -> dict[str, int]:
         Ignore: more chunks follow, or this delivery is out of date.
     """
     export = Export.objects.filter(pk=export_id, result="").first()
-    if export is None or export.parts != part:
+    if export is None or export.parts != chunk:
         raise Ignore
-    if part == 0:
+    if chunk == 0:
         _update_progress(self, states.STARTED)
     try:
         written = write_next_chunk(export)

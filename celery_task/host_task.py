@@ -40,7 +40,7 @@ def request_heartbeats() -> None:
     for host in Host.objects.filter(last_seen_at__lt=Now() - REMOVE_AFTER):
         _remove_host(host)
     for name in Host.objects.values_list("name", flat=True):
-        if not _waiting(name):
+        if not _queue_length(name):
             report_heartbeat.apply_async(queue=host_queue(name), **PUBLISH_OPTIONS)
 
 
@@ -51,7 +51,7 @@ def request_log_rotation() -> None:
         rotate_logs.apply_async(queue=host_queue(name), expires=ROTATION_EXPIRES_SECONDS, **PUBLISH_OPTIONS)
 
 
-def _waiting(name: str) -> int:
+def _queue_length(name: str) -> int:
     """Return the number of messages in a host's queue."""
     with app.pool.acquire(block=True) as connection:
         bound = host_queue(name)(connection.default_channel)

@@ -51,13 +51,13 @@ def check_hosts() -> list[CheckResult]:
     result.
     """
     silent = set(Host.objects.filter(last_seen_at__lt=Now() - timedelta(seconds=HEARTBEAT_TIMEOUT_SECONDS)))
-    findings = [
+    results = [
         CheckResult(
             Alert.Kind.HOST_SILENT, f"host {host.name}", host in silent, f"last seen {host.last_seen_at:%H:%M:%S %Z}"
         )
         for host in Host.objects.all()
     ]
-    return findings + resolve_missing([Alert.Kind.HOST_SILENT], [finding.subject for finding in findings])
+    return results + resolve_missing([Alert.Kind.HOST_SILENT], [result.subject for result in results])
 
 
 def log_transitions(changes: list[Transition]) -> None:
@@ -68,7 +68,7 @@ def log_transitions(changes: list[Transition]) -> None:
             ALERTS_TOTAL.labels(alert.kind).inc()
             log.error("alert_raised", kind=alert.kind, subject=alert.subject, detail=alert.detail)
         else:
-            log.info("alert_resolved", kind=alert.kind, subject=alert.subject, since=str(alert.since))
+            log.info("alert_resolved", kind=alert.kind, subject=alert.subject, started_at=str(alert.started_at))
 
 
 # Few retries: a retry that Redis holds beyond the visibility timeout is delivered twice. If the mail server stays

@@ -10,12 +10,12 @@ from django.db import OperationalError
 from kombu import Producer
 
 from celery_task.celery import app
-from celery_task.queues import EVENTS, FIRST, LAST, NOTIFICATIONS
-from celery_task.runtime import webhook as notice
+from celery_task.queues import EVENTS, NOTIFICATIONS, PRIORITY_HIGH, PRIORITY_LOW
+from celery_task.runtime import webhook
 from celery_task.runtime.delay import apply_at, is_due
 from celery_task.runtime.publishing import PUBLISH_OPTIONS
 from celery_task.runtime.queue_probe import queue_depths
-from orders import outbox as events
+from orders import outbox
 from orders.models import Event
 
 COMPRESS_BYTES = 10_000  # about 60 orders
@@ -35,23 +35,23 @@ NOTIFY_OPTIONS: dict[str, Any] = {
 }
 
 
-@shared_task(priority=FIRST)
+@shared_task(priority=PRIORITY_HIGH)
 def dispatch_events() -> None:
     """Lease pending events and send their tasks, unless the queue is already long (every 2 s)."""
-    if settings.WEBHOOK_URL and queue_depths()[NOTIFICATIONS.name] >= events.LEASE_BATCH_MAX:
+    if settings.WEBHOOK_URL and queue_depths()[NOTIFICATIONS.name] >= outbox.LEASE_BATCH_MAX:
         return  # the webhook is slow: events that wait longer than their lease would be sent again
-    while claimed := events.lease_pending():
+    while leased := outbox.lease_pending():
         if settings.WEBHOOK_URL:
-            for event in claimed:
+            for event in leased:
                 _dispatch(event)
         else:
-            publish_events.apply_async(([event.pk for event in claimed],), **PUBLISH_OPTIONS)
-        for sale_id in {event.sale_id for event in claimed if event.kind != Event.Kind.CONFIRMED}:
-            if called_off := events.cancel_reminders(sale_id):
+            publish_events.apply_async(([event.pk for event in leased],), **PUBLISH_OPTIONS)
+        for sale_id in {event.sale_id for event in leased if event.kind != Event.Kind.CONFIRMED}:
+            if called_off := outbox.cancel_reminders(sale_id):
                 app.control.revoke([_reminder_id(event_id) for event_id in called_off])
         if settings.WEBHOOK_URL:
             break  # one batch per tick: more would wait longer than their lease
-    for event in events.lease_overdue_reminders():
+    for event in outbox.lease_overdue_reminders():
         remind_buyers.apply_async((event.pk,), task_id=_reminder_id(event.pk), **PUBLISH_OPTIONS)
 
 
@@ -67,16 +67,16 @@ def _reminder_id(event_id: int) -> str:
     return f"reminder-{event_id}"
 
 
-@shared_task(priority=FIRST, **NOTIFY_OPTIONS)
+@shared_task(priority=PRIORITY_HIGH, **NOTIFY_OPTIONS)
 def notify_buyers(event_id: int) -> None:
     """Post an event to the webhook, unless its buyers were already notified."""
-    for event in events.renew_leases([event_id]):
+    for event in outbox.renew_leases([event_id]):
         if not event.notified_at:
-            notice.post(events.payload_of(event))
-            events.mark_notified(event)
+            webhook.post(outbox.payload_of(event))
+            outbox.mark_notified(event)
 
 
-@shared_task(priority=FIRST)
+@shared_task(priority=PRIORITY_HIGH)
 def publish_events(event_ids: list[int]) -> None:
     """Publish unpublished events as JSON to the exchange ``shop.events``. The routing key is the event's name.
 
@@ -86,15 +86,15 @@ def publish_events(event_ids: list[int]) -> None:
     published: list[Event] = []
     try:
         with app.producer_pool.acquire(block=True, timeout=PUBLISH_OPTIONS["timeout"]) as producer:
-            for event in events.renew_leases(event_ids):
+            for event in outbox.renew_leases(event_ids):
                 if not event.published_at:
-                    _publish(events.payload_of(event), producer)
+                    _publish(outbox.payload_of(event), producer)
                     published.append(event)
     finally:
-        events.mark_published(published)
+        outbox.mark_published(published)
 
 
-def _publish(document: events.EventPayload, producer: Producer) -> None:
+def _publish(document: outbox.EventPayload, producer: Producer) -> None:
     body = msgspec.json.encode(document)
     producer.publish(
         body,
@@ -109,7 +109,7 @@ def _publish(document: events.EventPayload, producer: Producer) -> None:
     )
 
 
-@shared_task(bind=True, priority=LAST, **NOTIFY_OPTIONS)
+@shared_task(bind=True, priority=PRIORITY_LOW, **NOTIFY_OPTIONS)
 def remind_buyers(self: Task, event_id: int) -> None:
     """Remind the buyers of an event who have not paid. A task that runs too early schedules itself again."""
     event = Event.objects.filter(pk=event_id).first()
@@ -118,13 +118,13 @@ def remind_buyers(self: Task, event_id: int) -> None:
     if not is_due(event.remind_at):
         apply_at(event.remind_at, self, event_id, task_id=self.request.id)
         return
-    events.renew_leases([event_id])
-    if document := events.reminder_payload_of(event):
-        notice.post(document)
-    events.mark_reminded(event)
+    outbox.renew_leases([event_id])
+    if document := outbox.reminder_payload_of(event):
+        webhook.post(document)
+    outbox.mark_reminded(event)
 
 
 @shared_task
 def purge_events() -> None:
     """Delete old events (daily)."""
-    events.delete_old_events()
+    outbox.delete_old_events()

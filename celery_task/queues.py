@@ -36,7 +36,7 @@ SHOP = Exchange("shop", type="direct" if ON_REDIS else "topic")
 EVENTS = Exchange("shop.events", type="fanout")  # order events, for external programs
 PRIORITY_MAX = 9
 # Redis serves the lowest number first, RabbitMQ the highest.
-FIRST, LAST = (0, PRIORITY_MAX) if ON_REDIS else (PRIORITY_MAX, 0)
+PRIORITY_HIGH, PRIORITY_LOW = (0, PRIORITY_MAX) if ON_REDIS else (PRIORITY_MAX, 0)
 
 HOST_QUEUE_EXPIRES_SECONDS = 86_400  # RabbitMQ deletes an unused host queue after a day; what it held is sent again
 

@@ -24,7 +24,7 @@ def run_audit(line: Line, sale_id: int, *, by: Audit.By) -> Audit:
     Raises:
         redis.RedisError: Redis does not answer. The audit is stored as ``UNREACHABLE`` first.
     """
-    found = Audit(sale_id=sale_id, at=timezone.now(), by=by, **_db_totals(sale_id))
+    found = Audit(sale_id=sale_id, audited_at=timezone.now(), triggered_by=by, **_db_totals(sale_id))
     try:
         found.result = _compare(line, found)
     except RedisError:

@@ -121,10 +121,10 @@ def export_now(export: Export) -> bytes:
         TooManyOrdersError: the orders do not fit into one chunk.
     """
     export.max_order_id = _newest_id()
-    part = read_chunk(export)
-    if not part.is_last:
+    chunk = read_chunk(export)
+    if not chunk.is_last:
         raise TooManyOrdersError
-    return part.content
+    return chunk.content
 
 
 # --- Write
@@ -155,17 +155,17 @@ def _cell(value: object) -> str:
 def write_next_chunk(export: Export) -> bool:
     """Write one chunk and advance the export. Return False if another worker did so first or the export has ended."""
     total = orders_in(export).count() if export.total is None else export.total
-    part = read_chunk(export)
-    name = _storage().save(f"{export.pk}/{export.parts + 1:04}.csv", ContentFile(part.content))
+    chunk = read_chunk(export)
+    name = _storage().save(f"{export.pk}/{export.parts + 1:04}.csv", ContentFile(chunk.content))
     now = timezone.now()
     moved = {
         "total": total,
-        "rows": export.rows + part.rows,
+        "rows": export.rows + chunk.rows,
         "files": [*export.files, name],
-        "last_id": part.last_id,
+        "last_id": chunk.last_id,
         "progressed_at": now,
     }
-    if part.is_last:
+    if chunk.is_last:
         moved |= {"result": Export.Result.DONE, "ended_at": now}
     if not Export.objects.filter(pk=export.pk, result="", last_id=export.last_id).update(**moved):
         _storage().delete(name)

@@ -101,8 +101,8 @@ def _write(reservation: Reservation, *, look_first: bool) -> list[tuple[str, Out
         _count(sale, len(fresh))
         until_ms = to_epoch_ms(pay_before)
         decided += [(buyer, Confirmed(number, until_ms)) for number, (_, buyer) in zip(numbers, fresh, strict=True)]
-    claimed = {buyer for _, buyer in reservation.places}
-    return [(buyer, outcome) for buyer, outcome in decided if buyer in claimed]
+    reserved = {buyer for _, buyer in reservation.places}
+    return [(buyer, outcome) for buyer, outcome in decided if buyer in reserved]
 
 
 def _existing(reservation: Reservation) -> list[Order]:

@@ -63,7 +63,7 @@ def add_to_outbox(kind: Event.Kind, sale_id: int, numbers: Sequence[str], *, rem
     now = timezone.now()
     for start in range(0, len(numbers), ORDERS_PER_EVENT_MAX):
         some = numbers[start : start + ORDERS_PER_EVENT_MAX]
-        Event.objects.create(sale_id=sale_id, kind=kind, numbers=some, at=now, remind_at=remind_at)
+        Event.objects.create(sale_id=sale_id, kind=kind, numbers=some, occurred_at=now, remind_at=remind_at)
 
 
 def reminder_time(created_at: datetime, pay_before: datetime) -> datetime | None:
@@ -97,10 +97,10 @@ def _lease(events: QuerySet[Event]) -> list[Event]:
     now = timezone.now()
     free = Q(locked_at__isnull=True) | Q(locked_at__lt=now - timedelta(seconds=LEASE_SECONDS))
     with transaction.atomic():
-        claimed = list(events.filter(free).order_by("id").select_for_update(skip_locked=True)[:LEASE_BATCH_MAX])
-        if claimed:
-            Event.objects.filter(pk__in=[event.pk for event in claimed]).update(locked_at=now)
-    return claimed
+        leased = list(events.filter(free).order_by("id").select_for_update(skip_locked=True)[:LEASE_BATCH_MAX])
+        if leased:
+            Event.objects.filter(pk__in=[event.pk for event in leased]).update(locked_at=now)
+    return leased
 
 
 def renew_leases(event_ids: Sequence[int]) -> list[Event]:
@@ -133,7 +133,7 @@ def _payload(event: Event, name: str, orders: QuerySet[Order], status: Order.Sta
         "id": event.pk,
         "event": name,
         "sale": event.sale_id,
-        "at": format_iso8601(to_epoch_ms(event.at)),
+        "at": format_iso8601(to_epoch_ms(event.occurred_at)),
         "orders": [
             {
                 "number": number,
@@ -182,11 +182,13 @@ def cancel_reminders(sale_id: int) -> list[int]:
 def delete_old_events() -> int:
     """Delete published events older than `RETENTION_DAYS`, in small transactions. Return the number deleted."""
     old = Event.objects.filter(
-        at__lt=timezone.now() - timedelta(days=RETENTION_DAYS), published_at__isnull=False, remind_at__isnull=True
+        occurred_at__lt=timezone.now() - timedelta(days=RETENTION_DAYS),
+        published_at__isnull=False,
+        remind_at__isnull=True,
     )
-    forgotten = 0
-    while some := list(old.order_by("at").values_list("pk", flat=True)[:PURGE_BATCH]):
-        forgotten += Event.objects.filter(pk__in=some).delete()[0]
-    if forgotten:
-        log.info("events_deleted", events=forgotten)
-    return forgotten
+    deleted = 0
+    while some := list(old.order_by("occurred_at").values_list("pk", flat=True)[:PURGE_BATCH]):
+        deleted += Event.objects.filter(pk__in=some).delete()[0]
+    if deleted:
+        log.info("events_deleted", events=deleted)
+    return deleted

@@ -18,7 +18,7 @@ from seckill.line.line import Line
 log = structlog.get_logger(__name__)
 
 SETTLE_SECONDS_MAX = 20
-RESERVATIONS_OF_A_LINE = 8
+RESERVATIONS_PER_LINE = 8
 POLL_SECONDS_MIN, POLL_SECONDS_MAX = 0.01, 0.2
 
 
@@ -40,22 +40,22 @@ def settle(line: Line, sale_id: int, upto: int) -> int:
     stop_at = time.monotonic() + SETTLE_SECONDS_MAX
     while time.monotonic() < stop_at:
         connection.ensure_connection()  # fail before reserving if the database is unreachable
-        with closing(ConcurrencyLimiter(chunk)) as slots:
+        with closing(ConcurrencyLimiter(chunk)) as limiter:
             reservation = line.run(
                 commands.reserve(
                     sale_id,
                     uuid4().hex,
                     upto=upto,
-                    chunk=slots.count,
+                    chunk=limiter.count,
                     lease_seconds=settings.RESERVATION_LEASE_SECONDS,
                 )
             )
             if reservation is None:
                 break
-            slots.call_downstream([buyer for _, buyer in reservation.places])
+            limiter.call_downstream([buyer for _, buyer in reservation.places])
         decided = write_orders(reservation)
         if len(decided) < len(reservation.places):
-            log.error("ledger_refused", sale=sale_id, claimed=len(reservation.places), written=len(decided))
+            log.error("ledger_refused", sale=sale_id, reserved=len(reservation.places), written=len(decided))
             rebuild_line(line, sale_id, broken_epoch=reservation.epoch)
             break
         line.run(commands.confirm(reservation, decided))
@@ -72,7 +72,7 @@ def settle(line: Line, sale_id: int, upto: int) -> int:
 
 def _chunk_for(waiting: int) -> int:
     """Return how many places to reserve: a fraction of those waiting, so that other workers get places too."""
-    return max(settings.SETTLE_CHUNK, min(waiting // RESERVATIONS_OF_A_LINE, settings.SETTLE_CHUNK_MAX))
+    return max(settings.SETTLE_CHUNK, min(waiting // RESERVATIONS_PER_LINE, settings.SETTLE_CHUNK_MAX))
 
 
 def settle_and_wait(line: Line, sale_id: int, buyer: str, place: int) -> Order | None:

@@ -60,7 +60,7 @@ class RunClaim:
         free = PeriodicTask.objects.filter(pk=self.schedule, enabled=True, total_run_count=self.number)
         return at if free.update(last_run_at=at, total_run_count=self.number + 1) else None
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Release a run that was not sent, so that it is due again."""
         taken = PeriodicTask.objects.filter(pk=self.schedule, total_run_count=self.number + 1)
         taken.update(last_run_at=self.last_run_at, total_run_count=self.number)
@@ -107,7 +107,7 @@ class Scheduler(DatabaseScheduler):
         self._seen: tuple[str, int] | None = None
         self._seen_at = self._renewed_at = 0.0
         self._claim: RunClaim | None = None
-        self._trouble = False
+        self._send_failed = False
         super().__init__(*args, **kwargs)
 
     def setup_schedule(self) -> None:
@@ -133,14 +133,14 @@ class Scheduler(DatabaseScheduler):
         try:
             if not self._acquire_or_renew():
                 return RENEW_SECONDS
-            self._trouble = False
+            self._send_failed = False
             wait = float(super().tick(*args, **kwargs))
         except (DatabaseError, InterfaceError) as error:
             log.warning("schedule_unreachable", error=str(error))
             close_old_connections()
             self._release_leadership()
             return RETRY_SECONDS
-        return RETRY_SECONDS if self._trouble else min(wait, RENEW_SECONDS)
+        return RETRY_SECONDS if self._send_failed else min(wait, RENEW_SECONDS)
 
     def _acquire_or_renew(self) -> bool:
         """Renew the lead, or take it over if it is free; return whether this beat leads."""
@@ -214,6 +214,6 @@ class Scheduler(DatabaseScheduler):
             self.apply_async(entry, producer=producer, advance=False)
         except SchedulingError as error:
             log.warning("run_not_sent", schedule=entry.name, error=str(error.__cause__ or error))
-            claim.give_back()
+            claim.release()
             self._reload()
-            self._trouble = True
+            self._send_failed = True

@@ -24,4 +24,4 @@ class BoundedRetryDispatcher(EventDispatcher):
 class WorkerEvents(Events):
     """``app.events`` with the bounded dispatcher."""
 
-    dispatcher_cls = "celery_task.runtime.events:ImpatientDispatcher"
+    dispatcher_cls = "celery_task.runtime.events:BoundedRetryDispatcher"

@@ -23,19 +23,19 @@ class MergingCollector:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._folding = threading.Lock()  # each scrape runs in its own thread
+        self._merge_lock = threading.Lock()  # each scrape runs in its own thread
 
     def collect(self) -> Iterable[Metric]:
         """Merge the files of dead children, then return all metrics."""
-        with self._folding:
+        with self._merge_lock:
             for file in self.directory.glob("*.db"):
                 kind, pid = file.stem.rsplit("_", 1)
                 if int(pid) != MERGED_PID and not _is_alive(int(pid)):
-                    self._fold(file, self.directory / f"{kind}_{MERGED_PID}.db")
+                    self._merge(file, self.directory / f"{kind}_{MERGED_PID}.db")
             return list(MultiProcessCollector(None, str(self.directory)).collect())
 
     @staticmethod
-    def _fold(file: Path, into: Path) -> None:
+    def _merge(file: Path, into: Path) -> None:
         total = MmapedDict(str(into))
         for key, value, _, _ in MmapedDict.read_all_values_from_file(str(file)):
             before, _ = total.read_value(key)

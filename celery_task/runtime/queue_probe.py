@@ -61,8 +61,8 @@ def queue_depths() -> dict[str, int]:
 @contextmanager
 def _broker() -> Iterator[Connection]:
     names = ("socket_timeout", "socket_connect_timeout") if ON_REDIS else ("read_timeout", "write_timeout")
-    patience = dict.fromkeys(names, BROKER_TIMEOUT_SECONDS)
-    with app.connection_for_read(connect_timeout=BROKER_TIMEOUT_SECONDS, transport_options=patience) as connection:
+    timeouts = dict.fromkeys(names, BROKER_TIMEOUT_SECONDS)
+    with app.connection_for_read(connect_timeout=BROKER_TIMEOUT_SECONDS, transport_options=timeouts) as connection:
         connection.ensure_connection(max_retries=1, interval_start=0, timeout=BROKER_TIMEOUT_SECONDS)
         yield connection
 

@@ -29,8 +29,8 @@ class Audit(models.Model):
     sale = models.OneToOneField(
         Sale, on_delete=models.CASCADE, primary_key=True, related_name="audit", verbose_name=_("sale")
     )
-    at = models.DateTimeField(_("audited at"))
-    by = models.CharField(_("audited by"), max_length=7, choices=By.choices)
+    audited_at = models.DateTimeField(_("audited at"))
+    triggered_by = models.CharField(_("audited by"), max_length=7, choices=By.choices)
     result = models.CharField(_("result"), max_length=13, choices=Result.choices)
     repaired = models.BooleanField(_("repaired"), default=False)
     # The ledger against itself, read in one statement

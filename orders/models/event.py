@@ -28,7 +28,7 @@ class Event(models.Model):
     )
     kind = models.CharField(_("kind"), max_length=9, choices=Kind.choices)
     numbers = models.JSONField(_("order numbers"))  #: list of str
-    at = models.DateTimeField(_("at"))
+    occurred_at = models.DateTimeField(_("at"))
     locked_at = models.DateTimeField(null=True)  #: start of the delivery lease
     notified_at = models.DateTimeField(_("buyers notified at"), null=True)
     published_at = models.DateTimeField(_("published at"), null=True)
@@ -39,9 +39,9 @@ class Event(models.Model):
         verbose_name_plural = _("order events")
         default_permissions = ()
         indexes = [
-            models.Index(fields=["id"], condition=Q(published_at__isnull=True), name="event_untold"),
+            models.Index(fields=["id"], condition=Q(published_at__isnull=True), name="event_unpublished"),
             models.Index(fields=["remind_at"], condition=Q(remind_at__isnull=False), name="event_to_remind"),
-            models.Index(fields=["at"], name="event_at"),
+            models.Index(fields=["occurred_at"], name="event_occurred_at"),
         ]
 
     def __str__(self) -> str:

@@ -11,14 +11,14 @@ from seckill.catalog.models import Sale
 
 # Crockford's base 32: without I, L, O and U, so numbers can be read out over the telephone.
 NUMBER_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_SIGN_OF_BYTE = (NUMBER_ALPHABET * 8).encode()  # five bits of a byte select the character
+_CHAR_OF_BYTE = (NUMBER_ALPHABET * 8).encode()  # five bits of a byte select the character
 
 
 def new_order_numbers(count: int) -> list[str]:
     """Return random order numbers such as ``7K2Q-M9XD-4TPA``: 60 bits each, so they can't be guessed or counted."""
-    signs = os.urandom(12 * count).translate(_SIGN_OF_BYTE).decode()
+    chars = os.urandom(12 * count).translate(_CHAR_OF_BYTE).decode()
     return [
-        f"{signs[at : at + 4]}-{signs[at + 4 : at + 8]}-{signs[at + 8 : at + 12]}" for at in range(0, 12 * count, 12)
+        f"{chars[at : at + 4]}-{chars[at + 4 : at + 8]}-{chars[at + 8 : at + 12]}" for at in range(0, 12 * count, 12)
     ]
 
 

@@ -17,29 +17,29 @@ from seckill.monitoring.models import Alert
 
 def open_alerts(sale: Sale) -> QuerySet[Alert]:
     """Return the open alerts of a sale."""
-    return Alert.objects.filter(subject=sale_subject(sale.pk), ended_at__isnull=True)
+    return Alert.objects.filter(subject=sale_subject(sale.pk), resolved_at__isnull=True)
 
 
 @admin.register(Alert)
 class AlertAdmin(ReadOnlyAdmin):
     """Alerts, open ones first. The checks resolve them; the admin can't."""
 
-    list_display = ("state", "kind", "subject", "detail", "since", "lasted")
+    list_display = ("state", "kind", "subject", "detail", "started_at", "lasted")
     list_display_links = ("kind",)
     list_filter = ("kind",)
     list_per_page = 50
     list_fullwidth = True
-    ordering = (F("ended_at").desc(nulls_first=True), "-since")
+    ordering = (F("resolved_at").desc(nulls_first=True), "-started_at")
     search_fields = ("subject",)
-    fields = ("kind", "subject", "detail", "since", "ended_at", "mailed_at")
+    fields = ("kind", "subject", "detail", "started_at", "resolved_at", "mailed_at")
 
-    @display(description=_("state"), label={"ongoing": "danger", "over": "default"}, ordering="ended_at")
+    @display(description=_("state"), label={"ongoing": "danger", "over": "default"}, ordering="resolved_at")
     def state(self, alert: Alert) -> tuple[str, Promise]:
         """Return whether the alert is open (``ongoing``) or resolved (``over``), with its label."""
-        return ("over", _("over")) if alert.ended_at else ("ongoing", _("ongoing"))
+        return ("over", _("over")) if alert.resolved_at else ("ongoing", _("ongoing"))
 
     @admin.display(description=_("lasted"))
     def lasted(self, alert: Alert) -> str:
         """Return the duration until the alert was resolved, or until now."""
-        seconds = int(((alert.ended_at or now()) - alert.since).total_seconds())
+        seconds = int(((alert.resolved_at or now()) - alert.started_at).total_seconds())
         return str(timedelta(seconds=seconds))

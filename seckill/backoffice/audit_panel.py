@@ -93,7 +93,7 @@ class AuditView:
     @property
     def when(self) -> str:
         """The time of the audit, with seconds because audits run every 30 s."""
-        return f"{localtime(self.audit.at):%Y-%m-%d %H:%M:%S}"
+        return f"{localtime(self.audit.audited_at):%Y-%m-%d %H:%M:%S}"
 
     @property
     def meaning(self) -> Promise:

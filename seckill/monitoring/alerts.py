@@ -48,37 +48,37 @@ def sale_subject(sale_id: int) -> str:
     return f"sale {sale_id}"
 
 
-def apply_results(findings: Iterable[CheckResult]) -> list[Transition]:
+def apply_results(results: Iterable[CheckResult]) -> list[Transition]:
     """Open and resolve alerts.
 
     Return the alerts changed by this call. If several processes apply the same result at once, only one returns it.
     """
-    known = {(alert.kind, alert.subject): alert for alert in Alert.objects.filter(ended_at__isnull=True)}
+    known = {(alert.kind, alert.subject): alert for alert in Alert.objects.filter(resolved_at__isnull=True)}
     now = timezone.now()
     changes = []
-    for finding in findings:
-        alert = known.get((finding.kind, finding.subject))
-        if finding.wrong and alert is None:
+    for result in results:
+        alert = known.get((result.kind, result.subject))
+        if result.wrong and alert is None:
             alert, made = Alert.objects.get_or_create(
-                kind=finding.kind,
-                subject=finding.subject,
-                ended_at=None,
-                defaults={"since": now, "detail": finding.detail},
+                kind=result.kind,
+                subject=result.subject,
+                resolved_at=None,
+                defaults={"started_at": now, "detail": result.detail},
             )
             if made:
                 changes.append(Transition(alert, raised=True))
-        elif alert and not finding.wrong and _resolve(alert, now):
+        elif alert and not result.wrong and _resolve(alert, now):
             changes.append(Transition(alert, raised=False))
     return changes
 
 
 def _resolve(alert: Alert, at: datetime) -> bool:
-    return bool(Alert.objects.filter(pk=alert.pk, ended_at__isnull=True).update(ended_at=at))
+    return bool(Alert.objects.filter(pk=alert.pk, resolved_at__isnull=True).update(resolved_at=at))
 
 
 def resolve_missing(kinds: Iterable[Alert.Kind], subjects: Iterable[str]) -> list[CheckResult]:
     """Return passed results for open alerts of these kinds whose subject is not in ``subjects``, to resolve them."""
-    rest = Alert.objects.filter(ended_at__isnull=True, kind__in=kinds).exclude(subject__in=subjects)
+    rest = Alert.objects.filter(resolved_at__isnull=True, kind__in=kinds).exclude(subject__in=subjects)
     return [CheckResult(Alert.Kind(alert.kind), alert.subject, wrong=False) for alert in rest]
 
 
@@ -91,21 +91,21 @@ def check_audits() -> list[CheckResult]:
     Drift is repaired at once, so the next audit that agrees resolves its alert; an audit that could not compare returns
     no drift result. Contradictions are also reported for sales that have ended.
     """
-    findings = []
+    results = []
     living = []
     for audit in Audit.objects.filter(Q(sale__ended_at__isnull=True) | Q(result=Audit.Result.CONTRADICTION)):
         subject = sale_subject(audit.sale_id)
         living.append(subject)
         contradicts = audit.result == Audit.Result.CONTRADICTION
         books = f"stock {audit.stock}, sold {audit.sold}, orders that hold a unit {audit.active_orders}"
-        findings.append(CheckResult(Alert.Kind.CONTRADICTION, subject, contradicts, books))
+        results.append(CheckResult(Alert.Kind.CONTRADICTION, subject, contradicts, books))
         if audit.result in {Audit.Result.DRIFT, Audit.Result.AGREES}:
             numbers = (
                 f"units left: {audit.redis_stock} in the line, {audit.db_stock} in the ledger; "
                 f"orders: {audit.outcomes} in the line, {audit.orders} in the ledger"
             )
-            findings.append(CheckResult(Alert.Kind.DRIFT, subject, audit.result == Audit.Result.DRIFT, numbers))
-    return findings + resolve_missing((Alert.Kind.DRIFT, Alert.Kind.CONTRADICTION), living)
+            results.append(CheckResult(Alert.Kind.DRIFT, subject, audit.result == Audit.Result.DRIFT, numbers))
+    return results + resolve_missing((Alert.Kind.DRIFT, Alert.Kind.CONTRADICTION), living)
 
 
 def check_lines(line: Line) -> list[CheckResult]:
@@ -116,11 +116,11 @@ def check_lines(line: Line) -> list[CheckResult]:
     Raises:
         redis.RedisError: the line can't be reached. Errors of the cache are raised too.
     """
-    findings = []
+    results = []
     living = list(Sale.objects.filter(ended_at__isnull=True).values_list("pk", flat=True))
     for sale_id in living:
-        findings += _check_line(line, sale_id)
-    return findings + resolve_missing([Alert.Kind.STALLED], map(sale_subject, living))
+        results += _check_line(line, sale_id)
+    return results + resolve_missing([Alert.Kind.STALLED], map(sale_subject, living))
 
 
 def _check_line(line: Line, sale_id: int) -> list[CheckResult]:
@@ -145,15 +145,15 @@ def _check_line(line: Line, sale_id: int) -> list[CheckResult]:
 
 # --- Mail
 
-_UNMAILED = Q(mailed_at__isnull=True) | Q(mailed_at__lt=F("ended_at"))
+_UNMAILED = Q(mailed_at__isnull=True) | Q(mailed_at__lt=F("resolved_at"))
 
 
 def lease_unmailed() -> list[int]:
     """Lease the alerts whose opening or end was not mailed, for `MAIL_LEASE_SECONDS`. Return their ids."""
     now = timezone.now()
     free = Q(locked_at__isnull=True) | Q(locked_at__lt=now - timedelta(seconds=MAIL_LEASE_SECONDS))
-    untold = Alert.objects.filter(_UNMAILED, free)
-    return [pk for pk in untold.values_list("pk", flat=True) if untold.filter(pk=pk).update(locked_at=now)]
+    unmailed = Alert.objects.filter(_UNMAILED, free)
+    return [pk for pk in unmailed.values_list("pk", flat=True) if unmailed.filter(pk=pk).update(locked_at=now)]
 
 
 def deliver(alert_id: int) -> None:
@@ -168,9 +168,11 @@ def deliver(alert_id: int) -> None:
     alert = Alert.objects.filter(_UNMAILED, pk=alert_id).first()
     if alert is None:
         return
-    text = f"{alert.get_kind_display()}\n{alert.detail}\n\nSince {alert.since:%Y-%m-%d %H:%M:%S %Z}"
-    if alert.ended_at:
-        text += f"\nOver since {alert.ended_at:%Y-%m-%d %H:%M:%S %Z}"
-    mail_admins(f"{'Over' if alert.ended_at else 'Alert'}: {alert}", f"{text}\n\n{settings.PUBLIC_BASE_URL}/admin/\n")
+    text = f"{alert.get_kind_display()}\n{alert.detail}\n\nSince {alert.started_at:%Y-%m-%d %H:%M:%S %Z}"
+    if alert.resolved_at:
+        text += f"\nOver since {alert.resolved_at:%Y-%m-%d %H:%M:%S %Z}"
+    mail_admins(
+        f"{'Over' if alert.resolved_at else 'Alert'}: {alert}", f"{text}\n\n{settings.PUBLIC_BASE_URL}/admin/\n"
+    )
     # Release the lease, so that an end that came during the mail can be mailed at once.
     Alert.objects.filter(pk=alert_id).update(mailed_at=as_of, locked_at=None)

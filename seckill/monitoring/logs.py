@@ -12,13 +12,13 @@ import shutil
 from datetime import date
 from pathlib import Path
 
-RETENTION_DAYS = 7  #: rotated files per log, one a day
+ROTATED_FILES_MAX = 7  #: rotated files per log, one a day
 LOCK = ".rotation"
 DAY_OF_FILE = re.compile(r"(?P<name>.+\.log)\.(?P<day>\d{4}-\d{2}-\d{2})(?P<compressed>\.gz)?")
 
 
 def rotate(directory: Path, today: date) -> None:
-    """Rename today's logs to ``NAME.log.DAY``, compress earlier ones, and delete all but `RETENTION_DAYS` per name.
+    """Rename today's logs to ``NAME.log.DAY``, compress earlier ones, and delete all but `ROTATED_FILES_MAX` per name.
 
     Safe while processes write. Idempotent within a day; the next call completes an interrupted one.
     """
@@ -26,12 +26,12 @@ def rotate(directory: Path, today: date) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)  # one rotation at a time; the kernel releases the lock of a dead process
         for log in directory.glob("*.log"):
             _rename(log, today)
-        for name, files in _put_away(directory).items():
+        for name, files in _rotated_files(directory).items():
             for file in files:
                 if file.suffix != ".gz" and file.name != f"{name}.{today}":
                     _compress(file)
-        for files in _put_away(directory).values():
-            for file in files[:-RETENTION_DAYS]:
+        for files in _rotated_files(directory).values():
+            for file in files[:-ROTATED_FILES_MAX]:
                 file.unlink()
 
 
@@ -50,7 +50,7 @@ def _compress(file: Path) -> None:
     file.unlink()
 
 
-def _put_away(directory: Path) -> dict[str, list[Path]]:
+def _rotated_files(directory: Path) -> dict[str, list[Path]]:
     """Return the rotated files by log name, oldest first."""
     found: dict[str, list[Path]] = {}
     for file in sorted(directory.iterdir()):

@@ -70,7 +70,7 @@ class WorkCollector:
     def alerts(self) -> Metric:
         """Return the number of open alerts per kind."""
         family = GaugeMetricFamily("seckill_alerts_open", "Alerts that have not ended", labels=["kind"])
-        open_alerts = Alert.objects.filter(ended_at__isnull=True).order_by()
+        open_alerts = Alert.objects.filter(resolved_at__isnull=True).order_by()
         found = dict(open_alerts.values_list("kind").annotate(Count("pk")))
         for kind in Alert.Kind.values:
             family.add_metric([kind], found.get(kind, 0))

@@ -17,15 +17,17 @@ class Alert(models.Model):
     kind = models.CharField(_("kind"), max_length=13, choices=Kind.choices)
     subject = models.CharField(_("about"), max_length=253)  #: "sale 7", "host web-2"
     detail = models.TextField(_("detail"), blank=True)
-    since = models.DateTimeField(_("since"))
-    ended_at = models.DateTimeField(_("ended at"), null=True)
+    started_at = models.DateTimeField(_("started_at"))
+    resolved_at = models.DateTimeField(_("ended at"), null=True)
     locked_at = models.DateTimeField(null=True)  #: start of the mail lease
-    mailed_at = models.DateTimeField(_("told at"), null=True)  #: earlier than ``ended_at``: the end is not mailed yet
+    mailed_at = models.DateTimeField(
+        _("told at"), null=True
+    )  #: earlier than ``resolved_at``: the end is not mailed yet
 
     class Meta:
         verbose_name = _("alert")
         verbose_name_plural = _("alerts")
-        ordering = ["-since"]
+        ordering = ["-started_at"]
         constraints = [
             models.UniqueConstraint(
                 fields=["kind", "subject"], condition=Q(ended_at__isnull=True), name="alert_once_at_a_time"

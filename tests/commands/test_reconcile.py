@@ -101,7 +101,7 @@ def test_a_ledger_that_contradicts_itself_is_said_loudly_and_never_repaired_from
         ],
     )
     assert (look(line, wrong).epoch, look(line, wrong).stock) == (1, 2)
-    assert Audit.objects.get(sale=wrong).by == "command"
+    assert Audit.objects.get(sale=wrong).triggered_by == "command"
 
 
 def test_sales_that_have_ended_are_looked_at_when_they_are_named(make_sale: MakeSale, line: Line) -> None:

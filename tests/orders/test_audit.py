@@ -267,11 +267,11 @@ def test_the_last_audit_is_the_one_that_is_kept(make_sale: MakeSale, line: Line)
 
     run_audit(line, kettles.pk, by=Audit.By.ADMIN)
 
-    assert list(Audit.objects.order_by("sale").values_list("sale", "by", "result", "redis_stock")) == [
+    assert list(Audit.objects.order_by("sale").values_list("sale", "triggered_by", "result", "redis_stock")) == [
         (kettles.pk, "admin", "agrees", 7),
         (lamps.pk, "beat", "agrees", 5),
     ]
-    assert before <= Audit.objects.get(sale=kettles).at <= timezone.now()
+    assert before <= Audit.objects.get(sale=kettles).audited_at <= timezone.now()
 
 
 def test_looking_changes_nothing(make_sale: MakeSale, line: Line) -> None:

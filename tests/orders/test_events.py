@@ -10,8 +10,7 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 from pytest_django import Settings
 
-from orders import expiry
-from orders import outbox as events
+from orders import expiry, outbox
 from orders.expiry import expire_overdue_orders
 from orders.ledger import write_orders
 from orders.models import Event, Order
@@ -106,7 +105,7 @@ def test_many_that_expire_at_once_are_several_events(
 
 
 def fail_to_record(execute, sql, params, many, context):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201 (Django's wrapper)
-    """The database refuses events."""
+    """The database refuses outbox."""
     if sql.startswith('INSERT INTO "orders_event"'):
         raise IntegrityError("no event today")
     return execute(sql, params, many, context)
@@ -235,13 +234,13 @@ def test_an_event_is_claimed_by_one_at_a_time(make_sale: MakeSale, line: Line) -
     for order in sell(line, sale, *(f"fan-{number}" for number in range(30))).values():
         pay(order)
 
-    claimed = at_once([events.lease_pending] * 6)
+    claimed = at_once([outbox.lease_pending] * 6)
 
     told = [event.pk for some in claimed for event in some]
     assert sorted(told) == list(Event.objects.order_by("pk").values_list("pk", flat=True))
     assert len(told) == 31
     assert {event.locked_at for some in claimed for event in some} == {None}
-    assert events.lease_pending() == []
+    assert outbox.lease_pending() == []
 
 
 @ONE_WRITER
@@ -251,9 +250,9 @@ def test_what_somebody_is_claiming_in_this_moment_is_passed_over(make_sale: Make
     sell(line, sale, "ann")
 
     with transaction.atomic():  # of the claim, which is not committed yet
-        [first] = events.lease_pending()
+        [first] = outbox.lease_pending()
         meanwhile(partial(sell, line, sale, "ben"))
-        [second] = meanwhile(events.lease_pending)
+        [second] = meanwhile(outbox.lease_pending)
 
     assert [first.numbers, second.numbers] == [
         [Order.objects.get(buyer="ann").number],
@@ -263,45 +262,45 @@ def test_what_somebody_is_claiming_in_this_moment_is_passed_over(make_sale: Make
 
 def test_who_claimed_an_event_and_fell_silent_is_replaced_after_the_lease(make_sale: MakeSale, line: Line) -> None:
     sell(line, make_sale(stock=1), "ann")
-    [event] = events.lease_pending()
-    lease = timedelta(seconds=events.LEASE_SECONDS)
+    [event] = outbox.lease_pending()
+    lease = timedelta(seconds=outbox.LEASE_SECONDS)
 
     Event.objects.update(locked_at=timezone.now() - lease + timedelta(seconds=5))
-    assert events.lease_pending() == []
+    assert outbox.lease_pending() == []
     Event.objects.update(locked_at=timezone.now() - lease - timedelta(seconds=1))
-    [again] = events.lease_pending()
+    [again] = outbox.lease_pending()
 
     assert again == event
     assert again.locked_at is not None
     Event.objects.update(locked_at=timezone.now() - lease - timedelta(seconds=1))
-    assert events.renew_leases([event.pk]) == [event]  # it is being told after all
-    assert events.lease_pending() == []
-    assert events.renew_leases([event.pk + 1]) == []
+    assert outbox.renew_leases([event.pk]) == [event]  # it is being told after all
+    assert outbox.lease_pending() == []
+    assert outbox.renew_leases([event.pk + 1]) == []
 
 
 def test_what_was_published_is_told_whether_or_not_anybody_was_notified(make_sale: MakeSale, line: Line) -> None:
     sell(line, make_sale(stock=1), "ann")
     event = Event.objects.get()
 
-    events.mark_notified(event)
-    assert len(events.lease_pending()) == 1
+    outbox.mark_notified(event)
+    assert len(outbox.lease_pending()) == 1
     Event.objects.update(locked_at=None, notified_at=None)
-    events.mark_published([event])
+    outbox.mark_published([event])
 
-    assert events.lease_pending() == []
+    assert outbox.lease_pending() == []
     assert Event.objects.get().notified_at is None
 
 
 def test_a_great_many_events_are_claimed_in_portions_oldest_first(
     make_sale: MakeSale, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(events, "LEASE_BATCH_MAX", 2)
+    monkeypatch.setattr(outbox, "LEASE_BATCH_MAX", 2)
     sale = make_sale(stock=2)
     orders = sell(line, sale, "ann", "ben")
     pay(orders["ben"])
     pay(orders["ann"])
 
-    assert [[event.kind for event in events.lease_pending()] for _ in range(3)] == [["confirmed", "paid"], ["paid"], []]
+    assert [[event.kind for event in outbox.lease_pending()] for _ in range(3)] == [["confirmed", "paid"], ["paid"], []]
 
 
 # --- Said
@@ -313,11 +312,11 @@ def test_the_document_of_an_event_says_what_the_orders_became_then(make_sale: Ma
     pay(orders["ben"])
     confirmed, paid = Event.objects.order_by("id")
 
-    assert events.payload_of(confirmed) == {
+    assert outbox.payload_of(confirmed) == {
         "id": confirmed.pk,
         "event": "orders.confirmed",
         "sale": sale.pk,
-        "at": format_iso8601(to_epoch_ms(confirmed.at)),
+        "at": format_iso8601(to_epoch_ms(confirmed.occurred_at)),
         "orders": [
             {
                 "number": orders[buyer].number,
@@ -331,7 +330,7 @@ def test_the_document_of_an_event_says_what_the_orders_became_then(make_sale: Ma
             for place, buyer in ((1, "ann"), (2, "ben"))
         ],
     }
-    assert [(order["buyer"], order["status"]) for order in events.payload_of(paid)["orders"]] == [("ben", "paid")]
+    assert [(order["buyer"], order["status"]) for order in outbox.payload_of(paid)["orders"]] == [("ben", "paid")]
 
 
 @pytest.mark.usefixtures("_somebody_to_tell")
@@ -365,28 +364,28 @@ def test_a_reminder_goes_to_those_who_can_still_pay(make_sale: MakeSale, line: L
     cancel(orders["ben"])
     let_time_pass(orders["dan"])
 
-    document = events.reminder_payload_of(event)
+    document = outbox.reminder_payload_of(event)
 
     assert document is not None
     assert (document["id"], document["event"]) == (event.pk, "orders.reminder")
     assert [(order["buyer"], order["status"]) for order in document["orders"]] == [("cleo", "pending")]
     pay(orders["cleo"])
-    assert events.reminder_payload_of(event) is None
+    assert outbox.reminder_payload_of(event) is None
 
 
 @pytest.mark.usefixtures("_somebody_to_tell")
 def test_a_reminder_that_got_lost_is_found_and_claimed_once(make_sale: MakeSale, line: Line) -> None:
     sell(line, make_sale(stock=1), "ann")
     event = Event.objects.get()
-    assert events.lease_overdue_reminders() == []
+    assert outbox.lease_overdue_reminders() == []
 
-    Event.objects.update(remind_at=timezone.now() - timedelta(seconds=events.REMINDER_OVERDUE_SECONDS + 1))
-    assert events.lease_overdue_reminders() == [event]
-    assert events.lease_overdue_reminders() == []
+    Event.objects.update(remind_at=timezone.now() - timedelta(seconds=outbox.REMINDER_OVERDUE_SECONDS + 1))
+    assert outbox.lease_overdue_reminders() == [event]
+    assert outbox.lease_overdue_reminders() == []
     Event.objects.update(locked_at=None)
-    events.mark_reminded(event)
+    outbox.mark_reminded(event)
 
-    assert events.lease_overdue_reminders() == []
+    assert outbox.lease_overdue_reminders() == []
 
 
 @pytest.mark.usefixtures("_somebody_to_tell")
@@ -398,11 +397,11 @@ def test_reminders_are_called_off_once_nobody_in_the_sale_has_to_pay(make_sale: 
     of_ann, of_ben, of_cleo = Event.objects.order_by("id").values_list("pk", flat=True)
 
     pay(ann)
-    assert events.cancel_reminders(sale.pk) == []
+    assert outbox.cancel_reminders(sale.pk) == []
     cancel(ben)
-    assert sorted(events.cancel_reminders(sale.pk)) == [of_ann, of_ben]
+    assert sorted(outbox.cancel_reminders(sale.pk)) == [of_ann, of_ben]
 
-    assert events.cancel_reminders(sale.pk) == []
+    assert outbox.cancel_reminders(sale.pk) == []
     assert [event.pk for event in Event.objects.filter(remind_at__isnull=False)] == [of_cleo]
 
 
@@ -412,19 +411,19 @@ def test_reminders_are_called_off_once_nobody_in_the_sale_has_to_pay(make_sale: 
 def test_events_are_forgotten_a_week_after_they_were_told(
     make_sale: MakeSale, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(events, "PURGE_BATCH", 2)
+    monkeypatch.setattr(outbox, "PURGE_BATCH", 2)
     orders = sell(line, make_sale(stock=6), "ann", "ben", "cleo", "dan", "eve", "finn")
     for order in orders.values():
         pay(order)
     now = timezone.now()
-    Event.objects.update(published_at=now, at=now - timedelta(days=7, seconds=1))
+    Event.objects.update(published_at=now, occurred_at=now - timedelta(days=7, seconds=1))
     confirmed, first, second, *_ = Event.objects.order_by("id")
     Event.objects.filter(pk=confirmed.pk).update(remind_at=now)
     Event.objects.filter(pk=first.pk).update(published_at=None)
-    Event.objects.filter(pk=second.pk).update(at=now - timedelta(days=6, hours=23))
+    Event.objects.filter(pk=second.pk).update(occurred_at=now - timedelta(days=6, hours=23))
 
-    assert events.delete_old_events() == 4
-    assert events.delete_old_events() == 0
+    assert outbox.delete_old_events() == 4
+    assert outbox.delete_old_events() == 0
 
     assert list(Event.objects.order_by("id")) == [confirmed, first, second]
     assert Order.objects.count() == 6

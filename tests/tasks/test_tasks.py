@@ -127,7 +127,7 @@ def test_the_reconciler_rebuilds_what_differs_and_nothing_else(make_sale: MakeSa
 
     reconcile_sales.run()
 
-    assert list(Audit.objects.order_by("sale").values_list("sale", "by", "result", "repaired")) == [
+    assert list(Audit.objects.order_by("sale").values_list("sale", "triggered_by", "result", "repaired")) == [
         (wrong.pk, "beat", "drift", True),
         (right.pk, "beat", "agrees", False),
         (unknown.pk, "beat", "unknown", True),

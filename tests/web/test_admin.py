@@ -338,7 +338,7 @@ def test_the_last_audit_of_a_sale_that_agrees(admin_client: Client, line: Line, 
     settle(line, sale.pk, 3)
     payment.cancel(Order.objects.get(buyer="b2"))
     run_audit(line, sale.pk, by=Audit.By.BEAT)
-    Audit.objects.update(at=audited_at)
+    Audit.objects.update(audited_at=audited_at)
 
     cell = row(admin_client.get(reverse("admin:catalog_sale_changelist")), str(sale))["last_audit"]
     assert cell.split() == ["agrees", "2026-11-11", "20:15:07"]
@@ -427,7 +427,7 @@ def test_audit_now_looks_and_repairs_nothing(admin_client: Client, line: Line) -
         f"{unknown}: unknown",
         f"{ended}: contradiction",
     }
-    assert list(Audit.objects.order_by("sale").values_list("sale", "by", "result", "repaired")) == [
+    assert list(Audit.objects.order_by("sale").values_list("sale", "triggered_by", "result", "repaired")) == [
         (right.pk, "admin", "agrees", False),
         (same.pk, "admin", "agrees", False),
         (wrong.pk, "admin", "drift", False),
@@ -454,7 +454,7 @@ def test_who_may_only_look_at_sales_sees_audits_and_makes_none(line: Line) -> No
     run_audit(line, sale.pk, by=Audit.By.BEAT)
     clerk = staff("view_sale")
     act(clerk, "catalog_sale", "audit_sales", [sale])
-    assert Audit.objects.get().by == "beat"
+    assert Audit.objects.get().triggered_by == "beat"
     assert label_colours(audit_panel(clerk, sale)) == [("green", "agrees")]
 
 

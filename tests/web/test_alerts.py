@@ -25,7 +25,9 @@ def boss() -> Client:
 def new_alert(subject: str, *, minutes_ago: int, lasted_minutes: int | None = None) -> Alert:
     since = timezone.now() - timedelta(minutes=minutes_ago)
     ended_at = None if lasted_minutes is None else since + timedelta(minutes=lasted_minutes)
-    return Alert.objects.create(kind="drift", subject=subject, detail="8, not 1", since=since, ended_at=ended_at)
+    return Alert.objects.create(
+        kind="drift", subject=subject, detail="8, not 1", started_at=since, resolved_at=ended_at
+    )
 
 
 def test_alerts_that_last_come_first_and_nobody_edits_them(boss: Client) -> None:
@@ -58,5 +60,5 @@ def test_a_sale_shows_its_own_alerts_as_long_as_they_last(boss: Client, make_sal
     assert reverse("admin:monitoring_alert_change", args=[alert.pk]) in page
     assert re.search(r"line and ledger differ</a>:\s+8, not 1", page)
 
-    Alert.objects.update(ended_at=timezone.now())
+    Alert.objects.update(resolved_at=timezone.now())
     assert 'role="alert"' not in boss.get(url).content.decode()

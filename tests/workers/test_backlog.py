@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from celery_task.home_task import update_banner_list
 from celery_task.models import Leader
 from celery_task.monitoring_task import mail_alert, probe_queues, receive_probe
-from celery_task.queues import FIRST, LAST, NOTIFICATIONS, ON_REDIS, ORDERS
+from celery_task.queues import NOTIFICATIONS, ON_REDIS, ORDERS, PRIORITY_HIGH, PRIORITY_LOW
 from celery_task.runtime import queue_probe
 from devtools.embedded.shop import PROJECT, wait_until
 from seckill.monitoring.models import Alert
@@ -57,7 +57,7 @@ def _deaf_broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_messages_of_every_priority_are_counted() -> None:
     assert queue_probe.queue_depths() == {"orders": 0, "default": 0, "notifications": 0, "exports": 0}
 
-    for priority in (FIRST, 5, LAST):
+    for priority in (PRIORITY_HIGH, 5, PRIORITY_LOW):
         mail_alert.apply_async((1,), priority=priority)
     update_banner_list.delay()
 
@@ -137,8 +137,10 @@ def test_metrics_tell_how_the_work_stands() -> None:
     probe_queues.run()
     sent_earlier("exports", 30)
     Leader.objects.create(pk=1, holder="web-1:7:x", heartbeat_count=4_711)
-    Alert.objects.create(kind="drift", subject="sale 7", since="2026-11-21T12:00:00Z")
-    Alert.objects.create(kind="drift", subject="sale 8", since="2026-11-21T12:00:00Z", ended_at="2026-11-21T12:01:00Z")
+    Alert.objects.create(kind="drift", subject="sale 7", started_at="2026-11-21T12:00:00Z")
+    Alert.objects.create(
+        kind="drift", subject="sale 8", started_at="2026-11-21T12:00:00Z", resolved_at="2026-11-21T12:01:00Z"
+    )
 
     found = shown()
 

@@ -14,9 +14,9 @@ from pytest_django import Settings
 from celery_task import notification_task as notice_task
 from celery_task.notification_task import dispatch_events, notify_buyers, publish_events, remind_buyers
 from celery_task.order_task import cancel_order, ring
-from celery_task.queues import FIRST, LAST, NOTIFICATIONS
+from celery_task.queues import NOTIFICATIONS, PRIORITY_HIGH, PRIORITY_LOW
 from devtools.embedded.shop import wait_until
-from orders import outbox as events
+from orders import outbox
 from orders.models import Event, Order
 from orders.payment import pay
 from seckill.catalog.models import Sale
@@ -71,7 +71,7 @@ def test_a_sale_that_is_settled_is_told_to_its_buyers_and_then_to_other_programs
 
     await_told()
     event = Event.objects.get()
-    document = events.payload_of(event)
+    document = outbox.payload_of(event)
     assert [order["buyer"] for order in document["orders"]] == ["ann", "ben"]
     [heard] = notifier.heard
     assert (heard.path, json.loads(heard.body)) == ("/orders", document)
@@ -129,7 +129,7 @@ def test_a_chain_that_comes_three_times_tells_once(
     make_sale: MakeSale, line: Line, start_worker: StartWorker, notifier: Notifier, listener: Listener
 ) -> None:
     sell(line, make_sale(stock=1), "ann")
-    [event] = events.lease_pending()
+    [event] = outbox.lease_pending()
     for _ in range(3):
         notice_task._dispatch(event)
     for _ in range(2):
@@ -152,10 +152,10 @@ def test_a_chain_that_got_lost_is_sent_again_after_the_lease(
     start(start_worker, notifier)
     sale = make_sale(stock=2)
     sell(line, sale, "ann")
-    [lost] = events.lease_pending()  # and there was no more heard of it
+    [lost] = outbox.lease_pending()  # and there was no more heard of it
     sell(line, sale, "ben")
-    [under_way] = events.lease_pending()
-    Event.objects.filter(pk=lost.pk).update(locked_at=timezone.now() - timedelta(seconds=events.LEASE_SECONDS + 1))
+    [under_way] = outbox.lease_pending()
+    Event.objects.filter(pk=lost.pk).update(locked_at=timezone.now() - timedelta(seconds=outbox.LEASE_SECONDS + 1))
 
     dispatch_events.apply_async()
     await_told()
@@ -222,7 +222,7 @@ def test_what_is_wrong_with_an_event_s_id_harms_nobody() -> None:
 def test_no_more_are_sent_on_their_way_than_may_be_notified_until_the_next_tick(
     make_sale: MakeSale, line: Line, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(events, "LEASE_BATCH_MAX", 2)
+    monkeypatch.setattr(outbox, "LEASE_BATCH_MAX", 2)
     settings.WEBHOOK_URL, settings.REMIND_SECONDS = "https://notices.example", 0
     sale = make_sale(stock=3)
     for buyer in ("ann", "ben", "cleo"):
@@ -238,7 +238,7 @@ def test_no_more_are_sent_on_their_way_than_may_be_notified_until_the_next_tick(
 def test_nothing_is_sent_on_its_way_while_workers_have_enough_to_tell(
     make_sale: MakeSale, line: Line, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(events, "LEASE_BATCH_MAX", 2)
+    monkeypatch.setattr(outbox, "LEASE_BATCH_MAX", 2)
     settings.WEBHOOK_URL = "https://notices.example"
     sell(line, make_sale(stock=1), "ann")
     for _ in range(2):
@@ -253,7 +253,7 @@ def test_nothing_is_sent_on_its_way_while_workers_have_enough_to_tell(
 def test_all_that_need_only_be_published_are_sent_on_their_way_together(
     make_sale: MakeSale, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(events, "LEASE_BATCH_MAX", 2)
+    monkeypatch.setattr(outbox, "LEASE_BATCH_MAX", 2)
     sale = make_sale(stock=3)
     for buyer in ("ann", "ben", "cleo"):
         sell(line, sale, buyer)
@@ -270,14 +270,14 @@ def test_what_was_published_before_it_broke_is_not_published_again(
     sell(line, sale, "ann")
     sell(line, sale, "ben")
     of_ann, of_ben = Event.objects.order_by("id")
-    document_of = events.payload_of
+    document_of = outbox.payload_of
 
-    def only_of_ann(event: Event) -> events.EventPayload:
+    def only_of_ann(event: Event) -> outbox.EventPayload:
         if event == of_ben:
             raise OperationalError
         return document_of(event)
 
-    monkeypatch.setattr(events, "payload_of", only_of_ann)
+    monkeypatch.setattr(outbox, "payload_of", only_of_ann)
     with pytest.raises(OperationalError):
         publish_events.run([of_ann.pk, of_ben.pk])
     monkeypatch.undo()
@@ -295,7 +295,7 @@ def test_telling_comes_before_reminding() -> None:
         "celery_task.notification_task.dispatch_events",
         "celery_task.notification_task.remind_buyers",
     ]
-    assert (remind_buyers.priority, dispatch_events.priority) == (LAST, FIRST)
+    assert (remind_buyers.priority, dispatch_events.priority) == (PRIORITY_LOW, PRIORITY_HIGH)
 
 
 def test_a_chain_is_told_to_its_end_before_anybody_is_reminded(
@@ -328,7 +328,7 @@ def test_an_event_that_is_told_again_has_its_reminder_under_way_already(
 ) -> None:
     settings.WEBHOOK_URL, settings.REMIND_SECONDS = "https://notices.example", 60
     sell(line, make_sale(stock=1), "ann")
-    Event.objects.update(locked_at=timezone.now() - timedelta(seconds=events.LEASE_SECONDS + 1))
+    Event.objects.update(locked_at=timezone.now() - timedelta(seconds=outbox.LEASE_SECONDS + 1))
 
     dispatch_events.run()
 
@@ -352,7 +352,7 @@ def test_an_order_is_cancelled_for_another_program_and_told(make_sale: MakeSale,
         cancel_order.run(order.number)
 
     assert cancelled(sale) == ["ann"]  # ben's is decided
-    assert [(event.kind, event.numbers) for event in events.lease_pending()[2:]] == [
+    assert [(event.kind, event.numbers) for event in outbox.lease_pending()[2:]] == [
         ("cancelled", [orders["ann"].number])
     ]
 
@@ -366,5 +366,5 @@ def test_a_number_that_is_none_is_logged_and_cancels_nothing(
 
     cancel_order.run(number)
 
-    assert "order_unknown" in caplog.text
+    assert "order_not_found" in caplog.text
     assert (cancelled(sale), take(NOTIFICATIONS)) == ([], [])

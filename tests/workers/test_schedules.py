@@ -36,7 +36,7 @@ def leader() -> str:
     return row.holder.split(":")[0] if row else ""
 
 
-def leads(name: str) -> bool:
+def is_leader(name: str) -> bool:
     """Whether the beat of this host leads."""
     return leader() == name
 
@@ -215,7 +215,7 @@ def test_a_daily_run_is_made_up_for_once_and_not_by_each_leader(start_beat: Star
     )  # fmt: skip
     for name in ("one", "two"):
         beat = start_beat(name=name)
-        wait_until("it leads", partial(leads, name))
+        wait_until("it leads", partial(is_leader, name))
         await_runs("ring-doorbells", 2)
         beat.end(signal.SIGKILL)
 

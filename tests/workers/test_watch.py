@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def standing() -> list[tuple[str, str]]:
     """(kind, subject) of the alerts that have not ended."""
-    return list(Alert.objects.filter(ended_at__isnull=True).values_list("kind", "subject"))
+    return list(Alert.objects.filter(resolved_at__isnull=True).values_list("kind", "subject"))
 
 
 def test_a_silent_host_is_an_alert_until_it_reports_or_is_forgotten() -> None:
@@ -54,7 +54,9 @@ def test_an_alert_is_mailed_once_when_the_mail_server_is_back(start_worker: Star
         wait_until("it is told", lambda: Alert.objects.get().mailed_at)
         Host.objects.update(last_seen_at=timezone.now() + timedelta(hours=1))
         wait_until("its end is mailed", lambda: len(mails) == 2)
-        wait_until("its end is told", lambda: Alert.objects.filter(mailed_at__gt=Alert.objects.get().ended_at).exists())
+        wait_until(
+            "its end is told", lambda: Alert.objects.filter(mailed_at__gt=Alert.objects.get().resolved_at).exists()
+        )
 
     assert [mail["Subject"] for mail in mails] == [
         "Alert: a host is silent: host web-1",

@@ -16,7 +16,7 @@ from celery.exceptions import QueueNotFound
 from django.conf import settings
 from django.utils import timezone
 
-from celery_task.queues import DEFAULT, FIRST, LAST, NOTIFICATIONS, ON_REDIS
+from celery_task.queues import DEFAULT, NOTIFICATIONS, ON_REDIS, PRIORITY_HIGH, PRIORITY_LOW
 from devtools.embedded.shop import PROJECT, WAIT_SECONDS_MAX, wait_until
 from tests.workers import probe_task
 from tests.workers.conftest import StartWorker
@@ -192,9 +192,9 @@ def test_a_child_that_has_done_its_share_is_replaced(start_worker: StartWorker, 
 def test_what_is_urgent_is_done_first(start_worker: StartWorker, notes: Notes) -> None:
     start_worker("notifications", *PROBES, "--pool", "solo", name="declares").end()
     for number in range(3):
-        probe_task.write.apply_async(("notes", f"may wait {number}"), queue=NOTIFICATIONS, priority=LAST)
+        probe_task.write.apply_async(("notes", f"may wait {number}"), queue=NOTIFICATIONS, priority=PRIORITY_LOW)
     for number in range(3):
-        probe_task.write.apply_async(("notes", f"urgent {number}"), queue=NOTIFICATIONS, priority=FIRST)
+        probe_task.write.apply_async(("notes", f"urgent {number}"), queue=NOTIFICATIONS, priority=PRIORITY_HIGH)
 
     start_worker("notifications", *PROBES, "--pool", "solo")
 
