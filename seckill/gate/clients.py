@@ -100,7 +100,7 @@ class Clients:
 
 
 def _check(client: Client, now: float) -> None:
-    """Close a connection that is over its time limit plus `CHECK_INTERVAL_SECONDS` (`Clients.now` may lag by so much)."""
+    """Close a connection over its time limit plus `CHECK_INTERVAL_SECONDS`, by which `Clients.now` may lag."""
     since, end = client.since, client.close
     if client.is_closing:
         seconds, end = READING_SECONDS, client.abort
