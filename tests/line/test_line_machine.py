@@ -56,7 +56,7 @@ class Ledger:
         return next((order for order in self.orders if order.buyer == buyer), None)
 
     def write(self, claim: Reservation) -> dict[str, Outcome]:
-        """As `orders.settlement.write_orders`: return the outcomes of buyers in the reservation who have an order now."""
+        """As `orders.settlement.write_orders`: return the outcomes of reserved buyers who have an order now."""
         taken = {order.place for order in self.orders}
         fresh = [
             Order(buyer, place, f"{len(self.orders)}-{place}")
