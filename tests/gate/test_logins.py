@@ -171,9 +171,7 @@ async def test_a_crowd_that_asks_at_once_is_one_group(
 ) -> None:
     monkeypatch.setattr(snapshots, "SNAPSHOT_TTL_SECONDS", 60)
     load_sale()
-    assert (
-        await ask_pass(door, cookies(login("u0")))
-    ).status_code == 200  # the script is cached on the server from here on
+    assert (await ask_pass(door, cookies(login("u0")))).status_code == 200  # the script is cached from here on
     forget_calls(server)
     hold_writes(server)
     first = await door.line_up([ask_pass(door, cookies(login("u0")))])

@@ -67,6 +67,8 @@ def before(statement: str, then: Callable[[Any], None]) -> Iterator[list[str]]:
 
 
 def nothing(_: object) -> None:
+    """Do nothing."""
+
 
 # --- One batch
 
@@ -269,9 +271,7 @@ def test_two_workers_write_orders_of_one_sale_side_by_side(make_sale: MakeSale) 
     slow = Worker(claim_of(sale, "ann", "ben"))
 
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SET statement_timeout = 10000"
-        )  # otherwise this waits for ever when the slow worker blocks it
+        cursor.execute("SET statement_timeout = 10000")  # else a slow worker in its way would block it for ever
         assert len(write_orders(claim_of(sale, "cleo", "dan", first=3))) == 2
         cursor.execute("RESET statement_timeout")
 
@@ -352,8 +352,7 @@ def situations(draw: st.DrawFn) -> tuple[list[tuple[str, int, str]], list[tuple[
 def expected(
     before: list[tuple[str, int, str]], places: list[tuple[int, str]], units: int, ended: bool
 ) -> list[tuple[int, str]]:
-    """Return (place, buyer) that get an order: the first without an order, at free places, as far as there are units.
-    """
+    """Return (place, buyer) that get an order: the first ones without an order, at free places, while units last."""
     written: list[tuple[int, str]] = []
     for place, buyer in places:
         if ended or len(written) == units:

@@ -308,9 +308,7 @@ def test_a_rebuild_that_broke_off_still_lets_the_crowd_come_back_first(
     settle(line, sale.pk, upto=1)
     line.client.flushdb()
     line.invalidate(sale.pk)
-    line.run(
-        commands.restore(sale.pk, [(1, "ann", outcome_of(Order.objects.get()))])
-    )  # and here Redis becomes unavailable
+    line.run(commands.restore(sale.pk, [(1, "ann", outcome_of(Order.objects.get()))]))  # Redis is away from here on
 
     rebuild_line(line, sale.pk, broken_epoch=None)
 

@@ -83,9 +83,7 @@ async def test_a_crowd_that_the_database_keeps_waiting_takes_no_more_than_its_sh
                 assert (await client.get(probe)).status_code == 200
             counted = (await client.get("/metrics")).text
         assert f'seckill_django_refused_total{{reason="full"}} {len(refused)}.0' in counted
-        assert (
-            f'seckill_django_requests{{state="inside"}} {THREADS + 1}.0' in counted
-        )  # and the connection of this query
+        assert f'seckill_django_requests{{state="inside"}} {THREADS + 1}.0' in counted  # and this query's
         assert f'seckill_django_requests{{state="waiting"}} {WAITING_MAX}.0' in counted
 
         late = [await first for first in islice(asyncio.as_completed(waiting), WAITING_MAX)]

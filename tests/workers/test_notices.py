@@ -48,12 +48,7 @@ def listener() -> Iterator[Listener]:
 
 def start(start_worker: StartWorker, notifier: Notifier | None = None, *, queues: str = "notifications") -> Process:
     """Start a worker that runs one task at a time."""
-    one_by_one = (
-        "--pool",
-        "solo",
-        "--concurrency",
-        "1",
-    )  # otherwise it would prefetch as many messages as there are cores
+    one_by_one = ("--pool", "solo", "--concurrency", "1")  # else it prefetches a message per core
     return start_worker(queues, *one_by_one, environment=notifier.environment if notifier else {})
 
 
