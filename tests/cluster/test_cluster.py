@@ -37,7 +37,7 @@ def _a_schedule_to_count(cluster: Cluster) -> None:
 
 
 def sell_everywhere(cluster: Cluster, sale: int, prefix: str, *, each: int) -> list[Buyer]:
-    """Purchase ``count`` times at each host at once, wait for the outcomes, return them by place."""
+    """Purchase ``each`` times at each host at once, wait for the outcomes, return them by place."""
     with ExitStack() as stack:
         crowds = [
             stack.enter_context(
@@ -89,8 +89,9 @@ def leads(host: Host) -> bool:
 
 
 def surplus(cluster: Cluster) -> int:
-    """Return by how many the sent runs exceed the claimed ones, at most over many readings: a run being sent looks
-    lost.
+    """Return by how many the sent runs exceed the claimed ones.
+
+    This is the maximum of many readings: a run that is claimed and not sent yet looks like a lost one.
     """
     return max(cluster.sent(COUNTED, UNHEARD) - cluster.runs(COUNTED) for _ in range(20))
 

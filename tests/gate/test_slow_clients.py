@@ -288,7 +288,7 @@ async def read(wire: Wire) -> tuple[int, str | None, bytes]:
 
 @dataclass
 class Closing:
-    """A connection that closes after the client has read everything, of a client that reads nothing.
+    """A connection to be closed once its client has read everything; the client reads nothing.
 
     The kernel buffers megabytes before the server notices that a client does not read; here only the server's buffer
     counts.

@@ -49,13 +49,13 @@ def drift(subject: str, *, wrong: bool) -> CheckResult:
 
 
 def once_all_have_looked(barrier: Barrier, *, wrong: bool) -> Iterator[CheckResult]:
-    """Return a finding of a check that ran before the others' results were saved."""
+    """Yield a result once all checks have started, so that none has seen the others' results."""
     barrier.wait()
     yield drift("sale 7", wrong=wrong)
 
 
 def age_marks(line: Line, sale: Sale, seconds: float) -> None:
-    """Move the marks of the line's last progress into the past."""
+    """Move the time of the line's last progress this far into the past."""
     epoch, pointer, at_ms = cache.get(f"stalled:{sale.pk}")
     cache.set(f"stalled:{sale.pk}", [epoch, pointer, at_ms - seconds * 1000])
     assert line.client.exists(f"{{sale:{sale.pk}}}:meta")

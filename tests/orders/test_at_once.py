@@ -41,7 +41,7 @@ def wins(change: Callable[[Order], Order], order: Order) -> bool:
 
 
 def begin_in_the_last_moment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let all orders become overdue just after each payment has begun: the first change to arrive decides."""
+    """Make all orders overdue, with a payment clock just before the deadline: the first change to arrive decides."""
     deadline = timezone.now()
     Order.objects.update(pay_before=deadline)
     monkeypatch.setattr("orders.payment.timezone", SimpleNamespace(now=lambda: deadline - timedelta(milliseconds=1)))

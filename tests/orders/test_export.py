@@ -76,7 +76,7 @@ def files(storage: Storage, export: Export) -> set[str]:
 
 
 def lines(storage: Storage, name: str) -> int:
-    """Return the number of lines of each chunk."""
+    """Return the number of lines of a file."""
     with storage.open(name) as file:
         return len(file.readlines())
 

@@ -48,7 +48,7 @@ def blocked(shop: Shop) -> int:
 
 @asynccontextmanager
 async def crowd(shop: Shop, people: int) -> AsyncIterator[list["asyncio.Task[httpx.Response]"]]:
-    """Send ``count`` requests for the current user, each on its own connection."""
+    """Send ``people`` requests for the current user, each on its own connection."""
     limits = httpx.Limits(max_connections=None)
     async with httpx.AsyncClient(base_url=shop.address, limits=limits, timeout=30) as client:
         yield [
@@ -75,7 +75,7 @@ async def test_a_crowd_that_the_database_keeps_waiting_takes_no_more_than_its_sh
         assert {answer.json()["code"] for answer in refused} == {"unavailable"}
         assert (blocked(shop), threads_of(shop) - before <= THREADS) == (THREADS, True)
 
-        # The other connections: workers, beat and background tasks.
+        # Purchases, probes and metrics are still served.
         async with httpx.AsyncClient(base_url=shop.address) as client:
             bought = await client.post("/api/sales/1/purchase", headers={"Authorization": f"Bearer {buyer_pass}"})
             assert bought.status_code == 202
@@ -83,7 +83,7 @@ async def test_a_crowd_that_the_database_keeps_waiting_takes_no_more_than_its_sh
                 assert (await client.get(probe)).status_code == 200
             counted = (await client.get("/metrics")).text
         assert f'seckill_django_refused_total{{reason="full"}} {len(refused)}.0' in counted
-        assert f'seckill_django_requests{{state="inside"}} {THREADS + 1}.0' in counted  # and this query's
+        assert f'seckill_django_requests{{state="inside"}} {THREADS + 1}.0' in counted  # and /metrics
         assert f'seckill_django_requests{{state="waiting"}} {WAITING_MAX}.0' in counted
 
         late = [await first for first in islice(asyncio.as_completed(waiting), WAITING_MAX)]

@@ -136,7 +136,7 @@ def test_a_thousand_who_connect_while_the_web_is_busy_need_not_try_again(open_sh
                 knock.connect_ex(("127.0.0.1", shop.port))
                 selector.register(knock, selectors.EVENT_WRITE)
             connected = 0
-            while ready := selector.select(timeout=0.8):  # a client whose connection breaks retries after a second
+            while ready := selector.select(timeout=0.8):  # TCP retries a dropped SYN after a second
                 for key, _ in ready:
                     selector.unregister(key.fileobj)
                     connected += 1

@@ -183,7 +183,7 @@ def test_an_export_as_a_job_from_asking_to_its_file(browser: Client, make_sale: 
 def test_an_export_on_the_way_says_how_far_it_is_and_has_no_file(
     browser: Client, make_sale: MakeSale, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app.backend, "expires", None)  # Celery's client sets it by a deprecated command
+    monkeypatch.setattr(app.backend, "expires", None)  # else Celery uses a deprecated command
     write_orders(make_sale(publish=False, stock=7), 7)
     export = begun(browser)
     problem(browser.get(f"{API}{export.pk}/file"), 409, "export_not_done")

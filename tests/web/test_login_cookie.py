@@ -52,7 +52,7 @@ def cookie_set_by(browser: Client, address: str) -> "Morsel[str] | None":
 
 
 def is_void(line: Line, login: Login) -> bool:
-    """Return whether Redis has revoked it."""
+    """Return whether the login is revoked in Redis."""
     return line.run(find_revoked([login])) == [True]
 
 
@@ -434,7 +434,7 @@ def test_an_answer_that_was_under_way_while_the_password_changed_brings_a_void_o
 
 @contextmanager
 def changing_meanwhile(monkeypatch: pytest.MonkeyPatch, line: Line, names: Iterator[str]) -> Iterator[list[str]]:
-    """Return a line that lets another change commit before it publishes one, and the auth hashes in published order."""
+    """Let another change commit before the line publishes one; yield the auth hashes in published order."""
     told: list[str] = []
 
     class Meanwhile:

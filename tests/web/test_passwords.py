@@ -31,7 +31,7 @@ time.sleep(60)
 @pytest.fixture(autouse=True)
 def _real_hasher(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.PASSWORD_HASHERS = ["seckill.accounts.passwords.PasswordHasher"]
-    monkeypatch.setattr(PasswordHasher, "iterations", 1000)  # no limit, and faster
+    monkeypatch.setattr(PasswordHasher, "iterations", 1000)  # fewer than in production, to be faster
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ def test_who_has_waited_too_long_for_a_turn_is_told_when_to_come_back(client: Cl
 def test_meanwhile_there_is_no_connection_and_no_transaction(client: Client, hashing: list[Callable[[], None]]) -> None:
     seen: list[tuple[bool, bool]] = []
     hashing.append(lambda: seen.append((connection_here.connection is None, connection_here.in_atomic_block)))
-    connection_here = connections["default"]  # CPU time of this thread; hashing runs in another one
+    connection_here = connections["default"]  # this thread's; hashing runs in another one
 
     for action in ("register", "login"):
         answer = client.post(f"/api/auth/{action}", {"username": "ann", "password": PASSWORD}, "application/json")

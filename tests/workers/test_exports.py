@@ -294,7 +294,7 @@ def test_a_part_that_takes_too_long_fails_the_export(
     write_orders(make_sale(publish=False), 9)
     with monkeypatch.context() as hasty:
         hasty.setattr(export_orders, "soft_time_limit", 1)
-        hasty.setattr(export_orders, "_exec_options", None)  # the queue from which the message is taken
+        hasty.setattr(export_orders, "_exec_options", None)  # messages take the limit from here
         export = begun()
 
     with transaction.atomic(), connection.cursor() as cursor:

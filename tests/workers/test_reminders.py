@@ -139,7 +139,7 @@ def test_once_everybody_has_paid_the_reminder_is_revoked(
     make_sale: MakeSale, line: Line, start_worker: StartWorker, notifier: Notifier
 ) -> None:
     worker = start(start_worker, notifier)
-    # RabbitMQ discards it when it is due, Redis at the next hop, before which it must not have run.
+    # RabbitMQ discards it when it is due, Redis at the next hop, when it must not be due yet.
     event = sell_and_tell(make_sale, line, worker, "ann", due_seconds=900 if ON_REDIS else 30)
 
     pay(Order.objects.get())
