@@ -12,7 +12,7 @@ def raise_limit() -> None:
 
 
 def can_open(connections: int) -> bool:
-    """Return whether one process may hold ``count`` connections."""
+    """Return whether one process may hold this number of connections."""
     return limit() >= connections + SPARE
 
 

@@ -19,10 +19,7 @@ HOLDS_A_UNIT = "sale_id = 1 AND status IN ('pending', 'paid')"
 
 
 def ask_again(shop: Shop, purchases: Sequence[Purchase]) -> list[Purchase]:
-    """Poll again for buyers who gave up, and return the purchases with their present outcome.
-
-    Late is better than never.
-    """
+    """Poll again for buyers who gave up, and return the purchases with their present outcome."""
 
     def outcome(purchase: Purchase) -> Purchase:
         if not purchase.ticket or purchase.outcome:

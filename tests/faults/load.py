@@ -22,7 +22,7 @@ class Load:
     statuses: Counter[int] = field(default_factory=Counter)
 
     def run(self, seconds: float, *, per_second: float | None = None) -> float:
-        """Run for ``seconds``, at ``rate`` purchases a second or as fast as possible; return purchases a second."""
+        """Run at ``per_second`` purchases a second, or as fast as possible; return purchases a second."""
         began = time.monotonic()
         before = self.statuses[202]
         uvloop.run(self._run(began + seconds, per_second))

@@ -497,7 +497,7 @@ class Walked:
 
 
 def walk(make_world: MakeWorld, *, walks: int, steps: int, seed_number: int, shorten: bool = True) -> Walked:
-    """Run ``worlds`` walks of ``steps`` random steps each.
+    """Run ``walks`` random walks of ``steps`` steps each.
 
     Raises AssertionError when an invariant is violated. The steps to it are shrunk and printed, which takes a while.
     """

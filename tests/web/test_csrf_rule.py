@@ -1,4 +1,4 @@
-"""`seckill.accounts.csrf` gives the same result as Django's CSRF check for every request, without a Django request."""
+"""`seckill.accounts.csrf` returns the same result as Django's CSRF check, without a Django request."""
 
 from collections.abc import Iterable
 from itertools import product

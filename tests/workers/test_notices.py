@@ -53,7 +53,7 @@ def start(start_worker: StartWorker, notifier: Notifier | None = None, *, queues
 
 
 def await_told(number: int = 1) -> None:
-    """Return once ``count`` events were delivered."""
+    """Return once ``number`` events were delivered."""
     told = Event.objects.filter(published_at__isnull=False)
     wait_until(f"{number} events are told", lambda: told.count() == number)
 
