@@ -72,7 +72,7 @@ def test_a_line_built_before_this_rule_is_built_again(unknown_sale: SaleInLine) 
 
 @contextmanager
 def running(directory: Path, *flags: str) -> Iterator[tuple[Valkey, Line]]:
-    """Return a line on a running server with these flags."""
+    """Yield a running server with these flags, and a line on it."""
     valkey = Valkey(directory, flags=flags)
     valkey.start()
     try:

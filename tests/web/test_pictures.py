@@ -52,7 +52,7 @@ def names_in(directory: Path) -> list[str]:
 
 
 def image(*, mib: float = 0) -> SimpleUploadedFile:
-    """Return a JPEG, padded to this size."""
+    """Return a JPEG, padded to ``mib`` MiB."""
     buffer = BytesIO()
     Image.new("RGB", (4, 3), "teal").save(buffer, "JPEG")
     padding = max(0, int(mib * 2**20) - buffer.tell())

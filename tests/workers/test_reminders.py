@@ -51,7 +51,7 @@ def start(start_worker: StartWorker, notifier: Notifier, *, hop_seconds: str = "
 def sell_and_tell(
     make_sale: MakeSale, line: Line, worker: Process, *buyers: str, due_seconds: int = REMIND_SECONDS
 ) -> Event:
-    """Return orders whose confirmation was delivered; the reminder is scheduled that long after them."""
+    """Sell to the buyers; return the delivered event. Its reminder is due ``due_seconds`` after the orders."""
     sell(line, make_sale(stock=len(buyers), pay_within_seconds=due_seconds + REMIND_SECONDS), *buyers)
     dispatch_events.apply_async()
     wait_until("they are told", lambda: Event.objects.filter(published_at__isnull=False).exists())
