@@ -1,1 +1,1 @@
-"""Load tests: what buffering buys against doing the work inside the request, measured, audited and reported."""
+"""Load tests: compare buffered orders with orders written inside the request. Measure, audit and report."""

@@ -1,10 +1,11 @@
-"""``make bench``: ceilings and costs of the product, of the synchronous and of the naive way, measured in turn.
+"""``make bench``: measure throughput and costs of the product, the synchronous system and the naive system in turn.
 
-ROWS (names with commas) chooses what is measured, ROUNDS (3) and SECONDS (3, of each measurement) how long;
-LEDGER=sqlite does without PostgreSQL. BASELINE=REVISION measures that revision of this repository too, in the same
-rounds. MILLION=1 sends COUNT (1,000,000) purchases through the product instead, and audits the result. Results go to
-``bench.json`` and ``bench.md`` (``million.json``, ``million.md`` and a chart) below VAR_DIR. Exit status: 0 when every
-request was answered and the audit holds, 1 when not, 2 for a choice that is none or without wrk.
+ROWS (comma-separated names) selects the measurements. ROUNDS (default 3) is the number of rounds and SECONDS (default
+3) the length of each measurement. LEDGER=sqlite runs without PostgreSQL. BASELINE=REVISION also measures that revision
+of this repository, in the same rounds. MILLION=1 instead sends COUNT (default 1,000,000) purchases through the product
+and audits the result. Results are written to ``bench.json`` and ``bench.md`` (``million.json``, ``million.md`` and a
+chart) in VAR_DIR. Exit status: 0 when every request was answered and the audit holds, 1 when not, 2 when a setting is
+invalid or wrk is missing.
 """
 
 import os
@@ -36,31 +37,31 @@ from loadtest.systems import NAIVE, SYNC
 
 ROUNDS_MIN = 1
 WARM_UP_SECONDS = 1
-PRINTED_WIDTH = 120  #: columns, where there is no terminal
+PRINTED_WIDTH = 120  #: columns, when stdout is no terminal
 LEDGERS = ("postgres", "sqlite")
 CHOICES = ("BASELINE", "ROWS", "ROUNDS", "SECONDS", "LEDGER", "MILLION", "COUNT")
 
 
 class ChoiceError(ValueError):
-    """The environment asks for something that is not offered."""
+    """The environment contains an invalid setting."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What the environment asks for."""
+    """The settings read from the environment."""
 
     rows: tuple[str, ...]  #: names of measurements
-    baseline: str  #: a revision, or empty
+    baseline: str  #: a git revision, or empty
     rounds: int
     seconds: int  #: of each measurement
     ledger: str
     million: bool
-    count: int  #: purchases, where MILLION is chosen
+    count: int  #: purchases, with MILLION=1
     var: Path
 
 
 def choose(environment: Mapping[str, str]) -> Choice:
-    """Read the environment. Raises ChoiceError."""
+    """Read the settings from the environment. Raises ChoiceError."""
     ledger = environment.get("LEDGER", "postgres")
     if ledger not in LEDGERS:
         raise ChoiceError(f"LEDGER has to be postgres or sqlite, not {ledger!r}.")
@@ -77,7 +78,7 @@ def choose(environment: Mapping[str, str]) -> Choice:
 
 
 def _rows(text: str) -> tuple[str, ...]:
-    """Those named, in the order they are taken; all where none is."""
+    """Return the named measurements in their fixed order, or all when no name is given."""
     names = [name.strip() for name in text.split(",") if name.strip()]
     for name in names:
         if name not in MEASUREMENTS:
@@ -92,7 +93,7 @@ def _at_least(name: str, least: int, text: str) -> int:
 
 
 def main() -> int:
-    """Measure what the environment asks for; the exit status."""
+    """Run what the environment selects; return the exit status."""
     console = Console(width=None if sys.stdout.isatty() else PRINTED_WIDTH)
     for sent in (signal.SIGINT, signal.SIGTERM):
         signal.signal(sent, _stop)
@@ -104,7 +105,7 @@ def main() -> int:
     except (ChoiceError, RevisionError, wrk.WrkError) as error:
         print(error, file=sys.stderr)
         return 2
-    os.environ.setdefault("SECRET_KEY", secrets.token_urlsafe(48))  # the shops inherit it
+    os.environ.setdefault("SECRET_KEY", secrets.token_urlsafe(48))  # the shops inherit the limit
     raise_limit()
     try:
         if not choice.million:
@@ -121,21 +122,21 @@ def main() -> int:
 
 
 def _stop(sent: int, _frame: FrameType | None) -> None:
-    """End everything, once: whoever is impatient must not interrupt that."""
+    """Close everything, ignoring further interrupts so that the clean-up is complete."""
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)
     sys.exit(128 + sent)
 
 
 def _revisions(choice: Choice) -> list[Revision]:
-    """What is measured: the baseline, if there is one, and today's code. Raises RevisionError."""
+    """Return the revisions to measure: the baseline, if there is one, and today's code. Raises RevisionError."""
     if not choice.baseline:
         return [NOW]
     return [set_up(choice.baseline, project=PROJECT, directory=choice.var / "revisions"), NOW]
 
 
 def bench(console: Console, choice: Choice, revisions: Sequence[Revision]) -> int:
-    """Measure what was chosen in turn, show and write it; the exit status."""
+    """Run the selected measurements in turn, print and write the results; return the exit status."""
     taken_at = datetime.now(UTC).isoformat(timespec="seconds")
     directory = choice.var / "bench"
     console.print("Starting a server of each kind (about half a minute) …", highlight=False)
@@ -157,7 +158,7 @@ def bench(console: Console, choice: Choice, revisions: Sequence[Revision]) -> in
 
 
 def _cast(choice: Choice, revisions: Sequence[Revision]) -> Cast:
-    """The shops that are needed; sync and naive are no revision's, and measured once."""
+    """Return the shops to start. The sync and naive systems do not depend on the revision and are measured once."""
     needed = shops_of(choice.rows)
     cast: Cast = {}
     for revision in revisions:
@@ -175,13 +176,13 @@ def _too_few_files() -> str:
 
 
 def measure(console: Console, choice: Choice, sides: Sequence[Side]) -> dict[str, list[Findings]]:
-    """A warm-up, the rounds, and what is measured once; by the side's label, the findings of each round."""
+    """Run a warm-up, the rounds, and the measurements taken once. Return the findings of each round by side label."""
     found: dict[str, list[Findings]] = {side.label: [] for side in sides}
     for turn in range(choice.rounds + 1):
         warm_up = turn == 0
         this_round = {side.label: Findings() for side in sides}
         title = "warm-up" if warm_up else f"round {turn} of {choice.rounds}"
-        # Who is measured first changes from round to round.
+        # The order of the sides changes from round to round.
         ordered = sides if turn % 2 else sides[::-1]
         seconds = WARM_UP_SECONDS if warm_up else choice.seconds
         for side, findings in take(ordered, choice.rows, seconds=seconds, once=False):
@@ -208,7 +209,7 @@ def _tell(console: Console, when: str, findings: Findings) -> None:
 
 
 def command(environment: Mapping[str, str]) -> str:
-    """What was called."""
+    """Return the command line that was run."""
     return " ".join(["make bench", *(f"{name}={environment[name]}" for name in CHOICES if name in environment)])
 
 

@@ -1,8 +1,8 @@
-"""``make loadtest``: every system in every scenario, each audited, and a report.
+"""``make loadtest``: run every system in every scenario, audit each run, and write a report.
 
-SYSTEMS and SCENARIOS (names with commas) choose some; LEDGER=sqlite does without PostgreSQL; NEGATIVE_CONTROL=1
-switches the ledger's guard off and wipes Redis in the middle, which the audit has to find. Exit status: 0 when every
-audit holds, 1 when one is violated, 2 for a choice that is none.
+SYSTEMS and SCENARIOS (comma-separated names) select some. LEDGER=sqlite runs without PostgreSQL. NEGATIVE_CONTROL=1
+disables the ledger's guard and wipes Redis during the run, which the audit must detect. Exit status: 0 when every audit
+holds, 1 when one is violated, 2 when a setting is invalid.
 """
 
 import os
@@ -38,7 +38,7 @@ POSTGRES_SETTINGS = {"max_connections": "300", "shared_buffers": "256MB"}
 
 
 def main() -> int:
-    """Run the comparison that the environment asks for; the exit status."""
+    """Run the comparison the environment selects; return the exit status."""
     try:
         systems, scenarios = choose("SYSTEMS", SYSTEMS), choose("SCENARIOS", SCENARIOS)
         ledger, *_ = choose("LEDGER", LEDGERS)
@@ -53,7 +53,7 @@ def main() -> int:
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     os.environ.setdefault("SECRET_KEY", "a-key-for-load-tests-on-loopback-only")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the servers are ended then too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are stopped
     try:
         comparison = compare(systems, scenarios, ledger, directory, control=control)
     except KeyboardInterrupt:
@@ -77,7 +77,10 @@ def main() -> int:
 
 
 def choose(variable: str, known: Mapping[str, T]) -> list[T]:
-    """Those that the environment names, in the order known, or all. Raises ValueError for a name that is none."""
+    """Return the names selected by the environment in their fixed order, or all.
+
+    Raises ValueError for an unknown name.
+    """
     names = [name.strip() for name in os.environ.get(variable, ",".join(known)).split(",")]
     for name in names:
         if name not in known:
@@ -88,7 +91,7 @@ def choose(variable: str, known: Mapping[str, T]) -> list[T]:
 def compare(
     systems: list[System], scenarios: list[Scenario], ledger: str, directory: Path, *, control: bool
 ) -> Comparison:
-    """Run each scenario on each system, one after the other, on fresh data each."""
+    """Run each scenario on each system in turn, with fresh data each time."""
     taken_at = datetime.now(UTC).isoformat(timespec="seconds")
     postgres = None
     runs: list[Run] = []
@@ -134,7 +137,7 @@ def _tell(progress: Progress, bar: TaskID, title: str, text: str) -> None:
 
 
 def _forget_data(directory: Path) -> None:
-    """Keep what was measured and what was logged; the shops' files and the ledgers were made for this run only."""
+    """Delete the shops' files and the ledgers; keep results and logs."""
     for pattern in ("seed", "postgres*", "metrics", "*/var", "*/valkey/appendonlydir", "*/passes"):
         for data in directory.glob(pattern):
             if data.is_dir():

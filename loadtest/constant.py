@@ -1,7 +1,7 @@
-"""The ceiling: the shop's own connections, which answer every request with the same bytes, about as many as a 202 has.
+"""The ceiling: the gate's connections with a constant response of about the size of a 202.
 
-Nothing is behind them, so this is what a request costs that needs no thought: it is parsed, and answered there.
-Ask for an address that is not one of the gate's calls.
+No application runs behind them, so this is the cost of parsing a request and sending a response. Use a path that is not
+one of the gate's routes.
 """
 
 import json
@@ -14,7 +14,7 @@ from seckill.gate.asgi import Receive, Scope, Send
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "seckill.settings")
 django.setup()
 
-# As in seckill.asgi: the gate reads models, which exist once Django is set up.
+# As in seckill.asgi: the gate imports models, which need Django to be set up.
 from seckill.gate.application import Application  # noqa: E402
 from seckill.gate.request import Request  # noqa: E402
 from seckill.gate.response import NO_STORE, RETRY_AFTER, Response, json_head  # noqa: E402
@@ -28,15 +28,15 @@ ANSWER = Response(202, json_head(202, NO_STORE, RETRY_AFTER, (b"location", f"/ap
 
 
 class Constant(ResponseCache):
-    """The same answer for everybody, in place of Django's public ones."""
+    """A constant response in place of the response cache."""
 
     def find(self, request: Request) -> Response:  # noqa: ARG002 (the base class' signature)
-        """The answer, whatever is asked for."""
+        """Return the same response for every request."""
         return ANSWER
 
 
 async def nobody(scope: Scope, receive: Receive, send: Send) -> None:
-    """In Django's place; never asked."""
+    """Stands in for Django; never called."""
 
 
 application = Application(nobody)

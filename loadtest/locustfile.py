@@ -1,4 +1,4 @@
-"""``locust -f loadtest/locustfile.py --host http://127.0.0.1:8000``: a crowd for any address."""
+"""``locust -f loadtest/locustfile.py --host http://127.0.0.1:8000``: a crowd for any shop."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ __all__ = ["Buyer", "Shape", "Visitor"]
 
 @events.init_command_line_parser.add_listener
 def add_options(parser: LocustArgumentParser) -> None:
-    """What a crowd can be told, on the command line or in the web UI."""
+    """Add the crowd's options to the command line and the web UI."""
     parser.add_argument("--sale", type=int, default=1, help="number of the sale (1)")
     parser.add_argument(
         "--passes", default="", help="file with a pass a line (manage.py issue_passes), else they register"
@@ -36,21 +36,24 @@ def add_options(parser: LocustArgumentParser) -> None:
 
 @events.init.add_listener
 def gather(environment: Environment, **_: Any) -> None:  # noqa: ANN401 (Locust's)
-    """Make what the buyers of this process share."""
+    """Create the data the buyers of this process share."""
     keep_connections()
     Buyer.crowd = Visitor.crowd = Crowd(environment)
-    for user in (Buyer, Visitor):  # an answer that comes late is a number; one given up too early is a number left out
+    for user in (
+        Buyer,
+        Visitor,
+    ):  # a late response is measured; one given up too early would be missing from the figures
         user.network_timeout = user.connection_timeout = 3 * Buyer.crowd.options.patience
 
 
 @events.test_start.add_listener
 def hand_out_passes(environment: Environment, **_: Any) -> None:  # noqa: ANN401 (Locust's)
-    """Every buyer needs a pass of its own."""
+    """Distribute the passes to the buyers."""
     if Buyer.crowd.options.passes and not isinstance(environment.runner, WorkerRunner):
         Buyer.crowd.passes.share(environment, Path(Buyer.crowd.options.passes))
 
 
 @events.quitting.add_listener
 def close(**_: Any) -> None:  # noqa: ANN401 (Locust's)
-    """Keep what was seen."""
+    """Write the results."""
     Buyer.crowd.close()

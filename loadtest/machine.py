@@ -1,4 +1,4 @@
-"""The machine and what is installed on it: every number is worth only as much as this line beside it."""
+"""The machine and its installed versions, for the reader of a measurement."""
 
 import os
 import platform
@@ -24,7 +24,7 @@ PACKAGES = (
 
 
 def hardware() -> str:
-    """Cores, memory and kernel, in one line."""
+    """Return cores, memory and kernel, in one line."""
     model = platform.processor() or platform.machine()
     cpu_info = Path("/proc/cpuinfo")
     if cpu_info.exists():
@@ -38,6 +38,6 @@ def hardware() -> str:
 
 
 def versions(ledger: str) -> str:
-    """Python, the servers and the packages that matter, in one line. ``ledger`` names the database and its version."""
+    """Return Python, the servers and the main packages, in one line. ``ledger`` names the database and its version."""
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     return f"Python {platform.python_version()}, {ledger}, line on {find_server().name}, {packages}"

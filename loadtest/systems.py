@@ -1,4 +1,4 @@
-"""The three systems: how each takes a purchase, and what it is started from."""
+"""The three systems: how each handles a purchase, and the processes it consists of."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from devtools.embedded.shop import BACKGROUND, BEAT, WEB, WORKER
 
 WEB_PROCESSES = 2
-THREADS = 50  #: of each process that serves one request a thread: 100 request slots together
+THREADS = 50  #: of each process that serves one request per thread; together 100 request slots
 
 _THREADED_WEB = ("-m", "gunicorn", "-c", "deploy/gunicorn.conf.py", "-k", "gthread", "--threads", str(THREADS))
 _BASELINE_WORKER = (
@@ -14,23 +14,23 @@ _BASELINE_WORKER = (
     *("--without-gossip", "--without-mingle"),
 )
 
-# A task that mostly waits deserves a thread. All systems may make as many slow calls side by side.
+# A task that mostly waits gets a thread. All systems may make the same number of slow calls at once.
 SLOW_CALLS = WEB_PROCESSES * THREADS
 _WAITS = ("--pool", "threads", "--concurrency", str(SLOW_CALLS))
 
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """One way to take a purchase."""
+    """One way to handle a purchase."""
 
     name: str
-    sentence: str  #: what it is, for a report
+    sentence: str  #: description for a report
     parts: Mapping[str, tuple[str, ...]]  #: its processes, as arguments of Python
-    slow_parts: Mapping[str, tuple[str, ...]]  #: those that differ where an order needs a slow call
+    slow_parts: Mapping[str, tuple[str, ...]]  #: processes that differ when an order needs a slow call
     environment: Mapping[str, str] = field(default_factory=dict)
     valkey_flags: Sequence[str] = ()
-    buys_inside: bool = False  #: whether the purchase's answer is the outcome
-    calling_processes: int = 1  #: how many processes make the slow calls
+    buys_inside: bool = False  #: whether the purchase's response is the outcome
+    calling_processes: int = 1  #: number of processes that make the slow calls
     has_line: bool = True  #: whether places are kept in the product's line
 
 
@@ -48,7 +48,7 @@ LINE = System(
 SYNC = System(
     name="sync",
     sentence="Everything inside the request: unit, order and answer, by a thread of gunicorn that is busy meanwhile.",
-    # Worker and beat are the product's: they open and close the sale, and settle nothing here.
+    # Worker and beat are the product's. Here they open and close the sale and settle nothing.
     parts={**LINE.parts, "web": (*_THREADED_WEB, "seckill.wsgi")},
     slow_parts={},
     environment={"DATABASE_POOL_SIZE": str(THREADS)},
@@ -64,8 +64,8 @@ NAIVE = System(
     },
     slow_parts={"worker": (*_BASELINE_WORKER, *_WAITS)},
     environment={"DATABASE_POOL_SIZE": str(SLOW_CALLS), "DJANGO_SETTINGS_MODULE": "loadtest.baseline.settings"},
-    # As most people run it. Waiting for the disk at each of its nine commands a purchase would be no fair comparison,
-    # but its 202 is only as durable as the last second.
+    # With Valkey's default log sync, as most people run it. A sync at each of its nine commands per purchase would
+    # be an unfair comparison. Its 202 is only as durable as the last second.
     valkey_flags=("--appendfsync", "everysec"),
     has_line=False,
 )

@@ -1,4 +1,4 @@
-"""What tests share: an empty Valkey, a line on it, sales made to measure, and servers that are away."""
+"""Shared fixtures: an empty Valkey, a line on it, sales, and unreachable servers."""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -25,14 +25,14 @@ MakeSale = Callable[..., Sale]
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:  # noqa: ARG001 (pytest-django's own)
-    """On a slow machine many threads at once wait longer for a connection than a request of the shop would."""
+    """Wait longer for a database connection than in production: many threads at once are slow on a slow machine."""
     if connection.vendor == "postgresql":
         connection.settings_dict["OPTIONS"]["pool"]["timeout"] = WAIT_SECONDS_MAX
 
 
 @pytest.fixture(autouse=True)
 def _empty_valkey() -> Iterator[None]:
-    """Every test begins with an empty server, and leaves no connection behind."""
+    """Empty the server before every test, and close all connections afterwards."""
     with redis.Redis.from_url(servers.valkey.url(0)) as client:
         client.flushall()
     yield
@@ -41,7 +41,7 @@ def _empty_valkey() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _files(settings: Settings, tmp_path: Path) -> None:
-    """A place for images; static files by their plain names."""
+    """A directory for uploads; static files keep their plain names."""
     settings.MEDIA_ROOT = tmp_path / "media"
     settings.STATIC_ROOT = tmp_path / "static"
     settings.STATIC_ROOT.mkdir()
@@ -59,7 +59,7 @@ def line() -> Line:
 
 @pytest.fixture
 def make_sale(db: None, line: Line) -> MakeSale:  # noqa: ARG001 (sales need the database)
-    """A function that makes a sale, open for an hour unless told otherwise, and publishes it to the line."""
+    """Return a function that creates a sale, open for an hour by default, and loads it."""
 
     def make(
         *, stock: int = 3, opens_in: float = -60, closes_in: float = 3600, publish: bool = True, **more: Any
@@ -84,7 +84,7 @@ def make_sale(db: None, line: Line) -> MakeSale:  # noqa: ARG001 (sales need the
 
 @pytest.fixture
 def _redis_is_away(settings: Settings) -> Iterator[None]:
-    """Nobody listens where the line should be."""
+    """The line's address refuses connections."""
     settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
     get_line.cache_clear()
     yield
@@ -94,7 +94,7 @@ def _redis_is_away(settings: Settings) -> Iterator[None]:
 
 @pytest.fixture
 def _cache_is_away(settings: Settings) -> Iterator[None]:
-    """Nobody listens where the cache should be."""
+    """The cache's address refuses connections."""
     cache.close()
     there: dict[str, Any] = settings.CACHES["default"]
     settings.CACHES = {"default": there | {"LOCATION": f"redis://127.0.0.1:{free_port()}/2"}}
@@ -104,12 +104,12 @@ def _cache_is_away(settings: Settings) -> Iterator[None]:
 
 @pytest.fixture
 def _database_is_away(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:  # noqa: ARG001 (it must be there first)
-    """Nobody listens where the ledger should be."""
+    """The ledger's address refuses connections."""
     connection.close()
     with monkeypatch.context() as patch:
         if connection.vendor == "postgresql":
             patch.setitem(connection.settings_dict, "PORT", free_port())
-            patch.setitem(connection.settings_dict["OPTIONS"], "pool", False)  # which would try for 5 s
+            patch.setitem(connection.settings_dict["OPTIONS"], "pool", False)  # a pool would retry for 5 s
         else:
             patch.setitem(connection.settings_dict, "NAME", "/nowhere/at/all.sqlite3")
         yield

@@ -1,4 +1,4 @@
-"""What a machine may lack for the tests: install it, or say loudly that something was not tested."""
+"""Programs a machine may lack: install them, or report that something was not tested."""
 
 import fcntl
 import os
@@ -13,16 +13,16 @@ SECONDS_MAX = 600
 
 
 def install(*packages: str) -> str:
-    """As root on Debian, install packages; why it did not work, empty if it did."""
+    """Install packages with apt, as root on Debian. Return why it failed, or an empty string."""
     if os.geteuid() != 0 or not Path("/etc/debian_version").exists():
         return f"this is not root on Debian; there it would be: apt install {' '.join(packages)}"
     with (Path(gettempdir()) / "seckill-tests-apt.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # `make test` runs tests side by side, and apt does not wait for another apt
+        fcntl.flock(lock, fcntl.LOCK_EX)  # `make test` runs tests in parallel, and apt does not wait for another apt
         return run("apt-get", "update") or run("apt-get", "install", "--yes", "--no-install-recommends", *packages)
 
 
 def run(*command: str, seconds_max: float = SECONDS_MAX) -> str:
-    """Run a program; why it did not work, empty if it did."""
+    """Run a program. Return why it failed, or an empty string."""
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}  # RUNLEVEL: no service is started
     try:
         done = subprocess.run(
@@ -34,7 +34,7 @@ def run(*command: str, seconds_max: float = SECONDS_MAX) -> str:
 
 
 def lacks(reason: str) -> NoReturn:
-    """Something was not tested: skipped for a reader of the report, a failure in CI."""
+    """Skip a test with a reason; fail it in CI."""
     if os.environ.get("CI") == "true":
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)

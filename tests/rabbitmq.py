@@ -1,4 +1,4 @@
-"""A RabbitMQ server of our own: one node, its data in a directory of its own."""
+"""A RabbitMQ server for the tests: one node with its own data directory."""
 
 import os
 import shutil
@@ -11,17 +11,17 @@ from devtools.embedded.ports import free_port
 from tests.machine import install
 
 PROGRAMS = ("/usr/lib/rabbitmq/bin", "/opt/rabbitmq/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
-START_SECONDS_MAX = 240  # only to end what hangs
+START_SECONDS_MAX = 240  # only to end a hang
 END_SECONDS_MAX = 60
 VHOST, USER, PASSWORD = "seckill", "shop", "of-the-tests"
 
 
 class NoRabbitError(Exception):
-    """There is none on this machine, and none could be installed; says why."""
+    """RabbitMQ is not on this machine and could not be installed; the message says why."""
 
 
 def find_programs() -> Path:
-    """The directory of its programs; as root on Debian it is installed first. Raises NoRabbitError."""
+    """Return the directory of its programs, installing them as root on Debian. Raises NoRabbitError."""
     if found := _found():
         return found
     if reason := install("rabbitmq-server"):
@@ -43,7 +43,7 @@ class Rabbit:
     """One server process and its data."""
 
     def __init__(self, directory: Path, *, address: str = "127.0.0.1") -> None:
-        """It listens at this address only."""
+        """Listen at this address only."""
         self.directory = directory
         self.address = address
         self.port = free_port()
@@ -53,12 +53,12 @@ class Rabbit:
         distribution = free_port()
         self.environment = {
             **os.environ,
-            "HOME": str(directory),  # for the cookie that its tools show
+            "HOME": str(directory),  # for the cookie of its command-line tools
             "RABBITMQ_NODENAME": f"tests-{self.port}@localhost",
             "RABBITMQ_NODE_IP_ADDRESS": address,
             "RABBITMQ_NODE_PORT": str(self.port),
             "RABBITMQ_DIST_PORT": str(distribution),
-            # By which its tools talk to it: left to itself it listens everywhere.
+            # The listener of its command-line tools, which by default binds to all interfaces.
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
             "RABBITMQ_MNESIA_BASE": str(directory / "data"),
             "RABBITMQ_LOG_BASE": str(directory / "log"),
@@ -71,16 +71,16 @@ class Rabbit:
 
     @property
     def url(self) -> str:
-        """Its address, for Celery: a user of our own, who may do nothing outside the virtual host of our own."""
+        """Return the broker URL for Celery, with a user limited to the tests' virtual host."""
         return f"amqp://{USER}:{PASSWORD}@{self.address}:{self.port}/{VHOST}"
 
     def start(self) -> None:
-        """Start it and wait until it takes connections. Raises NoRabbitError with what it said."""
+        """Start it and wait until it accepts connections. Raises NoRabbitError with its output."""
         self.directory.mkdir(parents=True, exist_ok=True)
         (self.directory / "enabled_plugins").write_text("[].\n")
         (self.directory / "rabbitmq.conf").write_text("log.console = false\n")
         mapper = shutil.which("epmd")
-        if mapper and self._mapper is None:  # else the server starts one, which would outlive it
+        if mapper and self._mapper is None:  # otherwise the server starts one that outlives it
             self._mapper = subprocess.Popen([mapper], env=self.environment, stdin=subprocess.DEVNULL)
         with (self.directory / "output").open("ab") as output:
             self.process = subprocess.Popen(
@@ -99,21 +99,21 @@ class Rabbit:
             self.control("delete_user", "guest")
 
     def control(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """``rabbitmqctl`` with these arguments."""
+        """Run ``rabbitmqctl`` with these arguments."""
         return subprocess.run(
             [self._programs / "rabbitmqctl", "--quiet", *arguments],
             env=self.environment, check=check, capture_output=True, text=True, cwd=self.directory,
         )  # fmt: skip
 
     def kill(self) -> None:
-        """SIGKILL to all of it."""
+        """SIGKILL to all its processes."""
         if self.process is not None:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait(timeout=END_SECONDS_MAX)
         self.process = None
 
     def stop(self) -> None:
-        """End it and its port mapper."""
+        """Stop it and its port mapper."""
         self.kill()
         if self._mapper is not None:
             self._mapper.kill()

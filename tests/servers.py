@@ -1,7 +1,7 @@
 """Real servers for the tests, started before Django reads its settings (loaded by ``-p tests.servers``).
 
-PostgreSQL from its wheel, unless DATABASE_URL names a database; Valkey always our own, since tests empty it. It is the
-broker, too, unless BROKER=rabbitmq asks for a RabbitMQ: the tests of tasks run on both.
+PostgreSQL comes from its wheel, unless DATABASE_URL names a database. Valkey is always started here, since tests empty
+it. It is also the broker, unless BROKER=rabbitmq selects RabbitMQ: the tests of tasks run on both.
 """
 
 import atexit
@@ -24,7 +24,7 @@ rabbit: Rabbit | None = None
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests() -> None:
-    """Start the servers and tell the settings where they are."""
+    """Start the servers and set their addresses in the environment."""
     global directory, valkey, postgres, rabbit  # noqa: PLW0603 (one set of servers for the process, made once)
     directory = Path(tempfile.mkdtemp(prefix="seckill-tests-"))
     directory.chmod(0o755)  # PostgreSQL may run as another user
@@ -51,7 +51,7 @@ def pytest_load_initial_conftests() -> None:
 
 
 def _start_rabbit(directory: Path) -> Rabbit:
-    """A running server. Where there is none nothing is tested, loudly; in CI that is a failure."""
+    """Return a running RabbitMQ. Without one the tests are skipped; in CI they fail."""
     try:
         running = Rabbit(directory)
         running.start()
@@ -61,7 +61,7 @@ def _start_rabbit(directory: Path) -> Rabbit:
 
 
 def _stop(directory: Path) -> None:
-    """Stop them and remove what they wrote, however pytest ended."""
+    """Stop the servers and remove their files, however pytest ended."""
     valkey.stop()
     if rabbit is not None:
         rabbit.stop()

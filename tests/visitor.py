@@ -1,4 +1,4 @@
-"""A visitor with patience: asks a shop of real processes, which may be slow to answer on a slow machine."""
+"""A patient visitor: sends requests to a shop of real processes, with long time-outs for slow machines."""
 
 from functools import partial
 

@@ -1,5 +1,5 @@
-"""The baseline: a flash sale the way tutorials build one. One message, one decrement and one INSERT for each purchase.
+"""The baseline: a flash sale as tutorials build it, with one message, one decrement and one INSERT per purchase.
 
-Correct, but plain. It shares the product's models, settings, pages and passes, so that the two differ in how a purchase
-travels and in nothing else.
+It is correct but not optimised. It shares the product's models, settings, pages and passes, so that the two differ only
+in how they handle a purchase.
 """

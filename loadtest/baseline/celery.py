@@ -1,4 +1,4 @@
-"""The baseline's Celery application. Results are kept: buyers poll them."""
+"""The baseline's Celery application. It keeps task results because buyers poll them."""
 
 import os
 
@@ -13,4 +13,4 @@ app.conf.update(
     worker_prefetch_multiplier=4,
     result_expires=3600,  # seconds
 )
-app.conf["CELERY_DB_REUSE_MAX"] = 10_000  # without it every task connects to the database anew
+app.conf["CELERY_DB_REUSE_MAX"] = 10_000  # without it each task opens a new database connection

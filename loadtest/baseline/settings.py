@@ -1,4 +1,4 @@
-"""The product's settings, with other addresses."""
+"""The product's settings with the baseline's URLs."""
 
 from seckill.settings import *  # noqa: F403 (how Django's settings are extended)
 

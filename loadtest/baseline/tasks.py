@@ -1,4 +1,4 @@
-"""The order task: take a unit in Redis, write one order."""
+"""The order task: take one unit in Redis and write one order."""
 
 from contextlib import closing
 from datetime import timedelta
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Outcome(TypedDict, total=False):
-    """What the buyer is told."""
+    """The result of a purchase."""
 
     status: str  #: confirmed or sold_out
     order: str
@@ -35,7 +35,7 @@ def _stock_script() -> "Script":
 
 @app.task
 def create_order(sale_id: int, buyer: str) -> Outcome:
-    """Take a unit for the buyer and write the order; running it again gives the same outcome."""
+    """Take a unit for the buyer and write the order. Idempotent: a second run returns the same outcome."""
     sale = Sale.objects.get(pk=sale_id)
     place = int(
         _stock_script()(keys=[f"baseline:{sale_id}:stock", f"baseline:{sale_id}:buyers"], args=[buyer, sale.stock])
@@ -55,6 +55,6 @@ def create_order(sale_id: int, buyer: str) -> Outcome:
             created_at=now,
             pay_before=now + timedelta(seconds=sale.pay_within_seconds),
         )
-    except IntegrityError:  # the buyer clicked twice
+    except IntegrityError:  # the buyer sent the purchase twice
         order = Order.objects.get(sale=sale, buyer=buyer)
     return {"status": "confirmed", "order": order.number}

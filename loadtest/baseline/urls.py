@@ -1,4 +1,4 @@
-"""The product's addresses, with purchase and tickets served by the baseline."""
+"""The product's URLs, with purchases and tickets served by the baseline."""
 
 from django.urls import path
 

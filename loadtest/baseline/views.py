@@ -1,4 +1,4 @@
-"""The baseline's two views: buy, and ask what became of it."""
+"""The baseline's two views: purchase, and poll the ticket."""
 
 from typing import TYPE_CHECKING, cast
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 
 class PurchaseApi(APIView):
-    """Buy: one message for this buyer."""
+    """Purchase: send one message for the buyer."""
 
     authentication_classes = (PassAuthentication,)
     permission_classes = (HasPass,)
 
     def post(self, request: Request, sale_id: int) -> Response:
-        """202 with the task's id as ticket; 401, 403, 404."""
+        """Return 202 with the task id as the ticket, or 401, 403, 404."""
         buyer_pass = cast("Pass", request.auth)
         if buyer_pass.sale_id != sale_id:
             raise BadPassError("It is a pass for another sale.")
@@ -46,12 +46,12 @@ class PurchaseApi(APIView):
 
 
 class TicketApi(APIView):
-    """Ask the result backend about one task."""
+    """Return the state of one task from the result backend."""
 
     authentication_classes = ()
 
     def get(self, request: Request, ticket: str) -> Response:  # noqa: ARG002 (DRF's signature)
-        """200: confirmed, sold_out or queued, which is also what a made-up id gets."""
+        """Return 200 with confirmed, sold_out or queued. An unknown id is also queued."""
         result = AsyncResult(ticket, app=app)
         if result.successful():
             return Response(result.result)

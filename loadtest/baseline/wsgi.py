@@ -1,4 +1,4 @@
-"""The baseline's web process."""
+"""WSGI entry point of the baseline."""
 
 from django.core.wsgi import get_wsgi_application
 

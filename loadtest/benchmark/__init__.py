@@ -1,1 +1,1 @@
-"""The benchmark: ceilings and costs with wrk, and a million purchases."""
+"""The benchmark: throughput and costs measured with wrk, and a run with a million purchases."""

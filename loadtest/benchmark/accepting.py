@@ -1,4 +1,4 @@
-"""Measurements of accepting purchases: by connections, by how the log is synced, while orders are written, by crowd."""
+"""Measure accepted purchases: by connections, by log sync mode, while orders are written, and by length of the line."""
 
 from functools import partial
 from statistics import median
@@ -16,11 +16,11 @@ ENDLESS_STOCK = 10_000_000
 MANY, VERY_MANY = 1_000, 10_000
 SHORT_LINE, LONG_LINE = 1_000, 1_000_000
 MANY_SALES = 1_000
-PAIRS = 3  #: how often what grows is measured beside what does not
+PAIRS = 3  #: number of measurement pairs (long and short line) for the growth figures
 
 
 def accept(side: Side, seconds: int, *, row: str = "accept", connections: int = wrk.CONNECTIONS) -> Findings:
-    """Everybody buys once in a new sale of a hundred units."""
+    """Each buyer purchases once in a new sale with 100 units."""
     shop = side.line
     sale = shop.new_sale(stock=FLASH_STOCK)
     answers, spent = _bought(side, shop, "purchase", sale, seconds, connections)
@@ -32,7 +32,7 @@ accept_512 = partial(accept, row="accept_512", connections=512)
 
 
 def connections(side: Side, seconds: int) -> Findings:
-    """A thousand and ten thousand connections that all buy; what the limit of open files forbids is left out."""
+    """Purchases over 1,000 and 10,000 connections. A count above the open-file limit is skipped."""
     found = Findings()
     for count, row in ((MANY, "accept_1000"), (VERY_MANY, "accept_10000")):
         if can_open(count):
@@ -41,7 +41,7 @@ def connections(side: Side, seconds: int) -> Findings:
 
 
 def log(side: Side, seconds: int) -> Findings:
-    """The same while the log is synced once a second, and how much fewer it is when each answer waits for the disk."""
+    """Purchases with Valkey's log synced once a second, and the ratio to a sync before each response."""
     always = accept(side, seconds).readings["accept"]
     side.line.sync_log("everysec")
     try:
@@ -54,7 +54,7 @@ def log(side: Side, seconds: int) -> Findings:
 
 
 def endless(side: Side, seconds: int) -> Findings:
-    """A stock without end: accepted and written, both counted over the same seconds."""
+    """Unlimited stock: accepted purchases and written orders, both counted over the same seconds."""
     shop = side.line
     sale = shop.new_sale(stock=ENDLESS_STOCK)
     answers, before = side.buy(shop, "purchase", sale, seconds)
@@ -69,7 +69,7 @@ def endless(side: Side, seconds: int) -> Findings:
 
 
 def sync(side: Side, seconds: int) -> Findings:
-    """The synchronous way."""
+    """Purchases in the synchronous system."""
     shop = side.shops["sync"]
     sale = shop.new_sale(stock=ENDLESS_STOCK)
     answers, spent = _bought(side, shop, "purchase/sync", sale, seconds)
@@ -78,7 +78,7 @@ def sync(side: Side, seconds: int) -> Findings:
 
 
 def naive(side: Side, seconds: int) -> Findings:
-    """The naive way, up to the last order."""
+    """Purchases in the naive system, until the last order is written."""
     shop = side.shops["naive"]
     sale = shop.new_sale(stock=ENDLESS_STOCK)
     answers, spent = _bought(side, shop, "purchase", sale, seconds)
@@ -87,7 +87,7 @@ def naive(side: Side, seconds: int) -> Findings:
 
 
 def growth(side: Side, seconds: int) -> Findings:
-    """CPU of a purchase in a line of a million beside one of a thousand; with a thousand open sales beside few."""
+    """CPU per purchase: a line of 1,000,000 against one of 1,000, and 1,000 open sales against few."""
     shop = side.line
     memory = shop.meters().redis_memory
     long = shop.new_sale(stock=FLASH_STOCK)
@@ -120,7 +120,7 @@ def _grown(small: str, large: str, times: str, pairs: list[tuple[float, ...]]) -
 
 
 def _purchase_cpu(side: Side, sale: int, seconds: int, prefix: str) -> float:
-    """µs of CPU that a purchase in this sale costs, all processes together."""
+    """Return µs of CPU per purchase in this sale, all processes together."""
     answers, before = side.buy(side.line, "purchase", sale, seconds, prefix=prefix)
     side.line.await_rest()
     return sum(costs(before, side.line.meters(), answers.requests).cpu_us.values())
@@ -129,7 +129,7 @@ def _purchase_cpu(side: Side, sale: int, seconds: int, prefix: str) -> float:
 def _bought(
     side: Side, shop: MeasuredShop, path: str, sale: int, seconds: int, connections: int = wrk.CONNECTIONS
 ) -> tuple[wrk.Answers, Costs]:
-    """The costs are those of everything that the purchases led to, up to the last order."""
+    """The costs cover everything the purchases caused, up to the last order."""
     answers, before = side.buy(shop, path, sale, seconds, connections=connections)
     shop.await_rest()
     purchases = shop.purchases(sale)

@@ -1,4 +1,4 @@
-"""Accounts: buyers who registered over HTTP, with whatever cookies the shop gave them."""
+"""Accounts: buyers registered over HTTP, with the cookies the shop set."""
 
 import http.client
 import json
@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from http.cookies import SimpleCookie
 from pathlib import Path
 
-AT_ONCE = 4  #: each takes a core for a third of a second: the password is hashed
-TRIES = 20  #: a shop may be too busy to hash another one
+AT_ONCE = 4  #: concurrent registrations; each uses a core for a third of a second to hash the password
+TRIES = 20  #: tries; a busy shop may refuse a registration
 PAUSE_SECONDS = 0.5
 TIMEOUT_SECONDS = 60
 CSRF_COOKIE = "csrftoken"
@@ -18,37 +18,37 @@ OK, CREATED, UNAVAILABLE = 200, 201, 503
 
 
 class AccountError(Exception):
-    """The shop makes no account."""
+    """The shop did not create an account."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One buyer, logged in."""
+    """One logged-in buyer."""
 
     username: str
     password: str
     cookies: dict[str, str]
 
     def headers(self) -> dict[str, str]:
-        """What a browser sends with a POST."""
+        """Return the headers a browser sends with a POST."""
         return {
             "Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items()),
             "X-CSRFToken": self.cookies[CSRF_COOKIE],
         }
 
     def credentials(self) -> str:
-        """The body of a log-in."""
+        """Return the body of a login request."""
         return json.dumps({"username": self.username, "password": self.password})
 
 
 def register(port: int, count: int) -> list[Account]:
-    """So many new accounts of the shop on a port of this machine. Raises AccountError, OSError."""
+    """Register ``count`` accounts at the shop on a local port. Raises AccountError, OSError."""
     with ThreadPoolExecutor(AT_ONCE) as threads:
         return list(threads.map(lambda number: _register(port, f"buyer-{number}"), range(1, count + 1)))
 
 
 def renew(port: int, accounts: Iterable[Account]) -> list[Account]:
-    """The same accounts with whatever cookies the shop sets now: each fetches a pass. Raises AccountError, OSError."""
+    """Return the accounts with fresh cookies, after each has fetched a pass. Raises AccountError, OSError."""
     return [_renew(port, account) for account in accounts]
 
 
@@ -89,7 +89,7 @@ def _post(port: int, path: str, headers: dict[str, str], body: str = "") -> _Ans
 
 
 def cookies(headers: Iterable[str]) -> dict[str, str]:
-    """Names and values of all cookies that were set."""
+    """Return names and values of all cookies that were set."""
     found: dict[str, str] = {}
     for header in headers:
         found |= {name: morsel.coded_value for name, morsel in SimpleCookie(header).items()}
@@ -97,10 +97,10 @@ def cookies(headers: Iterable[str]) -> dict[str, str]:
 
 
 def write_accounts(accounts: Iterable[Account], file: Path) -> None:
-    """One a line, as JSON."""
+    """Write the accounts to a file, one JSON document per line."""
     file.write_text("".join(f"{json.dumps(asdict(account))}\n" for account in accounts), encoding="utf-8")
 
 
 def read_accounts(file: Path) -> list[Account]:
-    """Those of a file."""
+    """Read the accounts from a file."""
     return [Account(**json.loads(line)) for line in file.read_text(encoding="utf-8").splitlines()]

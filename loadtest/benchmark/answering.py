@@ -1,4 +1,4 @@
-"""Measurements of what is asked again and again: polls, pages, passes, refusals, and all of it mixed."""
+"""Measure repeated requests: polls, pages, passes, refusals, and a mix of all."""
 
 import json
 import math
@@ -15,7 +15,7 @@ from loadtest.benchmark.result import Findings, Reading
 from loadtest.benchmark.shop import MeasuredShop
 from loadtest.benchmark.side import ACCOUNTS, Side, reading
 
-LIMIT = 100  #: places in the line of a sale that is sold out
+LIMIT = 100  #: places in the line of a sold-out sale
 REFUSED_BUYERS = 1000
 REQUESTS_OF_A_BUYER = 6
 MIXED_SALES_FIRST, MIXED_SALES_MAX = 10, 100
@@ -24,32 +24,32 @@ CONFLICT = 409
 
 
 def constant(side: Side, seconds: int) -> Findings:
-    """The ceiling: a reply that needs no thought."""
+    """The ceiling: a constant response."""
     return Findings({"constant": _get(side.shops["constant"], "/constant", seconds)})
 
 
 def poll_waiting(side: Side, seconds: int) -> Findings:
-    """Tickets on a waitlist."""
+    """Poll tickets that are on the waitlist."""
     return Findings({"poll_waiting": _rotate(side.line, side.tickets[0], seconds)})
 
 
 def poll_decided(side: Side, seconds: int) -> Findings:
-    """Tickets that have an order."""
+    """Poll tickets that have an order."""
     return Findings({"poll_decided": _rotate(side.line, side.tickets[1], seconds)})
 
 
 def progress(side: Side, seconds: int) -> Findings:
-    """Where a line stands."""
+    """Read the progress of a line."""
     return Findings({"progress": _get(side.line, "/api/sales/1/progress", seconds)})
 
 
 def banners(side: Side, seconds: int) -> Findings:
-    """The banner list."""
+    """Read the banner list."""
     return Findings({"banners": _get(side.line, "/api/banners/", seconds)})
 
 
 def unchanged(side: Side, seconds: int) -> Findings:
-    """The banner list for who has it already; nothing from a shop that does not tell its version."""
+    """Read the banner list with If-None-Match. Empty when the shop sends no ETag."""
     shop = side.line
     with urllib.request.urlopen(f"{shop.shop.address}/api/banners/", timeout=5) as answer:  # noqa: S310 (our own)
         version = answer.headers.get("ETag")
@@ -60,12 +60,12 @@ def unchanged(side: Side, seconds: int) -> Findings:
 
 
 def sale_page(side: Side, seconds: int) -> Findings:
-    """The page of a sale."""
+    """Read the page of a sale."""
     return Findings({"sale_page": _get(side.line, "/sales/1/", seconds)})
 
 
 def passes(side: Side, seconds: int) -> Findings:
-    """Passes for buyers who are logged in; each asks again and again."""
+    """Fetch passes for logged-in buyers, repeatedly."""
     path = "/api/sales/1/pass"
     lines = [
         ("POST", path, *(f"{name}: {value}" for name, value in one.headers().items())) for one in side.accounts()
@@ -74,7 +74,7 @@ def passes(side: Side, seconds: int) -> Findings:
 
 
 def refused(side: Side, seconds: int) -> Findings:
-    """Purchases in a sale whose line is full."""
+    """Purchase in a sale whose line is full."""
     shop = side.line
     sale = shop.new_sale(stock=1, line_limit=LIMIT)
     shop.join(sale, LIMIT)
@@ -92,15 +92,15 @@ def refused(side: Side, seconds: int) -> Findings:
 
 
 class Mixed:
-    """Buyers as browsers have them; as many sales as they will need."""
+    """Buyers who behave like browsers, in as many sales as they need."""
 
     def __init__(self) -> None:
         self._fastest: dict[str, float] = {}  #: requests a second, by side
 
     def __call__(self, side: Side, seconds: int) -> Findings:
-        """Measure."""
+        """Run the measurement."""
         shop = side.line
-        side.accounts()  # before it is measured
+        side.accounts()  # while warming up
         sales = shop.new_sales(self._sales(side.label, seconds), stock=LIMIT)
         before = shop.meters()
         listed = ",".join(map(str, sales))
@@ -133,7 +133,7 @@ def _rotate(shop: MeasuredShop, requests: Path, seconds: int) -> Reading:
 
 
 def _status(shop: MeasuredShop, path: str, buyer_pass: str) -> int:
-    """How a purchase is answered."""
+    """Return the status of one purchase."""
     asked = urllib.request.Request(  # noqa: S310 (our own)
         f"{shop.shop.address}{path}", method="POST", headers={"Authorization": f"Bearer {buyer_pass}"}
     )

@@ -1,4 +1,4 @@
-"""Connection: a keep-alive connection to a shop that sends one request after the other."""
+"""Keep-alive connection to a shop that sends one request at a time."""
 
 import asyncio
 import re
@@ -9,11 +9,11 @@ LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.IGNORECASE)
 LAST_CHUNK = b"\r\n0\r\n\r\n"
 WITHOUT_BODY = (b"204", b"304")
-LOST = "lost"  #: instead of a status: the connection broke before the answer was there
+LOST = "lost"  #: used as status when the connection broke before the response was complete
 
 
 def is_whole(answer: bytes) -> bool:
-    """Whether these bytes are all of an answer."""
+    """Return whether the bytes are a complete response."""
     head = answer.find(b"\r\n\r\n")
     if head < 0:
         return False
@@ -25,7 +25,10 @@ def is_whole(answer: bytes) -> bool:
 
 
 class Connection(asyncio.Protocol):
-    """Calls ``answered`` with itself, the status and the whole answer; with `LOST` when it breaks, for ever then."""
+    """Calls ``answered(connection, status, response)`` after each response.
+
+    The status is `LOST`, once and for good, when the connection breaks.
+    """
 
     def __init__(self, answered: Callable[["Connection", str, bytes], None]) -> None:
         self._answered = answered
@@ -33,16 +36,16 @@ class Connection(asyncio.Protocol):
         self._waits = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Nothing is sent before somebody asks."""
+        """Store the transport. The first request is sent by `ask`."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
 
     def ask(self, request: bytes) -> None:
-        """Send a request; the one before has been answered."""
+        """Send a request. The previous one must have been answered."""
         self._waits = True
         self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
-        """Take a part of the answer."""
+        """Add received bytes to the response."""
         answer = self._answer + data if self._answer else data
         if is_whole(answer):
             self._answer = b""
@@ -52,19 +55,19 @@ class Connection(asyncio.Protocol):
             self._answer = answer
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 (asyncio's)
-        """Tell who waits."""
+        """Report `LOST` if a request is unanswered."""
         if self._waits:
             self._waits = False
             self._answered(self, LOST, b"")
 
     def close(self) -> None:
-        """Leave; what was not answered is nobody's business any more."""
+        """Close the connection. An unanswered request is not reported."""
         self._waits = False
         self._transport.abort()
 
 
 async def connect(port: int, count: int, answered: Callable[[Connection, str, bytes], None]) -> list[Connection]:
-    """So many connections to a port of this machine."""
+    """Open ``count`` connections to a local port."""
     loop = asyncio.get_running_loop()
     connections = []
     for _ in range(count):
@@ -74,7 +77,7 @@ async def connect(port: int, count: int, answered: Callable[[Connection, str, by
 
 
 def request(method: str, path: str, headers: dict[str, str] | None = None, body: str = "") -> bytes:
-    """The bytes of a request."""
+    """Return the bytes of a request."""
     lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
     if body:

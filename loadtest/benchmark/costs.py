@@ -1,4 +1,4 @@
-"""Costs: the CPU time of a shop's processes and the work of its Redis, between two moments, for each purchase."""
+"""Costs per purchase: CPU time of a shop's processes and work of its Redis between two readings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ import redis
 
 @dataclass(frozen=True, slots=True)
 class Meters:
-    """What has been used since the start, at one moment."""
+    """Totals since the start, at one moment."""
 
     cpu_seconds: dict[str, float]  #: by part
-    redis_calls: dict[str, int]  #: by command, those inside scripts and of the broker included
+    redis_calls: dict[str, int]  #: by command, including those in scripts and those of the broker
     redis_memory: int  #: bytes in use
     redis_received: int  #: bytes over the network
     redis_sent: int
@@ -20,17 +20,17 @@ class Meters:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What one unit (a request, a purchase, an order) cost."""
+    """Cost of one unit (request, purchase or order)."""
 
     cpu_us: dict[str, float]  #: µs of CPU, by part
-    redis_calls: dict[str, float]  #: commands, by name; those inside scripts and of the broker included
-    redis_kept: float  #: bytes of memory more than before
+    redis_calls: dict[str, float]  #: commands, by name, including those in scripts and those of the broker
+    redis_kept: float  #: bytes of memory added
     redis_received: float  #: bytes over the network
     redis_sent: float
 
 
 def read_meters(parts: Mapping[str, int], client: redis.Redis) -> Meters:
-    """The meters now. ``parts`` are process ids by name; each stands for its descendants too."""
+    """Read the meters. ``parts`` maps names to process ids; each includes the process's descendants."""
     calls = client.info("commandstats")
     traffic = client.info("stats")
     return Meters(
@@ -45,20 +45,20 @@ def read_meters(parts: Mapping[str, int], client: redis.Redis) -> Meters:
 
 
 def cpu_seconds(pid: int) -> float:
-    """CPU time of a process and its descendants so far, also of those that have ended; user and system."""
+    """Return user and system CPU time of a process and its descendants, including those that have ended."""
     process = psutil.Process(pid)
     total = 0.0
     for member in (process, *process.children(recursive=True)):
         try:
             times = member.cpu_times()
-        except psutil.NoSuchProcess:  # it ended just now
+        except psutil.NoSuchProcess:  # the process has just ended
             continue
         total += times.user + times.system + times.children_user + times.children_system
     return total
 
 
 def costs(before: Meters, after: Meters, units: int) -> Costs:
-    """What each of so many units cost; no units, no costs."""
+    """Return the cost per unit between two readings; empty costs when there are no units."""
     if units == 0:
         return Costs({}, {}, 0.0, 0.0, 0.0)
     calls = {name: count - before.redis_calls.get(name, 0) for name, count in after.redis_calls.items()}
@@ -75,12 +75,12 @@ def costs(before: Meters, after: Meters, units: int) -> Costs:
 
 
 def memory_bytes(pid: int) -> int:
-    """Memory of a process and its descendants now; on Linux what several share is counted once (PSS), else RSS."""
+    """Return memory of a process and its descendants: PSS on Linux (shared pages counted once), else RSS."""
     process = psutil.Process(pid)
     total = 0
     for member in (process, *process.children(recursive=True)):
         try:
             total += member.memory_full_info().pss if psutil.LINUX else member.memory_info().rss
-        except psutil.NoSuchProcess:  # it ended just now
+        except psutil.NoSuchProcess:  # the process has just ended
             continue
     return total

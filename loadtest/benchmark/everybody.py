@@ -1,7 +1,7 @@
-"""``python -m loadtest.benchmark.everybody PORT SALE PASSES [TICKETS]``: every pass of a file buys once.
+"""``python -m loadtest.benchmark.everybody PORT SALE PASSES [TICKETS]``: purchase once with each pass in a file.
 
-Over a hundred connections, and unlike wrk each exactly once and with every answer awaited. Prints a `Tally` as JSON;
-writes the tickets, one a line in the order of their places, if there is a file for them.
+It uses 100 connections. Unlike wrk it sends each purchase exactly once and waits for every response. Prints a `Tally`
+as JSON. With TICKETS it writes the tickets to that file, one per line in the order of their places.
 """
 
 import asyncio
@@ -22,19 +22,19 @@ ACCEPTED = "202"
 
 @dataclass(slots=True)
 class Tally:
-    """What came back."""
+    """Counts of the responses."""
 
     started_at: float = 0.0  #: seconds since 1970
-    seconds: float = 0.0  #: from the first request to the last answer
-    statuses: dict[str, int] = field(default_factory=dict)  #: answers by status; "lost": the connection broke
+    seconds: float = 0.0  #: from the first request to the last response
+    statuses: dict[str, int] = field(default_factory=dict)  #: responses by status; "lost" = the connection broke
 
     def count(self, status: str) -> None:
-        """One more."""
+        """Count one response."""
         self.statuses[status] = self.statuses.get(status, 0) + 1
 
 
 class Everybody:
-    """The buyers: each connection sends the next pass when the one before is answered."""
+    """All buyers: each connection sends the next pass when the previous one is answered."""
 
     def __init__(self, sale: int, passes: Iterator[str], *, keep_tickets: bool) -> None:
         self.tally = Tally()
@@ -45,7 +45,7 @@ class Everybody:
         self._through = asyncio.Semaphore(0)
 
     async def buy(self, port: int) -> None:
-        """Have every pass buy once, from the shop on a port of this machine."""
+        """Purchase with every pass at the shop on a local port."""
         connections = await connect(port, CONNECTIONS, self._answered)
         self.tally.started_at = time.time()
         started = time.monotonic()
@@ -85,7 +85,7 @@ async def _main(port: int, sale: int, passes: Path, tickets: Path | None) -> Non
 
 
 def main() -> None:
-    """Read the arguments, buy, print the tally."""
+    """Parse the arguments, send the purchases, print the tally."""
     port, sale, passes, *tickets = sys.argv[1:]
     uvloop.run(_main(int(port), int(sale), Path(passes), Path(tickets[0]) if tickets else None))
 

@@ -1,4 +1,4 @@
-"""Generators of our own: each a process, so that it has a core for itself where there is one."""
+"""Our own load generators, each in a process of its own so that it can use a separate core."""
 
 import json
 import os
@@ -14,11 +14,11 @@ from loadtest.benchmark.pacer import Answers
 
 
 class GeneratorError(RuntimeError):
-    """A generator broke off."""
+    """A generator failed."""
 
 
 def generate(module: str, *arguments: object) -> str:
-    """Run ``loadtest.benchmark.MODULE``; what it printed. Raises GeneratorError."""
+    """Run ``loadtest.benchmark.MODULE`` and return its output. Raises GeneratorError."""
     with running(module, *arguments) as process:
         output, _ = process.communicate()
     if process.returncode:
@@ -28,7 +28,7 @@ def generate(module: str, *arguments: object) -> str:
 
 @contextmanager
 def running(module: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
-    """The generator while it runs; it is ended afterwards."""
+    """Yield the running generator; end the process afterwards."""
     process = subprocess.Popen(
         [sys.executable, "-m", f"loadtest.benchmark.{module}", *map(str, arguments)],
         cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
@@ -42,7 +42,7 @@ def running(module: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
 
 
 def pace(port: int, *, rate: float, seconds: float, connections: int, requests: Path) -> Answers:
-    """An open loop (`loadtest.benchmark.pacer`). Raises GeneratorError when the requests ran out, too."""
+    """Run an open loop (`loadtest.benchmark.pacer`). Raises GeneratorError, also when the requests run out."""
     answers = Answers(**json.loads(generate("pacer", port, rate, seconds, connections, requests)))
     if answers.ran_out:
         raise GeneratorError("The requests ran out before the time was over: this number would be no measurement.")

@@ -1,6 +1,7 @@
-"""``python -m loadtest.benchmark.hold PORT COUNT``: hold so many connections, each answered once, until stdin ends.
+"""``python -m loadtest.benchmark.hold PORT COUNT``: hold COUNT connections until stdin ends.
 
-Prints a line when all are held. Exits with 1 when some were not answered.
+Each connection sends one request and reads the response. Prints a line when all are held. Exits with 1 when a request
+was not answered.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ AWAIT_SECONDS_MAX = 60
 
 
 async def hold(port: int, count: int) -> bool:
-    """Hold them; whether all were answered."""
+    """Hold the connections; return whether all requests were answered."""
     answers: list[str] = []
     everybody = asyncio.Event()
 
@@ -34,7 +35,7 @@ async def hold(port: int, count: int) -> bool:
 
 
 def main() -> None:
-    """Read the arguments and hold."""
+    """Parse the arguments and hold the connections."""
     port, count = sys.argv[1:]
     sys.exit(0 if uvloop.run(hold(int(port), int(count))) else 1)
 

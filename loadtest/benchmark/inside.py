@@ -1,25 +1,26 @@
-"""What only a shop's own code knows. `Revision.inside` runs this text with that revision's Python, in its directory.
+"""Commands that need a revision's own code.
 
-``parts``: how the line's processes are started, as JSON. ``join SALE COUNT PREFIX``: so many buyers take places, past
-the web processes. What is imported here has to be there in every revision that is measured.
+`Revision.inside` runs this text with the revision's Python in the revision's directory.
+``parts`` prints how the line's processes are started, as JSON. ``join SALE COUNT PREFIX`` gives COUNT buyers places
+without going through the web processes. Import only what exists in every revision that is measured.
 """
 
 import json
 import os
 import sys
 
-BATCH = 1_000  #: buyers that a revision admits at once
+BATCH = 1_000  #: buyers per admit command
 
 
 def parts() -> None:
-    """Print the processes and their additional environment."""
+    """Print the processes and their additional environment variables."""
     from loadtest.systems import LINE  # noqa: PLC0415 (needs no settings, unlike what follows)
 
     print(json.dumps({"parts": dict(LINE.parts), "environment": dict(LINE.environment)}))
 
 
 def join(sale: int, count: int, prefix: str) -> None:
-    """Give places to buyers ``PREFIX1`` to ``PREFIXcount``."""
+    """Admit buyers ``PREFIX1`` to ``PREFIXcount``."""
     import django  # noqa: PLC0415 (as above)
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "seckill.settings")

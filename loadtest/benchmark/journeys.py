@@ -1,8 +1,8 @@
-"""``python -m loadtest.benchmark.journeys PORT SECONDS CONNECTIONS ACCOUNTS SALES``: buyers as browsers have them.
+"""``python -m loadtest.benchmark.journeys PORT SECONDS CONNECTIONS ACCOUNTS SALES``: buyers who behave like browsers.
 
-Each connection is one buyer at a time, who opens a sale's page, fetches a pass, buys with it and polls the ticket three
-times, without a pause in between; then comes the next buyer. Every account buys once in each of the sales (numbers with
-commas); if all have, they come again, and keep their places. Prints `Answers` as JSON.
+Each connection serves one buyer at a time. A buyer opens a sale's page, fetches a pass, purchases with it and polls the
+ticket three times without pauses; then the next buyer starts. Each account purchases once in each sale (SALES is a
+comma-separated list of ids). When all have, they start again and keep their places. Prints `Answers` as JSON.
 """
 
 import asyncio
@@ -22,16 +22,16 @@ from loadtest.benchmark.connection import LOST, Connection, connect, request
 from loadtest.benchmark.pacer import Answers, percentile_ms
 
 POLLS = 3
-#: What a buyer asks, one thing after the other; is sent the status and the answer's body.
+#: A buyer's requests in order. The generator is sent the status and body of each response.
 Journey = Generator[bytes, tuple[str, bytes], None]
 
 
 class StrayError(Exception):
-    """An answer was not what a buyer can go on with."""
+    """The response is not one a buyer can continue with."""
 
 
 def journey(account: Account, sale: int) -> Journey:
-    """One buyer's way. Raises StrayError."""
+    """The requests of one buyer. Raises StrayError."""
     status, _ = yield request("GET", f"/sales/{sale}/")
     _expect("page", status, "200")
     status, body = yield request("POST", f"/api/sales/{sale}/pass", account.headers())
@@ -59,13 +59,13 @@ class Crowd:
     """Buyers on connections."""
 
     def __init__(self, buyers: Iterator[tuple[int, Account]]) -> None:
-        self.latencies: list[float] = []  #: seconds, of each request
-        self.statuses: dict[str, int] = {}  #: answers: how they should be by status, others with the step
+        self.latencies: list[float] = []  #: seconds, per request
+        self.statuses: dict[str, int] = {}  #: responses: expected ones by status, others with the step
         self._buyers = buyers
         self._ways: dict[Connection, tuple[Journey, float]] = {}
 
     async def walk(self, port: int, seconds: float, connections: int) -> float:
-        """Have them buy for so long; how long it was."""
+        """Send requests for a number of seconds; return the exact duration."""
         walked = await connect(port, connections, self._answered)
         start = time.monotonic()
         for connection in walked:
@@ -107,7 +107,7 @@ class Crowd:
 
 
 async def run(port: int, seconds: float, connections: int, accounts: list[Account], sales: list[int]) -> Answers:
-    """Have them buy from the shop on a port of this machine."""
+    """Run buyers against the shop on a local port."""
     crowd = Crowd(cycle(product(sales, accounts)))
     took = await crowd.walk(port, seconds, connections)
     done = len(crowd.latencies)
@@ -116,7 +116,7 @@ async def run(port: int, seconds: float, connections: int, accounts: list[Accoun
 
 
 def main() -> None:
-    """Read the arguments, buy, print what came back."""
+    """Parse the arguments, run, print the responses."""
     port, seconds, connections, file, sales = sys.argv[1:]
     accounts = read_accounts(Path(file))
     numbers = [int(sale) for sale in sales.split(",")]

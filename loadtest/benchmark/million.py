@@ -1,4 +1,4 @@
-"""A million purchases by a million buyers, each with an order in the ledger, and an audit that finds it if not."""
+"""A million purchases by a million buyers, each with an order in the ledger, followed by an audit."""
 
 import json
 import math
@@ -27,12 +27,12 @@ from loadtest.comparison.result import Check
 from loadtest.machine import hardware, versions
 
 LOOK_SECONDS = 0.2
-SAMPLE_SECONDS = 1.0  # of memory
+SAMPLE_SECONDS = 1.0  # memory
 TELL_SECONDS = 5.0
 STUCK_SECONDS = 60.0
 
 WIDTH, HEIGHT = 7.0, 4.0  #: of the chart, inches
-COLOURS = ("#b34700", "#0b66c3")  #: of the baseline, of today's code
+COLOURS = ("#b34700", "#0b66c3")  #: colours: baseline, today's code
 
 NOTE = (
     "Purchases come over 100 connections, each pass once. Seconds count from the first purchase. Memory: the most of"
@@ -42,43 +42,41 @@ NOTE = (
 
 @dataclass(slots=True)
 class Course:
-    """How it went. Seconds count from the first purchase."""
+    """Results of one run. Times are seconds since the first purchase."""
 
     label: str  #: the revision
     count: int  #: purchases
-    accepted_seconds: float = 0.0  #: when the last one was answered
-    committed_seconds: float = (
-        0.0  #: when the last order was seen to be committed, looking five times a second; 0: never
-    )
-    statuses: dict[str, int] = field(default_factory=dict)  #: answers
-    memory_peak: dict[str, int] = field(default_factory=dict)  #: bytes by part, the most of samples once a second
+    accepted_seconds: float = 0.0  #: when the last purchase was answered
+    committed_seconds: float = 0.0  #: when the last order was committed, checked five times a second; 0: never
+    statuses: dict[str, int] = field(default_factory=dict)  #: responses
+    memory_peak: dict[str, int] = field(default_factory=dict)  #: peak bytes by part, sampled once a second
     valkey_memory: int = 0  #: used_memory at the end, bytes
     database_size: int = 0  #: bytes at the end
     audit: list[Check] = field(default_factory=list)
-    seen: list[tuple[float, int, int]] = field(default_factory=list)  #: seconds, accepted and written by then
+    seen: list[tuple[float, int, int]] = field(default_factory=list)  #: (seconds, accepted, written)
 
     def begin(self, started_at: float) -> None:
-        """Count seconds from this moment (since 1970) on, instead of from 1970."""
+        """Set the start of the run, in seconds since 1970. Later times are relative to it."""
         self.committed_seconds = max(0.0, self.committed_seconds - started_at)
         self.seen = [(at - started_at, accepted, written) for at, accepted, written in self.seen if at >= started_at]
 
     def sample_memory(self, shop: MeasuredShop) -> None:
-        """Remember what each part needs now, if that is the most so far."""
+        """Update the peak memory of each part."""
         for part, pid in shop.parts().items():
             self.memory_peak[part] = max(memory_bytes(pid), self.memory_peak.get(part, 0))
 
     @property
     def holds(self) -> bool:
-        """Whether the audit found nothing."""
+        """Return whether the audit holds."""
         return bool(self.audit) and all(check.holds for check in self.audit)
 
 
 def measure_million(
     console: Console, revisions: Sequence[Revision], *, var: Path, ledger: str, count: int, command: str
 ) -> int:
-    """Do it with one revision after the other, show and write it; the exit status: 1 when an audit fails.
+    """Run each revision in turn, print and write the results; return the exit status, 1 when an audit fails.
 
-    Raises TimeoutError when nothing moves.
+    Raises TimeoutError when no progress is made.
     """
     taken_at = datetime.now(UTC).isoformat(timespec="seconds")
     courses = []
@@ -115,7 +113,7 @@ def measure_million(
 
 
 def run(console: Console, shop: MeasuredShop, passes: Path, count: int, label: str) -> Course:
-    """So many buyers buy in a new sale with a unit for each; all of it, the audit included."""
+    """Run ``count`` purchases in a new sale with one unit each, and audit the result."""
     course = Course(label, count)
     sale = shop.new_sale(stock=count)
     console.print(f"Making {count:,} passes …", highlight=False)
@@ -135,9 +133,9 @@ def run(console: Console, shop: MeasuredShop, passes: Path, count: int, label: s
 
 
 def watch(console: Console, shop: MeasuredShop, sale: int, crowd: subprocess.Popen[str], course: Course) -> None:
-    """Return when the crowd is through and every order is there, or no more come.
+    """Return when all purchases are answered and every order is written, or no more orders are written.
 
-    Raises TimeoutError when the crowd gets no answers any more, RuntimeError when it broke off.
+    Raises TimeoutError when purchases are no longer answered, RuntimeError when the load generator failed.
     """
     progressed_at = mailed_at = time.monotonic()
     sampled_at = -math.inf
@@ -156,7 +154,7 @@ def watch(console: Console, shop: MeasuredShop, sale: int, crowd: subprocess.Pop
             before, progressed_at = seen, now
         elif now - progressed_at > STUCK_SECONDS:
             if crowd.poll() == 0:
-                return  # the audit will say what is missing
+                return  # the audit reports what is missing
             raise TimeoutError(f"nothing moved for {STUCK_SECONDS:.0f} s: {seen[0]:,} accepted, {seen[1]:,} ordered")
         if now - sampled_at >= SAMPLE_SECONDS:
             sampled_at = now
@@ -168,7 +166,7 @@ def watch(console: Console, shop: MeasuredShop, sale: int, crowd: subprocess.Pop
 
 
 def audit(shop: MeasuredShop, sale: int, course: Course) -> list[Check]:
-    """What the ledger and Redis say, against what has to be; the shop is at rest."""
+    """Audit the ledger and Redis. The shop must be idle."""
     ((orders, buyers, places, first, last),) = shop.shop.sql(
         "SELECT count(*), count(DISTINCT buyer), count(DISTINCT place), coalesce(min(place), 1),"  # noqa: S608 (a number)
         f" coalesce(max(place), 0) FROM orders_order WHERE sale_id = {sale:d} AND status = 'pending'"
@@ -191,13 +189,13 @@ def audit(shop: MeasuredShop, sale: int, course: Course) -> list[Check]:
 
 
 def columns(several: Sequence[Sequence[Sequence[str]]]) -> list[list[str]]:
-    """Pairs of one course beside those of the others: by their first, in the order of the courses."""
+    """Align the pairs of several runs by their first value, in the order of the runs."""
     told = [{title: value for title, value in pairs} for pairs in several]  # noqa: C416 (pairs are lists)
     return [[title, *(each.get(title, "-") for each in told)] for title in dict.fromkeys(chain(*told))]
 
 
 def chart(courses: Sequence[Course], file: Path) -> None:
-    """Draw what was accepted and what was written over time; the file's name says how (SVG, PNG)."""
+    """Draw accepted and written purchases over time. The file suffix selects the format (SVG, PNG)."""
     picture = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
     axes = picture.add_subplot()
     for course, colour in zip(courses, COLOURS[-len(courses) :], strict=True):
@@ -219,7 +217,7 @@ def _equal(name: str, expected: object, found: object) -> Check:
 
 
 def lines(course: Course) -> list[list[str]]:
-    """What there is to tell, as pairs."""
+    """Return the results as (label, value) pairs."""
     mebibytes = {part: f"{peak / 2**20:,.0f} MiB" for part, peak in course.memory_peak.items()}
     return [
         ["all accepted after", f"{number(course.accepted_seconds)} s"],

@@ -1,22 +1,22 @@
-"""Open files: each connection is one, here and in the shop, and the system has a limit."""
+"""Open-file limit: each connection needs a file descriptor in the load generator and one in the shop."""
 
 import resource
 
-SPARE = 500  #: files that a process has open besides
+SPARE = 500  #: other files a process has open
 
 
 def raise_limit() -> None:
-    """Let this process, and what it starts, open as many files as the system's hard limit allows."""
+    """Raise the limit of this process and its children to the system's hard limit."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def can_open(connections: int) -> bool:
-    """Whether one process may hold so many."""
+    """Return whether one process may hold this number of connections."""
     return limit() >= connections + SPARE
 
 
 def limit() -> float:
-    """How many files one process may open; infinite where there is no limit."""
+    """Return the number of files one process may open; infinite when there is no limit."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return float("inf") if soft == resource.RLIM_INFINITY else soft

@@ -1,12 +1,12 @@
-"""``python -m loadtest.benchmark.pacer PORT RATE SECONDS CONNECTIONS REQUESTS``: an open loop, as wrk2 has it.
+"""``python -m loadtest.benchmark.pacer PORT RATE SECONDS CONNECTIONS REQUESTS``: an open loop, like wrk2.
 
-A request falls due every 1/RATE seconds, whether or not those before it have been answered, and its latency counts from
-then: a shop that stalls for a second is charged with the wait of everybody who would have come in that second. A
-generator that waits for an answer before it asks again (a closed loop, as wrk) sends nothing meanwhile, and so sees one
-slow answer. What falls due in the first second is sent and not counted, as wrk2 does it: connections are made, and
-caches and workers wake up. RATE 0 is a closed loop: it finds out how much gets through.
+A request is due every 1/RATE seconds, whether or not earlier requests have been answered, and its latency counts from
+the moment it was due. A shop that stalls for a second is charged with the wait of every request due in that second. A
+closed loop such as wrk waits for a response before it sends the next request, so it sends nothing during the stall and
+records one slow response. Requests due in the first second are sent but not counted, as in wrk2: connections are made,
+caches and workers warm up. RATE 0 is a closed loop, which measures the maximum throughput.
 
-REQUESTS holds a request a line, as a JSON string. Prints `Answers` as JSON.
+REQUESTS is a file with one request per line, as a JSON string. Prints `Answers` as JSON.
 """
 
 import asyncio
@@ -25,15 +25,15 @@ import uvloop
 from loadtest.benchmark.connection import LOST, Connection, connect
 
 TICK_SECONDS = 0.001
-RAMP_SECONDS = 1.0  #: of an open loop, before SECONDS begin
-AWAIT_SECONDS_MAX = 20.0  #: for what is still under way when the time is over
+RAMP_SECONDS = 1.0  #: of an open loop, before SECONDS start
+AWAIT_SECONDS_MAX = 20.0  #: for requests still under way when the time is over
 
 
 class Asks(Protocol):
-    """What a request is sent on."""
+    """A connection that can send a request."""
 
     def ask(self, request: bytes) -> None:
-        """Send it."""
+        """Send a request."""
 
 
 C = TypeVar("C", bound=Asks)
@@ -41,30 +41,30 @@ C = TypeVar("C", bound=Asks)
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What came back. Latencies are None where nothing did."""
+    """Counts and latencies of the responses. Latencies are None when there were no responses."""
 
     sent: int
     per_second: float  #: answered before the time was over
-    p50_ms: float | None  #: counted from when each request fell due
+    p50_ms: float | None  #: from the moment each request was due
     p99_ms: float | None
-    statuses: dict[str, int]  #: "late": not answered at all
-    ran_out: bool  #: there were too few requests
+    statuses: dict[str, int]  #: responses by status; "late" = not answered
+    ran_out: bool  #: whether there were too few requests
 
 
 class Pacer(Generic[C]):
-    """Who is asked what, and when. All times are seconds of one clock; it does no I/O and knows no clock."""
+    """Decides which connection sends which request, and when. Does no I/O; the caller passes the time in seconds."""
 
     def __init__(
         self, connections: Sequence[C], requests: Iterator[bytes], *, rate: float, start: float, ramp: float = 0.0
     ) -> None:
-        """``rate`` requests a second fall due from ``start`` on; the first ``ramp`` seconds are not counted."""
-        self.latencies: list[float] = []  #: seconds, in the order of the answers
+        """Make ``rate`` requests a second due from ``start`` on; the first ``ramp`` seconds are not counted."""
+        self.latencies: list[float] = []  #: seconds, in the order of the responses
         self.statuses: dict[str, int] = {}
         self.sent = 0
         self.ran_out = False
         self._free = deque(connections)
-        self._due: deque[float] = deque()  #: when each that waits for a free connection fell due
-        self._asked: dict[C, float] = {}  #: when what is under way fell due
+        self._due: deque[float] = deque()  #: due times of requests that wait for a free connection
+        self._asked: dict[C, float] = {}  #: due times of requests under way
         self._requests = requests
         self._rate = rate
         self._start = start
@@ -73,7 +73,7 @@ class Pacer(Generic[C]):
         self._open = True
 
     def tick(self, now: float) -> None:
-        """Send what has fallen due."""
+        """Send the requests that are due."""
         if self._rate and self._open:
             while (due := self._start + self._fallen_due / self._rate) <= now:
                 self._due.append(due)
@@ -84,7 +84,7 @@ class Pacer(Generic[C]):
             self._ask(self._free.popleft(), self._due.popleft())
 
     def answered(self, connection: C, status: str, now: float) -> None:
-        """An answer came, or the connection was lost, for ever then."""
+        """Record a response, or `LOST` when the connection broke; a broken connection is not used again."""
         due = self._asked.pop(connection)
         self.statuses[status] = self.statuses.get(status, 0) + 1
         if status == LOST:
@@ -95,12 +95,12 @@ class Pacer(Generic[C]):
         self.tick(now)
 
     def stop(self, now: float) -> None:
-        """Nothing more falls due; what has is sent and awaited."""
+        """Make no more requests due. Those already due are sent and awaited."""
         self.tick(now)
         self._open = False
 
     def unanswered(self) -> int:
-        """How many have fallen due and were not answered."""
+        """Return the number of requests that are due and not answered."""
         return len(self._asked) + len(self._due)
 
     def _ask(self, connection: C, due: float) -> None:
@@ -116,12 +116,12 @@ class Pacer(Generic[C]):
 
 
 def percentile_ms(latencies: Sequence[float], share: float) -> float | None:
-    """The latency that this share of all is not above, in milliseconds; of none there is none."""
+    """Return the given quantile of the latencies in milliseconds, or None when there are none."""
     return sorted(latencies)[math.ceil(share * len(latencies)) - 1] * 1000 if latencies else None
 
 
 async def run(port: int, rate: float, seconds: float, connections: int, requests: Iterator[bytes]) -> Answers:
-    """Ask the shop on a port of this machine."""
+    """Run the loop against the shop on a local port."""
     asked = await connect(port, connections, lambda one, status, _: pacer.answered(one, status, time.monotonic()))
     start = time.monotonic()
     ramp = RAMP_SECONDS if rate else 0.0
@@ -145,7 +145,7 @@ async def run(port: int, rate: float, seconds: float, connections: int, requests
 
 
 def main() -> None:
-    """Read the arguments, ask, print what came back."""
+    """Parse the arguments, run the loop, print the result."""
     port, rate, seconds, connections, file = sys.argv[1:]
     with Path(file).open(encoding="utf-8") as lines:
         requests = [json.loads(line).encode() for line in lines]

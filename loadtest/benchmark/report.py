@@ -1,4 +1,4 @@
-"""The bench's tables: for the terminal, for a README, and everything as JSON."""
+"""The bench's tables, for the terminal and for a README, and all results as JSON."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ COST_HEAD = ("one purchase costs", "line: accepted", "line: its order", "sync: w
 COST_ROWS = ("accept", "settle", "sync", "naive_accept")
 PARTS = ("web", "worker", "background", "beat", "valkey", "postgres")
 LISTED_CALLS = 8
-NOTHING = 0.01  #: what is less is nothing here
+NOTHING = 0.01  #: smaller values are shown as zero
 
 RATIO_HEAD = ("", "{baseline}", "now", "times", "from round to round")
 
@@ -30,7 +30,7 @@ NOTES = (
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What makes a number worth something."""
+    """The context of the numbers: machine, versions, command."""
 
     taken_at: str  #: ISO 8601, UTC
     command: str
@@ -43,7 +43,7 @@ Cells = Sequence[Sequence[str]]
 
 
 def rows(summaries: Mapping[str, Summary]) -> Cells:
-    """The main table, without its head."""
+    """Return the main table without its header."""
     return [[ROWS[name].title, *_figures(summary)] for name, summary in summaries.items()]
 
 
@@ -61,7 +61,7 @@ def _figures(summary: Summary) -> list[str]:
 
 
 def cost_rows(summaries: Mapping[str, Summary]) -> Cells:
-    """What one purchase costs, by process, and in Redis; without its head; nothing where none was measured."""
+    """Return the cost of one purchase by process and in Redis, without the header; empty when not measured."""
     if not any(name in summaries for name in COST_ROWS):
         return []
     several = [summaries[name].costs if name in summaries else None for name in COST_ROWS]
@@ -81,12 +81,12 @@ def cost_rows(summaries: Mapping[str, Summary]) -> Cells:
 
 
 def figure_rows(measured: Mapping[str, float]) -> Cells:
-    """What is no rate, without its head."""
+    """Return the table of figures without its header."""
     return [[FIGURES[name].title, _with_unit(value, name)] for name, value in measured.items()]
 
 
 def ratio_rows(ratios: Mapping[str, Ratio]) -> Cells:
-    """Today's code beside the baseline's, without its head."""
+    """Return today's code beside the baseline's, without the header."""
     return [
         [
             ROWS[name].title if name in ROWS else FIGURES[name].title,
@@ -105,7 +105,7 @@ def _with_unit(value: float, name: str) -> str:
 
 
 def call_lines(summaries: Mapping[str, Summary]) -> list[str]:
-    """The most frequent Redis commands of one purchase, for the line and for the naive system."""
+    """Return the most frequent Redis commands of one purchase, for the line and for the naive system."""
     lines = []
     for name in ("accept", "naive_accept"):
         if name not in summaries:
@@ -117,7 +117,7 @@ def call_lines(summaries: Mapping[str, Summary]) -> list[str]:
 
 
 def number(value: float) -> str:
-    """Three digits that count, and no more zeros behind the point."""
+    """Format with three significant digits and no trailing zeros."""
     if abs(value) >= 100:  # noqa: PLR2004 (three digits)
         return f"{value:,.0f}"
     return f"{value:.3g}" if abs(value) >= NOTHING else "0"
@@ -125,7 +125,7 @@ def number(value: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Everything that was found, ready to be shown."""
+    """All results, ready to be shown."""
 
     now: Rounds
     facts: Facts
@@ -133,7 +133,7 @@ class Result:
     baseline_label: str = ""
 
     def tables(self) -> list[tuple[Sequence[str], Cells]]:
-        """Heads and cells; those without a row are left out."""
+        """Return the headers and rows of all tables that have rows."""
         summaries = summarise(self.now)
         tables: list[tuple[Sequence[str], Cells]] = [(HEAD, rows(summaries)), (COST_HEAD, cost_rows(summaries))]
         if self.baseline:
@@ -147,17 +147,17 @@ class Result:
         return [(head, cells) for head, cells in tables if cells]
 
     def lines(self) -> list[str]:
-        """What is told below the tables."""
+        """Return the lines shown below the tables."""
         return [*call_lines(summarise(self.now)), NOTES, *fact_lines(self.facts)]
 
     @property
     def failed(self) -> int:
-        """Requests that failed, on both sides."""
+        """Return the number of failed requests, both sides together."""
         several = [*summarise(self.now).values(), *summarise(self.baseline).values()]
         return sum(summary.failed for summary in several)
 
     def document(self) -> dict[str, object]:
-        """Everything, as plain data."""
+        """Return all results as plain data."""
         found: dict[str, object] = {**asdict(self.facts), **_document(self.now)}
         if self.baseline:
             ratios = {name: asdict(ratio) for name, ratio in compare(self.baseline, self.now).items()}
@@ -165,12 +165,12 @@ class Result:
         return found
 
     def markdown(self) -> str:
-        """The tables and the facts."""
+        """Return the tables and the facts as Markdown."""
         return "\n\n".join([*(markdown_table(head, cells) for head, cells in self.tables()), *self.lines(), ""])
 
 
 def show(console: Console, result: Result) -> None:
-    """Print everything."""
+    """Print all results."""
     for head, cells in result.tables():
         table = Table(*head)
         for column in table.columns[1:]:
@@ -183,7 +183,7 @@ def show(console: Console, result: Result) -> None:
 
 
 def fact_lines(facts: Facts) -> list[str]:
-    """Where, when and how."""
+    """Return where, when and how the numbers were measured."""
     lines = [f"{facts.taken_at}: {facts.command}", f"{facts.hardware}.", f"{facts.versions}."]
     return [*([facts.left_out] if facts.left_out else []), *lines]
 
@@ -208,6 +208,6 @@ def _document(rounds: Rounds) -> dict[str, object]:
 
 
 def markdown_table(head: Sequence[str], cells: Cells) -> str:
-    """A table; all columns but the first are numbers."""
+    """Return a Markdown table. All columns but the first are numbers."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *cells]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

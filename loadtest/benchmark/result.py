@@ -1,4 +1,4 @@
-"""Results of the bench: what was found in each round, and what it comes to."""
+"""Results of the bench: the findings of each round, and their summary."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,35 +12,35 @@ class Reading:
     """One row in one round."""
 
     per_second: float  #: requests, or orders
-    p99_ms: float | None  #: None where nobody waits for an answer
-    failed: int  #: requests that were not answered as they should be
+    p99_ms: float | None  #: None for orders, which have no response
+    failed: int  #: requests with an unexpected response
     costs: Costs  #: of one request, purchase or order
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What one or several measurements found."""
+    """The results of one or several measurements."""
 
     readings: dict[str, Reading] = field(default_factory=dict)  #: by the name of the row
-    figures: dict[str, float] = field(default_factory=dict)  #: what is no rate, by name
+    figures: dict[str, float] = field(default_factory=dict)  #: values that are not rates, by name
 
     def take(self, other: "Findings") -> None:
-        """Add what another one found."""
+        """Add the results of another measurement."""
         self.readings.update(other.readings)
         self.figures.update(other.figures)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A rate that is measured."""
+    """A measured rate."""
 
     title: str
-    against: str = ""  #: the row of the naive system that does the same
+    against: str = ""  #: the corresponding row of the naive system
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """Something that is no rate."""
+    """A measured value that is not a rate."""
 
     title: str
     unit: str
@@ -97,12 +97,12 @@ FIGURES = {
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """One row over all rounds. Ratios are taken within each round: then both had the same machine."""
+    """One row over all rounds. Ratios are taken within a round, in which the machine was the same for both values."""
 
-    per_second: float  #: the median, as of everything else
+    per_second: float  #: the median, as all values here
     slowest: float
     fastest: float
-    of_ceiling: float | None  #: None for orders, which are no requests
+    of_ceiling: float | None  #: None for orders, which are not requests
     of_naive: float | None
     p99_ms: float | None
     failed: int  #: in all rounds together
@@ -110,7 +110,7 @@ class Summary:
 
     @property
     def cpu_us(self) -> float:
-        """µs of CPU, all processes of the servers together."""
+        """Return µs of CPU, all processes of the servers together."""
         return sum(self.costs.cpu_us.values())
 
 
@@ -120,7 +120,7 @@ class Ratio:
 
     baseline: float  #: median over the rounds
     now: float
-    times: float | None  #: now / baseline: the median of each round's; None where nothing can be divided
+    times: float | None  #: now / baseline: the median over the rounds; None when the baseline is 0
     lowest: float | None
     highest: float | None
 
@@ -129,7 +129,7 @@ Rounds = Sequence[Findings]
 
 
 def summarise(rounds: Rounds) -> dict[str, Summary]:
-    """Every row that was measured, by name, in the order of the table."""
+    """Return all measured rows by name, in the order of the table."""
     readings = {name: [one.readings[name] for one in rounds if name in one.readings] for name in ROWS}
     return {name: _summary(name, several, rounds) for name, several in readings.items() if several}
 
@@ -170,7 +170,7 @@ def derive(found: Findings) -> None:
 
 
 def figures(rounds: Rounds) -> dict[str, float]:
-    """The median of each figure that was measured, in the order of the table."""
+    """Return the median of each measured figure, in the order of the table."""
     return {
         name: median(several)
         for name in FIGURES
@@ -179,7 +179,7 @@ def figures(rounds: Rounds) -> dict[str, float]:
 
 
 def compare(baseline: Rounds, now: Rounds) -> dict[str, Ratio]:
-    """Every row and figure that both have in one round at least; round by round, since both had the same machine."""
+    """Return each row and figure that both sides have in at least one round, compared round by round."""
     before, after = [_numbers(one) for one in baseline], [_numbers(one) for one in now]
     ratios = {}
     for name in (*ROWS, *FIGURES):
@@ -205,7 +205,7 @@ def _numbers(found: Findings) -> dict[str, float]:
 
 
 def median_costs(several: Sequence[Costs]) -> Costs:
-    """The median of each number; what is missing in a round counts as 0 there."""
+    """Return the median of each cost. A cost missing in a round counts as 0 in that round."""
     return Costs(
         cpu_us=_medians([each.cpu_us for each in several]),
         redis_calls=_medians([each.redis_calls for each in several]),

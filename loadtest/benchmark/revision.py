@@ -1,4 +1,4 @@
-"""Revision: one state of this project's code, in a directory of its own, with the Python that runs it."""
+"""Revision: one state of this project's code, checked out in a directory, with the Python that runs it."""
 
 import hashlib
 import shutil
@@ -10,32 +10,32 @@ from pathlib import Path
 
 from devtools.embedded.shop import PROJECT
 
-REQUIREMENTS = ("requirements-demo.txt", "requirements.txt")  #: what a shop needs; the first one names the second
-COMPLETE = "complete"  #: a file in an environment whose packages are all installed
+REQUIREMENTS = ("requirements-demo.txt", "requirements.txt")  #: what a shop needs; the first file names the second
+COMPLETE = "complete"  #: marks an environment whose packages are all installed
 INSIDE = Path(__file__).with_name("inside.py")
 
 
 class RevisionError(Exception):
-    """There is no such revision here, or it can't be set up."""
+    """The revision does not exist or cannot be set up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Revision:
     """Code to start a shop from."""
 
-    label: str  #: for people
+    label: str  #: shown in reports
     directory: Path
     python: Path
 
     def run(self, environment: Mapping[str, str], *arguments: str) -> str:
-        """Run its Python in its directory; what it printed. Raises subprocess.CalledProcessError."""
+        """Run its Python in its directory and return the output. Raises subprocess.CalledProcessError."""
         return subprocess.run(
             [self.python, *arguments], cwd=self.directory, env=environment, check=True, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, text=True, start_new_session=True,
         ).stdout  # fmt: skip
 
     def inside(self, environment: Mapping[str, str], *arguments: str) -> str:
-        """Run ``inside.py`` there, which speaks to that revision's own code; what it printed."""
+        """Run ``inside.py``, which uses the revision's own code, and return the output."""
         return self.run(environment, "-c", INSIDE.read_text(encoding="utf-8"), *arguments)
 
 
@@ -43,10 +43,9 @@ NOW = Revision("now", PROJECT, Path(sys.executable))
 
 
 def set_up(name: str, *, project: Path, directory: Path) -> Revision:
-    """The revision of ``project`` that git knows by this name, checked out and installed below the directory.
+    """Check out a git revision of ``project`` and install its packages below the directory.
 
-    What is there already and whole is used again; what an interrupted run left half done is made anew.
-    Raises RevisionError.
+    A complete checkout is reused; one that was interrupted is made again. Raises RevisionError.
     """
     found = _git(project, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
     if found is None:
@@ -57,20 +56,23 @@ def set_up(name: str, *, project: Path, directory: Path) -> Revision:
 
 
 def _check_out(project: Path, checkout: Path, commit: str) -> None:
-    """A worktree of this commit, without changes."""
+    """Create a clean worktree of this commit."""
     at, top = _git(checkout, "rev-parse", "HEAD"), _git(checkout, "rev-parse", "--show-toplevel")
     if at == commit and top == str(checkout.resolve()) and _git(checkout, "status", "--porcelain") == "":
         return
     if checkout.exists():
         shutil.rmtree(checkout)
-    _git(project, "worktree", "prune")  # git remembers worktrees whose directory is gone, and makes no other there
+    _git(project, "worktree", "prune")  # git remembers worktrees whose directory is gone and refuses to recreate them
     checkout.parent.mkdir(parents=True, exist_ok=True)
     if _git(project, "worktree", "add", "--force", "--detach", str(checkout), commit) is None:
         raise RevisionError(f"git can't check {commit[:12]} out to {checkout}.")
 
 
 def _environment(checkout: Path, directory: Path) -> Path:
-    """The Python of an environment with what this checkout needs; one for all checkouts that need the same."""
+    """Return the Python of an environment with this checkout's packages.
+
+    Checkouts with equal requirements share one.
+    """
     needed = hashlib.sha256(sys.version.encode())
     for file in REQUIREMENTS:
         try:
@@ -96,7 +98,7 @@ def _call(command: list[str]) -> None:
 
 
 def _git(directory: Path, *arguments: str) -> str | None:
-    """What git says there; None when it fails, or when there is no such directory."""
+    """Return git's output there; None when git fails or the directory does not exist."""
     if not directory.is_dir():
         return None
     try:

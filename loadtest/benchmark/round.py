@@ -1,4 +1,4 @@
-"""Rounds of the bench: every measurement that was chosen, each of all sides in turn."""
+"""Rounds of the bench: every selected measurement, on each side in turn."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ Measure = Callable[[Side, int], Findings]
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """Something to measure on a side, for so many seconds."""
+    """A measurement on one side, for a number of seconds."""
 
     measure: Measure
     shop: str = "line"  #: what it measures
-    once: bool = False  #: it takes long, or leaves much behind: once, after the rounds, without a warm-up
+    once: bool = False  #: slow, or leaves much data behind: taken once after the rounds, without a warm-up
 
 
 MEASUREMENTS = {
@@ -43,18 +43,18 @@ MEASUREMENTS = {
     "naive": Measurement(accepting.naive, "naive"),
     "memory": Measurement(waiting.memory, once=True),
     "growth": Measurement(accepting.growth, once=True),
-}  #: by the name that ROWS knows them by, in the order they are taken
+}  #: by name in ROWS, in the order they are taken
 
 
 def shops_of(names: Sequence[str]) -> set[str]:
-    """The shops that these measurements need."""
+    """Return the shops these measurements need."""
     return {MEASUREMENTS[name].shop for name in names}
 
 
 def take(sides: Sequence[Side], names: Sequence[str], *, seconds: int, once: bool) -> Iterator[tuple[Side, Findings]]:
-    """Side and findings, one after the other: those of the rounds, or those that are taken ``once``.
+    """Yield side and findings, one after the other: measurements of the rounds, or those taken ``once``.
 
-    The sides take turns with every measurement, so that both had the same machine.
+    The sides alternate at every measurement, so that both ran on the machine in the same state.
     """
     for name in names:
         measurement = MEASUREMENTS[name]

@@ -1,4 +1,4 @@
-"""Measurements of settling: buyers stand in line when the workers wake up."""
+"""Measure settlement: the line is filled while the worker is stopped."""
 
 import os
 import signal
@@ -14,14 +14,14 @@ from loadtest.benchmark.result import Findings, Reading
 from loadtest.benchmark.shop import SETTLE_SECONDS_MAX, MeasuredShop
 from loadtest.benchmark.side import Side
 
-ORDERS_OF_A_SECOND = 10_000  #: orders that are written for each second that a measurement may take
+ORDERS_OF_A_SECOND = 10_000  #: line length per second that a measurement may take
 READY_ORDERS = 200
 RINGS, RING_PAUSE_SECONDS = 6, 0.05
 CONCURRENCY = "--concurrency"
 
 
 def settle(side: Side, seconds: int) -> Findings:
-    """One worker process, then two together."""
+    """Settle with one worker process, then with two."""
     found = Findings()
     with _workers(side.line) as restart:
         for row, processes in (("settle", 1), ("settle_two", 2)):
@@ -31,7 +31,7 @@ def settle(side: Side, seconds: int) -> Findings:
 
 
 def settle_sqlite(side: Side, seconds: int) -> Findings:
-    """One worker process, on SQLite."""
+    """Settle with one worker process on SQLite."""
     shop = side.shops["sqlite"]
     with _workers(shop) as restart:
         restart(1)
@@ -40,14 +40,17 @@ def settle_sqlite(side: Side, seconds: int) -> Findings:
 
 @contextmanager
 def _workers(shop: MeasuredShop) -> Iterator[Callable[[int], None]]:
-    """A function that starts the shop's worker anew with so many processes; afterwards it has its own number again."""
+    """Yield a function that restarts the shop's worker with a number of processes.
+
+    The original number is restored afterwards.
+    """
     usual = shop.shop.parts["worker"]
     yield lambda processes: shop.shop.restart_as("worker", with_processes(usual, processes))
     shop.shop.restart_as("worker", usual)
 
 
 def _settle(side: Side, shop: MeasuredShop, orders: int) -> Reading:
-    """So many buyers stand in line when the worker wakes up: how fast does it write their orders?"""
+    """Fill the line while the worker is stopped, then measure the orders it writes per second."""
     ready, sale = (shop.new_sale(stock=stock) for stock in (READY_ORDERS, orders))
     _fill(side, shop, ready, READY_ORDERS)
     wait_until("the worker works", lambda: shop.sold(ready) == READY_ORDERS)
@@ -67,25 +70,28 @@ def _settle(side: Side, shop: MeasuredShop, orders: int) -> Reading:
 
 
 def _fill(side: Side, shop: MeasuredShop, sale: int, count: int) -> None:
-    """So many join; the last ones over HTTP, one after the other, so that the gate rings a doorbell for each."""
+    """Fill the line.
+
+    The last buyers join over HTTP, one after the other, so that the gate rings a doorbell for each.
+    """
     shop.join(sale, count - RINGS, "early")
     file = side.file("ringing")
     for buyer_pass in shop.passes(sale, RINGS, "ringing"):
         file.write_text(f"{buyer_pass}\n", encoding="ascii")
         generate("everybody", shop.shop.port, sale, file)
-        time.sleep(RING_PAUSE_SECONDS)  # those who come closer together share a doorbell
+        time.sleep(RING_PAUSE_SECONDS)  # buyers who join within this interval share a doorbell
 
 
 def with_processes(arguments: Sequence[str], processes: int) -> list[str]:
-    """A worker's arguments with so many processes."""
+    """Return a worker's arguments with this number of processes."""
     before = arguments.index(CONCURRENCY)
     return [*arguments[: before + 1], str(processes), *arguments[before + 2 :]]
 
 
 def orders_per_second(commits: Sequence[tuple[str, int]]) -> float:
-    """From the first transaction to the last one; the first one's orders are left out, since its time is too.
+    """Return the rate from the first transaction to the last. The first one's orders and its time are left out.
 
-    An order carries the moment its transaction began to write.
+    An order carries the time at which its transaction began to write.
     """
     if not commits:
         return 0.0

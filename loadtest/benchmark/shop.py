@@ -1,4 +1,7 @@
-"""Measured shops: a system's shop of one revision. Whatever the bench knows of a shop's insides is in this file."""
+"""Measured shops: one system's shop at one revision.
+
+All the bench's knowledge of a shop's internals is in this file.
+"""
 
 import json
 import os
@@ -18,13 +21,13 @@ from loadtest.systems import System
 
 SETTLE_SECONDS_MAX = 300
 END_SECONDS_MAX = 60
-# In the broker: messages nobody has fetched, or nobody has finished.
+# Broker keys: messages not yet fetched, and messages not yet acknowledged.
 QUEUES = ("orders", "default", "notifications", "celery", "unacked")
-# What revisions before this one called a part, or a queue.
+# Names of parts and queues in older revisions.
 FORMER_PARTS = {"chores": "background"}
 FORMER_QUEUES = ("banners", "notices")
-LINGER_SECONDS = 0.3  # requests that were under way when the load generator left
-IDLE_CORES_MAX = 0.05  # a web process that computes for less than this share of a second is at rest
+LINGER_SECONDS = 0.3  # wait for requests under way when the load generator left
+IDLE_CORES_MAX = 0.05  # a web process that uses less than this share of a core is idle
 IDLE_LOOK_SECONDS = 0.5
 DAY_SECONDS = 86_400
 LONG_AGO = "2000-01-01 00:00:00+00:00"
@@ -38,14 +41,14 @@ ENVIRONMENT = {
 
 
 def line_of(revision: Revision) -> System:
-    """The product as that revision starts it."""
+    """Return the product as that revision starts it."""
     told = json.loads(revision.inside(os.environ, "parts"))
     parts = {FORMER_PARTS.get(name, name): tuple(arguments) for name, arguments in told["parts"].items()}
     return System("line", "The product.", parts, slow_parts={}, environment=told["environment"])
 
 
 def constant_of(revision: Revision) -> System:
-    """The same bytes for every request, from the web server that this revision's line runs on."""
+    """Return a system that sends a constant response from the web server of this revision's line."""
     *web, _application = line_of(revision).parts["web"]
     return System(
         name="constant",
@@ -57,12 +60,12 @@ def constant_of(revision: Revision) -> System:
 
 
 def key(sale: int, name: str) -> str:
-    """The name of a sale's key in Redis: meta, line, outcomes, pending or stock."""
+    """Return the name of a sale's key in Redis: meta, line, outcomes, pending or stock."""
     return f"{{sale:{sale}}}:{name}"
 
 
 class RevisionSeed(Seed):
-    """A shop's data before its first opening, made by the code of a revision."""
+    """A shop's initial data, made by the code of a revision."""
 
     def __init__(self, revision: Revision, directory: Path, postgres: Postgres | None) -> None:
         self._directory = directory
@@ -92,27 +95,27 @@ class RevisionShop(Shop):
         super().__init__(directory, seed, system.parts, environment, system.valkey_flags)
 
     def manage(self, *arguments: str) -> str:
-        """Run a management command on this shop; its output."""
+        """Run a management command on this shop and return its output."""
         return self._revision.run(self.environment, "manage.py", *arguments)
 
     def inside(self, *arguments: str) -> None:
-        """Have the revision's own code do what `inside.py` offers."""
+        """Run a command of `inside.py` with the revision's code."""
         self._revision.inside(self.environment, *arguments)
 
     @cached_property
     def sale_table(self) -> str:
-        """The table of sales: ``seckill_sale`` in revisions in which the catalog was no app of its own."""
+        """Return the table of sales: ``seckill_sale`` in revisions without the catalog app."""
         return "catalog_sale" if self.columns("catalog_sale") else "seckill_sale"
 
     def columns(self, table: str) -> list[str]:
-        """The names of a table's columns; none when there is no such table."""
+        """Return the names of a table's columns; empty when there is no such table."""
         if self.environment["DATABASE_URL"].startswith("sqlite"):
             return [str(row[1]) for row in self.sql(f"PRAGMA table_info({table})")]
         rows = self.sql(f"SELECT column_name FROM information_schema.columns WHERE table_name = '{table}'")  # noqa: S608 (ours)
         return [str(name) for (name,) in rows]
 
     def open(self, *, stock: int) -> None:
-        """Everything up; where beat runs, sale 1 is known to the line."""
+        """Start everything. With beat, wait until sale 1 is loaded."""
         self.valkey.start()
         self.sql(f"UPDATE {self.sale_table} SET stock = {stock:d}")  # noqa: S608 (a number)
         for name in self.parts:
@@ -127,10 +130,10 @@ class RevisionShop(Shop):
         self.start_as(name, self.parts[name])
 
     def restart_as(self, name: str, arguments: Sequence[str]) -> None:
-        """Start a part anew with other arguments, once the present one has finished what it does.
+        """Restart a part with other arguments, after the running one has finished its work.
 
-        Only its main process is told. Were its children told too, messages they had taken would be missing for half a
-        minute.
+        Only the main process is terminated. If its children were terminated too, messages they had fetched would be
+        missing for half a minute.
         """
         process = self.processes.pop(name)
         process.terminate()
@@ -165,7 +168,7 @@ class MeasuredShop:
         self.shop.open(stock=1)
 
     def close(self) -> None:
-        """End everything."""
+        """Stop everything."""
         self.redis.close()
         self._broker.close()
         self.shop.close()
@@ -173,7 +176,7 @@ class MeasuredShop:
     # --- sales and buyers ---------------------------------------------------------------------------------------
 
     def new_sales(self, number: int, *, stock: int, line_limit: int = 100_000_000) -> list[int]:
-        """So many sales that are open, with a day to pay; known to the line where there is one."""
+        """Create open sales with a day to pay. With a line, wait until they are loaded."""
         changed = {
             "stock": f"{stock:d}",
             "sold": "0",
@@ -194,9 +197,10 @@ class MeasuredShop:
         return sales
 
     def _admits(self, sales: Sequence[int]) -> bool:
-        """Whether the line of each knows its sale, and does not wait for a crowd to come back.
+        """Return whether every sale is loaded and its line is not in recovery.
 
-        Where two sweeps load a new sale at once, the second one takes it for lost: it admits nobody for some seconds.
+        When two sweeps load a new sale at once, the second one treats the line as lost, and the sale admits no buyers
+        for some seconds.
         """
         pipeline = self.redis.pipeline(transaction=False)
         for sale in sales:
@@ -205,52 +209,52 @@ class MeasuredShop:
         return None not in until and max(map(int, until)) <= time.time() * 1000
 
     def new_sale(self, *, stock: int, line_limit: int = 100_000_000) -> int:
-        """One sale."""
+        """Create one sale."""
         return self.new_sales(1, stock=stock, line_limit=line_limit)[0]
 
     def retire(self, sales: Sequence[int]) -> None:
-        """Nobody looks after these sales any more: they would take time from what is measured next."""
+        """End these sales so that sweeps skip them: their work would slow the next measurement."""
         if sales:
             listed = ", ".join(f"{sale:d}" for sale in sales)
             self.shop.sql(f"UPDATE {self.shop.sale_table} SET ended_at = '{LONG_AGO}' WHERE id IN ({listed})")  # noqa: S608 (numbers)
 
     def passes(self, sale: int, count: int, prefix: str = "b") -> list[str]:
-        """Passes of so many buyers, who are called PREFIX1 and so on."""
+        """Return the passes of buyers PREFIX1 to PREFIXcount."""
         return self.shop.manage("issue_passes", str(sale), "--count", str(count), "--prefix", prefix).split()
 
     def join(self, sale: int, count: int, prefix: str = "b") -> None:
-        """Give so many buyers places, past the web processes."""
+        """Give buyers places without going through the web processes."""
         self.shop.inside("join", str(sale), str(count), prefix)
 
-    # --- what is there ------------------------------------------------------------------------------------------
+    # --- contents -----------------------------------------------------------------------------------------------
 
     def purchases(self, sale: int) -> int:
-        """How many purchases of the sale have been accepted: places in line, orders where there is no line."""
+        """Return the number of accepted purchases: places in line, or orders in a system without a line."""
         return self.redis.llen(key(sale, "line")) if self.system.has_line else self.orders(sale)
 
     def orders(self, sale: int) -> int:
-        """How many orders of the sale are in the ledger."""
+        """Return the number of the sale's orders in the ledger."""
         return int(self.shop.sql(f"SELECT count(*) FROM orders_order WHERE sale_id = {sale:d}")[0][0])  # noqa: S608 (a number)
 
     def sold(self, sale: int) -> int:
-        """How many units the sale has sold: it moves with its orders, in their transaction, and is cheap to ask."""
+        """Return the number of units sold. Cheap to read: the counter is updated in the orders' transaction."""
         return int(self.shop.sql(f"SELECT sold FROM {self.shop.sale_table} WHERE id = {sale:d}")[0][0])  # noqa: S608 (a number)
 
     def commits(self, sale: int) -> list[tuple[str, int]]:
-        """When orders of a sale were written (ISO 8601), and how many at that moment, ascending."""
+        """Return (ISO 8601 time, number of orders written at that time), ascending."""
         rows = self.shop.sql(
             f"SELECT created_at, count(*) FROM orders_order WHERE sale_id = {sale:d} GROUP BY created_at ORDER BY 1"  # noqa: S608 (a number)
         )
         return [(str(moment), count) for moment, count in rows]
 
     def ledger_version(self) -> str:
-        """The database and its version."""
+        """Return the database and its version."""
         if self._postgres is None:
             return f"SQLite {self.shop.sql('SELECT sqlite_version()')[0][0]}"
         return f"PostgreSQL {self.shop.sql('SHOW server_version')[0][0]}"
 
     def database_size(self) -> int:
-        """Bytes of this shop's database."""
+        """Return the size of this shop's database in bytes."""
         if self._postgres is None:
             pages, size = (self.shop.sql(f"PRAGMA {name}")[0][0] for name in ("page_count", "page_size"))
             return int(pages * size)
@@ -259,7 +263,7 @@ class MeasuredShop:
     # --- processes ----------------------------------------------------------------------------------------------
 
     def parts(self) -> dict[str, int]:
-        """Process ids, by name; the database server is everybody's."""
+        """Return process ids by part. The database server is shared by all shops."""
         assert self.shop.valkey.process is not None  # noqa: S101 (for the type checker: it was started)
         pids = {name: process.pid for name, process in self.shop.processes.items()}
         pids["valkey"] = self.shop.valkey.process.pid
@@ -268,26 +272,26 @@ class MeasuredShop:
         return pids
 
     def meters(self) -> Meters:
-        """What has been used so far."""
+        """Read the meters."""
         return read_meters(self.parts(), self.redis)
 
     def web_memory(self) -> int:
-        """Bytes that the web processes have now."""
+        """Return the memory of the web processes in bytes."""
         return memory_bytes(self.parts()["web"])
 
     def sync_log(self, how: str) -> None:
-        """When Valkey's log goes to the disk: ``always``, before it answers, or ``everysec``."""
+        """Set when Valkey's log is synced: ``always`` (before each response) or ``everysec``."""
         self.redis.config_set("appendfsync", how)
 
     def await_rest(self) -> None:
-        """Return when the requests that were under way have ended and the broker has no message any more."""
+        """Return when all requests under way have ended and the broker is empty."""
         time.sleep(LINGER_SECONDS)
         wait_until(
             "the workers are through", lambda: not self._broker.exists(*QUEUES, *FORMER_QUEUES), SETTLE_SECONDS_MAX
         )
 
     def await_idle(self) -> None:
-        """Return when the web processes have nothing to compute any more."""
+        """Return when the web processes are idle."""
 
         def idle() -> bool:
             before = cpu_seconds(self.parts()["web"])

@@ -1,4 +1,4 @@
-"""A side: the shops of one revision, and what measuring them needs: passes, accounts, tickets."""
+"""A side: the shops of one revision, and the passes, accounts and tickets needed to measure them."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,17 +15,17 @@ from loadtest.benchmark.generator import generate
 from loadtest.benchmark.result import Reading
 from loadtest.benchmark.shop import MeasuredShop
 
-TICKETS = 1000  #: of each kind that are polled
+TICKETS = 1000  #: tickets of each kind that are polled
 ACCOUNTS = 50
-FIRST_GUESS = 200_000  #: purchases a second that no shop exceeds before it was measured once
-SPARE, SPARE_LEAST = 3, 50_000  #: a second: more passes than the fastest so far would need; a machine may wake up
+FIRST_GUESS = 200_000  #: upper bound of purchases a second for a shop not yet measured
+SPARE, SPARE_LEAST = 3, 50_000  #: passes per purchase of the fastest run so far; the machine may get faster
 
 
 class Side:
     """One revision."""
 
     def __init__(self, label: str, shops: Mapping[str, MeasuredShop], directory: Path) -> None:
-        """``directory`` is for files of passes and the like."""
+        """Keep files of passes, accounts and requests in ``directory``."""
         self.label = label
         self.shops = shops
         self._directory = directory
@@ -34,17 +34,17 @@ class Side:
 
     @property
     def line(self) -> MeasuredShop:
-        """The product."""
+        """The product's shop."""
         return self.shops["line"]
 
     def file(self, name: str) -> Path:
-        """A file of this side."""
+        """Return the path of a file of this side."""
         return self._directory / f"passes-{quote(self.label, safe='')}-{name}"
 
     # --- buyers -------------------------------------------------------------------------------------------------
 
     def accounts(self) -> list[Account]:
-        """Buyers of the line's shop who are logged in; their cookies are as new as a browser's. Written to a file, too.
+        """Return logged-in buyers of the line's shop with fresh cookies, and write them to a file.
 
         Raises AccountError.
         """
@@ -55,14 +55,14 @@ class Side:
 
     @property
     def accounts_file(self) -> Path:
-        """Where the accounts are."""
+        """Return the path of the accounts file."""
         return self.file("accounts")
 
     def buy(
         self, shop: MeasuredShop, path: str, sale: int, seconds: int, *, connections: int = wrk.CONNECTIONS,
         prefix: str = "b",
     ) -> tuple[wrk.Answers, Meters]:  # fmt: skip
-        """Have wrk buy for so long, each time with another pass; gives the meters before it, too. Raises WrkError."""
+        """Run purchases with wrk, each with another pass. Return the answers and the meters before. Raises WrkError."""
         fastest = self._fastest.get((shop.system.name, connections))
         enough = seconds * (int(SPARE * fastest) + SPARE_LEAST if fastest else FIRST_GUESS)
         passes = shop.passes(sale, enough, prefix)
@@ -81,14 +81,14 @@ class Side:
         return answers, before
 
     def purchase_requests(self, sale: int, count: int, prefix: str = "b") -> Path:
-        """A file for the pacer: so many purchases in the line's shop."""
+        """Write a file of purchases in the line's shop, for the pacer."""
         path = f"/api/sales/{sale}/purchase"
         passes = self.line.passes(sale, count, prefix)
         purchases = [request("POST", path, {"Authorization": f"Bearer {one}"}) for one in passes]
         return self.requests_file(purchases, f"sale-{sale}")
 
     def requests_file(self, requests: Sequence[bytes], name: str) -> Path:
-        """A file for the pacer."""
+        """Write a file of requests, for the pacer."""
         file = self.file(name)
         file.write_text("".join(f"{json.dumps(one.decode())}\n" for one in requests), encoding="utf-8")
         return file
@@ -96,14 +96,14 @@ class Side:
     # --- requests -----------------------------------------------------------------------------------------------
 
     def rotating(self, name: str, lines: Sequence[Sequence[str]]) -> Path:
-        """A file for rotate.lua: of each request the method, the path, and headers."""
+        """Write a file for rotate.lua: method, path and headers of each request."""
         file = self.file(name)
         file.write_text("\n".join("\t".join(line) for line in lines) + "\n", encoding="utf-8")
         return file
 
     @cached_property
     def tickets(self) -> tuple[Path, Path]:
-        """Polls of a thousand tickets that wait and of a thousand that are decided; bought when first asked for."""
+        """Return polls of 1,000 waiting and 1,000 decided tickets. The tickets are bought on first use."""
         shop = self.line
         sale = shop.new_sale(stock=TICKETS)
         passes, tickets = self.file("pass-book"), self.file("tickets")
@@ -125,11 +125,11 @@ class Side:
 
 
 def reading(answers: wrk.Answers, spent: Costs) -> Reading:
-    """What wrk saw and what it cost."""
+    """Combine wrk's answers with the costs."""
     return Reading(answers.per_second, answers.p99_ms, answers.failed, spent)
 
 
 def check_count(answers: wrk.Answers, purchases: int, connections: int = wrk.CONNECTIONS) -> None:
-    """The shop has what was answered, and what was under way when wrk left. Raises WrkError if not."""
+    """Check that the shop has all answered purchases and at most those under way when wrk left. Raises WrkError."""
     if not answers.failed and not answers.requests <= purchases <= answers.requests + connections:
         raise wrk.WrkError(f"{answers.requests:,} purchases were answered, and the shop has {purchases:,}.")

@@ -1,4 +1,4 @@
-"""The stage of the bench: one ledger server, and shops on it that are started once and measured in turn."""
+"""The stage of the bench: one ledger server, and the shops on it, started once and measured in turn."""
 
 import shutil
 from collections.abc import Iterator
@@ -12,16 +12,16 @@ from loadtest.systems import System
 
 POSTGRES_SETTINGS = {"max_connections": "300", "shared_buffers": "256MB"}
 
-#: By revision what is to be started: the shop's name, its system, and postgres or sqlite for its ledger.
+#: The shops to start, by revision: name, system, and postgres or sqlite as ledger.
 Cast = dict[Revision, list[tuple[str, System, str]]]
 
 
 @contextmanager
 def open_stage(directory: Path, cast: Cast) -> Iterator[dict[str, dict[str, MeasuredShop]]]:
-    """Shops by the revision's label and their name, each with a Valkey of its own; ended afterwards.
+    """Yield shops by revision label and name, each with its own Valkey; close them afterwards.
 
-    All that want PostgreSQL share one server, where each has a database. The directory is emptied first; afterwards
-    only logs are left there.
+    Shops on PostgreSQL share one server, with a database each. The directory is emptied first; only logs are left in it
+    afterwards.
     """
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)

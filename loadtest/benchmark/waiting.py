@@ -1,4 +1,4 @@
-"""Measurements of how long buyers wait: an open loop, a busy Django, and what connections cost."""
+"""Measure how long buyers wait: in an open loop, beside a busy Django, and the memory of connections."""
 
 import math
 import os
@@ -17,19 +17,19 @@ from loadtest.benchmark.pacer import RAMP_SECONDS, Answers, percentile_ms
 from loadtest.benchmark.result import Findings, Reading
 from loadtest.benchmark.side import Side
 
-LOAD = 0.7  #: of the most that gets through
+LOAD = 0.7  #: share of the maximum throughput
 MOST_SECONDS = 2.0
-GUESS_A_SECOND = 100_000  #: purchases that the generator does not exceed, on whatever machine
+GUESS_A_SECOND = 100_000  #: upper bound of purchases from the generator, on any machine
 SYNCS, SYNCED_BYTES = 200, 4096
-LOW_RATE = 200  #: purchases a second, which leave the shop all but idle
+LOW_RATE = 200  #: purchases a second, which leave the shop nearly idle
 PAGES_A_SECOND, LOG_INS_A_SECOND = 50, 20
-BUSY_CONNECTIONS = 64  #: of those who look at pages, and of those who log in
+BUSY_CONNECTIONS = 64  #: connections that load pages, and connections that log in
 ACCEPTED = "202"
 _page = count(1)
 
 
 def paced(side: Side, seconds: int) -> Findings:
-    """An open loop at 70 % of what this generator gets through: p99 counts from when each was to be sent."""
+    """Open loop at 70 % of the generator's maximum throughput. p99 counts from the moment each request was due."""
     shop = side.line
     sales = shop.new_sales(2, stock=FLASH_STOCK)
     file = side.purchase_requests(sales[0], int(MOST_SECONDS * GUESS_A_SECOND))
@@ -51,7 +51,7 @@ def paced(side: Side, seconds: int) -> Findings:
 
 
 def busy(side: Side, seconds: int) -> Findings:
-    """Purchases at a low rate, first alone, then while pages are rendered and people log in."""
+    """Purchases at a low rate, first alone, then while pages are rendered and buyers log in."""
     shop = side.line
     accounts = side.accounts()
     sales = shop.new_sales(2, stock=FLASH_STOCK)
@@ -65,7 +65,7 @@ def busy(side: Side, seconds: int) -> Findings:
     others = (shop.shop.port, PAGES_A_SECOND, seconds + 1, BUSY_CONNECTIONS, side.requests_file(pages, "pages"))
     people = (shop.shop.port, LOG_INS_A_SECOND, seconds + 1, BUSY_CONNECTIONS, side.requests_file(log_ins, "log-ins"))
     with running("pacer", *others), running("pacer", *people):
-        time.sleep(1)  # until they have begun
+        time.sleep(1)  # until they have started
         before = shop.meters()
         while_busy = buy(requests=files[1])
         spent = costs(before, shop.meters(), while_busy.sent)
@@ -81,7 +81,7 @@ def busy(side: Side, seconds: int) -> Findings:
 
 
 def memory(side: Side, seconds: int) -> Findings:  # noqa: ARG001 (as all measurements)
-    """What each connection costs the web processes: between a thousand of them and ten thousand."""
+    """Memory per connection in the web processes: the difference between 1,000 and 10,000 connections."""
     if not can_open(VERY_MANY):
         return Findings()
     shop = side.line
@@ -97,7 +97,7 @@ def memory(side: Side, seconds: int) -> Findings:  # noqa: ARG001 (as all measur
 
 
 def _disk_p99_ms(file: Path) -> float:
-    """How long appending a little and waiting for the disk takes, one of a hundred longer."""
+    """Return the 99th percentile of a small append followed by fsync, in milliseconds."""
     waits = []
     with file.open("ab") as log:
         for _ in range(SYNCS):

@@ -1,4 +1,4 @@
-"""wrk: the load generator of the bench, and how to read what it prints."""
+"""wrk: the load generator of the bench, and the parser of its output."""
 
 import re
 import shutil
@@ -19,28 +19,28 @@ MILLISECONDS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 
 
 class WrkError(Exception):
-    """wrk is missing, broke off, or printed what can't be read."""
+    """wrk is missing, failed, or printed unexpected output."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What wrk saw."""
+    """The counts and latencies wrk printed."""
 
-    requests: int  #: answered, with whatever status
-    per_second: float  #: of them
-    p50_ms: float  #: half of the answers took at most so long
+    requests: int  #: responses of any status
+    per_second: float  #: responses per second
+    p50_ms: float  #: median latency
     p99_ms: float
-    refused: int  #: answers of 400 and more
-    broken: int  #: requests without an answer in time, broken connections
+    refused: int  #: responses with status 400 or above
+    broken: int  #: timeouts and broken connections
 
     @property
     def failed(self) -> int:
-        """What went wrong, where nobody is to be refused."""
+        """Return the number of failures, for measurements in which no request should be refused."""
         return self.refused + self.broken
 
 
 def find() -> str:
-    """Where wrk is. Raises WrkError with how to install it."""
+    """Return the path of wrk. Raises WrkError with installation instructions."""
     found = shutil.which("wrk")
     if found is None:
         raise WrkError(NOT_INSTALLED)
@@ -51,7 +51,7 @@ def run(
     address: str, *, seconds: int, script: str | None = None, arguments: tuple[Path, ...] = (),
     connections: int = CONNECTIONS,
 ) -> Answers:  # fmt: skip
-    """Send requests for so long, each connection the next one when the one before is answered. Raises WrkError."""
+    """Run wrk for a number of seconds (closed loop). Raises WrkError."""
     done = subprocess.run(
         [
             *(find(), "--threads", str(THREADS), "--connections", str(connections), "--duration", f"{seconds}s"),
@@ -63,7 +63,7 @@ def run(
         text=True,
         check=False,
         stdin=subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C is for us; we end it
+        start_new_session=True,  # Ctrl-C goes to this process, which ends wrk
     )
     if done.returncode:
         raise WrkError(f"wrk ended with {done.returncode}: {done.stderr.strip()}")
@@ -71,7 +71,7 @@ def run(
 
 
 def parse(text: str) -> Answers:
-    """What ``wrk --latency`` printed. Raises WrkError when a number is missing or the passes ran out."""
+    """Parse the output of ``wrk --latency``. Raises WrkError when a number is missing or the passes ran out."""
     if "The passes ran out." in text:
         raise WrkError("The passes ran out before the time was over: this number would be no measurement.")
     errors = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)

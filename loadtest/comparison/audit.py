@@ -1,6 +1,6 @@
-"""The audit: after a run, what the ledger and Redis say, against what buyers were promised and told.
+"""The audit: compare the ledger and Redis with the responses buyers received.
 
-It reads tables and keys from outside; none of the product's own code takes part.
+It reads tables and keys directly and uses none of the product's code.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ HOLDS_A_UNIT = "sale_id = 1 AND status IN ('pending', 'paid')"
 
 
 def ask_again(shop: Shop, purchases: Sequence[Purchase]) -> list[Purchase]:
-    """The purchases, with the outcome now of those whose buyers gave up waiting: late is bad, never is worse."""
+    """Poll again for buyers who gave up, and return the purchases with their present outcome."""
 
     def outcome(purchase: Purchase) -> Purchase:
         if not purchase.ticket or purchase.outcome:
@@ -34,7 +34,7 @@ def ask_again(shop: Shop, purchases: Sequence[Purchase]) -> list[Purchase]:
 
 
 def audit(shop: Shop, system: System, purchases: Sequence[Purchase], *, stock: int) -> list[Check]:
-    """Every line of the audit, in the order of a report; the shop is at rest, nobody buys any more."""
+    """Return every check of the audit, in the order of a report. The shop must be idle."""
     promised = [purchase for purchase in purchases if purchase.answered]
     ((orders, buyers, first, last),) = shop.sql(
         "SELECT count(*), count(DISTINCT buyer), coalesce(min(place), 1), coalesce(max(place), 0)"  # noqa: S608 (ours)
@@ -44,7 +44,7 @@ def audit(shop: Shop, system: System, purchases: Sequence[Purchase], *, stock: i
     numbers = {number for (number,) in shop.sql(f"SELECT number FROM orders_order WHERE {HOLDS_A_UNIT}")}  # noqa: S608
     told = [purchase.order for purchase in purchases if purchase.outcome == "confirmed"]
     undecided = sum(1 for purchase in promised if not purchase.outcome)
-    unanswered = len(purchases) - len(promised)  # who gave up before any answer may have got an order all the same
+    unanswered = len(purchases) - len(promised)  # buyers who gave up without a response may still have got an order
     untold = len(numbers - set(told))
     return [
         _between(
@@ -63,7 +63,7 @@ def audit(shop: Shop, system: System, purchases: Sequence[Purchase], *, stock: i
 
 
 def _tickets(shop: Shop, promised: Sequence[Purchase]) -> list[Check]:
-    """Places told with the tickets, where a system tells them: each once, and the order has the same."""
+    """Check that each place told with a ticket is unique and equals the order's place, for systems with places."""
     places = {purchase.order: purchase.place for purchase in promised if purchase.place and purchase.order}
     told = [purchase.place for purchase in promised if purchase.place]
     if not told:
@@ -90,5 +90,8 @@ def _equal(name: str, expected: object, found: object) -> Check:
 
 
 def _between(name: str, least: int, found: int, most: int) -> Check:
-    """The two limits differ by the buyers who gave up without an answer: nobody knows what they would have got."""
+    """Check that a value is within limits.
+
+    The limits differ by the buyers who got no response: their outcome is unknown.
+    """
     return Check(name, str(least) if least == most else f"{least} to {most}", str(found), least <= found <= most)

@@ -1,4 +1,4 @@
-"""The load generator's own ceiling: Locust against a constant reply, on the web server that the line runs on."""
+"""The load generator's own ceiling: Locust against a constant response, on the web server that the line runs on."""
 
 import csv
 import os
@@ -16,7 +16,7 @@ SECONDS = 6
 
 
 def generator_per_second(directory: Path) -> float:
-    """Requests per second that Locust sends and gets answered here; files go to the directory."""
+    """Return the requests per second that Locust completes on this machine. Files go to the directory."""
     address = f"http://127.0.0.1:{(port := free_port())}"
     environment = {**os.environ, "BIND": f"127.0.0.1:{port}", "WEB_CONCURRENCY": "2", "VAR_DIR": str(directory)}
     with (directory / "ceiling.log").open("wb") as log:

@@ -1,6 +1,6 @@
-"""Charts of one scenario: small panels that a phone can show, a system in the same colour on each of them.
+"""Charts of one scenario: small panels that fit a phone, with the same colour per system on each.
 
-Drawn on figures of their own, without pyplot, so the process stays as it was; the same numbers give the same file.
+They use their own figures instead of pyplot's global state. Equal numbers produce equal files.
 """
 
 from collections.abc import Sequence
@@ -20,11 +20,11 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from loadtest.comparison.result import Latency, Run
 
-WIDTH = 4.0  #: inches; a phone shows it at about its size
-LEFT, RIGHT = 0.55, 3.86  #: inches from the left, where the axes begin and end
+WIDTH = 4.0  #: inches; about the width of a phone
+LEFT, RIGHT = 0.55, 3.86  #: inches from the left edge: start and end of the axes
 INK, QUIET, GRID = "#1b1a18", "#5d5a54", "#e4e2dd"
 STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib, so the picture is the same everywhere
+    "font.family": "DejaVu Sans",  # shipped with matplotlib, so the picture is the same on every machine
     "font.size": 8.5,
     "text.color": INK,
     "axes.labelcolor": QUIET,
@@ -33,10 +33,10 @@ STYLE: dict[Any, Any] = {
     "svg.fonttype": "path",
     "svg.hashsalt": "loadtest",
 }
-#: Told apart by people who see no red, no green or no blue, and at least 3:1 on white and on dark paper.
+#: Distinct for people with red, green or blue blindness, with contrast of at least 3:1 on white and on dark paper.
 COLOURS = {"sync": "#b34700", "naive": "#6f6f6f", "line": "#0b66c3"}
 OTHER_COLOURS = ("#00805e", "#9c2f6f", "#7a6a00")
-DASHES = {"sync": (5.0, 1.5), "naive": (1.2, 1.2)}  #: everybody else's line is solid
+DASHES = {"sync": (5.0, 1.5), "naive": (1.2, 1.2)}  #: the other systems' lines are solid
 SOLID = (1.0, 0.0)
 
 Series = Sequence[tuple[float, float]]
@@ -44,23 +44,23 @@ Series = Sequence[tuple[float, float]]
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """One chart, drawn."""
+    """One chart."""
 
-    name: str  #: of its files, without ending
+    name: str  #: of its files, without suffix
     title: str
-    reading: str  #: how to read it
-    numbers: str  #: what it shows, for those who do not see it
+    reading: str  #: how to read the chart
+    numbers: str  #: text alternative
     svg: str
     png: bytes
 
     def write(self, directory: Path) -> None:
-        """Keep it as SVG and as PNG."""
+        """Write the chart as SVG and as PNG."""
         (directory / f"{self.name}.svg").write_text(self.svg, encoding="utf-8")
         (directory / f"{self.name}.png").write_bytes(self.png)
 
 
 def draw(scenario: str, runs: Sequence[Run], colours: dict[str, str]) -> list[Chart]:
-    """The charts of one scenario's runs."""
+    """Draw the charts of one scenario's runs."""
     charts = [
         _rates(scenario, runs, colours),
         _latencies(
@@ -114,13 +114,13 @@ def draw(scenario: str, runs: Sequence[Run], colours: dict[str, str]) -> list[Ch
 
 
 def colours_of(systems: Sequence[str]) -> dict[str, str]:
-    """A colour for each system."""
+    """Return a colour for each system."""
     others = [system for system in systems if system not in COLOURS]
     return COLOURS | {system: OTHER_COLOURS[index % len(OTHER_COLOURS)] for index, system in enumerate(others)}
 
 
 def duration(milliseconds: float) -> str:
-    """A time in the unit people would say it in, with two or three digits."""
+    """Format a time in a suitable unit with two or three digits."""
     if milliseconds < 9.95:  # noqa: PLR2004 (digits)
         return f"{milliseconds:.1f} ms"
     if milliseconds < 999.5:  # noqa: PLR2004 (digits)
@@ -130,13 +130,13 @@ def duration(milliseconds: float) -> str:
 
 
 def rate(per_second: float, *, at_least: bool = False) -> str:
-    """So many per second, with a digit behind the point where that says something."""
+    """Format a rate per second, with one decimal when it is small."""
     digits = 0 if per_second >= 99.95 or per_second == 0 else 1  # noqa: PLR2004 (digits)
     return f"{'≥' if at_least else ''}{per_second:,.{digits}f}"
 
 
 def _rates(scenario: str, runs: Sequence[Run], colours: dict[str, str]) -> Chart:
-    """Accepted per second, paler, against completed per second."""
+    """Accepted per second (pale) against completed per second."""
     title = "Accepted and completed per second"
     numbers = []
     most = max((max(run.accepted_per_second, run.completed_per_second) for run in runs), default=0)
@@ -160,7 +160,7 @@ def _rates(scenario: str, runs: Sequence[Run], colours: dict[str, str]) -> Chart
         if most > 0:
             axes.set(xlim=(0, most * 1.65), ylim=(max(3, len(runs)) - 0.55, -0.6))
             axes.spines["bottom"].set_visible(False)
-            axes.xaxis.set_major_locator(NullLocator())  # every bar says its number
+            axes.xaxis.set_major_locator(NullLocator())  # every bar is labelled with its number
             axes.yaxis.set_major_locator(NullLocator())
         else:
             axes.clear()
@@ -177,7 +177,7 @@ def _rates(scenario: str, runs: Sequence[Run], colours: dict[str, str]) -> Chart
 def _latencies(
     name: str, scenario: str, title: str, reading: str, latencies: list[tuple[str, Latency]], colours: dict[str, str]
 ) -> Chart:
-    """Which share took at most how long; the dots are the median and the 99th percentile."""
+    """Cumulative latency; the dots are the median and the 99th percentile."""
     key = [
         (system, [f"p{p} {duration(latency.percentiles[p])}" for p in (50, 99)] if latency.count else ["not measured"])
         for system, latency in latencies
@@ -208,7 +208,7 @@ def _latencies(
 def _over_time(
     name: str, scenario: str, title: str, reading: str, series: list[tuple[str, Series]], colours: dict[str, str]
 ) -> Chart:
-    """How many, at each moment."""
+    """A count over time."""
     key = [(system, _course(points)) for system, points in series]
     with mpl.rc_context(STYLE):
         figure, axes = _panel(scenario, title, key, colours)
@@ -229,7 +229,7 @@ def _over_time(
 
 
 def _course(points: Series) -> list[str]:
-    """A series in two phrases: its peak, and when it was over."""
+    """Describe a series: its peak, and when it was over."""
     if not points:
         return ["not measured"]
     peak = max(number for _, number in points)
@@ -250,7 +250,7 @@ def _panel(
     height: float = 1.75,
     left: float = LEFT,
 ) -> tuple[Figure, Axes]:
-    """White paper with a heading, a key of one line a system with its numbers, and axes of so many inches below."""
+    """Return white paper with a heading, a legend with one line per system, and axes of this height in inches."""
     head, foot, row = 0.56 + 0.18 * len(key), 0.44 if left == LEFT else 0.1, 0.18
     total = head + height + foot
     figure = Figure(figsize=(WIDTH, total), facecolor="white")
@@ -294,7 +294,7 @@ def _line(axes: Axes, system: str, points: Series, colours: dict[str, str], draw
 
 
 def _time_scale(axes: Axes, least: float, most: float) -> None:
-    """A logarithmic scale of times, with as many labels as fit beside each other."""
+    """Set a logarithmic time scale with as many labels as fit."""
     if most / least < 4:  # noqa: PLR2004 (narrower, a logarithmic scale has hardly a round number to show)
         least, most = least / 2, most * 2
     least, most = least / 1.15, most * 1.15
@@ -309,7 +309,7 @@ def _time_scale(axes: Axes, least: float, most: float) -> None:
 
 
 def _nothing(axes: Axes) -> None:
-    """Say that there is nothing, instead of showing empty scales."""
+    """Show a text instead of empty axes."""
     axes.set_axis_off()
     axes.text(0.5, 0.5, "nothing to show", transform=axes.transAxes, ha="center", va="center", color=QUIET)
 
@@ -323,7 +323,7 @@ def _spoken(key: list[tuple[str, list[str]]]) -> list[str]:
 
 
 def _drawn(name: str, title: str, reading: str, numbers: list[str], figure: Figure) -> Chart:
-    """The figure as files; several of them can be put on one page."""
+    """Render the figure as files. Names in the SVG are unique, so that several fit on one page."""
     name = slugify(name)
     spoken = "; ".join(numbers) or "nothing to show"
     vector, pixels = BytesIO(), BytesIO()

@@ -1,4 +1,4 @@
-"""The negative control: break what makes overselling impossible, so that the audit has something to find."""
+"""The negative control: disable the guard against overselling, so that the audit has something to find."""
 
 import redis
 
@@ -16,13 +16,13 @@ BEGIN UPDATE catalog_sale SET sold = 0 WHERE id = NEW.id; END
 
 
 def switch_guard_off(shop: Shop) -> None:
-    """From here on the ledger counts nothing as sold."""
+    """Make the ledger count no units as sold from now on."""
     sqlite = shop.environment["DATABASE_URL"].startswith("sqlite")
     shop.sql(_GUARD_OFF_SQLITE if sqlite else _GUARD_OFF_POSTGRES)
 
 
 class Sabotage:
-    """Before the opening the ledger stops counting what is sold; once all is sold Redis forgets everything."""
+    """Disables the ledger's counter before the opening, and wipes Redis once all units are sold."""
 
     def __init__(self, shop: Shop) -> None:
         self._shop = shop
@@ -30,7 +30,7 @@ class Sabotage:
         self._wiped = False
 
     def __call__(self, seconds: float) -> None:
-        """Called again and again with the seconds since the opening."""
+        """Called repeatedly with the seconds since the opening."""
         if not self._guard_off:
             switch_guard_off(self._shop)
             self._guard_off = True

@@ -1,6 +1,6 @@
-"""The report: what a comparison found, as a page, as Markdown and as CSV.
+"""The report of a comparison, as HTML page, Markdown and CSV.
 
-Every sentence about speed is made from the numbers, whoever wins.
+Every sentence about speed is derived from the numbers.
 """
 
 import csv
@@ -14,10 +14,10 @@ from django.template import Context, Engine
 from loadtest.comparison.charts import Chart, colours_of, draw, duration, rate
 from loadtest.comparison.result import BUSY, LATE, PERCENTILES, Comparison, Latency, Run
 
-ALIKE = 1.1  #: figures that differ by less than this factor are no difference
-LOST = 0.01  #: more buyers than this share without an outcome belong in the verdict
-OURS = "line"  #: whose loss has to be explained
-NONE = "-"  #: nothing was measured
+ALIKE = 1.1  #: figures within this factor count as equal
+LOST = 0.01  #: a larger share of buyers without an outcome is part of the verdict
+OURS = "line"  #: the system whose loss is explained
+NONE = "-"  #: shown when nothing was measured
 COLUMNS = (
     "buyers",
     "accepted",
@@ -44,14 +44,14 @@ SUITS = {
         "A crowd comes at once for a few units, who came first matters, and people want to see where they stand.",
         "A line to keep, rebuild and reconcile, besides broker and workers.",
     ),
-}  #: system -> when it is fine, and what comes with it
+}  #: system -> when it is suitable, and what it costs
 
 NOT_GIVEN = (
     "Faster work: a slow call takes as long in a worker as in a request; only the waiting moves.",
     "More stock: a hundred units are a hundred orders, however fast the rest is told.",
     "One request a buyer: whoever is told later asks again, at least once, and those polls are load too.",
     "Fewer parts: a broker and workers have to run, be watched, and be caught up with after a fault.",
-)  #: what working later does not give
+)  #: what buffering does not improve
 
 LEGEND = (
     "Accepted and completed are two numbers: a queue accepts at once and completes later. Bold is the best of its"
@@ -64,12 +64,12 @@ class Cell:
     """One figure of the result table."""
 
     text: str
-    best: bool = False  #: the best of its scenario, or about as good
+    best: bool = False  #: whether it is the best of its scenario, or about equal
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One run in the result table; a system that was not run in a scenario has no cells."""
+    """One run in the result table. A system not run in a scenario has no cells."""
 
     scenario: str
     system: str
@@ -78,24 +78,24 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """Something that runs are ranked by."""
+    """A value by which runs are ranked."""
 
-    value: Callable[[Run], float | None]  #: nothing, when it was not measured
-    largest: bool = False  #: whether more is better
+    value: Callable[[Run], float | None]  #: None when it was not measured
+    largest: bool = False  #: whether a higher value is better
 
     def ranking(self, runs: Iterable[Run]) -> list[tuple[Run, float]]:
-        """The runs whose audit holds, best first, and how many times worse than the best each is."""
+        """Return the runs whose audit holds, best first, with the factor by which each is worse than the best."""
         values = [(run, max(value, 0.001)) for run in runs if run.holds and (value := self.value(run)) is not None]
         values.sort(key=lambda pair: pair[1], reverse=self.largest)
         return [(run, values[0][1] / value if self.largest else value / values[0][1]) for run, value in values]
 
     def leaders(self, runs: Iterable[Run]) -> list[Run]:
-        """The best and those about as good."""
+        """Return the best runs and those about equal."""
         return [run for run, times in self.ranking(runs) if times < ALIKE]
 
 
 def _percentile(latency: str, p: int) -> Measure:
-    """A percentile of one of a run's latencies, by its name."""
+    """Return a percentile of one of a run's latencies, by its name."""
     return Measure(lambda run: getattr(run, latency).percentiles.get(p))
 
 
@@ -106,11 +106,11 @@ MEASURES = {
     "completed/s": COMPLETED,
     "time to outcome p50 / p99": _percentile("outcome", 99),
     "orders/s": Measure(lambda run: run.orders_per_second or None, largest=True),
-}  #: column -> what its best figure is chosen by
+}  #: column -> the measure its best figure is chosen by
 
 
 def write_report(comparison: Comparison, directory: Path) -> None:
-    """Write report.html, report.md, the CSV files and the charts into a directory."""
+    """Write report.html, report.md, the CSV files and the charts to a directory."""
     (directory / "charts").mkdir(parents=True, exist_ok=True)
     colours = colours_of(_systems(comparison))
     charts = {scenario: draw(scenario, _runs(comparison, scenario), colours) for scenario in _scenarios(comparison)}
@@ -122,7 +122,7 @@ def write_report(comparison: Comparison, directory: Path) -> None:
 
 
 def table(comparison: Comparison) -> str:
-    """The result table, in Markdown."""
+    """Return the result table as Markdown."""
     rows = [
         [row.scenario, row.system, *[f"**{cell.text}**" if cell.best else cell.text for cell in row.cells]]
         if row.cells
@@ -133,7 +133,7 @@ def table(comparison: Comparison) -> str:
 
 
 def verdict(comparison: Comparison) -> list[tuple[str, list[str]]]:
-    """For each scenario the parts of a sentence: who answers soonest, who tells the outcome soonest, and what else."""
+    """Return the parts of a sentence per scenario: fastest response, fastest outcome, and what else matters."""
     return [
         (scenario, _clauses(_runs(comparison, scenario)))
         for scenario in _scenarios(comparison)
@@ -142,7 +142,7 @@ def verdict(comparison: Comparison) -> list[tuple[str, list[str]]]:
 
 
 def violations(comparison: Comparison) -> list[str]:
-    """Every line of an audit that does not hold, and every run that was not audited, as a sentence."""
+    """Return a sentence for every failed check and every run without an audit."""
     if not comparison.runs:
         return ["Nothing was run."]
     found = []
@@ -159,13 +159,13 @@ def violations(comparison: Comparison) -> list[str]:
 
 
 def title(comparison: Comparison) -> str:
-    """The report's title; it says first if an audit does not hold."""
+    """Return the report's title, which says first if an audit does not hold."""
     name = f"Load test: {_and(_systems(comparison), 'or')}?"
     return name if comparison.holds else f"VIOLATED: {name}"
 
 
 def rows_of(comparison: Comparison) -> list[Row]:
-    """The result table: scenarios and systems in the order run."""
+    """Return the result table: scenarios and systems in the order run."""
     rows = []
     for scenario in _scenarios(comparison):
         runs = _runs(comparison, scenario)
@@ -223,7 +223,7 @@ def _clauses(runs: list[Run]) -> list[str]:
 
 
 def _soonest(runs: list[Run], latency: str, commands: tuple[str, str]) -> str:
-    """Who is ahead for all but one in a hundred; and for half of the people, where that is somebody else."""
+    """Say which system is fastest at the 99th percentile, and at the median when that is another one."""
 
     def took(p: int, run: Run) -> str:
         return duration(getattr(run, latency).percentiles[p])
@@ -247,7 +247,7 @@ def _soonest(runs: list[Run], latency: str, commands: tuple[str, str]) -> str:
 
 
 def _most(runs: list[Run]) -> str:
-    """Who completes most a second, and how much of what it accepts."""
+    """Say which system completes most per second, and which share of its accepted purchases that is."""
     ranking = COMPLETED.ranking(runs)
     if not ranking:
         return ""
@@ -283,7 +283,7 @@ def _compared(
     show: Callable[[list[Run]], str],
     behind: Callable[[Run, float], str],
 ) -> str:
-    """Who is ahead, or level, and how far behind the others are; with one system there is nothing to be ahead of."""
+    """Say which system is ahead or equal, and how far behind the others are; empty with one system."""
     ahead = [run for run, times in ranking if times < ALIKE]
     others = [behind(run, times) for run, times in ranking if times >= ALIKE]
     several = len(ahead) > 1
@@ -292,7 +292,7 @@ def _compared(
 
 
 def _no_gain(runs: list[Run]) -> str:
-    """What has to be said where the line's outcomes come no sooner than somebody else's."""
+    """Say that the line's outcomes come no sooner, when another system is faster."""
     for p in (50, 99):
         measure = _percentile("outcome", p)
         leaders = [run.system for run in measure.leaders(runs)]
@@ -303,7 +303,7 @@ def _no_gain(runs: list[Run]) -> str:
 
 
 def _page(comparison: Comparison, charts: dict[str, list[Chart]], colours: dict[str, str]) -> str:
-    """The report as a page that needs nothing else."""
+    """Return the report as a self-contained page."""
     rows = rows_of(comparison)
     context = {
         "title": title(comparison),
@@ -331,11 +331,11 @@ def _page(comparison: Comparison, charts: dict[str, list[Chart]], colours: dict[
         "ceiling": _ceiling(comparison),
     }
     template = Engine(dirs=[str(Path(__file__).parent)]).get_template("report.html")
-    return template.render(Context(context))  # of texts alone: numbers would need Django's settings
+    return template.render(Context(context))  # text only: formatting numbers would need Django's settings
 
 
 def _markdown(comparison: Comparison, charts: dict[str, list[Chart]]) -> str:
-    """The report as Markdown, with the charts beside it."""
+    """Return the report as Markdown that links the charts."""
     parts = [f"# {title(comparison)}", f"**{_banner(comparison)}**"]
     parts += ["\n".join(f"- {violation}" for violation in violations(comparison))] * (not comparison.holds)
     parts += [
@@ -381,7 +381,7 @@ def _banner(comparison: Comparison) -> str:
 
 
 def _choices(comparison: Comparison) -> list[tuple[str, str, str, list[str]]]:
-    """For each system: when it is fine, what comes with it, and what it did here."""
+    """Return for each system when it is suitable, what it costs, and how it did."""
     choices = []
     for system in _systems(comparison):
         here = [
@@ -395,7 +395,7 @@ def _choices(comparison: Comparison) -> list[tuple[str, str, str, list[str]]]:
 
 
 def _errors(comparison: Comparison) -> list[tuple[str, str, str, str]]:
-    """Where, what, how often; the most frequent of a run first."""
+    """Return where, what and how often, most frequent of a run first."""
     return [
         (run.scenario, run.system, error, f"{count:,}")
         for run in _ordered(comparison)
@@ -414,7 +414,7 @@ def _taken(comparison: Comparison) -> list[tuple[str, str]]:
 
 
 def _ceiling(comparison: Comparison) -> str:
-    """How far the figures can be trusted to be the system's and not the load generator's."""
+    """Say how far the figures are the system's and not the load generator's."""
     limited = [
         f"{run.scenario} {run.system} ({run.generator_busy:.0%}, {run.clicked_late_seconds:.1f} s late)"
         for run in _ordered(comparison)
@@ -429,7 +429,7 @@ def _ceiling(comparison: Comparison) -> str:
 
 
 def _write_figures(comparison: Comparison, directory: Path) -> None:
-    """The numbers behind the report, as CSV."""
+    """Write the figures as CSV."""
     runs = _ordered(comparison)
     totals = ["buyers", "stock", "accepted", "accepted_seconds", "accepted_per_second"]
     totals += ["completed", "completed_seconds", "completed_per_second"]

@@ -1,4 +1,4 @@
-"""A rush: one system, one scenario, from the crowd's arrival to the audit."""
+"""A rush: one system in one scenario, from the crowd's arrival to the audit."""
 
 import contextlib
 import csv
@@ -25,20 +25,20 @@ from loadtest.systems import SLOW_CALLS, System
 from seckill.line.keys import sale_keys
 
 ARRIVE_SECONDS_MAX = 120
-LEAD_SECONDS = 4.0  #: from setting the opening to the opening: everybody has to hear of it
-PATIENCE_SECONDS = 45  #: then a buyer gives up
-RUSH_SECONDS_MAX = 5 * PATIENCE_SECONDS  #: by then a crowd is through, unless Locust itself is stuck
+LEAD_SECONDS = 4.0  #: between setting the opening time and the opening; every process must read it in time
+PATIENCE_SECONDS = 45  #: after this a buyer gives up
+RUSH_SECONDS_MAX = 5 * PATIENCE_SECONDS  #: after this a crowd is through, unless Locust hangs
 SETTLE_SECONDS_MAX = 180
 SAMPLE_SECONDS = 0.25
 SPAWNED_PER_SECOND = 1000
-#: Locust takes half of the cores; below four it shares them with the servers, and a second process is no help.
+#: Locust uses half of the cores. Below four cores it shares them with the servers, and a second process does not help.
 PROCESSES = max(1, (os.cpu_count() or 1) // 2)
 
 Tell = Callable[[str], None]
 
 
 class Rush:
-    """One run. ``tell`` hears in a few words how far it is."""
+    """One run. ``tell`` is called with short progress messages."""
 
     def __init__(self, system: System, scenario: Scenario, seed: Seed, directory: Path, tell: Tell) -> None:
         self.system = system
@@ -60,7 +60,7 @@ class Rush:
         self._computed: list[tuple[float, float]] = []  # (seconds since the opening, CPU seconds of the generator)
 
     def run(self, during: Callable[[float], None] | None = None) -> Run:
-        """Do all of it. ``during`` is called every quarter second with the seconds since the opening, if given."""
+        """Run everything. ``during``, if given, is called every quarter second with the seconds since the opening."""
         try:
             self._tell("starting")
             self._open_shop()
@@ -85,7 +85,7 @@ class Rush:
             file.write(self.shop.manage("issue_passes", "1", "--count", str(self.scenario.passes)))
 
     def _gather(self) -> None:
-        """Start Locust, and wait until everybody has arrived and waits for the opening."""
+        """Start Locust and wait until all buyers wait for the opening."""
         scenario = self.scenario
         users = scenario.buyers + scenario.visitors
         command = [
@@ -125,7 +125,7 @@ class Rush:
         self.shop.sql(f"UPDATE catalog_sale SET opens_at = '{opens_at:%Y-%m-%d %H:%M:%S.%f}+00:00' WHERE id = 1")  # noqa: S608
 
     def _watch(self, during: Callable[[float], None] | None) -> None:
-        """Until the crowd is through: how many purchases wait inside the system?"""
+        """Sample the number of waiting purchases until the crowd is through."""
         assert self._crowd is not None  # noqa: S101 (for the type checker: started above)
         with (
             redis.Redis.from_url(self.shop.environment["REDIS_URL"]) as line,
@@ -146,7 +146,7 @@ class Rush:
                 time.sleep(SAMPLE_SECONDS)
 
     def _settle(self) -> None:
-        """Wait until nothing moves any more: a buyer who gave up may still get an order."""
+        """Wait until nothing changes any more: a buyer who gave up may still get an order."""
         with (
             redis.Redis.from_url(self.shop.environment["REDIS_URL"]) as line,
             redis.Redis.from_url(self.shop.environment["CELERY_BROKER_URL"]) as broker,
@@ -189,7 +189,7 @@ class Rush:
         )
 
     def _generator_busy(self, seconds: float) -> float:
-        """The share of its cores that the generator used from the opening until so long after."""
+        """Return the share of its cores the generator used from the opening until ``seconds`` later."""
         within = [sample for sample in self._computed if sample[0] <= max(seconds, 2 * SAMPLE_SECONDS)]
         if len(within) < 2:  # noqa: PLR2004 (a difference needs two)
             return 0.0
@@ -198,12 +198,12 @@ class Rush:
 
     def _clicked_late_seconds(self, purchases: Sequence[Purchase]) -> float:
         if self.scenario.duration_seconds:
-            return 0.0  # nobody clicks before somebody else is through: there is no plan to be late for
+            return 0.0  # with a fixed number at a time there is no plan to be late for
         last = max((purchase.clicked for purchase in purchases), default=0.0)
         return round(max(0.0, last - self._opens_at - self.scenario.within_seconds), 3)
 
     def _visits(self, purchases: Sequence[Purchase]) -> list[float]:
-        """Milliseconds of what visitors asked for while buyers bought."""
+        """Return the milliseconds of visitors' requests while buyers were buying."""
         over = max((purchase.decided for purchase in purchases), default=0.0)
         return [ms for began, ms in read_visits(self._records) if self._opens_at <= began <= over]
 
@@ -215,7 +215,7 @@ class Rush:
 
 
 def _cpu_seconds(pid: int) -> float:
-    """What a process and its children have computed so far."""
+    """Return the CPU seconds of a process and its children."""
     seconds = 0.0
     with contextlib.suppress(psutil.NoSuchProcess):
         process = psutil.Process(pid)
@@ -226,7 +226,7 @@ def _cpu_seconds(pid: int) -> float:
 
 
 def _line_depth(client: redis.Redis) -> int:
-    """Places that could be settled and are not: behind the pointer while there is stock, and under a claim."""
+    """Return the places that can be settled and are not: behind the pointer while there is stock, and reserved ones."""
     keys = sale_keys(1)
     pipeline = client.pipeline(transaction=False)
     pipeline.llen(keys.line)
@@ -239,12 +239,12 @@ def _line_depth(client: redis.Redis) -> int:
 
 
 def _queue_depth(broker: redis.Redis) -> int:
-    """Messages that nobody has finished."""
+    """Return the number of unacknowledged messages."""
     return int(broker.llen("celery")) + int(broker.hlen("unacked"))
 
 
 def _undecided(purchases: Sequence[Purchase], opened: float) -> list[tuple[float, int]]:
-    """How many had clicked and did not know yet, every quarter second from the opening to the end."""
+    """Return the number of buyers who clicked and had no outcome, every quarter second from the opening to the end."""
     moves = sorted(
         [(purchase.clicked - opened, 1) for purchase in purchases]
         + [(purchase.decided - opened, -1) for purchase in purchases if purchase.decided]
@@ -259,13 +259,13 @@ def _undecided(purchases: Sequence[Purchase], opened: float) -> list[tuple[float
 
 
 def _errors(file: Path) -> dict[str, int]:
-    """What Locust counted as failures: what was asked and what came, and how often."""
+    """Return the failures Locust counted: request, error, and how often."""
     with file.open(newline="", encoding="utf-8") as rows:
         return {f"{row['Name']}: {row['Error']}": int(row["Occurrences"]) for row in csv.DictReader(rows)}
 
 
 def _timestamp(moment: datetime | str) -> float:
-    """Seconds since 1970 of what the ledger gave: PostgreSQL a moment, SQLite a text in UTC."""
+    """Convert a ledger time to seconds since 1970: PostgreSQL returns a datetime, SQLite text in UTC."""
     if isinstance(moment, str):
         moment = datetime.fromisoformat(moment).replace(tzinfo=UTC)
     return moment.timestamp()

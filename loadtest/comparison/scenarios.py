@@ -1,4 +1,4 @@
-"""The scenarios: who comes, for how many units, and what an order costs."""
+"""The scenarios: number of buyers, units, and the cost of an order."""
 
 from dataclasses import dataclass
 
@@ -8,16 +8,16 @@ class Scenario:
     """One kind of rush."""
 
     name: str
-    sentence: str  #: what happens, for a report
-    buyers: int  #: at a time
+    sentence: str  #: description for a report
+    buyers: int  #: concurrent buyers
     stock: int
     passes: int  #: how many may buy altogether
-    within_seconds: float = 1.0  #: everybody clicks within so long
-    work_seconds: float = 0.0  #: a slow call that each order needs
-    visitors: int = 0  #: others, who look at the shop meanwhile
-    browse: float = 0.0  #: share of buyers who open the page first; all ask for the banners
+    within_seconds: float = 1.0  #: all buyers click within this time
+    work_seconds: float = 0.0  #: duration of a slow call that each order needs
+    visitors: int = 0  #: visitors who load pages during the rush
+    browse: float = 0.0  #: share of buyers who open the page first; all fetch the banners
     pay: float = 1.0  #: share of winners who pay
-    duration_seconds: float = 0.0  #: buyers are replaced for so long; 0 = everybody buys once
+    duration_seconds: float = 0.0  #: buyers are replaced for this long; 0 = each buyer purchases once
 
 
 CLASSIC = Scenario(
@@ -55,7 +55,7 @@ FLOOD = Scenario(
 )
 SCENARIOS = {scenario.name: scenario for scenario in (CLASSIC, FLASH, FLOOD)}
 
-#: Not compared: the audit has to find what goes wrong here, or it would find nothing anywhere.
+#: Not compared: a negative control with faults the audit has to find.
 CONTROL = Scenario(
     name="control",
     sentence="Negative control: the ledger's guard is switched off, and Redis is wiped in the middle of the sale.",

@@ -1,1 +1,1 @@
-"""The crowd: Locust users that behave, and what they share. It knows a shop by HTTP only."""
+"""The crowd: Locust users that behave like buyers, and their shared data. It uses a shop through HTTP only."""

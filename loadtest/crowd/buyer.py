@@ -1,4 +1,4 @@
-"""A buyer: looks at the page, waits for the opening with everybody else, buys, polls until told, pays or doesn't."""
+"""A buyer: opens the page, waits for the opening, buys, polls for the outcome, and pays or does not."""
 
 import random
 import secrets
@@ -16,41 +16,41 @@ if TYPE_CHECKING:
 
     from loadtest.crowd.crowd import Crowd
 
-#: Answers to a poll after which a buyer knows: there is an order, or no unit is left for now.
+#: Poll statuses after which a buyer stops: there is an order, or no unit is left for now.
 DECIDED = ("confirmed", "waitlisted", "sold_out", "released")
 TIME_TO_OUTCOME = "time to outcome"
 OK, CREATED, ACCEPTED, CONFLICT = 200, 201, 202, 409
-TRY_AGAIN = (0, 429, 500, 502, 503, 504)  #: 0 = no answer at all
-PAUSE_SECONDS = 2.0  #: before another try, when the answer does not say
+TRY_AGAIN = (0, 429, 500, 502, 503, 504)  #: 0 = no response
+PAUSE_SECONDS = 2.0  #: before a retry, when the response has no Retry-After
 
 
 class Buyer(FastHttpUser):
-    """One person with one browser. Whatever goes wrong is tried again: the same buyer keeps the same place."""
+    """One person with one browser. Retries after every failure; a buyer keeps the same place."""
 
     crowd: ClassVar["Crowd"]
-    concurrency = 100  # with --shape ramp the polls of several purchases go side by side
+    concurrency = 100  # with --shape ramp the polls of several purchases overlap
 
     _pace = constant_throughput(1)
 
     def wait_time(self) -> float:
-        """On the ramp a purchase every second; else no pause between one purchase and the next."""
+        """On the ramp wait so that a purchase starts every second; otherwise do not wait."""
         return float(Buyer._pace(self)) if self.crowd.options.shape == "ramp" else 0.0
 
     def on_start(self) -> None:
-        """Come to the shop: the banners, and the sale's page unless the browser has it already."""
+        """Load the banners, and the sale's page unless the browser has it cached."""
         if random.random() < self.crowd.options.browse:
             self.client.get(f"/sales/{self.crowd.options.sale}/", name="sale page")
         self.client.get("/api/banners/", name="banners")
 
     @task
     def shop(self) -> None:
-        """One purchase from the wait for the opening to the end."""
+        """One purchase, from waiting for the opening to the end."""
         options = self.crowd.options
         if options.duration and self.crowd.opening.seconds_open() > options.duration:
             raise StopUser
         buyer_pass = self.crowd.passes.take() if self.crowd.passes.kept else self._ask_for_pass()
         if buyer_pass is None:
-            raise StopUser  # everybody with a pass has bought
+            raise StopUser  # every buyer with a pass has bought
         self.crowd.opening.wait()
         gevent.sleep(random.uniform(0, options.within))
 
@@ -92,7 +92,7 @@ class Buyer(FastHttpUser):
             self._know(purchase)
 
     def _follow(self, purchase: Purchase, authorization: dict[str, str]) -> None:
-        """From the answer to the end: poll, and pay for what was got."""
+        """Poll until the outcome is known, and pay for an order."""
         while purchase.ticket and not purchase.outcome and not self._patience_is_over(purchase):
             gevent.sleep(PAUSE_SECONDS)
             self._poll(purchase)
@@ -112,7 +112,7 @@ class Buyer(FastHttpUser):
                 return
             answer.success()
         document = answer.json()
-        purchase.ticket = document.get("ticket", purchase.ticket)  # renewed after the line was rebuilt
+        purchase.ticket = document.get("ticket", purchase.ticket)  # the ticket is renewed after the line was rebuilt
         if document["status"] in DECIDED:
             purchase.outcome = document["status"]
             purchase.order = document.get("order", "")
@@ -133,7 +133,7 @@ class Buyer(FastHttpUser):
         )
 
     def _ask_for_pass(self) -> str | None:
-        """Register, and ask for a pass: what a shop's own buyers do. None when the shop lets nobody in any more."""
+        """Register and fetch a pass, as a shop's own buyers do. Return None when the shop accepts no more."""
         account = {"username": f"load-{secrets.token_hex(8)}", "password": secrets.token_urlsafe(12)}
         while True:
             with self.client.post("/api/auth/register", json=account, name="register", catch_response=True) as answer:
@@ -152,6 +152,6 @@ class Buyer(FastHttpUser):
 
 
 def _pause(answer: "ResponseContextManager") -> float:
-    """How long the shop wants us to wait, in seconds."""
+    """Return the Retry-After of the response in seconds."""
     headers = answer.headers
     return float(str(headers["Retry-After"])) if headers and "Retry-After" in headers else PAUSE_SECONDS

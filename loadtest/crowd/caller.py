@@ -1,12 +1,12 @@
-"""A locustfile that only calls: what can the load generator itself do here?"""
+"""A locustfile that sends a single request repeatedly, to measure the load generator itself."""
 
 from locust import FastHttpUser, task
 
 
 class Caller(FastHttpUser):
-    """Asks for the constant reply, again and again."""
+    """Requests the constant response repeatedly."""
 
     @task
     def call(self) -> None:
-        """One request."""
+        """Send one request."""
         self.client.get("/", name="constant")

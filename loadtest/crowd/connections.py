@@ -1,8 +1,8 @@
-"""Connections: thousands of buyers keep theirs, as browsers do.
+"""Connections: thousands of buyers keep theirs open, as browsers do.
 
-Before geventhttpclient uses a kept connection again it asks ``select`` whether it is still good, and ``select`` knows
-no file number above 1023: with more buyers than that, every request would open a new connection and close the old one.
-``poll`` knows them all.
+geventhttpclient calls ``select`` to check a kept connection before reuse, and ``select`` does not support file
+descriptors above 1023. With more buyers than that every request would open a new connection and close the old one.
+``poll`` has no such limit.
 """
 
 import select
@@ -14,7 +14,7 @@ _poll = get_original("select", "poll")
 
 
 def _is_good(_pool: ConnectionPool, kept: object) -> bool:
-    """Whether a kept connection may be used again: it is open, and nobody has sent or closed anything meanwhile."""
+    """Return whether a kept connection can be reused: it is open, with no unread data."""
     fileno: int = getattr(kept, "fileno", lambda: -1)()
     if fileno < 0:
         return False
@@ -24,5 +24,5 @@ def _is_good(_pool: ConnectionPool, kept: object) -> bool:
 
 
 def keep_connections() -> None:
-    """Let every connection pool of this process ask ``poll`` instead."""
+    """Make every connection pool of this process use ``poll`` instead of ``select``."""
     setattr(ConnectionPool, "_is_socket_alive", _is_good)  # noqa: B010 (it is theirs: a plain assignment is refused)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Crowd:
-    """Options, passes, the opening they wait for, and the files they write."""
+    """Options, passes, the opening, and the output files."""
 
     def __init__(self, environment: Environment) -> None:
         options = environment.parsed_options
@@ -31,7 +31,7 @@ class Crowd:
         self.visits = VisitFile(directory) if directory else None
 
     def close(self) -> None:
-        """The test is over: write what is left."""
+        """Write the remaining data at the end of the test."""
         if self.purchases:
             self.purchases.close()
         if self.visits:

@@ -1,4 +1,4 @@
-"""The opening: everybody in this process waits for the sale together, and is let go at once."""
+"""The opening: all buyers of this process wait for the sale together and are released at once."""
 
 import gc
 import itertools
@@ -18,13 +18,14 @@ LOOK_AGAIN_SECONDS = 0.5
 
 
 class Opening:
-    """Knows when a sale opens, by the server's clock: one greenlet asks for all who wait.
+    """Waits for a sale to open by the server's clock; one greenlet polls for all waiting buyers.
 
-    The shop may move the opening while everybody waits. ``waiting`` is kept in a file for whoever prepares the crowd.
+    The shop may change the opening time while buyers wait. The number of waiting buyers is kept in a file, for the
+    process that prepares the crowd.
     """
 
     def __init__(self, environment: Environment, sale: int, directory: Path | None) -> None:
-        """``directory`` (or None) takes the file ``waiting.PID``."""
+        """Write the file ``waiting.PID`` to ``directory``, unless it is None."""
         self._environment = environment
         self._sale = sale
         self._file = directory / f"waiting.{os.getpid()}" if directory else None
@@ -43,7 +44,7 @@ class Opening:
         self._opened.wait()
 
     def seconds_open(self) -> float:
-        """How long the sale has been open; 0 before."""
+        """Return how long the sale has been open; 0 before."""
         return time.monotonic() - self._opened_at if self._opened.is_set() else 0.0
 
     def _watch(self) -> None:
@@ -53,14 +54,14 @@ class Opening:
             left = self._seconds_left()
             if left is not None and left <= LOOK_AGAIN_SECONDS:
                 gevent.sleep(max(0, left))
-                gc.freeze()  # a crowd is a big heap: nobody should walk through it during the rush
+                gc.freeze()  # a crowd is a large heap; garbage collection must not scan it during the rush
                 self._opened_at = time.monotonic()
                 self._opened.set()
                 return
             gevent.sleep(LOOK_AGAIN_SECONDS)
 
     def _seconds_left(self) -> float | None:
-        """How long until the sale opens, 0 when it is open; None when the shop did not say."""
+        """Return the time until the sale opens, 0 when open; None when the response does not say."""
         url = URL(str(self._environment.host))
         client = HTTPClient.from_url(url, connection_timeout=5, network_timeout=30)
         try:

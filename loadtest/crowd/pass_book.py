@@ -1,7 +1,6 @@
-"""The pass book: passes handed out to the buyers of this process, each once.
+"""The pass book: gives each buyer of this process a pass of its own.
 
-The file is read where Locust's master runs, and shared out when a test starts: other processes and machines need no
-copy of it.
+Locust's master reads the file and distributes the passes when a test starts; other processes and machines need no copy.
 """
 
 from collections import deque
@@ -17,14 +16,14 @@ IN_ONE_MESSAGE = 5_000
 
 
 class PassBook:
-    """Passes this process has left."""
+    """The remaining passes of this process."""
 
     def __init__(self) -> None:
         self._passes: deque[str] = deque()
-        self.kept = False  #: whether there is a file of passes at all; else buyers register and ask for theirs
+        self.kept = False  #: whether there is a file of passes; otherwise buyers register and fetch their own
 
     def take(self) -> str | None:
-        """A pass nobody else has; None when there is none left."""
+        """Return an unused pass; None when there is none left."""
         return self._passes.popleft() if self._passes else None
 
     def fill(self, passes: list[str]) -> None:
@@ -33,7 +32,7 @@ class PassBook:
         self._passes.extend(passes)
 
     def share(self, environment: Environment, file: Path) -> None:
-        """Hand out the passes of the file: to the workers of a master, or to this process if it runs alone."""
+        """Distribute the passes of the file: to a master's workers, or to this process if it runs alone."""
         runner = environment.runner
         with file.open(encoding="ascii") as lines:
             passes = (line.strip() for line in lines)
@@ -47,7 +46,7 @@ class PassBook:
                     turn += 1
 
     def listen(self, environment: Environment) -> None:
-        """Take what a master hands out."""
+        """Receive passes from a master."""
         if isinstance(environment.runner, WorkerRunner):
             environment.runner.register_message(MESSAGE, self._received)
 

@@ -1,4 +1,4 @@
-"""A purchase as its buyer saw it, and the file that keeps all of them."""
+"""A purchase as its buyer saw it, and the file that stores all purchases."""
 
 import csv
 import os
@@ -8,21 +8,21 @@ from pathlib import Path
 
 @dataclass(slots=True)
 class Purchase:
-    """Times are seconds since 1970, UTC, by the load generator's clock; 0 = that has not happened."""
+    """Times are seconds since 1970, UTC, by the load generator's clock; 0 = has not happened."""
 
     clicked: float
     answered: float = 0.0  #: when the purchase was answered: 202, 201 or sold out
-    ticket: str = ""  #: what to poll; empty when the answer was the outcome
-    place: int = 0  #: in line; 0 when the system tells none
-    decided: float = 0.0  #: when the buyer knew the outcome
-    outcome: str = ""  #: confirmed, waitlisted, sold_out, released, refused; empty when the buyer gave up before
+    ticket: str = ""  #: empty when the purchase's response was the outcome
+    place: int = 0  #: in line; 0 when the system has no places
+    decided: float = 0.0  #: when the buyer learned the outcome
+    outcome: str = ""  #: confirmed, waitlisted, sold_out, released or refused; empty when the buyer gave up first
     order: str = ""
     paid: bool = False
     polls: int = 0
 
 
 class PurchaseFile:
-    """Writes purchases as they end, to ``purchases.PID.csv``; those that never ended at the close."""
+    """Writes purchases to ``purchases.PID.csv`` as they end; unfinished ones on close."""
 
     def __init__(self, directory: Path) -> None:
         self._open: dict[int, Purchase] = {}
@@ -31,23 +31,23 @@ class PurchaseFile:
         self._rows.writerow([field.name for field in fields(Purchase)])
 
     def begin(self, purchase: Purchase) -> None:
-        """A buyer clicked."""
+        """Add a purchase when its buyer clicks."""
         self._open[id(purchase)] = purchase
 
     def end(self, purchase: Purchase) -> None:
-        """A buyer is through, or gave up."""
+        """Write a purchase when its buyer is through or gives up."""
         del self._open[id(purchase)]
         self._rows.writerow(astuple(purchase))
 
     def close(self) -> None:
-        """The test is over."""
+        """Write unfinished purchases at the end of the test."""
         for purchase in list(self._open.values()):
             self.end(purchase)
         self._file.close()
 
 
 def read_purchases(directory: Path) -> list[Purchase]:
-    """Everything kept in a directory, by the time of the click."""
+    """Read all purchases in a directory, ordered by the time of the click."""
     found = []
     for file in directory.glob("purchases.*.csv"):
         with file.open(newline="", encoding="utf-8") as rows:

@@ -1,4 +1,4 @@
-"""Shapes: how many buyers there are, and when."""
+"""Shapes: the number of buyers over time."""
 
 from argparse import Namespace
 from typing import TYPE_CHECKING
@@ -10,24 +10,24 @@ if TYPE_CHECKING:
     from locust.stats import StatsEntry
 
 Tick = tuple[int, float] | None
-RAMP_STEPS = 20  #: the ramp rises to --users purchases a second in so many steps
+RAMP_STEPS = 20  #: steps in which the ramp rises to --users purchases a second
 RAMP_STEP_SECONDS = 8
 P99_MS_MAX = 500
 ERRORS_MAX = 0.01
 
 
 class Shape(LoadTestShape):
-    """What ``--shape`` says."""
+    """The load shape selected by ``--shape``."""
 
     use_common_options = True
 
     def __init__(self) -> None:
         super().__init__()
-        self._came = 0  # buyers seen at most: they come, and leave when they are through
+        self._came = 0  # maximum of buyers seen: buyers come, and leave when they are through
         self._step = 0
 
     def tick(self) -> Tick:
-        """(users, users started per second), None = the end; Locust asks once a second."""
+        """Return (users, users started per second), or None at the end. Locust calls this once a second."""
         assert self.runner is not None  # noqa: S101 (for the type checker)
         options = self.runner.environment.parsed_options
         assert options is not None  # noqa: S101 (for the type checker)
@@ -36,7 +36,7 @@ class Shape(LoadTestShape):
         return {"flash": self._flash, "soak": self._soak, "ramp": self._ramp}[options.shape](options)
 
     def _flash(self, options: Namespace) -> Tick:
-        """Everybody comes before the opening, and leaves when through."""
+        """All buyers arrive before the opening and leave when they are through."""
         buyers = self._buyers()
         if buyers == 0 and self._came:
             return None
@@ -44,14 +44,14 @@ class Shape(LoadTestShape):
         return options.num_users, options.spawn_rate
 
     def _soak(self, options: Namespace) -> Tick:
-        """So many buyers at a time, each replaced when through."""
+        """A fixed number of buyers at a time, each replaced when through."""
         if self._came and self._buyers() == 0:  # no pass is left
             return None
         self._came = max(self._came, self._buyers())
         return options.num_users, options.spawn_rate
 
     def _ramp(self, options: Namespace) -> Tick:
-        """A purchase a second from each of ever more buyers, until answers get slow or go wrong."""
+        """Each buyer purchases once a second; buyers are added until responses get slow or fail."""
         step = int(self.get_run_time() // RAMP_STEP_SECONDS)
         if step > self._step:
             if self._breaks() or step >= RAMP_STEPS:
@@ -63,7 +63,7 @@ class Shape(LoadTestShape):
         return users, users
 
     def _breaks(self) -> bool:
-        """Say how the last step went, and whether it broke a limit."""
+        """Print the result of the last step; return whether it broke a limit."""
         assert self.runner is not None  # noqa: S101 (for the type checker)
         entry: StatsEntry = self.runner.stats.get("purchase", "POST")
         p99_ms = entry.get_response_time_percentile(0.99) or 0

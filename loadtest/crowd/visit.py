@@ -1,4 +1,4 @@
-"""Visits: how long the shop's pages took while others were buying, and the file that keeps them."""
+"""Visits: response times of the shop's pages during the rush, and the file that stores them."""
 
 import csv
 import os
@@ -6,24 +6,24 @@ from pathlib import Path
 
 
 class VisitFile:
-    """Collects visits, and writes ``visits.PID.csv`` at the close."""
+    """Collects visits, and writes ``visits.PID.csv`` on close."""
 
     def __init__(self, directory: Path) -> None:
         self._file = directory / f"visits.{os.getpid()}.csv"
         self._visits: list[tuple[float, float]] = []
 
     def add(self, began: float, milliseconds: float) -> None:
-        """A visitor got an answer. ``began`` is seconds since 1970."""
+        """Add a visitor's request. ``began`` is seconds since 1970."""
         self._visits.append((began, milliseconds))
 
     def close(self) -> None:
-        """The test is over."""
+        """Write the visits at the end of the test."""
         with self._file.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([("began", "milliseconds"), *self._visits])
 
 
 def read_visits(directory: Path) -> list[tuple[float, float]]:
-    """(when it began, milliseconds) of every request of a visitor."""
+    """Read (start time, milliseconds) of every visitor's request."""
     found = []
     for file in directory.glob("visits.*.csv"):
         with file.open(newline="", encoding="utf-8") as rows:

@@ -1,4 +1,4 @@
-"""A visitor: looks at the shop while others buy, and feels what the crowd does to it."""
+"""A visitor: loads pages during the rush, to measure the effect of the crowd."""
 
 import time
 from typing import TYPE_CHECKING, ClassVar
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Visitor(FastHttpUser):
-    """Opens the sale's page and the banners, once a second."""
+    """Opens the sale's page and the banners once a second."""
 
     crowd: ClassVar["Crowd"]
     fixed_count = 20
@@ -18,7 +18,7 @@ class Visitor(FastHttpUser):
 
     @task
     def look(self) -> None:
-        """One page with its banners."""
+        """Load one page with its banners."""
         for path, name in (
             (f"/sales/{self.crowd.options.sale}/", "visitor: sale page"),
             ("/api/banners/", "visitor: banners"),

@@ -1,4 +1,4 @@
-"""The shop's admin at a desk."""
+"""Open pages of the admin in a browser."""
 
 from playwright.sync_api import Browser, Page
 
@@ -7,7 +7,7 @@ from tests.browser.chromium import new_context
 
 
 def enter_admin(browser: Browser, shop: Shop, path: str) -> Page:
-    """A page of the admin, opened by its superuser, who has to log in first."""
+    """Return an admin page after logging in as the superuser."""
     page = new_context(browser).new_page()
     page.goto(f"{shop.address}/admin/{path}")
     page.locator("input[name=username]").fill("admin")

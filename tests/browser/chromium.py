@@ -1,4 +1,4 @@
-"""Find a browser: one on the machine, else Playwright's download, else, as root on Debian, apt."""
+"""Find a browser: one on the machine, else Playwright's download, else an apt package (as root on Debian)."""
 
 import os
 import shutil
@@ -20,18 +20,18 @@ FLAGS = [
 
 
 class NoBrowserError(Exception):
-    """Nothing of the three worked; says what each said."""
+    """No browser found; the message has the error of each attempt."""
 
 
 def new_context(browser: Browser, viewport: ViewportSize | None = None) -> BrowserContext:
-    """A browser with nothing on it, and with patience."""
+    """Return a fresh browser context with a long timeout."""
     context = browser.new_context(viewport=viewport)
     context.set_default_timeout(PATIENCE_MS)
     return context
 
 
 def launch(playwright: Playwright) -> Browser:
-    """A running Chromium. Raises NoBrowserError."""
+    """Start Chromium. Raises NoBrowserError."""
     tried = []
     if path := _on_path():
         return _launch(playwright, path)
@@ -54,5 +54,5 @@ def _on_path() -> str | None:
 
 
 def _launch(playwright: Playwright, path: str | None) -> Browser:
-    root = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium refuses to sandbox for root
+    root = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium refuses to start its sandbox as root
     return playwright.chromium.launch(executable_path=path, args=[*FLAGS, *root])

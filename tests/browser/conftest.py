@@ -1,4 +1,4 @@
-"""A browser for the tests, whatever it takes to have one."""
+"""The browser fixture."""
 
 from collections.abc import Iterator
 
@@ -11,9 +11,9 @@ from tests.machine import lacks
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A running Chromium. Without one the tests are reported as not run; in CI that is a failure.
+    """A running Chromium. Without one the tests are skipped; in CI they fail.
 
-    It ends with the module: while Playwright runs, no other test can have an event loop.
+    It ends with the module: no other test can have an event loop while Playwright runs.
     """
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:

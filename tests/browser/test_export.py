@@ -1,4 +1,4 @@
-"""An export as an admin meets it: a button, a bar that moves, a file. A real browser, a real shop."""
+"""Exports in the admin with a real browser and a real shop: the button, the progress bar, the file."""
 
 import csv
 from pathlib import Path
@@ -17,7 +17,7 @@ ORDERS = 6
 
 
 def sell(shop: Shop) -> None:
-    """An order each for some buyers."""
+    """Write an order for each buyer."""
     for buyer_pass in shop.manage("issue_passes", "1", "--count", str(ORDERS)).split():
         bearer = {"Authorization": f"Bearer {buyer_pass}"}
         assert post(f"{shop.address}/api/sales/1/purchase", headers=bearer).status_code == 202
@@ -25,7 +25,7 @@ def sell(shop: Shop) -> None:
 
 
 def filled(bar: Locator) -> float:
-    """How much of a bar is coloured, from 0 to 1."""
+    """Return how much of a bar is filled, from 0 to 1."""
     widths = "bar => bar.firstElementChild.getBoundingClientRect().width / bar.getBoundingClientRect().width"
     return float(bar.evaluate(widths))
 
@@ -44,7 +44,7 @@ def test_an_admin_exports_all_orders_watches_the_bar_and_downloads_the_file(
     page.on("pageerror", lambda error: failures.append(str(error)))
     page.get_by_role("button", name="Export these orders").click()
 
-    # Nobody works yet.
+    # No worker runs yet.
     panel = page.get_by_role("region", name="Progress")
     bar = panel.get_by_role("progressbar")
     state = panel.locator("[data-state]")
@@ -52,7 +52,7 @@ def test_an_admin_exports_all_orders_watches_the_bar_and_downloads_the_file(
     assert (bar.get_attribute("aria-valuenow"), filled(bar)) == ("0", 0)
     page.evaluate("window.isTheSamePage = true")
 
-    # The first half is written, the other one waits.
+    # The first half is written; the second half waits.
     (tmp_path / "1").touch()
     shop.start("background")
     wait_until("a part is written", lambda: shop.sql("SELECT rows FROM orders_export") == [(3,)])
@@ -62,7 +62,7 @@ def test_an_admin_exports_all_orders_watches_the_bar_and_downloads_the_file(
     assert filled(bar) == pytest.approx(0.5, abs=0.01)
     assert page.evaluate("window.isTheSamePage") is True
 
-    # At the end the page shows by itself where the file is.
+    # At the end the page shows the link to the file without a reload.
     (tmp_path / "2").touch()
     link = panel.get_by_role("link", name="Download")
     expect(link).to_be_visible()

@@ -1,4 +1,4 @@
-"""A purchase as a buyer meets it: a real browser, a real shop."""
+"""Purchases with a real browser and a real shop."""
 
 import re
 
@@ -26,7 +26,7 @@ def register(page: Page, shop: Shop, name: str) -> None:
 
 @pytest.fixture
 def visitor(browser: Browser) -> BrowserContext:
-    """A phone with nothing on it."""
+    """A fresh browser context of a phone."""
     return new_context(browser, PHONE)
 
 
@@ -39,7 +39,7 @@ def test_a_buyer_registers_buys_waits_reloads_pays_and_the_admin_sees_it(
     page.on("pageerror", lambda error: failures.append(str(error)))
     page.on("console", lambda message: failures.append(message.text) if "Content Security" in message.text else None)
 
-    # The only unit is in somebody's hands, so the buyer waits on the waitlist.
+    # Another buyer holds the only unit, so this buyer is on the waitlist.
     bearer = {"Authorization": f"Bearer {shop.manage('issue_passes', '1').strip()}"}
     ticket = post(f"{shop.address}/api/sales/1/purchase", headers=bearer).json()["ticket"]
     poll = f"{shop.address}/api/tickets/{ticket}"
@@ -54,7 +54,7 @@ def test_a_buyer_registers_buys_waits_reloads_pays_and_the_admin_sees_it(
     page.reload()
     expect(page.get_by_role("heading", name="You are on the waitlist")).to_be_visible()
 
-    # The other one cancels; two seconds later the unit is ours.
+    # The other buyer cancels; two seconds later this buyer has the unit.
     cancelled = post(f"{shop.address}/api/orders/{get(poll).json()['order']}/cancel", headers=bearer)
     assert cancelled.json()["status"] == "cancelled"
     expect(page.get_by_role("heading", name="It's yours")).to_be_visible()

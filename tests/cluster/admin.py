@@ -1,4 +1,4 @@
-"""The shop's staff at one host: logs in, uploads, pauses, as a browser does."""
+"""The admin of one host, as a browser uses it: log in, upload, pause."""
 
 from io import BytesIO
 from typing import Self
@@ -11,7 +11,7 @@ from seckill.catalog.models import Sale
 
 
 class Admin:
-    """Somebody at the admin of a host: ``with Admin(host.address) as admin:``."""
+    """A session of the superuser at one host: ``with Admin(host.address) as admin:``."""
 
     def __init__(self, address: str) -> None:
         self._client = httpx.Client(
@@ -30,14 +30,14 @@ class Admin:
         self._client.close()
 
     def upload(self, product: str, colour: str) -> None:
-        """A new product with a picture of one colour."""
+        """Add a product with a picture of one colour."""
         buffer = BytesIO()
         Image.new("RGB", (64, 48), colour).save(buffer, "PNG")
         picture = (f"{colour}.png", buffer.getvalue(), "image/png")
         self._post("/admin/catalog/product/add/", {"name": product, "description": ""}, image=picture)
 
     def set_status(self, sale: int, status: Sale.Status) -> None:
-        """Open, pause or close a sale; when this returns it was answered."""
+        """Open, pause or close a sale. Returns after the response."""
         action = {Sale.Status.OPEN: "open_sales", Sale.Status.PAUSED: "pause_sales", Sale.Status.CLOSED: "close_sales"}
         page = self._post("/admin/catalog/sale/", {"action": action[status], "_selected_action": str(sale)})
         assert f"1 sale is {status.label} now." in page

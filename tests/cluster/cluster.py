@@ -1,6 +1,6 @@
-"""A cluster: three web hosts, and everything of the shop on each of them.
+"""A cluster: three web hosts, each running every part of the shop.
 
-They share a Valkey and a PostgreSQL, and a RabbitMQ when that is the broker.
+They share a Valkey and a PostgreSQL, and a RabbitMQ when it is the broker.
 """
 
 import os
@@ -61,7 +61,6 @@ class Host:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, part: str) -> None:
-        """Start a part."""
         with (self._directory / f"{part}.log").open("ab") as log:
             self._processes[part] = subprocess.Popen(
                 [*self._inside, sys.executable, *with_faults(PARTS[part], self._directory)], cwd=PROJECT,
@@ -70,27 +69,27 @@ class Host:
             )  # fmt: skip
 
     def end(self, part: str, sent: signal.Signals = signal.SIGKILL) -> None:
-        """End a part with its children."""
+        """Stop a part with its children."""
         process = self._processes.pop(part)
         os.killpg(process.pid, sent)
         process.wait(timeout=WAIT_SECONDS_MAX)
 
     def close(self) -> None:
-        """End whatever runs."""
+        """Stop all parts."""
         for part in list(self._processes):
             self.end(part)
 
     def ended(self) -> list[str]:
-        """The parts that have ended by themselves."""
+        """Return the parts that have ended by themselves."""
         return [part for part, process in self._processes.items() if process.poll() is not None]
 
     def log(self, part: str) -> str:
-        """What a part has printed so far."""
+        """Return a part's output so far."""
         file = self._directory / f"{part}.log"
         return file.read_text(errors="replace") if file.exists() else ""
 
     def is_ready(self) -> bool:
-        """Whether its web answers, with ledger and line."""
+        """Return whether its web process is ready, with ledger and line."""
         try:
             return httpx.get(f"{self.address}/readyz", timeout=30).status_code == httpx.codes.OK
         except httpx.HTTPError:
@@ -98,7 +97,7 @@ class Host:
 
 
 class Cluster:
-    """Three hosts, and the servers they share, which stand where the tests run."""
+    """Three hosts, and the servers they share, which run in the network of the tests."""
 
     def __init__(self, network: Network, directory: Path) -> None:
         self.network = network
@@ -119,13 +118,13 @@ class Cluster:
         self._sent: Counter[str] = Counter()
 
     def open(self) -> None:
-        """Everything up, sale 1 known to the line, and every host known."""
+        """Start everything; wait until sale 1 is loaded and every host is registered."""
         self.valkey.start()
         self.postgres.start()
         if self.rabbit:
             self.rabbit.start()
         seed = Seed(self._directory / "seed", self.postgres)
-        shutil.rmtree(self._directory / "seed" / "media")  # the hosts have only what they write themselves
+        shutil.rmtree(self._directory / "seed" / "media")  # the hosts keep only the files they write themselves
         bridge = self.network.address
         environment = {
             **os.environ,
@@ -157,7 +156,7 @@ class Cluster:
         wait_until("sale 1 is in the line", lambda: self.sql("SELECT epoch FROM catalog_sale WHERE id = 1")[0][0])
 
     def close(self) -> None:
-        """End whatever runs."""
+        """Stop everything."""
         for host in self.hosts.values():
             host.close()
         if self.rabbit:
@@ -166,33 +165,33 @@ class Cluster:
         self.postgres.stop()
 
     def sql(self, statement: str) -> list[tuple[Any, ...]]:
-        """Ask the ledger; the rows of a SELECT."""
+        """Run SQL on the ledger and return the rows of a SELECT."""
         return run_sql(self.ledger, statement)
 
     def line(self) -> redis.Redis:
-        """A client of the server that holds the line."""
+        """Return a client of the line's Valkey."""
         return redis.Redis.from_url(self.valkey.url(0), decode_responses=True)
 
     def waiting(self, queue: str) -> int:
-        """How many messages nobody has fetched."""
+        """Return the number of messages in a queue."""
         with app.connection_for_read(self._broker) as broker:
             try:
                 return int(broker.default_channel.queue_declare(queue, passive=True).message_count)
-            except ChannelError:  # Redis knows no queue that is empty
+            except ChannelError:  # Redis has no empty queues
                 return 0
 
     def others(self, name: str) -> list[Host]:
-        """The hosts but one."""
+        """Return all hosts but one."""
         return [host for host in self.hosts.values() if host.name != name]
 
     # --- schedules ------------------------------------------------------------------------------------------------
 
     def leader(self) -> str:
-        """The host whose beat leads."""
+        """Return the host whose beat is leader."""
         return str(self.sql("SELECT holder FROM celery_task_leader WHERE id = 1")[0][0]).split(":")[0]
 
     def every_second(self, schedule: str) -> None:
-        """Have a schedule run every second from now on."""
+        """Make a schedule run every second."""
         self.sql(
             "UPDATE django_celery_beat_periodictask SET interval_id = (SELECT interval_id FROM"  # noqa: S608 (a name of ours)
             f" django_celery_beat_periodictask WHERE name = 'ring-doorbells') WHERE name = '{schedule}'"
@@ -200,12 +199,12 @@ class Cluster:
         self.sql("UPDATE django_celery_beat_periodictasks SET last_update = now()")
 
     def runs(self, schedule: str) -> int:
-        """How many of its runs were claimed."""
+        """Return how many runs of the schedule were claimed."""
         rows = self.sql(f"SELECT total_run_count FROM django_celery_beat_periodictask WHERE name = '{schedule}'")  # noqa: S608 (as above)
         return int(rows[0][0])
 
     def sent(self, schedule: str, queue: Queue) -> int:
-        """How many of its runs have come into this queue; takes what is there, so no worker should hear it."""
+        """Take the schedule's messages from this queue and return their number. No worker may consume the queue."""
         with app.connection_for_read(self._broker) as broker:
             waiting: Any = queue(broker.default_channel)
             while message := waiting.get(no_ack=True):
@@ -215,7 +214,7 @@ class Cluster:
     # --- sales ----------------------------------------------------------------------------------------------------
 
     def new_sale(self, *, stock: int) -> int:
-        """An open sale that nobody has joined, known to the line; gives its number."""
+        """Create an open, loaded sale with an empty line; return its id."""
         like = "product_id, price, currency, opens_at, closes_at, status, pay_within_seconds, line_limit"
         values = f"SELECT {like}, {stock:d}, 0, 0 FROM catalog_sale WHERE id = 1"  # noqa: S608 (a number)
         self.sql(f"INSERT INTO catalog_sale ({like}, stock, sold, epoch) {values}")
@@ -225,12 +224,12 @@ class Cluster:
         return int(sale)
 
     def orders(self, sale: int) -> list[tuple[int, str]]:
-        """(place, buyer) of a sale's orders, by place."""
+        """Return (place, buyer) of a sale's orders, by place."""
         rows = self.sql(f"SELECT place, buyer FROM orders_order WHERE sale_id = {sale:d} ORDER BY place")  # noqa: S608 (a number)
         return [(place, buyer) for place, buyer in rows]
 
     def books(self, sale: int) -> tuple[int, int, int]:
-        """Sold by the ledger, units left in the line, claims that nobody has confirmed."""
+        """Return units sold by the ledger, units left in the line, and open reservations."""
         ((sold,),) = self.sql(f"SELECT sold FROM catalog_sale WHERE id = {sale:d}")  # noqa: S608 (a number)
         keys = sale_keys(sale)
         with self.line() as line:
@@ -238,7 +237,7 @@ class Cluster:
 
 
 def buyers(sale: int, prefix: str, count: int) -> list[Buyer]:
-    """So many buyers with passes."""
+    """Return passes of ``count`` buyers."""
     now_ms = int(time.time() * 1000)
     return [
         Buyer(name, Pass(sale, name, now_ms - DAY_MS, now_ms + DAY_MS).sign())

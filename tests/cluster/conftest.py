@@ -14,14 +14,14 @@ from tests.machine import lacks
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    """Three hosts at work. Where there can be no hosts nothing is tested, loudly; in CI that is a failure."""
+    """A running cluster. Where network namespaces are impossible the tests are skipped; in CI they fail."""
     with ExitStack() as stack:
         try:
             network = stack.enter_context(Network(HOSTS))
         except NoNetworkError as error:
             lacks(f"NO HOSTS, SO NOTHING WAS TESTED ON SEVERAL: {error}")
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="seckill-cluster-")))
-        directory.chmod(0o755)  # PostgreSQL runs as another user
+        directory.chmod(0o755)  # PostgreSQL runs as another user and needs to read the directory
         cluster = Cluster(network, directory)
         stack.callback(cluster.close)
         stack.callback(_show, cluster)

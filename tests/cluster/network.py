@@ -1,9 +1,9 @@
-"""Hosts on one machine: network namespaces, each with an interface of its own and a cable to a bridge.
+"""Hosts on one machine: network namespaces, each with its own interface connected to a bridge.
 
-There may be several networks at once. Each has a number, which its process holds by an abstract socket of that name:
-the kernel lets go of it when the process ends, however that happens.
+Several networks can exist at once. Each has a number, reserved by an abstract socket of that name; the kernel closes
+the socket when the process ends, however it ends.
 
-A cable that is pulled drops what is sent, in both directions: no connection is ended, and nobody is told.
+A pulled cable drops packets in both directions. Connections are not closed, so neither end notices.
 """
 
 import os
@@ -22,7 +22,7 @@ AT_ONCE_MAX = 20
 
 
 class NoNetworkError(Exception):
-    """Namespaces can't be made here; says why."""
+    """Network namespaces cannot be created here; the message says why."""
 
 
 def _ip(*arguments: str, check: bool = True) -> str:
@@ -34,7 +34,7 @@ def _ip(*arguments: str, check: bool = True) -> str:
 
 
 class Network:
-    """A bridge that has an address on this machine, and a host for each name: ``with Network([…]) as network:``."""
+    """A bridge with an address on this machine, and one host per name: ``with Network([…]) as network:``."""
 
     def __init__(self, hosts: Sequence[str]) -> None:
         self._hosts = {name: number for number, name in enumerate(hosts, start=2)}
@@ -48,7 +48,7 @@ class Network:
         self._bridge = f"sk{self._number}"
         self._subnet = f"10.200.{self._number}"
         self.range = f"{self._subnet}.0/24"
-        self.address = f"{self._subnet}.1"  #: of the bridge: servers listen here
+        self.address = f"{self._subnet}.1"  #: of the bridge; servers listen here
         try:
             _ip("link", "add", self._bridge, "type", "bridge")
             _ip("address", "add", f"{self.address}/24", "dev", self._bridge)
@@ -65,19 +65,19 @@ class Network:
         self._hold.close()
 
     def address_of(self, host: str) -> str:
-        """Where it is reached."""
+        """Return a host's address."""
         return f"{self._subnet}.{self._hosts[host]}"
 
     def inside(self, host: str) -> list[str]:
-        """What to put in front of a command that is to run there."""
+        """Return the prefix of a command that runs on a host."""
         return ["ip", "netns", "exec", self._namespace(host)]
 
     def pull_cable(self, host: str) -> None:
-        """From now on nothing gets through."""
+        """Drop all packets from now on."""
         _ip("link", "set", self._cable(host), "down")
 
     def plug_cable(self, host: str) -> None:
-        """Everything gets through again."""
+        """Deliver packets again."""
         _ip("link", "set", self._cable(host), "up")
 
     def _add(self, host: str) -> None:
@@ -97,7 +97,7 @@ class Network:
 
 
 def _take_number() -> tuple[int, socket.socket]:
-    """The first number that nobody has, and what holds it; nothing is left of what killed test runs have made."""
+    """Return the first free number and the socket that holds it; remove what killed test runs left behind."""
     taken = None
     for number in range(AT_ONCE_MAX):
         hold = socket.socket(socket.AF_UNIX)
@@ -117,7 +117,7 @@ def _take_number() -> tuple[int, socket.socket]:
 
 
 def _remove(number: int) -> None:
-    """Remove the network of this number, and whatever still runs on its hosts."""
+    """Remove the network of this number and kill processes on its hosts."""
     for namespace in _namespaces():
         if namespace.startswith(f"seckill-{number}-"):
             for inhabitant in _ip("netns", "pids", namespace, check=False).split():

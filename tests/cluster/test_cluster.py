@@ -1,4 +1,4 @@
-"""Several hosts: what one of them does, what all do, and what happens when one is cut off in the middle of a rush."""
+"""Several hosts: work done once, work done on every host, and a host cut off in the middle of a rush."""
 
 import re
 import threading
@@ -18,13 +18,13 @@ from tests.faults.crowd import Buyer, Crowd
 from tests.faults.fail_points import FailPoint
 from tests.visitor import get, post
 
-# The shortest way to see every run that was sent: a queue that no worker of this cluster hears.
+# A queue without consumers, in which every sent run can be counted.
 COUNTED, UNHEARD = "counted", EXPORTS
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _a_schedule_to_count(cluster: Cluster) -> None:
-    """A schedule that runs every second, and whose messages no worker takes."""
+    """A schedule that runs every second, with messages no worker takes."""
     columns = (
         "task, args, kwargs, queue, enabled, total_run_count, date_changed, description, one_off, headers, interval_id"
     )
@@ -37,7 +37,7 @@ def _a_schedule_to_count(cluster: Cluster) -> None:
 
 
 def sell_everywhere(cluster: Cluster, sale: int, prefix: str, *, each: int) -> list[Buyer]:
-    """At each host so many buy at once, and wait until they are told; gives them by place."""
+    """Purchase ``each`` times at each host at once, wait for the outcomes, return them by place."""
     with ExitStack() as stack:
         crowds = [
             stack.enter_context(
@@ -50,30 +50,30 @@ def sell_everywhere(cluster: Cluster, sale: int, prefix: str, *, each: int) -> l
 
 
 def start_worker(host: Host) -> None:
-    """Start the worker of a host that has none, and wait until it works."""
+    """Start the worker of a host that has none, and wait until it is ready."""
     ready = host.log("worker").count(" ready.")
     host.start("worker")
     wait_until(f"the worker of {host.name}", lambda: host.log("worker").count(" ready.") > ready)
 
 
 def begun_by(host: Host) -> list[str]:
-    """The ids of the tasks that the worker of this host has begun, oldest first."""
+    """Return the ids of the tasks that this host's worker has started, oldest first."""
     return re.findall(r"TaskPool: Apply .*\(args:\('[\w.]+', '([0-9a-f-]+)'", host.log("worker"))
 
 
 def is_begun_again(lost: Host, others: list[Host]) -> Callable[[], bool]:
-    """A condition: another worker has begun what this one is in the middle of."""
+    """Return a condition: another worker has started the task that this one is running."""
     held = begun_by(lost)[-1]
     return lambda: any(held in begun_by(host) for host in others)
 
 
 def ask(host: Host, buyer: Buyer) -> str:
-    """What a host says about a ticket."""
+    """Poll a ticket at a host."""
     return str(get(f"{host.address}/api/tickets/{buyer.ticket}").json()["status"])
 
 
 def settles(cluster: Cluster, host: Host) -> bool:
-    """Whether the worker of this host settles: somebody buys there, and it is watched who does it."""
+    """Return whether this host's worker settles, by purchasing and watching which worker settles it."""
     sale = cluster.new_sale(stock=1)
     (buyer,) = buyers(sale, "probe", 1)
     address, bearer = f"{host.address}/api/sales/{sale}/purchase", {"Authorization": f"Bearer {buyer.token}"}
@@ -82,31 +82,34 @@ def settles(cluster: Cluster, host: Host) -> bool:
     return settled_by(host, sale) == {1}
 
 
-def is_leader(host: Host) -> bool:
-    """Whether the beat of this host believes that it leads."""
+def leads(host: Host) -> bool:
+    """Return whether this host's beat believes that it is leader."""
     log = host.log("beat")
     return log.count("beat_lead_acquired") > log.count("beat_lead_lost")
 
 
 def surplus(cluster: Cluster) -> int:
-    """How many more runs were sent than claimed. The most of many looks: one that is being sent looks like a loss."""
+    """Return by how many the sent runs exceed the claimed ones.
+
+    This is the maximum of many readings: a run that is claimed and not sent yet looks like a lost one.
+    """
     return max(cluster.sent(COUNTED, UNHEARD) - cluster.runs(COUNTED) for _ in range(20))
 
 
 def settled_by(host: Host, sale: int) -> set[int]:
-    """The places that the worker of this host has settled."""
+    """Return the places that this host's worker has settled."""
     found = re.findall(rf"settled .*places=(\d+)-(\d+).*sale={sale}\b", host.log("worker"))
     return {place for first, last in found for place in range(int(first), int(last) + 1)}
 
 
 def copies(cluster: Cluster, name: str) -> dict[str, bytes | None]:
-    """What each host keeps under this name."""
+    """Return what each host stores under this name."""
     files = {host.name: host.media / name for host in cluster.hosts.values()}
     return {host: file.read_bytes() if file.exists() else None for host, file in files.items()}
 
 
 def picture_of(cluster: Cluster, product: str) -> tuple[str, bytes]:
-    """Name and content of a product's picture, by the database."""
+    """Return name and content of a product's picture in the database."""
     ((name, content),) = cluster.sql(
         "SELECT catalog_picture.name, content FROM catalog_picture JOIN catalog_product ON image = catalog_picture.name"  # noqa: S608 (a name of ours)
         f" WHERE catalog_product.name = '{product}'"
@@ -115,7 +118,7 @@ def picture_of(cluster: Cluster, product: str) -> tuple[str, bytes]:
 
 
 def has_reported(cluster: Cluster, host: str) -> Callable[[], bool]:
-    """A condition: the host has reported after now."""
+    """Return a condition: the host has sent a heartbeat since now."""
     ((before,),) = cluster.sql("SELECT clock_timestamp()")
     ask = f"SELECT last_seen_at > '{before}' FROM monitoring_host WHERE name = '{host}'"  # noqa: S608 (a name of ours)
     return lambda: bool(cluster.sql(ask)[0][0])
@@ -124,17 +127,15 @@ def has_reported(cluster: Cluster, host: str) -> Callable[[], bool]:
 def test_of_three_beats_one_leads_and_each_run_is_sent_once(cluster: Cluster) -> None:
     wait_until("five runs", lambda: cluster.runs(COUNTED) >= 5)
 
-    # A beat that is kept from running for three seconds may lose the lead to another one, and says so.
-    wait_until(
-        "one leads", lambda: [host.name for host in cluster.hosts.values() if is_leader(host)] == [cluster.leader()]
-    )
+    # A beat paused for three seconds may lose the leadership to another one, and logs that.
+    wait_until("one leads", lambda: [host.name for host in cluster.hosts.values() if leads(host)] == [cluster.leader()])
     wait_until("what was claimed was sent", lambda: surplus(cluster) == 0)
 
 
 def test_a_host_without_a_single_picture_has_them_all_once_it_works(cluster: Cluster) -> None:
     pictures = {str(name): bytes(content) for name, content in cluster.sql("SELECT name, content FROM catalog_picture")}
 
-    assert len(pictures) == 5  # of the demo: two products, three banners
+    assert len(pictures) == 5  # demo data: two products, three banners
     for name, content in pictures.items():
         wait_until(f"{name} is everywhere", lambda: None not in copies(cluster, name).values())  # noqa: B023
         assert copies(cluster, name) == dict.fromkeys(HOSTS, content)
@@ -173,14 +174,14 @@ def test_a_picture_that_is_uploaded_at_one_host_is_soon_on_all(cluster: Cluster)
         admin.upload("Teal kettle", "teal")
 
     name, content = picture_of(cluster, "Teal kettle")
-    for host in cluster.hosts.values():  # at once, whether the copy is there or not
+    for host in cluster.hosts.values():  # at once, with or without the local copy
         assert get(f"{host.address}/media/{name}").content == content
     wait_until("it is everywhere", lambda: copies(cluster, name) == dict.fromkeys(HOSTS, content))
 
 
 def test_from_the_answer_that_a_sale_is_paused_no_gate_admits_anybody(cluster: Cluster) -> None:
     sale = cluster.new_sale(stock=10_000)
-    admitted_at: list[float] = []  # when the purchase was begun, by the monotonic clock
+    admitted_at: list[float] = []  # start of the purchase, by the monotonic clock
     refused_at: list[float] = []
     enough = threading.Event()
 
@@ -222,7 +223,7 @@ def test_a_host_is_lost_in_the_middle_of_a_rush_and_comes_back(cluster: Cluster)
             crowd = buyers(sale, f"{prefix}-{host.name}", count)
             return stack.enter_context(Crowd(host.address, sale, crowd, within_seconds=within_seconds, seed=count))
 
-        # Its worker has claimed the first places, and stands in a transaction that has inserted their orders.
+        # Its worker has reserved the first places, and is in a transaction that has inserted their orders.
         for host in others:
             host.end("worker")
         lost.fail_points.arm(FailPoint.INSERTED)
@@ -231,7 +232,7 @@ def test_a_host_is_lost_in_the_middle_of_a_rush_and_comes_back(cluster: Cluster)
         wait_until("its worker is in the middle of it", lambda: lost.fail_points.stopped(FailPoint.INSERTED))
         for host in others:
             start_worker(host)
-        assert 1 not in {place for place, _ in cluster.orders(sale)}  # the others go on behind those places
+        assert 1 not in {place for place, _ in cluster.orders(sale)}  # the others settle the places behind those
         reports_again = has_reported(cluster, lost.name)
         cluster.network.pull_cable(lost.name)
         pulled_at = time.monotonic()
@@ -249,12 +250,12 @@ def test_a_host_is_lost_in_the_middle_of_a_rush_and_comes_back(cluster: Cluster)
             admin.upload("Coral kettle", "coral")
         picture, content = picture_of(cluster, "Coral kettle")
         wait_until("the picture is here", lambda: {copies(cluster, picture)[host.name] for host in others} == {content})
-        # Nobody needs the message that its worker holds, for beat rang again; others may need theirs.
+        # The message its worker holds is not needed: beat has rung again. Other messages may be needed.
         await_and_say("another worker was given it", is_begun_again(lost, others))
         await_and_say("its worker knows", lambda: "Connection to broker lost" in lost.log("worker"))
         assert (copies(cluster, picture)[lost.name], reports_again()) == (None, False)
 
-    # Whoever was accepted there asks somewhere else.
+    # Buyers accepted there poll at another host.
     assert {ask(others[0], buyer) for buyer in cut_off.buyers} == {"confirmed"}
     everybody = sorted((buyer for crowd in (cut_off, *crowds) for buyer in crowd.buyers), key=lambda buyer: buyer.place)
     assert [buyer.place for buyer in everybody] == list(range(1, 81))
@@ -262,7 +263,7 @@ def test_a_host_is_lost_in_the_middle_of_a_rush_and_comes_back(cluster: Cluster)
     assert orders == [(buyer.place, buyer.name) for buyer in everybody[:50]]
     assert [buyer.outcome for crowd in crowds for buyer in crowd.buyers].count("confirmed") == 30
 
-    # It comes back, and goes on where it stood.
+    # The host reconnects and continues where it was.
     cluster.network.plug_cable(lost.name)
     lost.fail_points.let_go(FailPoint.INSERTED)
     wait_until("it reports", reports_again)
@@ -273,7 +274,7 @@ def test_a_host_is_lost_in_the_middle_of_a_rush_and_comes_back(cluster: Cluster)
     assert (cluster.orders(sale), cluster.books(sale), cluster.books(again)) == (orders, (50, 0, 0), (30, 0, 0))
     wait_until("its worker works", lambda: settles(cluster, lost))
     assert [host.ended() for host in cluster.hosts.values()] == [[], [], []]
-    # A run that was claimed as the cable was pulled may be missing, or there more than once; none is from now on.
+    # A run claimed as the cable was pulled may be missing or doubled. Later runs may not.
     odd, before = surplus(cluster), cluster.runs(COUNTED)
     wait_until("five runs", lambda: cluster.runs(COUNTED) >= before + 5)
     wait_until("each was sent once", lambda: surplus(cluster) == odd)

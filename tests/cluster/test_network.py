@@ -1,4 +1,4 @@
-"""Networks of several test runs on one machine."""
+"""Several networks on one machine, as concurrent test runs create them."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ with Network(["web-1"]) as network:
 
 @pytest.fixture(autouse=True)
 def _networks() -> None:
-    """Where there can be none nothing is tested, loudly."""
+    """Skip where namespaces are impossible; fail in CI."""
     try:
         with Network([]):
             pass
@@ -37,7 +37,7 @@ def _is_gone(process: int) -> bool:
         os.kill(process, 0)
     except ProcessLookupError:
         return True
-    return " Z " in Path(f"/proc/{process}/stat").read_text()  # nobody has asked how it ended
+    return " Z " in Path(f"/proc/{process}/stat").read_text()  # its exit status is not read yet
 
 
 def test_two_at_once_share_nothing() -> None:

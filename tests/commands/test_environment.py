@@ -1,4 +1,4 @@
-"""``.env.example``: the list of variables is complete, explained, and says what holds without them."""
+"""``.env.example`` lists every variable, with an explanation and its default."""
 
 import ast
 import os
@@ -24,7 +24,7 @@ ENTRY = re.compile(r"^#?([A-Z][A-Z0-9_]*)=(.*)$")
 
 
 def read_names(file: Path) -> Iterator[str]:
-    """The variables that a module reads: ``env.str("NAME")``, ``os.environ.get("NAME")``, ``os.environ["NAME"]``."""
+    """Return the variables a module reads: ``env.str("NAME")``, ``os.environ.get("NAME")``, ``os.environ["NAME"]``."""
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
             reader, first = ast.unparse(node.func.value), node.args[0]
@@ -38,7 +38,7 @@ def read_names(file: Path) -> Iterator[str]:
 
 
 def listed() -> dict[str, str]:
-    """Name and value of every entry."""
+    """Return name and value of every entry."""
     found = [ENTRY.match(line) for line in (PROJECT / ".env.example").read_text().splitlines()]
     entries = [(match[1], match[2]) for match in found if match]
     assert len(entries) == len(dict(entries)), "a variable is listed twice"
@@ -85,7 +85,7 @@ def test_the_file_can_be_read_as_an_environment(monkeypatch: pytest.MonkeyPatch,
     copy.write_text(re.sub(r"^#(?=[A-Z_]+=)", "", (PROJECT / ".env.example").read_text(), flags=re.MULTILINE))
     env = environ.Env()
     for name, value in listed().items():
-        monkeypatch.setenv(name, value)  # undone after the test, also what read_env sets
+        monkeypatch.setenv(name, value)  # undone after the test, including what read_env sets
 
     env.read_env(copy, overwrite=True)
 

@@ -1,4 +1,4 @@
-"""``manage.py issue_passes``: one pass a line."""
+"""``manage.py issue_passes`` prints one pass per line."""
 
 from datetime import timedelta
 from io import StringIO
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db
 
 
 def issue(*arguments: object, **options: object) -> list[str]:
-    """The lines it prints."""
+    """Return the lines it prints."""
     out = StringIO()
     call_command("issue_passes", *map(str, arguments), stdout=out, **options)
     return out.getvalue().splitlines()

@@ -1,4 +1,4 @@
-"""Log files: put away once a day, while everybody goes on writing."""
+"""Log files are rotated once a day, while several processes write to them."""
 
 import gzip
 import json
@@ -30,12 +30,12 @@ print(number)
 
 
 def day(number: int) -> date:
-    """So many days later."""
+    """Return the date ``number`` days after TODAY."""
     return TODAY + timedelta(days=number)
 
 
 def files(directory: Path) -> dict[str, str]:
-    """Every log by its name, and what is in it."""
+    """Return every log's content by its name."""
     return {
         file.name: gzip.decompress(file.read_bytes()).decode() if file.suffix == ".gz" else file.read_text()
         for file in sorted(directory.iterdir())
@@ -45,7 +45,7 @@ def files(directory: Path) -> dict[str, str]:
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    """Where the logs are."""
+    """The directory of the logs."""
     directory = tmp_path / "logs"
     directory.mkdir()
     return directory
@@ -111,7 +111,7 @@ def test_a_rotation_that_was_broken_off_goes_on(directory: Path, monkeypatch: py
 def start_writer(
     tmp_path: Path, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
-    """A function that starts a process of the shop that logs until there is a file ``stop``."""
+    """Return a function that starts a process of the shop that logs until there is a file ``stop``."""
     monkeypatch.setenv("LOG_DIR", str(directory))
     monkeypatch.setenv("LOG_FORMAT", "json")
     monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "seckill.settings")

@@ -1,4 +1,4 @@
-"""``manage.py open_sale``: the sale admits buyers from now on."""
+"""``manage.py open_sale`` opens a sale now."""
 
 from datetime import timedelta
 from io import StringIO
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 
 def open_sale(*arguments: object) -> str:
-    """What it prints."""
+    """Return its output."""
     out = StringIO()
     call_command("open_sale", *map(str, arguments), stdout=out)
     return out.getvalue()

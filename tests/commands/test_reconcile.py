@@ -1,4 +1,4 @@
-"""``manage.py reconcile``: does the line agree with the ledger?"""
+"""``manage.py reconcile`` compares the line with the ledger."""
 
 import re
 from io import StringIO
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 
 def reconcile(*arguments: str) -> tuple[int, list[str]]:
-    """Exit status, and the lines it prints."""
+    """Return the exit status and the lines it prints."""
     out = StringIO()
     status: str | int | None = 0
     try:
@@ -50,7 +50,7 @@ def test_what_differs_is_reported_and_left_alone(make_sale: MakeSale, line: Line
     report = f"sale {sale.pk}: units left 7 in the line, 3 in the ledger; outcomes 1 in the line, 2 in the ledger"
 
     assert reconcile() == (1, [report])
-    assert reconcile() == (1, [report])  # only looking changes nothing
+    assert reconcile() == (1, [report])  # a check without repair changes nothing
     assert (look(line, sale).stock, look(line, sale).epoch) == (7, 1)
 
 

@@ -1,4 +1,4 @@
-"""``manage.py seed_demo``: something to look at, in an empty database."""
+"""``manage.py seed_demo`` fills an empty database with demo data."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -14,7 +14,7 @@ from pytest_django import Settings
 
 from seckill.catalog.models import Banner, Product, Sale
 
-pytestmark = pytest.mark.django_db(transaction=True)  # the files of pictures are written on commit
+pytestmark = pytest.mark.django_db(transaction=True)  # picture files are written on commit
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +24,7 @@ def _own_pictures(settings: Settings, tmp_path: Path) -> None:
 
 
 def seed(*arguments: str) -> str:
-    """What it prints."""
+    """Return its output."""
     out = StringIO()
     call_command("seed_demo", *arguments, stdout=out)
     return out.getvalue()

@@ -1,4 +1,4 @@
-"""A case: one sale, one crowd, one fault, and what has to hold afterwards."""
+"""A case: one sale, one crowd, one fault, and the invariants checked afterwards."""
 
 import os
 import random
@@ -14,17 +14,17 @@ BUYERS = 120
 STOCK = 40
 ARRIVE_SECONDS = 2.0
 RECOVERY_SECONDS_MAX = 10.0
-#: Times are judged by `make faults`, which has the machine for itself. Else a limit only ends what hangs.
+#: Recovery times are judged only by `make faults`, which runs alone. In other runs the limit only ends a hang.
 JUDGED = "FAULTS_TABLE" in os.environ
 
 
 def new_seed() -> int:
-    """The seed of a case: SEED from the environment to replay one, else any."""
+    """Return the seed of a case: SEED from the environment to replay one, else a random one."""
     return int(os.environ.get("SEED") or random.SystemRandom().randrange(1_000_000))
 
 
 class Case:
-    """Opens a sale, lets a crowd come, waits until all is well again, and audits what was sold."""
+    """Opens a sale, lets a crowd in, waits until the shop has recovered, and audits the sale."""
 
     def __init__(
         self,
@@ -59,45 +59,47 @@ class Case:
         self.crowd.__exit__(*exception)
 
     def await_accepted(self, count: int) -> None:
-        """Return when so many buyers hold a ticket."""
+        """Return when ``count`` buyers hold a ticket."""
         wait_until(f"{count} buyers are accepted", lambda: len(self.crowd.accepted) >= count)
 
     @staticmethod
     def now() -> float:
-        """Seconds, by a clock that only goes forward."""
+        """Return seconds of the monotonic clock."""
         return time.monotonic()
 
     def broken(self) -> None:
-        """From now on the time until recovery counts."""
+        """Start measuring the time until recovery."""
         self.broken_at = self.now()
 
     def recovers(self, *, within_seconds: float = RECOVERY_SECONDS_MAX) -> None:
-        """Wait until all is well, where times are judged within that since the fault; then audit everything."""
+        """Wait until the shop has recovered, check the time since the fault where times are judged, then audit
+        everything.
+        """
         sold = min(self.stock, len(self.buyers))
         left = within_seconds - (self.now() - self.broken_at) if JUDGED else WAIT_SECONDS_MAX
         try:
             wait_until("all is well", lambda: self.shop.at_rest(self.sale, self.crowd, sold), seconds_max=left)
         except TimeoutError:
-            self.audit()  # says what is wrong; if nothing is any more, it was too late
+            self.audit()  # raises with the reason; if nothing is wrong any more, the recovery was too late
             raise
         self._tell(f"{self.now() - self.broken_at:.1f}")
         self.audit()
 
     @staticmethod
     def took(seconds: float, *, at_most: float) -> None:
-        """Judge how long something else took, where times are judged."""
+        """Check a duration where times are judged."""
         assert seconds < at_most or not JUDGED
 
     def audit(self) -> None:
-        """The promises, one by one."""
+        """Check every invariant."""
         sold = min(self.stock, len(self.buyers))
         assert self.shop.books(self.sale) == {
             "stock": self.stock, "sold": sold, "active_orders": sold, "left": self.stock - sold, "claims": 0,
         }  # fmt: skip
         orders = self.shop.orders(self.sale)
         by_buyer = {buyer: place for place, buyer, _ in orders}
-        assert len(by_buyer) == len(orders) == sold  # one order for each buyer, and nobody twice
-        assert self.shop.confirmations(self.sale) == self.shop.numbers(self.sale)  # each order was recorded once
+        assert len(by_buyer) == len(orders) == sold  # one order per buyer
+        assert self.shop.confirmations(self.sale) == self.shop.numbers(self.sale)  # one event per order
         silent = [buyer.name for buyer in self.crowd.accepted if not buyer.outcome]
         assert silent == [], f"accepted, and never told: {self.crowd.answers}"
         assert len(self.crowd.accepted) == len(self.buyers), self.crowd.answers
@@ -105,7 +107,7 @@ class Case:
         self.audit_places(by_buyer)
 
     def audit_places(self, by_buyer: dict[str, int]) -> None:
-        """First come, first served: nobody has two places, places are orders' places, and the first ones won."""
+        """Check first come, first served: one place per buyer, orders keep their places, and the first places won."""
         assert sorted(buyer.place for buyer in self.buyers) == list(range(1, len(self.buyers) + 1))
         assert {buyer.name: buyer.place for buyer in self.crowd.told("confirmed")} == by_buyer
         assert [buyer.place for buyer in self.crowd.told("confirmed")] == list(range(1, len(by_buyer) + 1))

@@ -1,4 +1,4 @@
-"""Shops to break, kept from case to case while all is well, and what each case reports."""
+"""Shops for fault injection, shared by the cases of a module while they pass, and the report of each case."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ def _show(shop: FaultyShop) -> None:
 
 @pytest.fixture
 def open_shop() -> Iterator[OpenShop]:
-    """A function that opens a shop for this case alone."""
+    """Return a function that opens a shop for this case alone."""
     with ExitStack() as stack:
 
         def open_(*, seed: Seed | None = None, **more: Any) -> FaultyShop:
@@ -43,7 +43,7 @@ def open_shop() -> Iterator[OpenShop]:
 
 @pytest.fixture(scope="module")
 def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rabbit]:
-    """A running server. Without one the cases are reported as not run; in CI that is a failure."""
+    """A running RabbitMQ. Without one the cases are skipped; in CI they fail."""
     try:
         running = Rabbit(tmp_path_factory.mktemp("rabbitmq"))
         running.start()
@@ -63,7 +63,7 @@ def _kept() -> Iterator[list[FaultyShop]]:
 
 @pytest.fixture
 def shop(request: pytest.FixtureRequest, _kept: list[FaultyShop], tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The module's shop, all parts up; after a case that failed the next one gets a new shop."""
+    """The module's shop with all parts running. After a failed case the next one gets a new shop."""
     if not _kept:
         directory = tmp_path_factory.mktemp("shop")
         _kept.append(FaultyShop(directory / "shop", common_seed()))
@@ -84,7 +84,7 @@ def shop(request: pytest.FixtureRequest, _kept: list[FaultyShop], tmp_path_facto
 
 @pytest.fixture
 def make_case(request: pytest.FixtureRequest) -> MakeCase:
-    """A function that makes a case of a shop; seed and recovery go into the report."""
+    """Return a function that creates a case of a shop. Seed and recovery time go into the report."""
 
     def make(shop: FaultyShop, **more: Any) -> Case:
         number = new_seed()

@@ -1,4 +1,4 @@
-"""A crowd that does not give up: everybody buys until accepted, and polls until told, as browsers do."""
+"""A persistent crowd: each buyer retries until accepted, and polls until the outcome, as browsers do."""
 
 import asyncio
 import random
@@ -19,23 +19,23 @@ OUTCOMES = {"confirmed", "waitlisted", "sold_out", "released"}
 
 @dataclass
 class Buyer:
-    """One buyer and what the shop said."""
+    """One buyer and the shop's responses."""
 
     name: str
     token: str  #: the pass
-    place: int = 0  #: as told when accepted; 0 = not accepted yet
+    place: int = 0  #: from the response that accepted the buyer; 0 = not accepted yet
     ticket: str = ""
-    told: dict[str, Any] = field(default_factory=dict)  #: the last answer to a poll
+    told: dict[str, Any] = field(default_factory=dict)  #: the last poll's response
 
     @property
     def outcome(self) -> str:
-        """What the last poll said, if it is an outcome."""
+        """Return the last poll's outcome, or an empty string."""
         status = self.told.get("status")
         return status if status in OUTCOMES else ""
 
 
 class Crowd:
-    """Buyers who arrive at random moments. ``with Crowd(…):`` they come, and poll on until the block is left."""
+    """Buyers who arrive at random times. ``with Crowd(…):`` starts them; they poll until the block ends."""
 
     def __init__(
         self,
@@ -48,10 +48,10 @@ class Crowd:
         poll_seconds: float = POLL_SECONDS,
         held_back: int = 0,
     ) -> None:
-        """The last so many of them, the ones ``held_back``, come once they are let in."""
+        """The last ``held_back`` buyers wait for `let_in`."""
         self.buyers = list(buyers)
-        self.answers: Counter[str] = Counter()  #: "purchase 202", "poll 200", "poll ConnectError", …
-        self.accepted: list[Buyer] = []  #: in the order of the answers
+        self.answers: Counter[str] = Counter()  #: counts of "purchase 202", "poll 200", "poll ConnectError", …
+        self.accepted: list[Buyer] = []  #: in the order of the responses
         self._address = address
         self._sale = sale
         self._within_seconds = within_seconds
@@ -72,16 +72,16 @@ class Crowd:
         assert not self._thread.is_alive()
 
     def let_in(self) -> None:
-        """Those who were held back may come."""
+        """Let the held-back buyers in."""
         self._let_in.set()
 
     @property
     def everybody_knows(self) -> bool:
-        """Whether everybody was accepted and told an outcome."""
+        """Return whether all buyers were accepted and got an outcome."""
         return all(buyer.outcome for buyer in self.buyers)
 
     def told(self, status: str) -> list[Buyer]:
-        """Who was told this last, by the place they were given first."""
+        """Return the buyers whose last outcome is this one, by their first place."""
         return sorted((buyer for buyer in self.buyers if buyer.outcome == status), key=lambda buyer: buyer.place)
 
     async def _come(self) -> None:

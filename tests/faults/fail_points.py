@@ -1,7 +1,7 @@
-"""Fail points: moments on the way of a purchase at which a test can stop whoever comes by, once.
+"""Fail points: points in the life of a purchase at which a test can stop a process, once.
 
-A point is armed by a file of its name. The first process to reach it takes the file away by renaming it, so that nobody
-else stops there, writes its own number into it, and stands still until the test removes it or kills the process.
+A file of the point's name arms it. The first process to reach the point renames the file, so that no other process
+stops there, writes its process id into it, and waits until the test removes the file or kills the process.
 """
 
 import functools
@@ -15,43 +15,43 @@ from typing import Any
 
 
 class FailPoint(StrEnum):
-    """The moments, in the order of a purchase's way."""
+    """The points, in the order of a purchase."""
 
-    ADMITTED = "after admit"  #: the place is in the line; neither buyer nor broker knows
+    ADMITTED = "after admit"  #: the place is in the line; neither buyer nor broker has a message
     PUBLISHED = "after publish"  #: the doorbell is with the broker
-    RESERVED = "after reserve"  #: places are claimed; the ledger does not know
-    INSERTED = "after INSERT before commit"  #: in a transaction that nobody sees
-    COMMITTED = "after commit"  #: the ledger knows; the line does not
-    CONFIRMED = "after confirm"  #: all is done; only the broker does not know
+    RESERVED = "after reserve"  #: places are reserved; the ledger has no orders
+    INSERTED = "after INSERT before commit"  #: orders are written; the transaction is not committed
+    COMMITTED = "after commit"  #: the ledger has committed; the line has no outcomes
+    CONFIRMED = "after confirm"  #: all is done; the message is not acknowledged
 
 
 HELD_SECONDS_MAX = 600
 
 
 class FailPoints:
-    """The test's side: a directory that the shop's processes look into."""
+    """The test's side: a directory that the shop's processes check."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
 
     def arm(self, point: FailPoint) -> None:
-        """Stop the next process that comes by."""
+        """Stop the next process that reaches the point."""
         (self.directory / point).touch()
 
     def stopped(self, point: FailPoint) -> int:
-        """The number of the process that stands there, 0 while none does."""
+        """Return the id of the process stopped there, 0 when there is none."""
         file = self.directory / f"{point} reached"
         return int(file.read_text() or 0) if file.exists() else 0
 
     def let_go(self, point: FailPoint) -> None:
-        """Let it go on, if it still lives."""
+        """Let the process continue, if it is alive."""
         (self.directory / f"{point} reached").unlink(missing_ok=True)
 
 
 def install(directory: Path) -> None:
-    """The shop's side: put the points around the product's own functions, in this process and its children."""
-    # Imported here: these need Django set up, which whoever only arms points has no use for.
+    """The shop's side: wrap the product's functions with the points, in this process and its children."""
+    # Imported here: these need Django to be set up, which a process that only arms points does not do.
     from celery.app.task import Task  # noqa: PLC0415
     from django.db.transaction import Atomic  # noqa: PLC0415
 
@@ -71,7 +71,7 @@ def install(directory: Path) -> None:
 
 
 class _Around:
-    """Wraps functions: after each call it may be that a point is reached."""
+    """Wraps functions: after each call it checks whether a point is reached."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory

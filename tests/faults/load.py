@@ -1,4 +1,4 @@
-"""Load: buyers one after the other over kept connections, as fast as they are answered or at a given rate."""
+"""Load: sequential buyers on kept connections, as fast as possible or at a fixed rate."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ class Load:
     statuses: Counter[int] = field(default_factory=Counter)
 
     def run(self, seconds: float, *, per_second: float | None = None) -> float:
-        """Go on for so long, at so many purchases a second or as fast as possible; gives purchases a second."""
+        """Run at ``per_second`` purchases a second, or as fast as possible; return purchases a second."""
         began = time.monotonic()
         before = self.statuses[202]
         uvloop.run(self._run(began + seconds, per_second))

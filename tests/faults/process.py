@@ -1,7 +1,7 @@
-"""``python -m tests.faults.process MODULE ARGUMENTS``: a process of the shop with faults built in, for tests only.
+"""``python -m tests.faults.process MODULE ARGUMENTS``: run a process of the shop with fault injection.
 
-The product knows nothing of this: fail points are put around it from outside, as soon as Django is set up.
-``CLOCK_OFF_SECONDS`` sets the process' clock wrong.
+The product has no code for this: fail points are wrapped around its functions once Django is set up.
+``CLOCK_OFF_SECONDS`` shifts the process's clock.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Proxy: stands between a process and a server, and lets a test refuse, stall or cut what passes."""
+"""Proxy between a process and a server, with which a test can refuse, stall or cut connections."""
 
 import asyncio
 import contextlib
@@ -8,15 +8,15 @@ from typing import Self
 from devtools.embedded.shop import WAIT_SECONDS_MAX
 
 BYTES_MAX = 65_536
-SERVER_SECONDS = 0.05  #: so long a server may do what it was told before its end is cut too
+SERVER_SECONDS = 0.05  #: time for the server to process what it was sent before its end is cut too
 
 
 class Proxy:
-    """Forwards TCP connections to a server on this machine. Its switches may be thrown from any thread."""
+    """Forwards TCP connections to a server on this machine. The switches are thread-safe."""
 
     def __init__(self, server_port: int) -> None:
         self.server_port = server_port
-        self.port = 0  #: where to connect instead, once it runs
+        self.port = 0  #: the address to connect to, once it runs
         self.cuts = 0  #: how often `cut_at` has cut
         self._cut_at: bytes | None = None
         self._cut_after = b""
@@ -40,29 +40,29 @@ class Proxy:
     # --- switches -------------------------------------------------------------------------------------------------
 
     def refuse(self) -> None:
-        """End all connections, and every new one as it is made."""
+        """Close all connections, and every new one once it is accepted."""
         self._refusing = True
         self._loop.call_soon_threadsafe(self._cut_all)
 
     def stall(self) -> None:
-        """Accept, and pass nothing on."""
+        """Accept connections and forward nothing."""
         self._loop.call_soon_threadsafe(self._flowing.clear)
 
     def cut_at(self, words: bytes, *, after: bytes, before: bool) -> None:
-        """End all connections once, when one on which ``after`` was sent sends these bytes.
+        """Close all connections, once, when ``words`` is sent on a connection on which ``after`` was sent.
 
-        ``before``: the server does not see them any more; else it does, and its answer is lost.
+        With ``before`` the server does not get them; otherwise it does, and its response is lost.
         """
         self._cut_after = after
         self._cut_before = before
         self._cut_at = words
 
     def mend(self) -> None:
-        """Pass everything on again."""
+        """Forward everything again."""
         self._refusing = False
         self._loop.call_soon_threadsafe(self._flowing.set)
 
-    # --- what passes ----------------------------------------------------------------------------------------------
+    # --- forwarding -----------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -98,7 +98,7 @@ class Proxy:
     async def _pass_on(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, sender: asyncio.StreamWriter | None
     ) -> None:
-        """One direction; ``sender`` is the client's end where it is the client who sends."""
+        """Forward one direction. ``sender`` is the client's connection when the client sends."""
         marked = False
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(BYTES_MAX):

@@ -1,6 +1,6 @@
-"""Report: one line a case while they run, and a table of all in FAULTS_TABLE (``-p tests.faults.report``).
+"""Report: one line per case while they run, and a table of all in FAULTS_TABLE (``-p tests.faults.report``).
 
-A case's module gives the heading (its docstring) and its name the row; ``make_case`` adds seed and seconds.
+The docstring of a case's module is the heading, the case's name the row; ``make_case`` adds seed and seconds.
 """
 
 import inspect
@@ -18,13 +18,13 @@ MARKS = {"passed": "✓", "failed": "✗", "skipped": "not run"}
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One case and what became of it."""
+    """One case and its result."""
 
     heading: str
     case: str
     result: str
-    recovered: str  #: seconds, "" where the case measures none
-    seed: str  #: "" where nothing is drawn by lot
+    recovered: str  #: seconds, "" when the case measures none
+    seed: str  #: "" when the case has no randomness
 
 
 class Report:
@@ -59,7 +59,7 @@ class Report:
         return report
 
     def table(self) -> str:
-        """The page."""
+        """Return the page."""
         passed = sum(row.result == MARKS["passed"] for row in self.rows.values())
         system = f"{platform.system()} {platform.release()}, Python {platform.python_version()}"
         lines = [
@@ -92,12 +92,12 @@ def _case(item: pytest.Item) -> str:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Begin, now that the number of cases is known."""
+    """Start the report, now that the number of cases is fixed."""
     session.config.pluginmanager.register(Report(len(session.items)), "faults-report")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write the table, unless the run broke off."""
+    """Write the table, unless the run was interrupted."""
     report = session.config.pluginmanager.get_plugin("faults-report")
     table = os.environ.get("FAULTS_TABLE")
     if table and isinstance(report, Report) and len(report.rows) == len(session.items):

@@ -1,4 +1,4 @@
-"""A shop whose parts can be stopped at fail points, killed, and told the wrong time."""
+"""A shop whose parts can be stopped at fail points, killed, and given a wrong clock."""
 
 import os
 import random
@@ -26,7 +26,7 @@ DAY_MS = 86_400_000
 
 
 def with_faults(arguments: tuple[str, ...], directory: Path) -> tuple[str, ...]:
-    """The same part, started through `tests.faults.process`; DIRECTORY in an argument is the shop's."""
+    """Return a part started through `tests.faults.process`. DIRECTORY in an argument is the shop's directory."""
     assert arguments[0] == "-m"
     return (
         "-m",
@@ -36,7 +36,7 @@ def with_faults(arguments: tuple[str, ...], directory: Path) -> tuple[str, ...]:
 
 
 class FaultyShop(Shop):
-    """A shop to break."""
+    """A shop for fault injection."""
 
     def __init__(
         self,
@@ -49,9 +49,9 @@ class FaultyShop(Shop):
         database_by: int = 0,
         clocks_off: Mapping[str, float] | None = None,
     ) -> None:
-        """``database_by``: the port by which the shop reaches its database; the tests look into it directly.
+        """``database_by`` is the port through which the shop reaches its database; the tests connect directly.
 
-        ``clocks_off``: by how many seconds the clock of a part is ahead.
+        ``clocks_off`` is the number of seconds by which the clock of a part is ahead.
         """
         self.clocks_off = clocks_off or {}
         self.fail_points = FailPoints(directory / "fail-points")
@@ -68,17 +68,17 @@ class FaultyShop(Shop):
             self.environment["DATABASE_URL"] = address.geturl()
 
     def sql(self, statement: str) -> list[tuple[Any, ...]]:
-        """Speak to the ledger itself."""
+        """Run SQL on the ledger directly."""
         return run_sql(self.ledger_url, statement)
 
     def environment_of(self, name: str) -> Mapping[str, str]:
-        """With the part's own idea of the time."""
+        """Return the environment, with the part's shifted clock."""
         return self.environment | {"CLOCK_OFF_SECONDS": str(self.clocks_off.get(name, 0))}
 
     # --- sales ----------------------------------------------------------------------------------------------------
 
     def new_sale(self, *, stock: int) -> int:
-        """An open sale that nobody has joined, known to the line; gives its number."""
+        """Create an open, loaded sale with an empty line; return its id."""
         like = "product_id, price, currency, opens_at, closes_at, status, pay_within_seconds, line_limit"
         values = f"SELECT {like}, {stock:d}, 0, 0 FROM catalog_sale WHERE id = 1"
         self.sql(f"INSERT INTO catalog_sale ({like}, stock, sold, epoch) {values}")
@@ -87,7 +87,7 @@ class FaultyShop(Shop):
         return int(sale)
 
     def set_opening(self, sale: int, opens_at: float) -> None:
-        """Move the opening to a moment, in seconds since 1970, and return when the line knows."""
+        """Set the opening time, in seconds since 1970, and return when the line has it."""
         when = datetime.fromtimestamp(opens_at, UTC)
         self.sql(f"UPDATE catalog_sale SET opens_at = '{when:%Y-%m-%d %H:%M:%S.%f}+00:00' WHERE id = {sale:d}")
         wait_until(
@@ -96,7 +96,7 @@ class FaultyShop(Shop):
         )
 
     def buyers(self, sale: int, count: int) -> list[Buyer]:
-        """So many buyers with passes."""
+        """Return passes of ``count`` buyers."""
         now_ms = int(time.time() * 1000)
         return [
             Buyer(name, Pass(sale, name, now_ms - DAY_MS, now_ms + DAY_MS).sign())
@@ -106,11 +106,11 @@ class FaultyShop(Shop):
     # --- processes ------------------------------------------------------------------------------------------------
 
     def children(self, name: str) -> list[int]:
-        """The process numbers of a part's children: gunicorn's workers, Celery's pool."""
+        """Return the process ids of a part's children: gunicorn's workers, Celery's pool."""
         return [child.pid for child in psutil.Process(self.processes[name].pid).children()]
 
     def kill(self, victim: str, seed: int) -> None:
-        """SIGKILL: a "worker child", the whole "worker", a "gate process", or "beat"; no supervisor acts yet."""
+        """SIGKILL a "worker child", the whole "worker", a "gate process", or "beat". Nothing is restarted."""
         if victim in self.processes:
             self.end(victim, signal.SIGKILL)
         else:
@@ -118,7 +118,7 @@ class FaultyShop(Shop):
             os.kill(random.Random(seed).choice(self.children(part)), signal.SIGKILL)
 
     def supervise(self) -> None:
-        """Start again what is down, as an init system would."""
+        """Restart parts that have ended, as an init system would."""
         for name in self.parts:
             process = self.processes.get(name)
             if process is None or process.poll() is not None:
@@ -127,25 +127,25 @@ class FaultyShop(Shop):
     # --- the audit ------------------------------------------------------------------------------------------------
 
     def line(self) -> redis.Redis:
-        """A client of the server that holds the line."""
+        """Return a client of the line's Valkey."""
         return redis.Redis.from_url(self.environment["REDIS_URL"], decode_responses=True)
 
     def orders(self, sale: int) -> list[tuple[int, str, str]]:
-        """(place, buyer, status) of a sale's orders, by place, from the ledger itself."""
+        """Return (place, buyer, status) of a sale's orders in the ledger, by place."""
         rows = self.sql(f"SELECT place, buyer, status FROM orders_order WHERE sale_id = {sale:d} ORDER BY place")
         return [(place, buyer, status) for place, buyer, status in rows]
 
     def confirmations(self, sale: int) -> list[str]:
-        """The numbers of the orders that the events of a sale say were confirmed."""
+        """Return the order numbers in the sale's confirmed events."""
         rows = self.sql(f"SELECT numbers FROM orders_event WHERE sale_id = {sale:d} AND kind = 'confirmed'")
         return sorted(number for (numbers,) in rows for number in numbers)
 
     def numbers(self, sale: int) -> list[str]:
-        """The numbers of a sale's orders."""
+        """Return the numbers of a sale's orders."""
         return sorted(number for (number,) in self.sql(f"SELECT number FROM orders_order WHERE sale_id = {sale:d}"))
 
     def books(self, sale: int) -> dict[str, Any]:
-        """What ledger and line say about a sale: equal numbers when all is well."""
+        """Return the counts of ledger and line for a sale. They are equal when the shop is consistent."""
         ((stock, sold),) = self.sql(f"SELECT stock, sold FROM catalog_sale WHERE id = {sale:d}")
         ((active_orders,),) = self.sql(f"SELECT count(*) FROM orders_order WHERE sale_id = {sale:d} AND {HOLDS_A_UNIT}")
         keys = sale_keys(sale)
@@ -160,7 +160,7 @@ class FaultyShop(Shop):
             }
 
     def at_rest(self, sale: int, crowd: Crowd, sold: int) -> bool:
-        """Whether everybody was told an outcome, so many units are sold, and nothing is under way."""
+        """Return whether every buyer got an outcome, ``sold`` units are sold, and no work is pending."""
         try:
             books = self.books(sale)
         except redis.RedisError:

@@ -1,4 +1,4 @@
-"""The broker refuses or stalls: buying goes on, and nothing is half done."""
+"""The broker refuses or stalls: purchases continue, and none is lost half-way."""
 
 import time
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from tests.faults.proxy import Proxy
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Valkey]:
-    """A broker apart from the line."""
+    """A broker separate from the line's Valkey."""
     running = Valkey(tmp_path / "broker")
     running.start()
     yield running
@@ -42,7 +42,7 @@ def test_while_publishing(open_shop: OpenShop, make_case: MakeCase, broker: Valk
         with case:
             case.await_accepted(len(case.buyers))
             assert shop.orders(case.sale) == []
-            assert shop.books(case.sale)["claims"] == 0  # nothing is half done
+            assert shop.books(case.sale)["claims"] == 0  # no purchase is left half-way
             wait_until("publishing failed", lambda: "doorbell_not_rung" in shop.log("web"))
             case.broken()
             proxy.mend()

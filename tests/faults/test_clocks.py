@@ -1,4 +1,4 @@
-"""Clocks: one process' clock is a minute off; nobody buys early, and nothing expires early by more than that."""
+"""Clocks: one process's clock is a minute off; no purchase is early, and no order expires more than that early."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Doorbells: a message that is lost, doubled, late or out of order changes nothing."""
+"""Doorbells: a message that is lost, doubled, late or out of order changes no result."""
 
 from collections.abc import Callable
 
@@ -21,7 +21,7 @@ DELIVERED: dict[str, Callable[[Bells], Bells]] = {
 
 
 def bells_on_the_way(broker: redis.Redis) -> Bells:
-    """Take all messages out of the queue; the first to be delivered comes first."""
+    """Take all messages out of the queue, the next one to be delivered first."""
     with broker.pipeline() as pipeline:
         pipeline.lrange(QUEUE, 0, -1)
         pipeline.delete(QUEUE)
@@ -39,7 +39,7 @@ def test_delivered(shop: FaultyShop, make_case: MakeCase, how: str) -> None:
         shop.end("worker")
         with case:
             case.await_accepted(len(case.buyers))
-            wait_until("the last doorbell", lambda: broker.llen(QUEUE) >= 5)  # they came in many groups
+            wait_until("the last doorbell", lambda: broker.llen(QUEUE) >= 5)  # the buyers came in many batches
             bells = bells_on_the_way(broker)
             assert len(bells) >= 5
             case.broken()
@@ -48,7 +48,7 @@ def test_delivered(shop: FaultyShop, make_case: MakeCase, how: str) -> None:
                     broker.lpush(QUEUE, bell)
             shop.supervise()
             case.recovers()
-            if how == "late":  # when everything has been settled without them
+            if how == "late":  # after all places were settled without them
                 for bell in bells:
                     broker.lpush(QUEUE, bell)
                 wait_until("the late ones are heard", lambda: broker.llen(QUEUE) == 0)

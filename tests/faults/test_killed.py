@@ -1,4 +1,4 @@
-"""SIGKILL: whoever dies, wherever a purchase was at that moment, nothing is lost and nothing sold twice."""
+"""SIGKILL of any process at any point of a purchase: nothing is lost and nothing is sold twice."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""PostgreSQL: restarted, refusing, and cut off in the moment of a COMMIT."""
+"""PostgreSQL: restarted, refusing, and disconnected during a COMMIT."""
 
 import signal
 import tempfile
@@ -15,7 +15,7 @@ from tests.faults.proxy import Proxy
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[Postgres]:
-    """A server of this module's own, which keeps what it said it kept."""
+    """A server for this module that syncs every commit."""
     with tempfile.TemporaryDirectory(prefix="seckill-postgres-") as directory:
         Path(directory).chmod(0o755)
         running = Postgres(Path(directory) / "postgres")
@@ -26,7 +26,7 @@ def postgres() -> Iterator[Postgres]:
 
 @pytest.fixture(scope="module")
 def own_seed(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Seed:
-    """The shop's data on that server."""
+    """The shop's initial data on that server."""
     return Seed(tmp_path_factory.mktemp("seed") / "seeded", postgres)
 
 
@@ -36,7 +36,7 @@ def test_killed_and_restarted(open_shop: OpenShop, make_case: MakeCase, postgres
     with case:
         case.await_accepted(30)
         case.broken()
-        postgres.stop(signal.SIGQUIT)  # immediate: what was not committed is gone
+        postgres.stop(signal.SIGQUIT)  # immediate shutdown: uncommitted work is lost
         postgres.start()
         case.recovers()
 
@@ -52,7 +52,7 @@ def test_refused_for_twenty_seconds(
             case.await_accepted(10)
             proxy.refuse()
             refused_at = case.now()
-            case.await_accepted(len(case.buyers))  # purchases need no ledger
+            case.await_accepted(len(case.buyers))  # purchases do not need the ledger
             orders = len(shop.orders(case.sale))
             wait_until("twenty seconds are over", lambda: case.now() - refused_at > 20)
             assert len(shop.orders(case.sale)) == orders

@@ -17,7 +17,7 @@ def test_killed_and_restarted(open_shop: OpenShop, make_case: MakeCase, rabbit: 
         case.await_accepted(20)
         rabbit.kill()
         case.crowd.let_in()
-        case.await_accepted(len(case.buyers))  # purchases need no broker
+        case.await_accepted(len(case.buyers))  # purchases do not need the broker
         rabbit.start()
         case.broken()
         case.recovers(within_seconds=15)

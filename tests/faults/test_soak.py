@@ -21,15 +21,15 @@ from tests.rabbitmq import Rabbit
 MINUTES = float(os.environ.get("SOAK_MINUTES", "15"))
 MEASURE_SECONDS = 10
 SAMPLE_SECONDS = 10
-WARM_UP = 1 / 3  # of the samples: caches fill, pools open
+WARM_UP = 1 / 3  # share of the samples left out: caches and pools fill
 MIB = 2**20
-GROWTH_MIB_MAX = 8  # of a process, once it is warm; a leak of 100 bytes a purchase is far more
+GROWTH_MIB_MAX = 8  # per process once warm; a leak of 100 bytes per purchase is far more
 BYTES_PER_PURCHASE_MAX = 250
 UNITS = 10_000_000
 
 
 class Watch:
-    """Samples memory, connections and channels of a running shop, on a thread of its own."""
+    """Samples memory, connections and channels of a running shop in a thread."""
 
     def __init__(self, shop: FaultyShop, rabbit: Rabbit | None) -> None:
         self.seconds: list[float] = []
@@ -59,7 +59,7 @@ class Watch:
             while not self._over.wait(SAMPLE_SECONDS):
                 self.seconds.append(time.monotonic() - began)
                 for name, process in self._processes.items():
-                    # Resident, not unique: a page that forked processes stop sharing has not been leaked by either.
+                    # Resident, not unique, memory: a page that forked processes stop sharing is not a leak in either.
                     self.memory[name].append(process.memory_info().rss / MIB)
                     self.connections[f"{name} files"].append(process.num_fds())
                 self.connections["valkey"].append(int(line.info("clients")["connected_clients"]))
@@ -73,7 +73,7 @@ class Watch:
                     self.connections["rabbitmq channels"].append(sum(channels))
 
     def growth_mib(self) -> dict[str, float]:
-        """By how much each process has grown since it is warm, along the line that fits its samples best."""
+        """Return the growth of each process since it is warm, by a linear fit of its samples."""
         seconds = self.seconds[int(len(self.seconds) * WARM_UP) :]
         lasted = seconds[-1] - seconds[0]
         return {
@@ -82,7 +82,7 @@ class Watch:
         }
 
     def connections_from_to(self) -> dict[str, tuple[float, float]]:
-        """The median number of connections in the first and the last third of the warm time."""
+        """Return the median number of connections in the first and in the last third of the warm time."""
         warm = int(len(self.seconds) * WARM_UP)
         third = max(1, (len(self.seconds) - warm) // 3)
         return {
@@ -92,7 +92,7 @@ class Watch:
 
 
 def channels_of_connections(rabbit: Rabbit) -> list[int]:
-    """How many channels each connection has open."""
+    """Return the number of open channels of each connection."""
     return [int(line) for line in rabbit.control("list_connections", "channels").stdout.splitlines()[1:]]
 
 

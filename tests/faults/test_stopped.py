@@ -1,4 +1,4 @@
-"""Stopped on purpose: deployments and restarts lose no answer that was given."""
+"""Graceful stops: deployments and restarts lose no response that was sent."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from tests.faults.shop import PARTS, FaultyShop
 
 
 def stop(shop: FaultyShop, name: str, sent: signal.Signals) -> None:
-    """Send a signal to a part's first process, as an init system does, and wait until it is gone."""
+    """Send a signal to a part's main process, as an init system does, and wait until it has ended."""
     process = shop.processes.pop(name)
     process.send_signal(sent)
     process.wait(timeout=60)
@@ -69,6 +69,6 @@ def test_the_web_is_told_to_stop_and_started_again(shop: FaultyShop, make_case: 
         stop(shop, "web", signal.SIGTERM)
         shop.supervise()
         case.recovers()
-    # Refused or cut off before an answer, as a restart may do; nobody was told of an error.
+    # Requests refused or cut off before a response, as in any restart. No client got an error response.
     broken = {"ConnectError", "ReadError", "RemoteProtocolError"}
     assert {answer.split(" ")[1] for answer in case.crowd.answers} <= {"202", "200", *broken}

@@ -1,4 +1,4 @@
-"""Valkey: killed, paused, cut short, wiped and full."""
+"""Valkey: killed, paused, truncated, wiped and full."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ from tests.visitor import post
 
 
 def restart(shop: FaultyShop) -> None:
-    """SIGKILL, and a new process on the same files."""
+    """SIGKILL, then a new process on the same files."""
     shop.valkey.stop(signal.SIGKILL)
     shop.valkey.start()
 
@@ -41,7 +41,7 @@ def test_restarted_five_times_under_load(shop: FaultyShop, make_case: MakeCase) 
 
 
 def append_only_file(shop: FaultyShop) -> Path:
-    """The file that grows."""
+    """Return the incremental append-only file."""
     (file,) = (shop.valkey.directory / "appendonlydir").glob("*.incr.aof")
     return file
 
@@ -90,7 +90,7 @@ def test_wiped_in_the_middle_of_the_sale(shop: FaultyShop, make_case: MakeCase) 
     with case:
         case.await_accepted(80)
         wait_until("some have their orders", lambda: len(shop.orders(case.sale)) >= 20)
-        # Frozen, these two do not heal it before somebody has seen it.
+        # While frozen, these two cannot repair the damage before the test has seen it.
         for part in ("worker", "beat"):
             os.killpg(shop.processes[part].pid, signal.SIGSTOP)
         with shop.line() as line:

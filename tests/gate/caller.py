@@ -1,4 +1,4 @@
-"""Askers: who asks the gate without a connection, so that many ask in one turn of the event loop."""
+"""Callers: call the gate without a connection, so that many calls run in one turn of the event loop."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ from seckill.gate.response import Response
 
 
 class Caller:
-    """Waits for one answer."""
+    """Waits for one response."""
 
     def __init__(self) -> None:
         self.answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
@@ -21,7 +21,7 @@ class Caller:
 
 
 def ask(gate: Gate, method: str, path: str, authorization: str = "") -> asyncio.Future[Response]:
-    """Ask now; the answer comes with the future."""
+    """Call the gate now; return a future of the response."""
     fields = {b"host": b"127.0.0.1", b"authorization": authorization.encode()}
     caller = Caller()
     gate.handle(Request(method, parse_target(path.encode()), "1.1", [*fields.items()], fields, b"", True, caller))

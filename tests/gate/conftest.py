@@ -1,4 +1,4 @@
-"""A door, a sale behind it, and the servers' other ends."""
+"""Fixtures: a gate, a sale behind it, and servers to inspect and stop."""
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
@@ -27,13 +27,13 @@ __all__ = ["load_sale"]
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, Callable[[], Any]]:  # noqa: ARG001 (a hook)
-    """The event loop that web processes run on: what its transports do at their limits is its own."""
+    """The event loop web processes run on: flow control depends on its transports."""
     return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The time that public answers go by. The header Date stands still, too."""
+    """The clock of the response cache. The Date header stands still, too."""
     clock = Clock()
     monkeypatch.setattr(clients, "CHECK_INTERVAL_SECONDS", 3600)
     monkeypatch.setattr(public_answers, "monotonic", clock)
@@ -42,35 +42,35 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A gate that waits for Redis as long as the test needs: it is held on purpose, or the machine is busy."""
+    """A gate with long Redis time-outs, for tests that hold Redis on purpose and for busy machines."""
     monkeypatch.setattr(lines, "SOCKET_TIMEOUT_SECONDS", WAIT_SECONDS_MAX)
     monkeypatch.setattr(lines, "CONNECTION_WAIT_SECONDS", WAIT_SECONDS_MAX)
 
 
 @pytest_asyncio.fixture
 async def door(patient: None) -> AsyncIterator[Door]:  # noqa: ARG001 (opened while it holds)
-    """A fresh gate before the test's own servers."""
+    """A fresh gate on the test's own servers."""
     async with open_door() as door:
         yield door
 
 
 @pytest_asyncio.fixture
 async def echo() -> AsyncIterator[EchoServer]:
-    """An application that notes what reached it."""
+    """An application that records its requests."""
     async with open_echo() as echo:
         yield echo
 
 
 @pytest_asyncio.fixture
 async def visit() -> AsyncIterator[Visit]:
-    """A function that opens a shop behind connections of the gate."""
+    """Return a function that opens a shop behind connections of the gate."""
     async with open_shops() as visit:
         yield visit
 
 
 @pytest.fixture
 def server() -> Iterator[redis.Redis]:
-    """The server of the line, to look at; whatever was held is let go in the end."""
+    """The line's Valkey, to inspect. Held commands are released afterwards."""
     with redis.Redis.from_url(servers.valkey.url(0), decode_responses=True) as client:
         yield client
         client.client_unpause()
@@ -87,7 +87,7 @@ def own_valkey(tmp_path: Path) -> Iterator[Valkey]:
 
 @pytest.fixture
 def dead_address() -> str:
-    """An address where nobody listens."""
+    """An address that refuses connections."""
     return f"redis://127.0.0.1:{free_port()}/0"
 
 
@@ -98,19 +98,19 @@ class Broker:
         self._monkeypatch = monkeypatch
 
     def move(self, url: str) -> None:
-        """From now on messages are published at ``url``."""
+        """Publish to ``url`` from now on."""
         self._monkeypatch.setenv("CELERY_BROKER_URL", url)  # Celery prefers it to its configuration
         self.forget_producers()
 
     @staticmethod
     def forget_producers() -> None:
-        """Celery keeps its producers; the next message makes new ones."""
+        """Drop Celery's cached producers; the next message makes new ones."""
         celery.__dict__.pop("amqp", None)
 
 
 @pytest.fixture
 def broker() -> Iterator[Broker]:
-    """The broker's address, put back in the end."""
+    """The broker's address, restored afterwards."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         yield Broker(monkeypatch)
     Broker.forget_producers()

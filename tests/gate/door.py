@@ -1,4 +1,4 @@
-"""The door of the shop: the real gate on real connections, served in the event loop of the test."""
+"""The door: the real gate on real connections, served in the event loop of the test."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ HOUR_MS = 3_600_000
 
 
 class Shop:
-    """What stands behind the gate: it notes who was passed on to it, and answers 418."""
+    """The application behind the gate. Records the requests passed on to it and responds 418."""
 
     def __init__(self) -> None:
         self.passed_on: list[str] = []
@@ -38,7 +38,7 @@ class Shop:
 
 
 class Door:
-    """A browser at the gate: as many connections as it needs, each kept for the next request."""
+    """A client of the gate with as many keep-alive connections as needed."""
 
     def __init__(self, application: Application, shop: Shop, port: int) -> None:
         self.application = application
@@ -47,7 +47,7 @@ class Door:
         self._idle: list[Wire] = []
 
     async def ask(self, method: str, path: str, headers: dict[str, str] | None = None, body: bytes = b"") -> Answered:
-        """One request. Who cancels this hangs up."""
+        """Send one request. Cancelling it closes the connection."""
         wire = self._idle.pop() if self._idle else await Wire.open(self.port)
         try:
             wire.send(request_bytes(method, path, headers, body))
@@ -66,7 +66,7 @@ class Door:
             self._idle.pop().hang_up()
 
     async def purchase(self, sale_id: int, buyer: str) -> Answered:
-        """Buy with a good pass."""
+        """Purchase with a valid pass."""
         return await self.purchase_with(sale_id, f"Bearer {good_pass(sale_id, buyer)}")
 
     async def purchase_with(self, sale_id: int, authorization: str, body: bytes = b"") -> Answered:
@@ -79,11 +79,11 @@ class Door:
         return await self.ask("GET", f"/api/sales/{sale_id}/progress")
 
     def answering(self) -> int:
-        """How many clients wait for the answer to a request that the server has taken up."""
+        """Return the number of requests that the server has accepted and not answered."""
         return sum(client.is_answering for client in self.application.clients._clients)
 
     async def line_up(self, asking: Iterable[Coroutine[Any, Any, Answered]]) -> list[asyncio.Task[Answered]]:
-        """Have each ask once the one before is inside; nobody is answered meanwhile."""
+        """Start the requests one after another, each once the one before was accepted; none is answered meanwhile."""
         tasks = []
         for asks in asking:
             wanted = self.answering() + 1
@@ -97,7 +97,7 @@ class Door:
 
 @asynccontextmanager
 async def open_server(application: Application) -> AsyncIterator[int]:
-    """Serve an application on connections of the gate, in this event loop, as a worker does; gives the port."""
+    """Serve an application through the gate's connections in this event loop, as a worker does; return the port."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
     port: int = listener.getsockname()[1]
     config = Config(
@@ -116,7 +116,7 @@ async def open_server(application: Application) -> AsyncIterator[int]:
 
 @asynccontextmanager
 async def open_door() -> AsyncIterator[Door]:
-    """A fresh gate before a shop."""
+    """Open a fresh gate before a shop."""
     application = Application(shop := Shop())
     async with open_server(application) as port:
         door = Door(application, shop, port)
@@ -127,25 +127,25 @@ async def open_door() -> AsyncIterator[Door]:
 
 
 async def exchange(door: Door, sent: bytes) -> bytes:
-    """Send bytes on a connection of its own; everything that comes back until the server closes it."""
+    """Send bytes on a new connection; return all bytes received until the server closes it."""
     async with await Wire.open(door.port) as wire:
         wire.send(sent)
         return await wire.rest()
 
 
 def good_pass(sale_id: int, buyer: str) -> str:
-    """A pass for now and the next hour."""
+    """Return a pass that is valid now and for the next hour."""
     now_ms = int(time.time() * 1000)
     return Pass(sale_id, buyer, now_ms, now_ms + HOUR_MS).sign()
 
 
 def ticket_of(response: Answered) -> Ticket:
-    """The ticket in an answer to a purchase or a poll."""
+    """Return the ticket in the response to a purchase or a poll."""
     return Ticket.verify(response.json()["ticket"])
 
 
 def problem(response: Answered) -> tuple[int, str]:
-    """Status and code of an RFC 9457 answer, whose form is checked on the way."""
+    """Check the form of an RFC 9457 response; return its status and code."""
     document = response.json()
     assert response.headers["content-type"] == "application/problem+json"
     assert response.headers["cache-control"] == "no-store"
@@ -156,13 +156,13 @@ def problem(response: Answered) -> tuple[int, str]:
 
 
 def script_calls(client: redis.Redis) -> int:
-    """How many scripts the server ran since `forget_calls`."""
+    """Return the number of scripts the server has run since `forget_calls`."""
     stats = cast("dict[str, dict[str, int]]", client.info("commandstats"))
     return sum(stats[name]["calls"] for name in ("cmdstat_eval", "cmdstat_evalsha") if name in stats)
 
 
 def commands(client: redis.Redis) -> dict[str, int]:
-    """How often the server was asked for each command since `forget_calls`, connecting and asking this left out."""
+    """Return the number of calls per command since `forget_calls`, without those of connecting and of this function."""
     stats = cast("dict[str, dict[str, int]]", client.info("commandstats"))
     counts = {name.removeprefix("cmdstat_"): stat["calls"] for name, stat in stats.items()}
     return {
@@ -175,7 +175,7 @@ def forget_calls(client: redis.Redis) -> None:
 
 
 async def eventually(condition: Callable[[], T]) -> T:
-    """Wait until the condition holds, and give what it gave."""
+    """Wait until the condition is truthy and return its value."""
     give_up_at = time.monotonic() + WAIT_SECONDS_MAX
     while not (found := condition()):
         assert time.monotonic() < give_up_at, "this never happened"
@@ -184,7 +184,7 @@ async def eventually(condition: Callable[[], T]) -> T:
 
 
 async def eventually_answer(ask: Callable[[], Awaitable[Answered]], wanted: Callable[[Answered], bool]) -> Answered:
-    """Ask until the answer is the one wanted."""
+    """Repeat a request until it gets the wanted response."""
     give_up_at = time.monotonic() + WAIT_SECONDS_MAX
     while not wanted(answer := await ask()):
         assert time.monotonic() < give_up_at, f"only {answer.status_code} {answer.text}"
@@ -193,7 +193,7 @@ async def eventually_answer(ask: Callable[[], Awaitable[Answered]], wanted: Call
 
 
 def hold_writes(client: redis.Redis) -> None:
-    """Have the server keep everybody who writes (or runs a script) waiting, for half a minute at most."""
+    """Make the server hold all writes and scripts, for at most half a minute."""
     client.client_pause(30_000, all=False)
 
 
@@ -202,7 +202,7 @@ def let_go(client: redis.Redis) -> None:
 
 
 def held(client: redis.Redis) -> int:
-    """How many connections the server keeps waiting."""
+    """Return the number of connections the server holds."""
     return cast("dict[str, int]", client.info("clients"))["blocked_clients"]
 
 

@@ -1,4 +1,4 @@
-"""Echo: an application that notes what reached it, behind connections of the gate."""
+"""Echo: an application behind the gate's connections that records its requests."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -11,7 +11,7 @@ from tests.gate.door import eventually, open_server
 
 @dataclass(frozen=True, slots=True)
 class Echo:
-    """One request, as an application sees it."""
+    """One request, as the application received it."""
 
     method: str
     path: str
@@ -24,7 +24,7 @@ class Echo:
 
 @dataclass
 class EchoServer:
-    """Answers each request with the number of requests so far, its method and its path."""
+    """Responds to each request with the number of requests so far, its method and its path."""
 
     seen: list[Echo] = field(default_factory=list)
     port: int = 0
@@ -56,7 +56,7 @@ class EchoServer:
 
 @asynccontextmanager
 async def open_echo() -> AsyncIterator[EchoServer]:
-    """An echo behind connections of the gate."""
+    """Open an echo application behind connections of the gate."""
     echo = EchoServer()
     echo.application = Application(echo)
     async with open_server(echo.application) as echo.port:

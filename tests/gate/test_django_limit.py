@@ -1,4 +1,4 @@
-"""Django behind the gate is bounded: so many at once, so many waiting, and nobody holds a place they don't use."""
+"""Requests to Django behind the gate are bounded: a number at once, a number waiting, and slow clients hold no slot."""
 
 import asyncio
 import gc
@@ -26,10 +26,10 @@ Message = Mapping[str, Any]
 
 
 class Views:
-    """Views that stay inside until they are let go."""
+    """Views that stay busy until they are released."""
 
     def __init__(self) -> None:
-        self.inside: list[str] = []  # what came in, in order
+        self.inside: list[str] = []  # requests that came in, in order
         self.threads: set[int] = set()
         self.unstick = threading.Event()
         self._let_go = threading.Semaphore(0)
@@ -38,7 +38,7 @@ class Views:
         self._let_go.release(requests)
 
     async def let_all_go(self, requests: int) -> None:
-        """One by one, so that the next one comes in before the one after it."""
+        """Release one after another, so that the next request comes in before the one after it."""
         await self.until_inside(THREADS)
         for inside in range(THREADS + 1, requests + 1):
             self.let_go()
@@ -46,7 +46,7 @@ class Views:
         self.let_go(THREADS)
 
     async def until_inside(self, requests: int) -> None:
-        """So many have come in, since the beginning."""
+        """Wait until this many requests have come in since the start."""
         await until(lambda: len(self.inside) == requests)
 
     def stay(self, request: HttpRequest, name: str) -> HttpResponse:
@@ -94,14 +94,14 @@ urlpatterns = [
 
 @dataclass
 class Visitor:
-    """One client and its request, as the server hands it over."""
+    """One client and its request, as the server passes it to the application."""
 
     path: str
     method: str = "GET"
     accept: str = "*/*"
     body: tuple[bytes, ...] = (b"",)
-    renewal: bool = False  #: it asks again for an answer that is shared
-    stalls: bool = False  #: it promises more body than it sends
+    renewal: bool = False  #: requests a shared response again
+    stalls: bool = False  #: announces more body than it sends
     sent: list[Message] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -135,7 +135,7 @@ class Visitor:
 
 
 class Door:
-    """Lets visitors in, each in a task of its own."""
+    """Passes requests to the application, each in its own task."""
 
     def __init__(self) -> None:
         self.limit = DjangoLimit(get_asgi_application())
@@ -153,7 +153,7 @@ class Door:
         return task
 
     async def crowd(self, *names: str) -> list[Visitor]:
-        """One after the other, each as far as it gets."""
+        """Pass requests one after another, each as far as it gets."""
         visitors = []
         for name in names:
             visitors.append(Visitor(f"/stay/{name}"))
@@ -188,7 +188,7 @@ async def door(_small: None) -> AsyncIterator[Door]:
     views.let_go(1000)
     await asyncio.gather(*door.tasks, return_exceptions=True)
     door.tasks.clear()
-    gc.collect()  # what a cancelled request left open is told here, where it belongs
+    gc.collect()  # report here what a cancelled request left open
 
 
 @pytest.fixture
@@ -245,7 +245,7 @@ async def test_nobody_waits_longer_than_so_long(door: Door) -> None:
     dot = Visitor("/stay/dot")
     views.let_go()
     await door.ask(dot)
-    assert dot.status == 200  # cem left no trace
+    assert dot.status == 200  # cem's request was removed completely
 
 
 async def test_who_hangs_up_while_waiting_leaves_the_queue(door: Door) -> None:
@@ -253,7 +253,7 @@ async def test_who_hangs_up_while_waiting_leaves_the_queue(door: Door) -> None:
     dot.hung_up.set()
     await door.tasks[3]
 
-    fay = (await door.crowd("fay"))[0]  # takes the room dot left
+    fay = (await door.crowd("fay"))[0]  # takes the place dot left
     await views.let_all_go(5)
     await asyncio.gather(*door.tasks)
 
@@ -273,7 +273,7 @@ async def test_a_request_the_server_gives_up_leaves_the_queue(door: Door) -> Non
     assert fay.status == 200
 
 
-@pytest.mark.filterwarnings("ignore:Exception ignored in")  # Django forgets a body's file when a server gives up
+@pytest.mark.filterwarnings("ignore:Exception ignored in")  # Django drops a body's file when a server gives up
 @pytest.mark.parametrize("way", ["hangs up", "is given up"])
 async def test_a_thread_is_free_only_when_it_has_ended_though_the_client_is_gone(door: Door, way: str) -> None:
     ann, ben = await door.crowd("ann", "ben")
@@ -284,7 +284,7 @@ async def test_a_thread_is_free_only_when_it_has_ended_though_the_client_is_gone
         else:
             task.cancel()
     *_, cem = await door.crowd("cem")
-    for _ in range(50):  # everything that may happen by itself has happened
+    for _ in range(50):  # everything that happens without input has happened
         await asyncio.sleep(0.002)
     assert len(views.inside) == 2
 
@@ -303,7 +303,7 @@ async def test_a_thread_that_works_on_for_somebody_who_left_is_nobody_elses(door
     door.tasks[0].cancel()
     await asyncio.wait(door.tasks[:1])
 
-    views.let_go()  # ben
+    views.let_go()
     await views.until_inside(3)
 
     assert views.inside[2:] == ["cem"]

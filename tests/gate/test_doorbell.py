@@ -1,4 +1,4 @@
-"""Doorbell: who joins rings for a worker, and waits neither for the worker nor for the broker."""
+"""Doorbell: joining the line rings for a worker, without waiting for the worker or the broker."""
 
 import asyncio
 import gc
@@ -18,7 +18,7 @@ from tests.line.conftest import LoadSale
 
 
 def bells(url: str) -> list[tuple[str, list[int]]]:
-    """(task, its arguments) of the messages in the queue of the order workers, the oldest first."""
+    """Return (task, arguments) of the messages in the order workers' queue, oldest first."""
     with redis.Redis.from_url(url, decode_responses=True) as client:
         messages = [read_json(text) for text in cast("list[str]", client.lrange("orders", 0, -1))]
     return [(message["headers"]["task"], read_json(b64decode(message["body"]))[0]) for message in reversed(messages)]
@@ -131,9 +131,9 @@ async def test_a_broker_that_is_away_costs_nobody_a_place(
 
     assert places == [1, 2, 3]
     assert sale.buyers_in_line() == ["olga", "amir", "bea"]
-    assert sale.look().waiting == 3  # which is what the sweeper looks for
+    assert sale.look().waiting == 3  # the condition the sweeper looks for
     gc.collect()
-    assert unhandled == []  # a bell that does not ring is expected, and said so in one line
+    assert unhandled == []  # a failed doorbell is expected and logged in one line
 
 
 async def test_a_broker_that_comes_back_hears_the_next_ring(
@@ -155,7 +155,7 @@ async def test_a_broker_that_comes_back_hears_the_next_ring(
 
 
 async def eventually_rung(door: Door, broker: Valkey) -> None:
-    """Buy until a bell rings: the one after a failed one may find the old connection broken."""
+    """Purchase until a doorbell is sent: the one after a failure may use the old, broken connection."""
     for number in range(100):
         await door.purchase(7, f"next{number}")
         await asyncio.sleep(0.05)

@@ -1,4 +1,4 @@
-"""Groups: what arrives while one call is under way goes together into the next."""
+"""Batcher: requests that arrive during a call are submitted together in the next call."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from tests.gate.door import eventually
 
 
 class Counter:
-    """A slow call that notes the groups it got, and who was told that they failed."""
+    """A slow call that records the batches it got and the requests that failed."""
 
     def __init__(self) -> None:
         self.groups: list[str] = []
@@ -59,7 +59,7 @@ async def test_what_arrives_meanwhile_is_the_next_group_in_order(counter: Counte
     for item in "bcd":
         group.submit(item)
         await asyncio.sleep(0)
-    assert counter.groups == ["a"]  # one group at a time
+    assert counter.groups == ["a"]  # one batch at a time
     counter.may_answer.set()
     await eventually(lambda: group.is_idle)
 
@@ -113,7 +113,7 @@ async def test_no_group_is_larger_than_allowed(counter: Counter) -> None:
 
 
 async def test_a_fault_fails_everybody_who_waits_at_once(counter: Counter) -> None:
-    """Each group behind would meet the same fault, one time-out after the other."""
+    """Each later batch would meet the same fault, one time-out after the other."""
     group = group_of(counter, largest=2)
     for item in "abcdefg":
         group.submit(item)

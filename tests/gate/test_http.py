@@ -1,4 +1,4 @@
-"""HTTP as the standards and the attackers want it: one request at a time, on the wire."""
+"""HTTP on the wire, by the standards and against attacks: one request at a time."""
 
 from email.utils import parsedate_to_datetime
 
@@ -16,7 +16,7 @@ END = b"\r\n"
 
 
 async def refused(server: EchoServer, sent: bytes) -> tuple[int, str]:
-    """Status and code of the only answer to these bytes; nothing has reached the application."""
+    """Return status and code of the only response to these bytes. The application must not be called."""
     async with await Wire.open(server.port) as wire:
         wire.send(sent)
         answer = await wire.answer()
@@ -28,7 +28,7 @@ async def refused(server: EchoServer, sent: bytes) -> tuple[int, str]:
 
 
 async def heard(server: EchoServer, sent: bytes) -> Echo:
-    """What the application saw of a request, which is the only one in these bytes."""
+    """Return the request the application received, the only one in these bytes."""
     async with await Wire.open(server.port) as wire:
         wire.send(sent)
         assert (await wire.answer()).status_code == 200
@@ -36,7 +36,7 @@ async def heard(server: EchoServer, sent: bytes) -> Echo:
     return echo
 
 
-# --- A good request -------------------------------------------------------------------------------------------------
+# --- Valid requests -------------------------------------------------------------------------------------------------
 
 
 async def test_a_request_reaches_the_application_as_it_was_sent(echo: EchoServer) -> None:
@@ -134,7 +134,7 @@ async def test_a_target_that_is_no_address_is_refused(echo: EchoServer, target: 
 
 
 async def test_an_empty_line_before_a_request_is_skipped(echo: EchoServer) -> None:
-    """RFC 9112, 2.2: old clients send one behind a body."""
+    """RFC 9112, 2.2: old clients send one after a body."""
     async with await Wire.open(echo.port) as wire:
         wire.send(b"\r\n" + request_bytes("POST", "/", body=b"abc") + b"\r\n" + request_bytes("GET", "/"))
         assert [(await wire.answer()).text for _ in range(2)] == ["1 POST /", "2 GET /"]
@@ -169,7 +169,7 @@ async def test_every_answer_is_dated(door: Door, load_sale: LoadSale) -> None:
         assert parsedate_to_datetime(answer.headers["date"]).tzinfo is not None
 
 
-# --- Keeping the connection -----------------------------------------------------------------------------------------
+# --- Keep-alive -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ async def test_a_connection_is_kept_unless_the_client_wants_it_closed(
 
 
 async def test_what_is_sent_after_a_close_is_not_answered(door: Door, load_sale: LoadSale) -> None:
-    """The parser is told to be lenient here, so that what comes after the last request does not spoil its answer."""
+    """The parser is lenient here, so that bytes after the last request do not replace its response by an error."""
     sale = load_sale()
     buy = request_bytes("POST", "/api/sales/7/purchase", {"authorization": f"Bearer {good_pass(7, 'olga')}"})
     for first in (
@@ -265,7 +265,7 @@ async def test_the_preface_of_http_2_is_refused(echo: EchoServer) -> None:
     assert await refused(echo, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n") == (400, "bad_request")
 
 
-# --- Messages that are not quite right ------------------------------------------------------------------------------
+# --- Malformed messages ---------------------------------------------------------------------------------------------
 
 NOT_HTTP = {
     "nonsense": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # TLS
@@ -396,7 +396,7 @@ async def test_a_chunked_body_is_read_to_its_end(echo: EchoServer, body: bytes, 
 
 
 async def test_a_chunked_body_of_http_1_0_ends_the_connection(echo: EchoServer) -> None:
-    """RFC 9112, 6.1: who forwarded it may have taken it for something else."""
+    """RFC 9112, 6.1: a proxy that forwarded it may have framed it differently."""
     begin = b"POST / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n"
     async with await Wire.open(echo.port) as wire:
         wire.send(begin + b"3\r\nabc\r\n0\r\n\r\n" + GET + END)
@@ -491,7 +491,7 @@ async def test_a_body_that_is_announced_too_large_is_refused_before_it_is_sent(e
 
 
 async def test_a_body_may_come_in_so_many_pieces_and_no_more(echo: EchoServer) -> None:
-    """A piece costs more than its bytes: two connections of one-byte chunks must not stop every answer."""
+    """A piece costs more than its bytes: two connections of one-byte chunks must not delay all responses."""
     begin = POST + b"Transfer-Encoding: chunked\r\n\r\n"
     most = protocol.PIECES_MAX + protocol.PIECES_MAX // (protocol.PIECE_BYTES - 1)  # each 64 bytes allow another one
     assert await refused(echo, begin + b"1\r\nx\r\n" * (most + 2) + b"0\r\n\r\n") == (413, "too_large")
@@ -525,7 +525,7 @@ async def test_all_bodies_together_may_be_so_large(echo: EchoServer, monkeypatch
         async with await Wire.open(echo.port) as third:
             third.send(begin + b"x" * 799)
             await echo.eventually(lambda: clients._body_bytes == 799)
-    await echo.eventually(lambda: clients._body_bytes == 0)  # also of who hung up
+    await echo.eventually(lambda: clients._body_bytes == 0)  # also after a disconnect
 
 
 # --- HEAD -----------------------------------------------------------------------------------------------------------
@@ -567,7 +567,7 @@ async def test_a_fault_of_the_gate_is_an_answer_and_the_connection_goes_on(
     async with await Wire.open(door.port) as wire:
         with monkeypatch.context() as broken:
             broken.setattr(door.application.gate, "answer", lambda request: request.nonsense)
-            for _ in range(2):  # the second time, it is not parsed
+            for _ in range(2):  # the repeated request is not parsed
                 wire.send(ask)
                 assert problem(await wire.answer()) == (500, "internal")
         wire.send(ask)

@@ -1,4 +1,4 @@
-"""HTTP by chance: however a stream is cut it is answered the same, and rubbish gets nothing but a refusal."""
+"""HTTP fuzzing: a stream is answered the same however it is split, and invalid input is only refused."""
 
 import asyncio
 import itertools
@@ -22,7 +22,7 @@ HEADERS = st.dictionaries(st.sampled_from(["x-one", "accept", "cookie"]), st.sam
 
 
 def chunked(body: bytes, cuts: list[int]) -> bytes:
-    """The body in chunks, cut at these places."""
+    """Return the body in chunks, split at these offsets."""
     edges = sorted({0, len(body), *(cut % (len(body) + 1) for cut in cuts)})
     parts = [body[start:end] for start, end in itertools.pairwise(edges)]
     return b"".join(b"%x;a=b\r\n%s\r\n" % (len(part), part) for part in parts) + b"0\r\nX-Sum: 1\r\n\r\n"
@@ -108,7 +108,7 @@ async def test_a_request_with_a_fault_breaks_nothing(
     await eventually(lambda: not echo.application.clients._clients)
     assert echo.application.clients._body_bytes == 0
 
-    async with await Wire.open(echo.port) as wire:  # and others are served
+    async with await Wire.open(echo.port) as wire:  # and other clients are served
         wire.send(sent)
         assert (await wire.answer(method)).status_code == 200
     assert caplog.records == []

@@ -1,4 +1,4 @@
-"""Logins at the gate: who am I, and a pass, by the login cookie; whatever it does not settle is for Django."""
+"""Logins at the gate: /api/auth/me and passes by the login cookie. All other cases are forwarded to Django."""
 
 import time
 from collections.abc import Mapping
@@ -171,7 +171,7 @@ async def test_a_crowd_that_asks_at_once_is_one_group(
 ) -> None:
     monkeypatch.setattr(snapshots, "SNAPSHOT_TTL_SECONDS", 60)
     load_sale()
-    assert (await ask_pass(door, cookies(login("u0")))).status_code == 200  # the server knows the script from here on
+    assert (await ask_pass(door, cookies(login("u0")))).status_code == 200  # the script is cached from here on
     forget_calls(server)
     hold_writes(server)
     first = await door.line_up([ask_pass(door, cookies(login("u0")))])
@@ -186,7 +186,7 @@ async def test_a_crowd_that_asks_at_once_is_one_group(
     assert [Pass.verify(answer.json()["pass"]).buyer for answer in answers] == [f"u{number}" for number in range(65)]
 
 
-# --- Who am I -------------------------------------------------------------------------------------------------------
+# --- Current user ---------------------------------------------------------------------------------------------------
 
 
 async def test_a_login_cookie_says_who_is_asking(door: Door, load_sale: LoadSale) -> None:

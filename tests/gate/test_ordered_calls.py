@@ -1,4 +1,4 @@
-"""Ordered calls: what is under way together runs in order, and everybody gets their own reply, whatever breaks."""
+"""Ordered calls: concurrent calls run in order, and each caller gets its own reply, also after faults."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -26,7 +26,7 @@ def server() -> redis.Redis:
 
 @pytest.fixture
 async def ordered(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AsyncLine]:
-    """A line that is patient with a slow machine."""
+    """A line with long time-outs, for slow machines."""
     monkeypatch.setattr(line_module, "SOCKET_TIMEOUT_SECONDS", WAIT_SECONDS_MAX)
     line = open_async_line()
     yield line
@@ -38,7 +38,7 @@ def admit(line: AsyncLine, *buyers: str) -> asyncio.Task[Admission]:
 
 
 def writers(server: redis.Redis) -> list[str]:
-    """The connections that have sent a script in full last, as only ordered calls do."""
+    """Return the connections whose last command was a full script, as only ordered calls send."""
     return [one["id"] for one in server.client_list() if one["cmd"] == "eval"]
 
 
@@ -124,7 +124,7 @@ async def test_a_server_that_accepts_connections_and_says_nothing_is_tried_three
     failed = await asyncio.gather(*[admit(ordered, f"b{number}") for number in range(50)], return_exceptions=True)
 
     assert {type(error) for error in failed} == {redis.TimeoutError, redis.ConnectionError}
-    assert len(tried) < 10  # a call that is late after its pause makes one of its own
+    assert len(tried) < 10  # a call that comes after the pause starts a new one
     for writer in tried:
         writer.close()
     mute.close()

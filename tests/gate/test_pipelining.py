@@ -1,4 +1,4 @@
-"""Pipelining: what a client sends before it is answered waits, within bounds, and is answered in order."""
+"""Pipelining: requests sent before a response wait, within limits, and are answered in order."""
 
 import asyncio
 
@@ -110,7 +110,7 @@ async def test_a_request_refused_behind_a_pending_one_is_answered_after_it(
 async def test_a_body_behind_a_pending_request_may_not_be_waited_for(
     door: Door, load_sale: LoadSale, server: redis.Redis
 ) -> None:
-    """A 100 Continue in the middle would be taken for the answer to the first one."""
+    """The client would take a 100 Continue in the middle for the response to the first request."""
     load_sale()
     await door.purchase(7, "first")
     hold_writes(server)
@@ -123,7 +123,7 @@ async def test_a_body_behind_a_pending_request_may_not_be_waited_for(
         assert [(await wire.answer()).status_code for _ in range(2)] == [202, 418]
 
 
-# --- Clients that leave ---------------------------------------------------------------------------------------------
+# --- Clients that disconnect ----------------------------------------------------------------------------------------
 
 REQUEST = buy("olga")
 
@@ -158,13 +158,13 @@ async def test_who_sends_nothing_more_still_gets_what_they_asked_for(
         let_go(server)
 
         assert (await wire.answer()).json()["place"] == 2
-        assert await wire.rest() == b""  # and the server closes
+        assert await wire.rest() == b""  # and the server closes the connection
 
 
 async def test_who_leaves_while_others_of_their_requests_wait_disturbs_nobody(
     door: Door, load_sale: LoadSale, server: redis.Redis
 ) -> None:
-    """Nothing is read from them meanwhile, so it is noticed when they are written to."""
+    """Nothing is read from the client meanwhile, so the disconnect is noticed on the next write."""
     sale = load_sale()
     await door.purchase(7, "first")
     hold_writes(server)
@@ -196,8 +196,8 @@ async def test_who_ends_right_behind_a_request_that_is_answered_at_once_is_answe
 
 
 async def test_who_does_not_read_is_not_written_to_without_bound(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each answer is large, shared and at hand: only reading slows the server down."""
-    monkeypatch.setattr(clients, "CHECK_INTERVAL_SECONDS", 0.01)
+    """Each response is large and cached, so only the client's reading slows the server down."""
+    monkeypatch.setattr(clients, "LOOK_SECONDS", 0.01)
     monkeypatch.setattr(clients, "READING_SECONDS", 3600)
     picture = b"p" * 256 * 1024
 
@@ -215,14 +215,14 @@ async def test_who_does_not_read_is_not_written_to_without_bound(visit: Visit, m
         [connection] = await eventually(lambda: [one for one in connections if one.paused_since is not None])
         assert isinstance(connection, protocol.Connection)
         assert connection.transport.get_write_buffer_size() <= 2 * len(picture)
-        assert len(connection._waiting) <= protocol.PIPELINED_MAX + 1  # the refusal of all others
+        assert len(connection._waiting) <= protocol.PIPELINED_MAX + 1  # the refusal of all further requests
 
-        for _ in range(5):  # whoever reads a little is sent a little
+        for _ in range(5):  # a client that reads slowly is sent slowly
             assert (await wire.answer()).content == picture
             assert connection.transport.get_write_buffer_size() <= 2 * len(picture)
 
         monkeypatch.setattr(clients, "READING_SECONDS", 0.2)
-        await eventually(lambda: not connections)  # and after a while it is left alone
+        await eventually(lambda: not connections)  # then the server stops
         assert not connection._waiting
 
 
@@ -267,7 +267,7 @@ async def test_others_are_answered_while_somebody_does_not_read(visit: Visit) ->
 
 
 async def test_others_have_their_turn_between_the_reads_of_a_client_that_sends_very_many(door: Door) -> None:
-    """Each read is a turn of its own, and more requests in one than anybody needs end the connection."""
+    """Each read is a turn of its own, and too many requests in one read end the connection."""
     poll = request_bytes("GET", "/api/tickets/made-up")
     async with await Wire.open(door.port) as wire:
         wire.send(poll * protocol.AT_ONCE_MAX)
@@ -281,7 +281,7 @@ async def test_others_have_their_turn_between_the_reads_of_a_client_that_sends_v
 
 
 def client_of(door: Door) -> Connection:
-    """The only connection."""
+    """Return the only connection."""
     (client,) = door.application.clients._clients
     assert isinstance(client, Connection)
     return client

@@ -1,4 +1,4 @@
-"""Progress and snapshots: one answer for everybody, read seldom."""
+"""Progress and snapshots: one response for all clients, read from Redis rarely."""
 
 import asyncio
 import math
@@ -112,7 +112,7 @@ async def test_a_head_request_is_answered_without_a_body(
     door: Door, load_sale: LoadSale, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(snapshots, "SNAPSHOT_TTL_SECONDS", 60)
-    monkeypatch.setattr(clients, "CHECK_INTERVAL_SECONDS", 3600)  # the header Date stays the same
+    monkeypatch.setattr(clients, "LOOK_SECONDS", 3600)  # the Date header stays the same
     load_sale()
 
     head = await exchange(door, request_bytes("HEAD", "/api/sales/7/progress", {"connection": "close"}))
@@ -140,7 +140,7 @@ async def test_a_crowd_at_one_moment_costs_one_look_at_redis(
     door: Door, load_sale: LoadSale, server: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load_sale().admit("olga")
-    await door.progress(7)  # the server knows the script from here on
+    await door.progress(7)  # the script is cached on the server from here on
     monkeypatch.setattr(snapshots, "SNAPSHOT_TTL_SECONDS", 0)
     forget_calls(server)
     hold_writes(server)
@@ -234,7 +234,7 @@ async def test_a_sale_that_redis_forgot_is_forgotten_here_too(
 
 
 async def look(seen: Snapshots) -> CachedSnapshot:
-    """Sale 7, which Redis knows."""
+    """The snapshot of sale 7, which is loaded."""
     sale = await seen.get(7)
     assert sale is not None
     return sale
@@ -262,11 +262,11 @@ async def test_made_up_sales_take_few_of_the_connections_that_purchases_need(
 
 
 def kept(seen: Snapshots) -> int:
-    """How many entries it keeps, in whatever tables it has."""
+    """Return the number of entries in all its tables."""
     return sum(len(table) for table in vars(seen).values() if isinstance(table, dict))
 
 
-# --- how long it will take -------------------------------------------------------------------------------------------
+# --- wait estimate ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -301,7 +301,7 @@ async def test_a_line_that_moves_tells_how_long_it_will_take(
 
 
 async def test_a_rebuilt_line_is_measured_afresh(load_sale: LoadSale, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The pointer may go back in a new epoch: nobody is told that the wait is over before it began."""
+    """The pointer may go back in a new epoch; the estimate must not say that the wait is over."""
     monkeypatch.setattr(snapshots, "SNAPSHOT_TTL_SECONDS", 0)
     monkeypatch.setattr(snapshots, "RATE_WINDOW_SECONDS", 0)
     sale = load_sale(stock=1000, pointer=500)

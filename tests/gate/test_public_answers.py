@@ -1,4 +1,4 @@
-"""Public answers: asked once, shared for a fifth of a second, and never what was meant for one visitor."""
+"""Response cache: a response is fetched once, shared for 0.2 s, and never contains one visitor's data."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,17 +16,17 @@ from tests.gate.wire import Answered, Wire, request_bytes
 pytestmark = pytest.mark.usefixtures("clock")
 
 PUBLIC = {"Cache-Control": "public, max-age=60"}
-IMMUTABLE = {"Cache-Control": "max-age=315360000, public, immutable"}  # as WhiteNoise says it
+IMMUTABLE = {"Cache-Control": "max-age=315360000, public, immutable"}  # set by WhiteNoise
 
 
 class Shop:
-    """Stands behind, notes who asks, and says the same to everybody: how often it was asked."""
+    """The application behind the cache. Records its requests and responds with their number."""
 
     def __init__(
         self, headers: Mapping[str, str] | None = None, *, status: int = 200, length: int | None = None
     ) -> None:
         self.asked: list[str] = []
-        self.renewals: list[bool] = []  #: for each of them, whether it was to renew what is shared already
+        self.renewals: list[bool] = []  #: for each request, whether it was made to renew a cached response
         self.headers = dict(PUBLIC if headers is None else headers)
         self.status = status
         self.places_issued = length
@@ -49,7 +49,7 @@ class Shop:
 
 
 async def crowd(visitor: Visitor, count: int, ask: Callable[[], Awaitable[Answered]], shop: Shop) -> list[Answered]:
-    """Everybody asks before the first one is answered."""
+    """Send all requests before the first one is answered."""
     shop.doors.clear()
     asking = await visitor.line_up(count, ask)
     shop.doors.set()
@@ -57,7 +57,7 @@ async def crowd(visitor: Visitor, count: int, ask: Callable[[], Awaitable[Answer
 
 
 async def until_renewed(visitor: Visitor) -> None:
-    """Wait until nobody asks the shop again in the background."""
+    """Wait until no background request to the shop is under way."""
     await eventually(lambda: not visitor.application.public._renewing)
 
 
@@ -84,11 +84,11 @@ async def test_a_shared_answer_is_fresh_for_a_fifth_of_a_second(visit: Visit, cl
     assert (await visitor.get()).content == b"answer 1"
     assert len(shop.asked) == 1
     clock.now = 1000.2
-    assert (await visitor.get()).content == b"answer 1"  # it is stale, and the shop is asked again
+    assert (await visitor.get()).content == b"answer 1"  # the response is stale, so it is fetched again
     await until_renewed(visitor)
     assert shop.renewals == [False, True]
     assert (await visitor.get()).content == b"answer 2"
-    clock.now = 1000.399  # being shared keeps nothing fresh
+    clock.now = 1000.399  # sharing does not extend freshness
     assert (await visitor.get()).content == b"answer 2"
     assert len(shop.asked) == 2
     clock.now = 1000.401
@@ -109,7 +109,7 @@ async def test_while_one_asks_again_the_others_get_what_is_there_until_it_is_nea
     assert len(shop.asked) == 2
 
     clock.now = 1000.95
-    late = await visitor.crowd(5, visitor.get)  # they wait for the one who asks
+    late = await visitor.crowd(5, visitor.get)  # the others wait for the request under way
     shop.doors.set()
     assert [(await answer).content for answer in late] == [b"answer 2"] * 5
     assert len(shop.asked) == 2
@@ -119,7 +119,7 @@ async def test_an_answer_is_as_old_as_the_question(visit: Visit, clock: Clock) -
     shop = Shop()
 
     async def slow(scope: Scope, receive: Receive, send: Send) -> None:
-        clock.now += 0.5  # Django has read its content, and takes its time
+        clock.now += 0.5  # Django has read the body, and has not answered
         await shop(scope, receive, send)
 
     visitor = await visit(slow)
@@ -178,7 +178,7 @@ async def test_a_shop_that_breaks_while_it_is_asked_again_is_logged_and_asked_an
 
 
 async def test_whoever_asks_again_does_so_for_nobody_in_particular(visit: Visit, clock: Clock) -> None:
-    """The first visitor's cookies are not kept, and are not what the shop is asked with from then on."""
+    """The first visitor's cookies are not stored and not sent with later requests for the shared response."""
     seen: list[dict[bytes, bytes]] = []
     shop = Shop({**PUBLIC, "Vary": "Accept-Language, Accept-Encoding"})
 
@@ -307,7 +307,7 @@ async def test_what_is_shared_and_what_is_asked_is_counted(visit: Visit) -> None
 
 
 def counted() -> tuple[int, int]:
-    """How many answers were shared and asked for, by Prometheus."""
+    """Return the numbers of shared and of fetched responses, by Prometheus."""
     values = {
         sample.labels["result"]: int(sample.value)
         for metric in RESPONSE_CACHE.collect()
@@ -317,7 +317,7 @@ def counted() -> tuple[int, int]:
     return values["shared"], values["asked"]
 
 
-# --- kept apart -------------------------------------------------------------------------------------------------
+# --- separate entries -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -401,7 +401,7 @@ async def test_a_repeated_request_is_looked_up_anew_once_its_address_varies_on_m
 
 async def test_who_waits_is_not_given_a_form_they_cannot_read(visit: Visit, clock: Clock) -> None:
     visitor = await visit(shop := Shop())
-    await visitor.get()  # so far the address varied on nothing
+    await visitor.get()  # so far the responses had no Vary
     shop.headers["Vary"] = "Accept-Encoding"
     clock.now += 1
     encodings = iter(["gzip", "", ""])
@@ -488,7 +488,7 @@ async def test_only_a_200_is_shared(visit: Visit, status: int) -> None:
 
 @pytest.mark.filterwarnings("ignore")
 async def test_an_answer_that_broke_off_is_not_shared(visit: Visit) -> None:
-    visitor = await visit(shop := Shop({**PUBLIC, "Content-Length": "9"}))  # and then one byte less comes
+    visitor = await visit(shop := Shop({**PUBLIC, "Content-Length": "9"}))  # and then one byte less arrives
 
     for _ in range(2):
         with pytest.raises(asyncio.IncompleteReadError):
@@ -498,7 +498,7 @@ async def test_an_answer_that_broke_off_is_not_shared(visit: Visit) -> None:
 
 
 async def test_what_is_not_for_everybody_is_not_held_back(visit: Visit) -> None:
-    """A stream that never ends reaches its reader."""
+    """Chunks of an endless stream reach the client."""
     goes_on = asyncio.Event()
 
     async def stream(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001 (an ASGI application)
@@ -516,7 +516,7 @@ async def test_what_is_not_for_everybody_is_not_held_back(visit: Visit) -> None:
         await wire.until(b"tock")
 
 
-# --- unchanged --------------------------------------------------------------------------------------------------
+# --- not modified -----------------------------------------------------------------------------------------------
 
 
 async def test_who_has_a_shared_answer_already_is_told_so(visit: Visit) -> None:
@@ -569,7 +569,7 @@ async def test_an_etag_of_ours_changes_with_the_content(visit: Visit, clock: Clo
 
 
 async def test_who_asks_for_all_asks_for_the_whole(visit: Visit) -> None:
-    """The shop is asked for the whole, for everybody; who has it already is told so, the one who asked included."""
+    """The shop is asked for the full response. Clients with a current copy get 304, the one that asked included."""
     seen: list[bytes] = []
     shop = Shop({**PUBLIC, "ETag": '"k"'})
 
@@ -592,7 +592,7 @@ async def test_who_asks_for_all_asks_for_the_whole(visit: Visit) -> None:
     assert seen == [b"host"]
 
 
-# --- waiting together -------------------------------------------------------------------------------------------
+# --- single flight ----------------------------------------------------------------------------------------------
 
 
 async def test_of_fifty_who_ask_at_once_one_asks_the_shop(visit: Visit) -> None:
@@ -609,7 +609,7 @@ async def test_an_answer_that_took_long_is_everybodys_who_waited_for_it(visit: V
 
     async def slow(scope: Scope, receive: Receive, send: Send) -> None:
         await shop(scope, receive, send)
-        clock.now += 1  # it is old before anybody else has it
+        clock.now += 1  # the response is stale before another client has it
 
     visitor = await visit(slow)
     answers = await crowd(visitor, 50, visitor.get, shop)
@@ -622,7 +622,7 @@ async def test_who_hangs_up_while_asking_for_all_asks_to_the_end(visit: Visit) -
     told: list[str] = []
 
     async def attentive(scope: Scope, receive: Receive, send: Send) -> None:
-        """As Django does, it stops when its client hangs up."""
+        """Stop when the client disconnects, as Django does."""
         await receive()
         listening = asyncio.ensure_future(receive())
         answering = asyncio.ensure_future(shop(scope, still_there, send))
@@ -649,7 +649,7 @@ async def test_who_hangs_up_while_asking_for_all_asks_to_the_end(visit: Visit) -
 
 
 async def test_when_the_one_who_asks_is_cancelled_each_other_asks_alone(visit: Visit) -> None:
-    """The server does so when it ends and can wait no longer."""
+    """The server cancels requests when it ends and its grace period is over."""
     visitor = await visit(shop := Shop())
     shop.doors.clear()
     [first] = await visitor.line_up(1, visitor.get)
@@ -662,7 +662,7 @@ async def test_when_the_one_who_asks_is_cancelled_each_other_asks_alone(visit: V
 
     assert (await first).status_code == 500
     assert sorted([(await answer).content for answer in others]) == [b"answer 2", b"answer 3", b"answer 4"]
-    assert (await visitor.get()).content == b"answer 5"  # and all is as before
+    assert (await visitor.get()).content == b"answer 5"  # later requests work as before
     assert (await visitor.get()).content == b"answer 5"
 
 
@@ -757,7 +757,7 @@ async def test_one_bad_answer_does_not_make_an_address_personal(visit: Visit, cl
     assert [answer.content for answer in answers] == [b"answer 3"] * 50
 
 
-# --- how much is kept -------------------------------------------------------------------------------------------
+# --- cache size -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("length", "asked"), [(256 * 1024, 1), (256 * 1024 + 1, 2)])
@@ -822,7 +822,7 @@ async def test_while_somebody_asks_for_an_answer_it_is_not_renewed_as_well(visit
     shop.doors.clear()
     asking = asyncio.create_task(public(public._answers[key].scope, _stay, _drop))
     await eventually(lambda: len(shop.asked) == 2)
-    clock.now += 0.3  # what is there has become stale meanwhile
+    clock.now += 0.3  # the entries are stale by now
 
     assert (await visitor.get()).content == b"answer 1"
     renewing = public._renewing[key] = asyncio.create_task(public._renew(key, public._answers[key].scope))
@@ -839,4 +839,4 @@ async def _stay() -> Message:
 
 
 async def _drop(_message: Message) -> None:
-    """Nobody reads it."""
+    """Discard a sent message."""

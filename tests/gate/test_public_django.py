@@ -1,4 +1,4 @@
-"""Public answers with Django behind: what is one shop's for everybody, and what is one visitor's."""
+"""Response cache before Django: shared pages, and pages of one visitor."""
 
 import asyncio
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("clock")
 
 
 class CountedDjango:
-    """Django, and who was passed on to it."""
+    """Django, with a record of the requests passed on to it."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -129,7 +129,7 @@ async def test_a_sale_page_is_shared_in_each_language(visitor: Visitor, django: 
                 assert b'<html lang="en"' in (await visitor.get(english)).content
                 assert b'<html lang="zh-hans"' in (await visitor.get(chinese)).content
 
-    # Django says of the English one that it varies on the language wanted.
+    # Django adds Vary: Accept-Language to the English page.
     assert sorted(django.asked) == [f"GET {english}"] * 2 + [f"GET {chinese}"]
 
 
@@ -195,7 +195,7 @@ async def test_everybody_sees_their_own_name_and_orders(
 
 @pytest.fixture
 def ann_and_ben(transactional_db: None) -> list[str]:  # noqa: ARG001 (as above)
-    """The sessions of a buyer and of an administrator."""
+    """Sessions of a buyer and of an administrator."""
     sessions = []
     for username in ("ann", "ben"):
         browser = Client()

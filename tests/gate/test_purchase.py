@@ -1,4 +1,4 @@
-"""Purchase: a good pass gets a ticket, everybody else a reason."""
+"""Purchase: a valid pass gets a ticket, any other request a problem."""
 
 import asyncio
 import time
@@ -85,7 +85,7 @@ async def test_sixty_four_who_wait_get_sixty_four_places_in_one_call(
     door: Door, load_sale: LoadSale, server: redis.Redis
 ) -> None:
     sale = load_sale(stock=3)
-    await door.purchase(7, "first")  # the server knows the script from here on
+    await door.purchase(7, "first")  # the script is cached on the server from here on
     forget_calls(server)
     hold_writes(server)
     early = [*await door.line_up([door.purchase(7, "early")]), *await door.line_up([door.purchase(7, "next")])]
@@ -264,7 +264,7 @@ async def test_a_pass_is_good_for_its_own_sale_only(door: Door, load_sale: LoadS
     assert sale.buyers_in_line() == []
 
 
-# --- refusals of the line --------------------------------------------------------------------------------------------
+# --- reject reasons of the line --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -309,7 +309,7 @@ async def test_a_line_that_fills_up_within_a_group_tells_each_buyer_apart(
     assert sale.buyers_in_line() == ["a", "b", "c"]
 
 
-# --- the shape of a request ------------------------------------------------------------------------------------------
+# --- form of a request -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"])
@@ -355,7 +355,7 @@ async def test_a_body_that_never_ends_is_refused_after_four_kilobytes(door: Door
 
         assert problem(response) == (413, "too_large")
         assert response.headers["connection"] == "close"
-        assert await wire.rest() == b""  # nobody listened any longer
+        assert await wire.rest() == b""  # the client was gone by then
     assert sale.buyers_in_line() == []
 
 

@@ -1,4 +1,4 @@
-"""A request with the same bytes as the one before is not parsed again, and is served as any other."""
+"""A request with the same bytes as the previous one is not parsed again, and is handled like any other."""
 
 import asyncio
 
@@ -18,7 +18,7 @@ GET = b"GET /a?b HTTP/1.1\r\nHost: a\r\n\r\n"
 
 @pytest.fixture
 def parsed(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """The targets of all requests that are parsed."""
+    """Record the targets of all requests that are parsed."""
     targets: list[bytes] = []
     parse = protocol.Connection.on_url
 
@@ -74,7 +74,7 @@ async def test_the_same_bytes_in_a_body_are_a_body(echo: EchoServer) -> None:
         wire.send(GET)
         assert (await wire.answer()).status_code == 200
         wire.send(begin)
-        assert (await wire.answer()).status_code == 100  # so the body is a read of its own
+        assert (await wire.answer()).status_code == 100  # so that the body is a separate read
         wire.send(GET)
         assert (await wire.answer()).text == "2 POST /c"
         wire.send(GET)
@@ -140,7 +140,7 @@ async def test_one_that_came_in_pieces_does_not_take_the_place_of_the_one_before
 
 
 class Slow:
-    """An application that empties its list of headers, and answers when the test says so."""
+    """An application that empties its list of headers, and responds when the test says so."""
 
     def __init__(self) -> None:
         self.headers: list[list[tuple[bytes, bytes]]] = []

@@ -1,4 +1,4 @@
-"""A request is answered once, and an answer never goes to another request."""
+"""Each request gets exactly one response, and no response goes to another request."""
 
 import asyncio
 from typing import Any, cast
@@ -15,7 +15,7 @@ WRONG = Response(500, json_head(500), b'{"secret":"of another buyer"}')
 
 
 def under_way(door: Door) -> Request | None:
-    """The request that the only connection is answering."""
+    """Return the request that the only connection is answering."""
     (client,) = door.application.clients._clients
     return cast("Any", client)._request  # type: ignore[no-any-return]  # what it is, is not public
 

@@ -1,4 +1,4 @@
-"""Slow clients, too many of them, and the end of the process: deadlines and bounds of connections."""
+"""Slow clients, too many clients, and shutdown: deadlines and limits of connections."""
 
 import asyncio
 import gc
@@ -27,8 +27,8 @@ HALF_BODY = request_bytes("POST", "/", {"content-length": "3"}) + b"ab"
 
 @pytest.fixture
 def _no_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Clients are looked at all the time, and none is too slow."""
-    monkeypatch.setattr(clients, "CHECK_INTERVAL_SECONDS", 0.01)
+    """Check clients continuously, with no deadline."""
+    monkeypatch.setattr(clients, "LOOK_SECONDS", 0.01)
     for name in DEADLINES:
         monkeypatch.setattr(clients, name, LONG)
 
@@ -40,7 +40,7 @@ async def door(patient: None, _no_deadline: None) -> AsyncIterator[Door]:  # noq
 
 
 async def until_looked_at(door: Door) -> None:
-    """Wait until each client was looked at since now."""
+    """Wait until each client was checked after now."""
     for _ in range(3):
         now = door.application.clients.now
         await eventually(partial(_is_later, door, now))
@@ -113,7 +113,7 @@ async def test_an_idle_connection_is_closed_in_the_end(
 
         monkeypatch.setattr(clients, "KEEP_ALIVE_SECONDS", SHORT)
 
-        assert await wire.rest() == b""  # no answer: nobody asked
+        assert await wire.rest() == b""  # no response, because there was no request
 
 
 async def test_whoever_waits_for_an_answer_is_under_no_deadline(
@@ -155,14 +155,14 @@ async def test_a_refused_client_has_time_to_read_why(door: Door) -> None:
     async with await Wire.open(door.port) as wire:
         wire.send(b"nonsense\r\n\r\n")
         await eventually(lambda: [one for one in door.application.clients._clients if one.is_last])
-        wire.send(b"x" * 100_000)  # this would reset a closed connection, and take the answer away
+        wire.send(b"x" * 100_000)  # this would reset a closed connection and discard the response
         await wire.sent()
         await until_looked_at(door)
 
         assert problem(await wire.answer()) == (400, "bad_request")
 
 
-# --- Many -----------------------------------------------------------------------------------------------------------
+# --- Limits ---------------------------------------------------------------------------------------------------------
 
 
 async def test_two_thousand_slow_connections_hold_up_nobody(
@@ -223,7 +223,7 @@ async def test_nothing_is_kept_of_a_connection_that_was_reset(door: Door, sent: 
         gc.collect()
         return gone() is None
 
-    await eventually(is_freed)  # the event loop lets go of it one turn later
+    await eventually(is_freed)  # the event loop drops it one turn later
     assert door.application.clients._body_bytes == 0
 
 
@@ -234,7 +234,7 @@ async def test_a_process_takes_as_many_clients_as_it_may_have_files(monkeypatch:
     assert clients.Clients()._clients_max == clients.CLIENTS_MAX
 
 
-# --- The end of the process -----------------------------------------------------------------------------------------
+# --- Shutdown -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("_no_deadline")
@@ -259,7 +259,7 @@ async def test_a_process_that_ends_answers_what_is_under_way_and_closes_the_rest
                 wire.send(buy(f"b{number}"))
                 await eventually(partial(_answers, door, number + 1))
             buying = [asyncio.create_task(read(wire)) for wire in wires]
-            asyncio.get_running_loop().call_later(0.2, let_go, server)  # while the process is ending
+            asyncio.get_running_loop().call_later(0.2, let_go, server)  # while the process shuts down
             return buying
 
     async with asyncio.timeout(WAIT_SECONDS_MAX):
@@ -288,9 +288,10 @@ async def read(wire: Wire) -> tuple[int, str | None, bytes]:
 
 @dataclass
 class Closing:
-    """A client whose connection is closed once it has read what was written, and which does not read it.
+    """A connection to be closed once its client has read everything; the client reads nothing.
 
-    The system takes megabytes for a client before a server sees that it does not read; here it is only what counts.
+    The kernel buffers megabytes before the server notices that a client does not read; here only the server's buffer
+    counts.
     """
 
     since: float
@@ -319,7 +320,7 @@ async def test_a_closed_connection_that_is_never_read_is_cut() -> None:
 
 
 async def test_a_body_is_counted_until_its_request_is_answered(door: Door) -> None:
-    """Django may hold it for long: what is only read, and not yet answered, takes memory as well."""
+    """Django may hold a body for long, so bytes of an unanswered request count as memory, too."""
     async with await Wire.open(door.port) as wire:
         stay = asyncio.Event()
         door.application.public._django = _held_by(stay)

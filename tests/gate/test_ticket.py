@@ -1,4 +1,4 @@
-"""Ticket: whoever holds it may ask what became of the place, and nobody else."""
+"""Ticket: its holder may poll the outcome of the place, and no other client may."""
 
 import asyncio
 from base64 import urlsafe_b64encode
@@ -128,7 +128,7 @@ async def test_whoever_comes_back_to_an_ended_sale_has_lost(door: Door, load_sal
 async def test_whoever_comes_back_a_moment_after_the_end_gets_no_place(
     door: Door, load_sale: LoadSale, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The gate has not seen the end yet; the line has."""
+    """The gate's snapshot does not show the end yet; the line does."""
     monkeypatch.setattr(snapshots, "SNAPSHOT_TTL_SECONDS", 60)
     sale = load_sale(stock=1, epoch=2)
     sale.admit("olga")
@@ -180,7 +180,7 @@ async def test_a_forged_ticket_is_not_found_and_costs_redis_nothing(
 
 
 async def test_a_ticket_shows_its_own_outcome_only(door: Door, load_sale: LoadSale) -> None:
-    """Amir's ticket is for Amir, whatever place it names: he can't see the order at Olga's place."""
+    """Amir's ticket is for Amir, whatever place it names: it does not show Olga's order at her place."""
     sale = load_sale(stock=1)
     sale.admit("olga", "amir")
     sale.confirm_all(sale.claim("c1"))
@@ -203,7 +203,7 @@ async def test_a_ticket_can_only_be_read(door: Door, load_sale: LoadSale, method
 async def test_a_head_request_is_answered_without_a_body(
     door: Door, load_sale: LoadSale, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clients, "CHECK_INTERVAL_SECONDS", 3600)  # the header Date stays the same
+    monkeypatch.setattr(clients, "LOOK_SECONDS", 3600)  # the Date header stays the same
     load_sale().admit("olga")
     path = f"/api/tickets/{ticket(1, 'olga')}"
 
@@ -215,7 +215,7 @@ async def test_a_head_request_is_answered_without_a_body(
     assert b"\r\ncontent-length: %d\r\n" % len(body) in head
 
 
-# --- what polling costs ----------------------------------------------------------------------------------------------
+# --- cost of polling -------------------------------------------------------------------------------------------------
 
 
 async def test_a_waiting_crowd_costs_one_snapshot(
@@ -249,7 +249,7 @@ async def test_a_crowd_that_asks_for_decided_places_is_looked_up_together(
 
     orders = [read_json((await answer).body)["order"] for answer in answers]
     assert orders == [f"ORDER-{place}" for place in range(1, 502)]
-    assert commands(server) == {"hmget": 2}  # one for each group of 500 at most
+    assert commands(server) == {"hmget": 2}  # one for each batch of at most 500
 
 
 # --- a line that was lost --------------------------------------------------------------------------------------------
@@ -272,7 +272,7 @@ async def test_the_crowd_of_a_lost_line_comes_back_in_its_old_order(door: Door, 
     assert ticket_of(bea) == Ticket(7, 3, "bea", 2)
     assert ticket_of(olga) == Ticket(7, 1, "olga", 2)
     assert sale.buyers_in_line() == ["olga", "", "bea"]
-    assert (await door.poll(tickets["bea"])).json() == bea.json()  # an old ticket leads to the same answer
+    assert (await door.poll(tickets["bea"])).json() == bea.json()  # an old ticket gets the same response
     assert sale.buyers_in_line() == ["olga", "", "bea"]
 
 
@@ -308,7 +308,9 @@ async def test_an_old_ticket_whose_order_is_in_the_ledger_finds_it(door: Door, l
 async def test_an_order_restored_behind_the_pointer_is_found_by_new_tickets_too(
     door: Door, load_sale: LoadSale
 ) -> None:
-    """Place 1 was lost in a crash and nobody came back for it, so the rebuilt pointer stands before it; all is sold."""
+    """Place 1 was lost in a crash and its buyer did not return, so the rebuilt pointer is before it; all units are
+    sold.
+    """
     sale = load_sale(stock=1)
     sale.line.client.flushdb()
     sale.restore([(2, "amir", order("ORDER-2"))])

@@ -1,4 +1,4 @@
-"""Sales that Redis does not know: on their way back, long over, or made up."""
+"""Sales that are not loaded: recovering, long ended, or nonexistent."""
 
 import asyncio
 from datetime import timedelta
@@ -24,14 +24,14 @@ def sale(make_sale: MakeSale) -> Sale:
 
 @pytest.fixture
 def forgotten_sale(sale: Sale, line: Line) -> Sale:
-    """A sale of the ledger whose line is lost."""
+    """A sale in the ledger whose line is lost."""
     line.client.flushdb()
     return sale
 
 
 @pytest.fixture
 def long_ended_sale(sale: Sale, line: Line) -> Sale:
-    """A sale that ended a year ago: Redis has dropped it, and the sweeper does not bring it back."""
+    """A sale that ended a year ago: Redis has dropped it, and the sweeper does not load it."""
     year = timedelta(days=365)
     Sale.objects.filter(pk=sale.pk).update(
         opens_at=sale.opens_at - year, closes_at=sale.closes_at - year, ended_at=timezone.now() - year
@@ -68,7 +68,7 @@ def test_a_sale_that_comes_back_is_served_again(forgotten_sale: Sale, line: Line
     assert asyncio.run(visit()) == 503
     sync_sale_to_redis(line, forgotten_sale)
     Sale.objects.filter(pk=forgotten_sale.pk).update(epoch=1)
-    line.client.hset(f"{{sale:{forgotten_sale.pk}}}:meta", "rejoin_until_ms", 0)  # its crowd had time to come back
+    line.client.hset(f"{{sale:{forgotten_sale.pk}}}:meta", "rejoin_until_ms", 0)  # its rejoin window is over
     assert asyncio.run(visit()) == 202
     assert line.length(forgotten_sale.pk) == 1
 
@@ -84,7 +84,7 @@ async def test_a_sale_that_ended_long_ago_is_over_not_recovering(door: Door, lon
 
 
 async def test_a_flood_of_made_up_sales_keeps_nobody_from_buying(door: Door, sale: Sale, line: Line) -> None:
-    """Each of them costs a call of its own; they wait for each other, and a purchase waits with them, not in vain."""
+    """Each nonexistent sale costs a query. They wait for each other, and a purchase waits with them and succeeds."""
     flood = [asyncio.create_task(door.progress(made_up)) for made_up in range(100_000, 100_400)]
     await asyncio.sleep(0)
 

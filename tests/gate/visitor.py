@@ -1,4 +1,4 @@
-"""A visitor: asks for Django's pages over connections of the gate."""
+"""A visitor: requests Django's pages through connections of the gate."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -25,31 +25,31 @@ class Visitor:
     async def get(
         self, path: str = "/", *, method: str = "GET", body: bytes = b"", version: str = "1.1", **more: str
     ) -> Answered:
-        """One request; header names are written with underscores. Who cancels this hangs up."""
+        """Send a GET request; header names are written with underscores. Cancelling it closes the connection."""
         headers = {**self.headers, **{name.replace("_", "-"): more[name] for name in more}}
         present = {name: value for name, value in headers.items() if value}
         return await self.ask(request_bytes(method, path, present, body, version=version), method)
 
     async def ask(self, request: bytes, method: str = "GET") -> Answered:
-        """One request, as it stands."""
+        """Send these bytes as a request."""
         async with await Wire.open(self.port) as wire:
             wire.send(request)
             return await wire.answer(method)
 
     def answering(self) -> list[Connection]:
-        """The server's ends of the connections on which a request was taken up and is not answered."""
+        """Return the server's connections with a request that is accepted and not answered."""
         clients = self.application.clients._clients
         return [client for client in clients if isinstance(client, Connection) and client.is_answering]
 
     async def line_up(self, count: int, ask: Callable[[], Awaitable[Answered]]) -> list[asyncio.Future[Answered]]:
-        """So many ask, one after the other, while nobody is answered."""
+        """Start ``count`` requests one after another; none is answered meanwhile."""
         asking: list[asyncio.Future[Answered]] = []
         for _ in range(count):
             asking += await self.crowd(1, ask)
         return asking
 
     async def crowd(self, count: int, ask: Callable[[], Awaitable[Answered]]) -> list[asyncio.Future[Answered]]:
-        """So many ask, in whatever order, while nobody is answered."""
+        """Start ``count`` requests in any order; none is answered meanwhile."""
         wanted = len(self.answering()) + count
         asking: list[asyncio.Future[Answered]] = [asyncio.ensure_future(ask()) for _ in range(count)]
         await eventually(lambda: len(self.answering()) == wanted)
@@ -61,7 +61,7 @@ Visit = Callable[[AsgiApplication], Awaitable[Visitor]]
 
 @asynccontextmanager
 async def open_shops() -> AsyncIterator[Visit]:
-    """A function that opens a shop behind connections of the gate, for a visitor; all are closed in the end."""
+    """Yield a function that opens a shop behind connections of the gate and returns a visitor; close all afterwards."""
     async with AsyncExitStack() as stack:
 
         async def visit(shop: AsgiApplication) -> Visitor:

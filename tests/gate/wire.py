@@ -1,4 +1,4 @@
-"""Wire: a client's end of one connection, on which bytes are sent as they stand, and answers are read one by one."""
+"""Wire: the client's end of a connection. It sends raw bytes and reads responses one by one."""
 
 import asyncio
 import json
@@ -14,10 +14,10 @@ WITHOUT_BODY = (HTTPStatus.CONTINUE, HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIF
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """One response as it came over the wire."""
+    """One response as received."""
 
     status_code: int
-    headers: dict[str, str]  #: names in small letters; the values of one sent twice with a comma between them
+    headers: dict[str, str]  #: lower-case names; repeated values joined by a comma
     content: bytes
 
     def __getitem__(self, name: str) -> str | None:
@@ -40,7 +40,7 @@ class Wire:
 
     @classmethod
     async def open(cls, port: int, *, receive_bytes: int | None = None) -> Self:
-        """Connect; with ``receive_bytes``, the system takes in about as many while nobody reads."""
+        """Connect. ``receive_bytes`` limits the receive buffer to about that size."""
         client = socket.socket()
         client.setblocking(False)
         if receive_bytes is not None:
@@ -58,16 +58,16 @@ class Wire:
         self.hang_up()
 
     def send(self, data: bytes) -> None:
-        """Send bytes; who wants them in segments of their own waits in between."""
+        """Send bytes. A wait between two calls makes them separate segments."""
         self._writer.write(data)
 
     async def sent(self) -> None:
-        """Wait until the system has taken most of what was sent."""
+        """Wait until the system has accepted most of what was sent."""
         async with asyncio.timeout(WAIT_SECONDS_MAX):
             await self._writer.drain()
 
     def send_end(self) -> None:
-        """Say that nothing more will be sent; answers may still come."""
+        """Shut down the sending side; responses may still arrive."""
         self._writer.write_eof()
 
     def hang_up(self) -> None:
@@ -75,7 +75,7 @@ class Wire:
         self._writer.transport.abort()
 
     async def answer(self, method: str = "GET") -> Answered:
-        """The next answer, to a request with this method."""
+        """Read the next response, to a request with this method."""
         async with asyncio.timeout(WAIT_SECONDS_MAX):
             head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").removesuffix("\r\n\r\n")
             status_line, *lines = head.split("\r\n")
@@ -100,12 +100,12 @@ class Wire:
         return await self._reader.read()
 
     async def until(self, end: bytes) -> bytes:
-        """The next bytes up to these."""
+        """Read up to and including these bytes."""
         async with asyncio.timeout(WAIT_SECONDS_MAX):
             return await self._reader.readuntil(end)
 
     async def rest(self) -> bytes:
-        """Everything that comes until the server closes the connection."""
+        """Read until the server closes the connection."""
         async with asyncio.timeout(WAIT_SECONDS_MAX):
             return await self._reader.read()
 
@@ -113,7 +113,7 @@ class Wire:
 def request_bytes(
     method: str, path: str, headers: dict[str, str] | None = None, body: bytes = b"", *, version: str = "1.1"
 ) -> bytes:
-    """A request as it stands; Host and Content-Length are added where they are needed and missing."""
+    """Return the bytes of a request. Missing Host and Content-Length headers are added where needed."""
     headers = headers or {}
     lines = [f"{method} {path} HTTP/{version}"]
     if version == "1.1" and "host" not in headers:

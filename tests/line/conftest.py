@@ -1,4 +1,4 @@
-"""Sales that only Redis knows, made to measure."""
+"""Sales that exist only in Redis."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,13 +13,13 @@ LoadSale = Callable[..., SaleInLine]
 
 @pytest.fixture
 def unknown_sale(line: Line) -> SaleInLine:
-    """A sale nobody has told Redis about."""
+    """A sale that is not loaded."""
     return SaleInLine(line, 404)
 
 
 @pytest.fixture
 def load_sale(line: Line) -> LoadSale:
-    """A function that loads sale 7, open since an hour and for an hour, with 3 units unless told otherwise."""
+    """Return a function that loads sale 7: opened an hour ago, ending in an hour, with 3 units by default."""
 
     def load(
         *,

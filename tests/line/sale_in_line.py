@@ -1,4 +1,4 @@
-"""A sale that only Redis knows, and the whole of what Redis keeps about it: what the tests of the line drive."""
+"""A sale that exists only in Redis, and everything Redis keeps about it, for the tests of the line."""
 
 from collections.abc import Iterable
 from dataclasses import fields
@@ -14,16 +14,16 @@ from seckill.line.snapshot import Snapshot
 Orders = list[tuple[int, str, Outcome]]  # (place, buyer, outcome)
 
 HOUR_MS = 3_600_000
-PAY_BEFORE_MS = 1_893_456_000_000  # the first moment of 2030
-AT_ONCE = -1.0  # a lease that is over before it began: every claim may be taken over
-LEASE_SECONDS = 60.0  # a lease that no test outlives
+PAY_BEFORE_MS = 1_893_456_000_000  # 2030-01-01T00:00:00Z
+AT_ONCE = -1.0  # a lease that has expired at once: every reservation may be taken over
+LEASE_SECONDS = 60.0  # a lease longer than any test
 
 CANCELLED = Released("cancelled")
 EXPIRED = Released("expired")
 
 
 def order(number: str) -> Confirmed:
-    """The outcome of somebody who got the order ``number``."""
+    """Return the outcome of a buyer with the order ``number``."""
     return Confirmed(number, PAY_BEFORE_MS)
 
 
@@ -94,7 +94,7 @@ class SaleInLine:
     def claim(
         self, reservation_id: str, *, upto: int = 10_000, chunk: int = 500, lease_seconds: float = LEASE_SECONDS
     ) -> Reservation:
-        """Reserve where there is something to reserve."""
+        """Reserve places; fail when there is nothing to reserve."""
         claim = self.reserve(reservation_id, upto=upto, chunk=chunk, lease_seconds=lease_seconds)
         assert claim is not None
         return claim
@@ -103,7 +103,7 @@ class SaleInLine:
         return self.line.run(commands.confirm(claim, outcomes.items()))
 
     def confirm_all(self, claim: Reservation) -> int:
-        """Confirm an order for everybody in the claim, numbered by place; gives the units left."""
+        """Confirm an order for each buyer of the reservation, numbered by place; return the units left."""
         return self.confirm(claim, {buyer: order(f"ORDER-{place}") for place, buyer in claim.places})
 
     def release(self, outcomes: dict[str, Released]) -> int:
@@ -122,7 +122,7 @@ class SaleInLine:
         return self.line.run(commands.end_sale(self.id))
 
     def look(self, *, lease_seconds: float = LEASE_SECONDS) -> Snapshot:
-        """The snapshot of a sale that Redis knows."""
+        """Return the snapshot of a loaded sale."""
         snapshot = self.line.run(commands.snapshot(self.id, lease_seconds=lease_seconds))
         assert snapshot is not None
         return snapshot
@@ -131,7 +131,7 @@ class SaleInLine:
         return self.line.outcome(self.id, buyer)
 
     def buyers_in_line(self) -> list[str]:
-        """Who stands where; an empty string is a hole."""
+        """Return the buyers by place; an empty string is a hole."""
         return cast("list[str]", self.line.client.lrange(self.keys.line, 0, -1))
 
     def places(self) -> dict[str, int]:
@@ -139,7 +139,7 @@ class SaleInLine:
         return {buyer: int(place) for buyer, place in places.items()}
 
     def contents(self) -> dict[str, Any]:
-        """Everything Redis keeps about the sale; two of them are equal when nothing happened in between."""
+        """Return everything Redis keeps about the sale. Equal values mean that nothing changed in between."""
         pipeline = self.line.client.pipeline(transaction=False)
         pipeline.hgetall(self.keys.meta)
         pipeline.get(self.keys.stock)

@@ -81,7 +81,7 @@ REFUSING: dict[RejectReason, dict[str, Any]] = {
     RejectReason.PAUSED: {"status": "paused"},
     RejectReason.NOT_OPEN: {"opens_in_ms": HOUR_MS // 2},
     RejectReason.RECOVERING: {"rejoin_seconds": 60},
-}  # in the order in which one hides the other
+}  # ordered by precedence
 
 
 @pytest.mark.parametrize("refusal", REFUSING)

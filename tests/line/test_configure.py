@@ -1,4 +1,4 @@
-"""Configure: the shop changes a sale that runs."""
+"""Configure: change a running sale."""
 
 import pytest
 

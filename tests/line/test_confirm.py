@@ -1,4 +1,4 @@
-"""Confirm: the ledger has decided; outcomes are written and units counted once."""
+"""Confirm: write the ledger's outcomes once and count units once."""
 
 import pytest
 from django.conf import settings
@@ -83,7 +83,7 @@ def test_a_claim_confirmed_by_both_its_workers_is_counted_once(load_sale: LoadSa
 
     units_left = [sale.confirm_all(claim) for claim in ((heir, silent) if heir_first else (silent, heir))]
 
-    # The worker without a claim pays for what it confirms; the claim's units come back when its heir confirms.
+    # Without a reservation the stock pays for the confirmation; the next worker's confirm returns the reserved units.
     assert units_left == ([2, 2] if heir_first else [-1, 2])
     assert (sale.look().reserved_units, sale.look().stock) == (0, 2)
 

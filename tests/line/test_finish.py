@@ -1,4 +1,4 @@
-"""Finish: nobody who waits can win any more, and that is for good."""
+"""Finish: close a sale for good once no waiting buyer can win."""
 
 import pytest
 

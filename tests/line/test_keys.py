@@ -1,4 +1,4 @@
-"""All keys of a sale, and all of the logins, live in one slot of a cluster, and no command touches another."""
+"""All keys of a sale share a cluster slot, as do all keys of logins, and no command accesses two slots."""
 
 from dataclasses import astuple
 from typing import Any

@@ -1,4 +1,4 @@
-"""A sale is known to the server that was told it, not to one that may have forgotten what it answered last."""
+"""A sale counts as loaded only on the server run it was loaded on, unless that server syncs every response to disk."""
 
 import signal
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ RUN_ID = "0123456789abcdef0123456789abcdef01234567"
 
 
 def every_verb(sale: SaleInLine) -> list[Command[Any]]:
-    """Each command that asks whether the sale is known."""
+    """Return each command that requires a loaded sale."""
     return [
         commands.admit(sale.id, ["ben"]),
         commands.reserve(sale.id, "claim 2", upto=9, chunk=9, lease_seconds=60),
@@ -72,7 +72,7 @@ def test_a_line_built_before_this_rule_is_built_again(unknown_sale: SaleInLine) 
 
 @contextmanager
 def running(directory: Path, *flags: str) -> Iterator[tuple[Valkey, Line]]:
-    """A server with these flags, and a line on it."""
+    """Yield a running server with these flags, and a line on it."""
     valkey = Valkey(directory, flags=flags)
     valkey.start()
     try:
@@ -88,7 +88,7 @@ def running(directory: Path, *flags: str) -> Iterator[tuple[Valkey, Line]]:
         ((), False),
         (("--appendfsync", "everysec"), True),
         (("--appendonly", "no"), True),
-        (("--rename-command", "CONFIG", ""), True),  # as hosted servers do
+        (("--rename-command", "CONFIG", ""), True),  # as on hosted servers
     ],
     ids=["always", "everysec", "no file", "a server that does not say"],
 )

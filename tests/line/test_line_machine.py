@@ -1,8 +1,8 @@
-"""Anything may happen to a line, in any order: it never sells a unit twice, and never forgets who came first.
+"""Random events in any order: the line never sells a unit twice and stays first come, first served.
 
 Hypothesis drives the real scripts on the real server through admissions, workers that crash, take over and come back
-late, returned units and lost lines. A plain ledger (`Ledger`) plays SQL's part as `orders.settlement` and
-`orders.reconciliation` do.
+late, returned units and lost lines. A simple ledger (`Ledger`) stands in for `orders.settlement` and
+`orders.reconciliation`.
 """
 
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ from tests.line.sale_in_line import AT_ONCE, PAY_BEFORE_MS, SaleInLine
 SALE_ID = 7
 LINE_LIMIT = 30
 STOCK_ADDED_MAX = 20
-CLAIMS_BETWEEN_DISASTERS = 2  # a line lost again before anybody did anything teaches nothing new
+CLAIMS_BETWEEN_DISASTERS = 2  # a line lost again before any other event tests nothing new
 BUYERS = [f"b{number:02}" for number in range(36)]
 UPTO_END = 10_000
 
@@ -33,7 +33,7 @@ class Order:
     place: int
     number: str
     given_back: bool = False
-    released: bool = False  #: its unit was given back to the line
+    released: bool = False  #: whether its unit was released to the line
 
     @property
     def outcome(self) -> Outcome:
@@ -42,7 +42,7 @@ class Order:
 
 @dataclass
 class Ledger:
-    """The orders, as SQL keeps them: one for a buyer, one for a place, and never more held than there are units."""
+    """The orders as in SQL: one per buyer, one per place, and never more active ones than units."""
 
     stock: int
     epoch: int = 0
@@ -56,7 +56,7 @@ class Ledger:
         return next((order for order in self.orders if order.buyer == buyer), None)
 
     def write(self, claim: Reservation) -> dict[str, Outcome]:
-        """As `orders.settlement.write_orders`: the outcomes of those in the claim who have an order now."""
+        """As `orders.settlement.write_orders`: return the outcomes of reserved buyers who have an order now."""
         taken = {order.place for order in self.orders}
         fresh = [
             Order(buyer, place, f"{len(self.orders)}-{place}")
@@ -69,10 +69,10 @@ class Ledger:
 
 @dataclass
 class Work:
-    """A claim in a worker's hands."""
+    """A worker's reservation in progress."""
 
     claim: Reservation
-    decided: dict[str, Outcome] | None = None  #: what the ledger said; None before it was asked
+    decided: dict[str, Outcome] | None = None  #: the ledger's outcomes; None before they are written
 
 
 class LineMachine(RuleBasedStateMachine):
@@ -86,15 +86,15 @@ class LineMachine(RuleBasedStateMachine):
         self.claims_made = 0
         self.claims_since_disaster = 0
         self.stock_added = 0
-        self.at_work: list[Work] = []  #: workers who go on, sooner or later
+        self.at_work: list[Work] = []  #: workers that continue at some time
         self.confirmed: list[Work] = []  #: confirmations that may arrive again
         self.released: list[dict[str, Released]] = []  #: releases that may arrive again
         self.tickets: set[Ticket] = set()
-        self.out_of_order: set[str] = set()  #: buyers whose place says nothing about when they came: they rejoined
-        self.late_winners: set[str] = set()  #: buyers whose order was written for a line that was rebuilt meanwhile
-        self.rebuilt_under_claims = False  #: a worker may have written, or still write, what the line does not know
+        self.out_of_order: set[str] = set()  #: buyers who rejoined: their place does not show when they came
+        self.late_winners: set[str] = set()  #: buyers whose order was written for a line rebuilt in between
+        self.rebuilt_under_claims = False  #: a worker may have written, or may yet write, orders the line lacks
 
-    # --- what the shop does ---------------------------------------------------------------------------------------
+    # --- events of the shop ---------------------------------------------------------------------------------------
 
     def config(self) -> SaleConfig:
         return self.sale.config(stock=self.ledger.stock, line_limit=LINE_LIMIT)
@@ -114,7 +114,7 @@ class LineMachine(RuleBasedStateMachine):
         for _ in range(2):
             assert self.sale.configure(self.config()) == left + more
 
-    # --- what buyers do -------------------------------------------------------------------------------------------
+    # --- events of buyers -----------------------------------------------------------------------------------------
 
     @rule(buyers=st.lists(st.sampled_from(BUYERS), min_size=1, max_size=6))
     def admit(self, buyers: list[str]) -> None:
@@ -153,7 +153,7 @@ class LineMachine(RuleBasedStateMachine):
         self.out_of_order.add(lost.buyer)
 
     def lost_tickets(self) -> list[Ticket]:
-        """Tickets the gate would let rejoin: of buyers whom the line does not know, and who are not decided."""
+        """Tickets with which the gate would rejoin: of undecided buyers who are not in line."""
         places = self.sale.places()
         return sorted(
             (
@@ -172,10 +172,10 @@ class LineMachine(RuleBasedStateMachine):
         if release:
             self.release_now()
 
-    # --- what workers do ------------------------------------------------------------------------------------------
+    # --- events of workers ----------------------------------------------------------------------------------------
 
     def reserve_as(self, *, upto: int, chunk: int, lease_seconds: float) -> Reservation | None:
-        """One worker's call, which arrives twice."""
+        """One worker's call, delivered twice."""
         self.claims_made += 1
         before = self.sale.look()
         waiting = self.waiting_from(before.pointer + 1)
@@ -187,14 +187,14 @@ class LineMachine(RuleBasedStateMachine):
         assert claim.epoch == self.ledger.epoch
         assert claim.places == sorted(claim.places)
         assert self.sale.reserve(name, upto=upto, chunk=chunk, lease_seconds=60) == claim
-        if self.sale.look().pointer > before.pointer:  # fresh places: the next in line, nobody left out
+        if self.sale.look().pointer > before.pointer:  # new places: the next in line, without a gap
             assert claim.places == waiting[: len(claim.places)]
             assert claim.places[-1][0] <= upto
             assert len(claim.places) <= chunk
         return claim
 
     def waiting_from(self, place: int) -> list[tuple[int, str]]:
-        """(place, buyer) of the undecided from a place on."""
+        """Return (place, buyer) of undecided buyers from a place on."""
         outcomes = self.sale.contents().get("outcomes", {})
         return [
             (at, buyer)
@@ -223,7 +223,7 @@ class LineMachine(RuleBasedStateMachine):
     @precondition(somebody_can_be_settled)
     @rule(chunk=st.integers(1, 5), heir_first=st.booleans(), cancel=st.booleans())
     def settle_twice(self, chunk: int, heir_first: bool, cancel: bool) -> None:
-        """A worker is taken for dead too early: two do the same work, and somebody cancels in between."""
+        """Take over a live worker's reservation: two workers do the same work, and an order is cancelled in between."""
         silent = self.reserve_as(upto=UPTO_END, chunk=chunk, lease_seconds=60)
         heir = self.reserve_as(upto=UPTO_END, chunk=chunk, lease_seconds=AT_ONCE)
         works = [Work(claim) for claim in ((heir, silent) if heir_first else (silent, heir)) if claim is not None]
@@ -243,7 +243,7 @@ class LineMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.at_work)
     @rule(data=st.data(), steps=st.integers(1, 3))
     def proceed(self, data: st.DataObject, steps: int) -> None:
-        """Some workers do their next step: ask the ledger, then confirm."""
+        """Some workers take their next step: write the orders, then confirm."""
         for work in data.draw(st.permutations(self.at_work), label="work")[:steps]:
             if work.decided is None:
                 self.write_down(work)
@@ -254,7 +254,7 @@ class LineMachine(RuleBasedStateMachine):
     @precondition(somebody_can_be_settled)
     @rule(chunk=st.integers(1, 5))
     def settle(self, chunk: int) -> None:
-        """A worker that does everything in one go."""
+        """A worker that runs all steps."""
         claim = self.reserve_as(upto=UPTO_END, chunk=chunk, lease_seconds=60)
         if claim is not None:
             self.finish_work(Work(claim))
@@ -272,7 +272,7 @@ class LineMachine(RuleBasedStateMachine):
         if work.claim.epoch != self.ledger.epoch:
             self.late_winners |= {order.buyer for order in self.ledger.orders} - known
         if len(work.decided) < len(work.claim.places):
-            assert self.rebuilt_under_claims  # else Redis has promised what is not there
+            assert self.rebuilt_under_claims  # otherwise Redis has promised units that do not exist
             self.at_work.remove(work)
             if work.claim.epoch == self.ledger.epoch:
                 self.rebuild()
@@ -317,12 +317,12 @@ class LineMachine(RuleBasedStateMachine):
         assert self.sale.release(data.draw(st.sampled_from(self.released), label="release")) == 0
         assert self.sale.contents() == before
 
-    # --- what goes wrong ------------------------------------------------------------------------------------------
+    # --- faults ---------------------------------------------------------------------------------------------------
 
     @precondition(lambda self: self.claims_since_disaster >= CLAIMS_BETWEEN_DISASTERS)
     @rule()
     def rebuild(self) -> None:
-        """As `orders.reconciliation.rebuild_line`: who stands in line stays there."""
+        """As `orders.reconciliation.rebuild_line`: buyers in line stay there."""
         self.rebuilt_under_claims |= bool(self.at_work) or self.sale.look().reserved_units > 0
         self.sale.line.invalidate(SALE_ID)
         self.build_from_ledger()
@@ -352,7 +352,7 @@ class LineMachine(RuleBasedStateMachine):
                 pointer=decided,
             )
 
-    # --- what always holds ----------------------------------------------------------------------------------------
+    # --- invariants -----------------------------------------------------------------------------------------------
 
     @invariant()
     def never_more_is_sold_than_there_is(self) -> None:
@@ -365,7 +365,7 @@ class LineMachine(RuleBasedStateMachine):
 
     @invariant()
     def every_unit_is_in_exactly_one_place(self) -> None:
-        """Left, under a claim, or with a buyer who has an order: at every moment, whatever was counted twice."""
+        """Each unit is left, reserved, or held by a buyer's order: at every moment, whatever was counted twice."""
         if self.ledger.epoch == 0:
             return
         seen = self.sale.look()
@@ -391,10 +391,10 @@ class LineMachine(RuleBasedStateMachine):
         pointer = self.sale.look().pointer
         assert {place for place, _ in self.waiting_from(1) if place <= pointer} <= claimed
 
-    # --- in the end -----------------------------------------------------------------------------------------------
+    # --- at the end -----------------------------------------------------------------------------------------------
 
     def teardown(self) -> None:
-        """Every worker is gone; the sweeper, one good worker and the reconciler go on until nothing is left to do."""
+        """All workers are gone. The sweeper, one good worker and the reconciler continue until no work is left."""
         if self.ledger.epoch:
             self.drain()
             self.check_the_end()
@@ -409,7 +409,7 @@ class LineMachine(RuleBasedStateMachine):
             if claim is not None:
                 self.finish_work(Work(claim))
             elif self.drifts():
-                assert self.rebuilt_under_claims  # no drift without a line lost under a worker's hands
+                assert self.rebuilt_under_claims  # no drift unless a line was lost while a worker was busy
                 self.rebuild()
             else:
                 return
@@ -431,7 +431,7 @@ class LineMachine(RuleBasedStateMachine):
         assert seen.reserved_units == 0
         assert seen.stock == self.ledger.stock - self.ledger.sold
         if waiting:
-            assert self.ledger.sold == self.ledger.stock  # nobody waits while there is a unit
+            assert self.ledger.sold == self.ledger.stock  # no buyer waits while there is a unit
         else:
             assert seen.stock >= 0
         for order in self.ledger.orders:

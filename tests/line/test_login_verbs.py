@@ -1,4 +1,4 @@
-"""What ends logins, and who gets a pass: by the real server, with exact numbers."""
+"""Login commands on the real server: revocation and pass limits, with exact numbers."""
 
 from typing import cast
 
@@ -29,7 +29,7 @@ HOUR_MS = 3_600_000
 
 
 def login(buyer: str, session: str = "", auth_hash: str = "auth_hash-of-old") -> Login:
-    """A login of this buyer by a session, of an account with this auth_hash."""
+    """Return a login of this buyer by a session, of an account with this auth hash."""
     return Login(
         buyer, login_id_of(session or f"session of {buyer}"), auth_hash, 1_764_000_000_000, f"{buyer}@shop.example"
     )
@@ -39,14 +39,14 @@ ANN, BEN, CLEO = login("u1"), login("u2"), login("u3")
 
 
 def known(line: Line) -> dict[str, str]:
-    """What Redis knows about ended logins and changed accounts; both keys hold the same members."""
+    """Return what Redis stores about revoked sessions and changed accounts; both keys must have the same members."""
     marks = cast("dict[str, str]", line.client.hgetall(LOGIN_KEYS.revocations))
     assert set(line.client.zrange(LOGIN_KEYS.revoked_at, 0, -1)) == set(marks)
     return marks
 
 
 def remember(line: Line, written_ms: int, *members: str) -> None:
-    """As if these had been ended at that time."""
+    """Store revocations as if made at that time."""
     for start in range(0, len(members), 1000):
         part = members[start : start + 1000]
         line.client.hset(LOGIN_KEYS.revocations, mapping=dict.fromkeys(part, ""))
@@ -54,18 +54,18 @@ def remember(line: Line, written_ms: int, *members: str) -> None:
 
 
 def now_ms(line: Line) -> int:
-    """By Redis' clock."""
+    """Return the server's time."""
     seconds, microseconds = line.client.time()
     return seconds * 1000 + microseconds // 1000
 
 
-# --- what is void ---------------------------------------------------------------------------------------------------
+# --- revoked logins -------------------------------------------------------------------------------------------------
 
 
 def test_what_redis_knows_nothing_about_is_valid(line: Line) -> None:
     assert line.run(find_revoked([ANN, BEN])) == [False, False]
     assert line.run(find_revoked([])) == []
-    assert line.client.keys() == []  # looking writes nothing
+    assert line.client.keys() == []  # a check writes nothing
 
 
 def test_a_login_that_ended_is_void_and_no_other_one_of_the_same_buyer(line: Line) -> None:
@@ -77,7 +77,7 @@ def test_a_login_that_ended_is_void_and_no_other_one_of_the_same_buyer(line: Lin
 
 
 def test_a_cookie_that_comes_after_its_login_ended_is_void_too(line: Line) -> None:
-    """An answer that was under way when its reader logged out brings one."""
+    """A response that was under way during the logout may still set the cookie."""
     line.run(revoke_login(ANN.login_id))
 
     assert line.run(find_revoked([replace(ANN, issued_ms=9_999_999_999_999)])) == [True]
@@ -155,7 +155,7 @@ async def test_the_gate_s_line_answers_the_same() -> None:
         await line.client.aclose()
 
 
-# --- how long it is remembered --------------------------------------------------------------------------------------
+# --- retention ------------------------------------------------------------------------------------------------------
 
 
 def test_what_no_cookie_needs_any_more_is_forgotten_at_the_next_write(line: Line) -> None:
@@ -173,7 +173,7 @@ def test_it_is_remembered_for_longer_than_a_cookie_lives(line: Line, settings: S
     line.run(revoke_login(ANN.login_id))
 
     for key in (LOGIN_KEYS.revocations, LOGIN_KEYS.revoked_at):
-        assert 190_000 < line.client.pttl(key) <= 200_000  # and not for ever, when nobody logs out any more
+        assert 190_000 < line.client.pttl(key) <= 200_000  # the key itself expires once there are no more logouts
 
 
 def test_a_write_forgets_a_thousand_at_most(line: Line) -> None:
@@ -198,11 +198,11 @@ def test_there_is_a_limit_and_beyond_it_the_oldest_go(line: Line, monkeypatch: p
     assert set(known(line)) == {"second", "fourth", "fifth"}
 
 
-# --- who gets a pass ------------------------------------------------------------------------------------------------
+# --- pass limits ----------------------------------------------------------------------------------------------------
 
 
 def counts(line: Line) -> dict[str, str]:
-    """Passes issued in this window, by buyer."""
+    """Return the passes issued in this window, by buyer."""
     passes = cast("dict[str, str]", line.client.hgetall(LOGIN_KEYS.pass_counts))
     passes.pop("", None)
     return passes
@@ -251,7 +251,7 @@ def test_a_new_window_begins_at_nought(line: Line) -> None:
     rate = Rate(limit=1, window_seconds=AGES)
     line.run(issue_passes([ANN, BEN], rate))
     assert line.client.hget(LOGIN_KEYS.pass_counts, "") == "0"
-    line.client.hset(LOGIN_KEYS.pass_counts, "", "-1")  # as if that had been in the window before
+    line.client.hset(LOGIN_KEYS.pass_counts, "", "-1")  # as if issued in the previous window
 
     assert line.run(issue_passes([ANN], rate)).results == [ISSUED]
     assert counts(line) == {"u1": "1"}

@@ -1,4 +1,4 @@
-"""Logins: signed, cookie-safe whatever the name, of one session, good for an hour."""
+"""Logins: signed, cookie-safe for any name, bound to one session, valid for an hour."""
 
 from collections.abc import Iterator
 from string import ascii_letters, digits
@@ -13,7 +13,7 @@ from seckill.line.passes import Pass
 from seckill.line.signing import BadTokenError, Signer
 
 ALPHABET = frozenset(ascii_letters + digits + "-_")
-KEY = "0q8vb2m6x1d4c7z9a3s5f6g7h8j9k0l1"  # of a session, as Django makes them
+KEY = "0q8vb2m6x1d4c7z9a3s5f6g7h8j9k0l1"  # a session key, as Django makes them
 NOW_MS = 1_764_000_000_000
 LOGIN = Login(buyer="u17", login_id=login_id_of(KEY), auth_hash="m" * 16, issued_ms=NOW_MS, username="ann")
 HOUR_MS = 3_600_000
@@ -21,7 +21,7 @@ HOUR_MS = 3_600_000
 
 @pytest.fixture(autouse=True)
 def _fresh_signer() -> Iterator[None]:
-    """The signer reads the settings once; a test that changes the key wants them read again, and so does the next."""
+    """The signer caches the settings; drop it before and after a test that changes the key."""
     logins._signer.cache_clear()
     yield
     logins._signer.cache_clear()
@@ -154,7 +154,7 @@ def test_the_name_of_a_session_is_short_always_the_same_and_not_its_key() -> Non
         ({"sessionid": None}, False),
         ({"buyer": None}, False),
         ({"sessionid": ""}, False),
-        ({"sessionid": KEY[::-1]}, False),  # somebody else is logged in by now
+        ({"sessionid": KEY[::-1]}, False),  # another user has logged in by now
         ({"buyer": ""}, False),
         ({"buyer": "forged"}, False),
         ({"buyer": replace(LOGIN, issued_ms=NOW_MS - HOUR_MS).sign()}, False),

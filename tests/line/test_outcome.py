@@ -1,4 +1,4 @@
-"""Outcome: what became of a place, as Redis keeps it."""
+"""Outcome: the result of a place, as stored in Redis."""
 
 import pytest
 

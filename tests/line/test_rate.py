@@ -1,4 +1,4 @@
-"""Rates, as settings have them."""
+"""Rates, as written in settings."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Rebuild and restore: a line made from the ledger, in a new epoch."""
+"""Rebuild and restore: recreate a line from the ledger, in a new epoch."""
 
 import pytest
 
@@ -139,7 +139,7 @@ def test_a_buyer_who_stands_on_a_place_the_ledger_gave_to_another_is_displaced(l
 
 
 def test_a_buyer_who_has_moved_keeps_the_new_place_when_the_old_one_is_given_away(load_sale: LoadSale) -> None:
-    """Bea waits at place 3, her order was written at place 1; then the ledger gives place 3 to somebody else."""
+    """Bea waits at place 3, her order was written at place 1; then the ledger gives place 3 to another buyer."""
     sale = load_sale(stock=9)
     sale.admit("olga", "amir", "bea")
     sale.line.invalidate(7)
@@ -176,7 +176,7 @@ def test_a_lost_line_is_lost_until_it_is_rebuilt(load_sale: LoadSale) -> None:
     sale.line.client.flushdb()
 
     assert sale.line.invalidate(7) is True
-    sale.line.run(commands.restore(7, [(1, "olga", EXPIRED)]))  # and here the rebuild breaks off
+    sale.line.run(commands.restore(7, [(1, "olga", EXPIRED)]))  # and here the rebuild is interrupted
     assert sale.line.invalidate(7) is True
 
     sale.rebuild(sale.config(), epoch=2)

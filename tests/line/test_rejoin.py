@@ -1,4 +1,4 @@
-"""Rejoin: holders of tickets come back to a line that forgot them."""
+"""Rejoin: holders of tickets return to a line that has lost them."""
 
 import pytest
 
@@ -84,7 +84,7 @@ def test_a_place_beyond_the_longest_line_leads_to_the_end(load_sale: LoadSale) -
     sale.admit("olga")
 
     assert sale.rejoin("edge", 10) == (1, 10)
-    assert sale.rejoin("beyond", 11) == (1, 11)  # nobody with a ticket is turned away, but nothing is padded for them
+    assert sale.rejoin("beyond", 11) == (1, 11)  # beyond the line: appended, without padding
     assert sale.rejoin("far", 4_000_000_000) == (1, 12)
 
     assert sale.buyers_in_line() == ["olga", *[""] * 8, "edge", "beyond", "far"]

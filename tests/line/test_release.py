@@ -1,4 +1,4 @@
-"""Release: units of cancelled and expired orders go back, once each."""
+"""Release: units of cancelled and expired orders return to the stock, once each."""
 
 import pytest
 

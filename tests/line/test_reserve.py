@@ -1,4 +1,4 @@
-"""Reserve: workers claim the next places, as many as there are units for."""
+"""Reserve: workers reserve the next places, as many as there are units."""
 
 from typing import Any
 
@@ -220,7 +220,7 @@ def test_a_stale_claim_whose_orders_were_all_confirmed_gives_its_units_back(load
     sale.admit("olga", "amir", "bea")
     silent = sale.claim("silent")
     sale.claim("heir", lease_seconds=AT_ONCE)
-    assert sale.confirm_all(silent) == -2  # counted twice until the heir's claim is closed: nobody else is let in
+    assert sale.confirm_all(silent) == -2  # counted twice until the second worker confirms; no other buyer is let in
 
     assert sale.reserve("third", lease_seconds=AT_ONCE) is None
 
@@ -253,7 +253,7 @@ def test_an_heir_gets_only_those_who_are_still_undecided(load_sale: LoadSale) ->
     third = sale.claim("third", lease_seconds=AT_ONCE)
 
     assert third.places == [(1, "olga"), (3, "bea")]
-    assert sale.look().reserved_units == 3  # a unit too many, until the claim is closed
+    assert sale.look().reserved_units == 3  # one unit too many, until the reservation is closed
     assert sale.confirm_all(third) == 2
     assert sale.look().reserved_units == 0
 

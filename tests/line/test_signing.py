@@ -18,7 +18,7 @@ TICKET = Ticket(sale_id=7, place=4821, buyer="olga@example.org", epoch=3)
 
 
 def read_keys_again() -> None:
-    """Do what the start of a new process does: keys are read from the settings once, and verified tickets are kept."""
+    """Clear caches as a new process would: keys are read from the settings once, and verified tickets are cached."""
     for module in (passes, tickets):
         module._signer.cache_clear()
     tickets._verified.cache_clear()
@@ -26,7 +26,7 @@ def read_keys_again() -> None:
 
 @pytest.fixture(autouse=True)
 def _fresh_signers() -> Iterator[None]:
-    """A test that changes the keys wants them read again, and so does the next."""
+    """Clear the caches before and after a test that changes the keys."""
     read_keys_again()
     yield
     read_keys_again()
@@ -97,13 +97,13 @@ def test_the_same_text_signed_for_another_purpose_is_refused() -> None:
 
 
 def test_a_token_has_one_spelling_only() -> None:
-    """Characters that base64 would skip, padding, the other alphabet and stray last bits name no second address."""
+    """Characters that base64 skips, padding, the other alphabet and stray last bits must not make a second spelling."""
     signer = Signer("ticket")
     token = signer.sign("7 1 olga 1 ~~~ ???")
     while not ("-" in token and "_" in token and len(token) % 4 == 2):
         token = signer.sign(signer.verify(token) + "x")
     stray = token[:-1] + ALPHABET_IN_ORDER[ALPHABET_IN_ORDER.index(token[-1]) + 1]
-    assert urlsafe_b64decode(stray + "==") == urlsafe_b64decode(token + "==")  # the very bytes that were signed
+    assert urlsafe_b64decode(stray + "==") == urlsafe_b64decode(token + "==")  # the exact bytes that were signed
 
     for spelling in (
         stray,

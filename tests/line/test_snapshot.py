@@ -1,4 +1,4 @@
-"""Snapshot: where a line stands at one moment."""
+"""Snapshot: the state of a line at one moment."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""State: what a buyer sees, from the window, the shop's wish and the stock."""
+"""State: a sale's public state, from its window, its status and its stock."""
 
 import pytest
 
@@ -21,15 +21,15 @@ OPENS, CLOSES = 1000, 2000
         (1000, "open", 0, False, State.SOLD_OUT),
         (1000, "open", -2, False, State.SOLD_OUT),
         (2000, "open", 0, False, State.CLOSED),
-        # The shop holds it.
+        # Paused by the shop.
         (999, "paused", 3, False, State.PAUSED),
         (1500, "paused", 3, False, State.PAUSED),
         (1500, "paused", 0, False, State.PAUSED),
         (2000, "paused", 3, False, State.CLOSED),
-        # The shop closed it.
+        # Closed by the shop.
         (999, "closed", 3, False, State.CLOSED),
         (1500, "closed", 0, True, State.CLOSED),
-        # It ended: nobody who waits can win.
+        # Ended: no waiting buyer can win.
         (999, "open", 3, True, State.SOLD_OUT),
         (1500, "open", 3, True, State.SOLD_OUT),
         (1500, "paused", 3, True, State.SOLD_OUT),

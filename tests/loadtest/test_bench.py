@@ -1,4 +1,4 @@
-"""The bench: how it reads wrk, what it makes of the numbers, and whether its audit of a million finds what is wrong."""
+"""The bench: parsing wrk's output, the arithmetic of its results, and the audit of a million purchases."""
 
 import json
 import signal
@@ -167,8 +167,8 @@ def test_medians_and_ratios_over_the_rounds() -> None:
     summary = summarise(rounds)["accept"]
 
     assert (summary.per_second, summary.slowest, summary.fastest) == (4_000, 2_000, 5_000)
-    assert summary.of_ceiling == 0.4  # of 0.5, 0.4, 0.2; the medians' ratio would be the same, each round's is not
-    assert summary.of_naive == 10  # of 10, 20, 4; the ratio of the medians would be 8
+    assert summary.of_ceiling == 0.4  # 0.5, 0.4, 0.2; the ratio of the medians would be the same
+    assert summary.of_naive == 10  # 10, 20, 4: the ratio of the medians would be 8
     assert summary.p99_ms == 5.0
     assert summary.costs == Costs({"web": 250.0, "valkey": 2.0}, {"get": 0.5}, 50.0, 10.0, 20.0)
     assert summary.cpu_us == 252.0
@@ -232,7 +232,7 @@ def test_cpu_time_of_children_counts_while_they_run_and_when_they_have_ended() -
     ) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        process.stdout.readline()  # one has ended, one is still there
+        process.stdout.readline()  # one process has ended, one is still there
         assert 0.7 <= cpu_seconds(process.pid) < 1.4  # without either it would be half
 
 
@@ -243,7 +243,7 @@ def test_the_shop_has_to_have_what_wrk_was_told() -> None:
     for purchases in (999, 1_101):
         with pytest.raises(wrk.WrkError, match="1,000 purchases were answered, and the shop has"):
             check_count(answers, purchases)
-    check_count(wrk.Answers(1_000, 500.0, 1.0, 2.0, 1, 0), 999)  # failures are told by their row
+    check_count(wrk.Answers(1_000, 500.0, 1.0, 2.0, 1, 0), 999)  # failures are reported with their row
 
 
 def test_orders_per_second_leave_the_first_transaction_out() -> None:
@@ -429,7 +429,7 @@ def test_a_failed_request_is_told(
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeasuredShop]:
-    """The shop of the line, open."""
+    """The line's shop, running."""
     measured = MeasuredShop(LINE, seed(), tmp_path_factory.mktemp("bench") / "line", servers.postgres)
     try:
         measured.open()
@@ -480,7 +480,7 @@ def test_seconds_count_from_the_first_purchase() -> None:
 def test_the_audit_finds_what_is_wrong(shop: MeasuredShop, tmp_path: Path) -> None:
     course = million.run(Console(quiet=True), shop, tmp_path / "passes", 200, "now")
     assert course.holds
-    for part in ("beat", "worker"):  # nobody repairs what is broken here
+    for part in ("beat", "worker"):  # no sweeper repairs the damage here
         shop.shop.end(part, signal.SIGKILL)
     ((sale,),) = shop.shop.sql("SELECT max(id) FROM catalog_sale")
     keys = {name: key(sale, name) for name in ("stock", "pending", "outcomes", "line")}

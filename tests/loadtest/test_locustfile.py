@@ -1,4 +1,4 @@
-"""The locustfile as anybody would run it: against the address of a shop, with nothing but HTTP."""
+"""The locustfile against a running shop, through HTTP only."""
 
 import re
 import subprocess
@@ -13,7 +13,7 @@ __all__ = ["open_shop"]
 
 
 def locust(shop: Shop, records: Path, *options: str) -> str:
-    """Run it to the end; what it printed."""
+    """Run Locust to the end and return its output."""
     done = subprocess.run(
         [
             *(sys.executable, "-m", "locust", "-f", "loadtest/locustfile.py", "--headless", "--only-summary"),
@@ -22,7 +22,7 @@ def locust(shop: Shop, records: Path, *options: str) -> str:
         cwd=PROJECT, env=shop.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True, timeout=3 * WAIT_SECONDS_MAX, check=False,
     )  # fmt: skip
-    assert done.returncode in (0, 1), done.stdout  # 1: some requests were errors, such as 429 while registering
+    assert done.returncode in (0, 1), done.stdout  # 1: some requests failed, such as 429 while registering
     return done.stdout
 
 
@@ -37,10 +37,10 @@ def test_buyers_without_passes_register_and_buy(open_shop: OpenShop, tmp_path: P
 
     purchases = read_purchases(tmp_path)
     assert outcomes(purchases)[:3] == ["confirmed"] * 3
-    assert set(outcomes(purchases)[3:]) <= {"waitlisted", "sold_out"}  # for good once the third has paid
+    assert set(outcomes(purchases)[3:]) <= {"waitlisted", "sold_out"}  # the sale ends once the third buyer has paid
     places = sorted(purchase.place for purchase in purchases if purchase.place)
     assert places == list(range(1, len(places) + 1))
-    # Three may have paid before the last ones come: these are refused.
+    # Three may have paid before the last buyers come: these are rejected.
     assert [purchase.outcome for purchase in purchases if not purchase.place] == ["sold_out"] * (5 - len(places))
     assert [purchase.paid for purchase in purchases if purchase.outcome == "confirmed"] == [True] * 3
     assert shop.sql("SELECT count(*) FROM orders_order WHERE status = 'paid'") == [(3,)]

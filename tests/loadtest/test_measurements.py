@@ -1,4 +1,4 @@
-"""The bench's measurements, each for a second on a real shop: whether they do what their rows say, not how fast."""
+"""The bench's measurements, each for a second on a real shop: their results, not their speed."""
 
 import os
 import resource
@@ -30,7 +30,7 @@ needs_wrk = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Side]:
-    """A side with the line's shop, and three accounts."""
+    """A side with the line's shop and three accounts."""
     directory = tmp_path_factory.mktemp("measured")
     shop = MeasuredShop(LINE, seed(), directory / "line", servers.postgres)
     with pytest.MonkeyPatch.context() as patch:

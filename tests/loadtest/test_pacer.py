@@ -1,4 +1,4 @@
-"""The open loop: a request's latency counts from when it fell due, also where the shop kept everybody waiting."""
+"""The open loop: a request's latency counts from the moment it was due, also while the shop stalls."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -15,7 +15,7 @@ OK = b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\nok"
 
 
 class Sent:
-    """A connection that remembers what it was asked."""
+    """A connection that records the requests it is given."""
 
     def __init__(self) -> None:
         self.requests: list[bytes] = []
@@ -28,7 +28,7 @@ def requests(count: int = 1_000) -> Iterator[bytes]:
     return (b"%d" % number for number in range(count))
 
 
-# --- what falls due when ----------------------------------------------------------------------------------------
+# --- due times --------------------------------------------------------------------------------------------------
 
 
 def test_requests_fall_due_at_a_constant_rate_whatever_was_answered() -> None:
@@ -40,7 +40,7 @@ def test_requests_fall_due_at_a_constant_rate_whatever_was_answered() -> None:
     assert paced.sent == 1
     paced.tick(100.25)
     assert paced.sent == 2
-    paced.tick(101.0)  # nobody looked at the clock for three of them
+    paced.tick(101.0)  # the loop did not run for the time of three requests
     assert paced.sent == 5
     assert [connection.requests for connection in connections[:5]] == [[b"0"], [b"1"], [b"2"], [b"3"], [b"4"]]
 
@@ -64,14 +64,14 @@ def test_a_shop_that_stalls_is_charged_with_everybody_who_would_have_come() -> N
     paced = Pacer([connection], requests(), rate=10.0, start=0.0)
     paced.tick(0.0)
     for tenth in range(1, 11):
-        paced.tick(tenth / 10)  # the answer takes a second; ten more fall due meanwhile
+        paced.tick(tenth / 10)  # the response takes a second; ten more requests become due meanwhile
     assert (paced.sent, paced.unanswered()) == (1, 11)
 
     for answer in range(11):  # then each takes 10 ms
         paced.answered(connection, "202", 1.0 + answer / 100)
     paced.stop(1.2)
 
-    # A closed loop would have seen one of 1 s and ten of 10 ms.
+    # A closed loop would have recorded one of 1 s and ten of 10 ms.
     assert paced.latencies[:11] == pytest.approx([1.0, 0.91, 0.82, 0.73, 0.64, 0.55, 0.46, 0.37, 0.28, 0.19, 0.10])
     assert paced.statuses == {"202": 11}
 
@@ -139,11 +139,11 @@ def test_a_percentile_is_a_latency_that_somebody_had() -> None:
     assert percentile_ms([], 0.99) is None
 
 
-# --- over real connections --------------------------------------------------------------------------------------
+# --- real connections -------------------------------------------------------------------------------------------
 
 
 class Server(asyncio.Protocol):
-    """One connection of a server that gives every request the same answer, and closes after so many."""
+    """A server connection that sends a constant response, and closes after a number of them."""
 
     def __init__(self, answer: bytes, answers: int) -> None:
         self._answer = answer
@@ -188,7 +188,7 @@ async def test_every_request_is_sent_once_and_answered(monkeypatch: pytest.Monke
     async with server(OK) as port:
         answers = await pacer.run(port, 200.0, 0.2, 3, iter(asked))
     assert answers.statuses == {"202": answers.sent}
-    assert 40 <= answers.sent <= 61  # how many fell due depends on when the last look at the clock was
+    assert 40 <= answers.sent <= 61  # the number of due requests depends on the time of the last tick
     assert not answers.ran_out
     assert answers.p99_ms is not None
 

@@ -1,4 +1,4 @@
-"""The report of a load test: its table, its verdict, its warnings, its files."""
+"""The report of a load test: table, verdict, warnings and files."""
 
 import csv
 import subprocess
@@ -28,7 +28,7 @@ def half(first: float, second: float) -> Latency:
 
 
 def run_of(system: str, scenario: str = "flash", **differences: Any) -> Run:
-    """A run of 1,000 buyers, who are answered within two seconds, and know their outcome within four."""
+    """Return a run of 1,000 buyers, answered within two seconds, with outcomes within four."""
     run = Run(
         system=system,
         scenario=scenario,
@@ -87,7 +87,7 @@ def lines_of(path: Path) -> list[dict[str, str]]:
 
 
 class Elements(HTMLParser):
-    """Every element of a page, with its attributes; and the words of some."""
+    """Collects every element of a page with its attributes, and the text of some."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -226,7 +226,7 @@ def test_a_pipe_in_a_name_does_not_break_the_table() -> None:
     assert table(comparison_of(run_of("a|b"))).splitlines()[2].startswith("| flash | a\\|b | 1,000 |")
 
 
-# -- a busy generator
+# -- a generator at its limit
 
 
 @pytest.mark.parametrize(("busy", "mark"), [(0.85, "≥"), (1.0, "≥"), (0.84, ""), (0.0, "")])

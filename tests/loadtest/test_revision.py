@@ -1,4 +1,4 @@
-"""The baseline: a revision of a repository, in a directory of its own, with a Python of its own."""
+"""The baseline: a revision of a repository in its own directory with its own Python."""
 
 import os
 import subprocess
@@ -26,7 +26,7 @@ def commit(repository: Path, **files: str) -> None:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository with the tags `first` and `second`; both need nothing from anywhere."""
+    """A repository with the tags `first` and `second`; neither has dependencies."""
     repository = tmp_path_factory.mktemp("project")
     git(repository, "init", "--quiet")
     nothing = {"requirements__txt": "", "requirements_demo__txt": "-r requirements.txt\n"}
@@ -39,7 +39,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def revisions(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where they are set up. Tests share it: making an environment takes seconds."""
+    """The directory of the revisions. Tests share it: creating an environment takes seconds."""
     return tmp_path_factory.mktemp("revisions")
 
 
@@ -62,7 +62,7 @@ def test_it_is_used_again_and_one_python_serves_all_that_need_the_same(
 ) -> None:
     first = set_up("first", project=project, directory=revisions)
     capfd.readouterr()
-    (first.directory / "shop.log").touch()  # git ignores it
+    (first.directory / "shop.log").touch()  # ignored by git
     again = set_up("first", project=project, directory=revisions)
     newest = set_up("second", project=project, directory=revisions)
     assert "Installing" not in capfd.readouterr().out

@@ -1,4 +1,4 @@
-"""A rush on each system, with real servers, real Locust and the audit; and one that has to go wrong."""
+"""A rush on each system, with real servers, real Locust and the audit, and a negative control that must fail it."""
 
 import dataclasses
 import os
@@ -19,10 +19,10 @@ from tests.shop.conftest import seed
 SMALL = Scenario(
     name="small", sentence="60 buyers for 20 units.", buyers=60, stock=20, passes=60, visitors=True, browse=1.0
 )
-# What a machine that is too busy for the shop's time-outs makes of some purchases; these buyers asked again.
+# Errors of purchases when the machine is too slow for the shop's time-outs; these buyers retried.
 TOO_SLOW = {f"purchase: CatchResponseError('purchase {status}')" for status in (0, 503)}
 LINE_CHECKS = 12
-NAIVE_CHECKS = 6  # it keeps no line, promises no places, and counts in Redis only
+NAIVE_CHECKS = 6  # it has no line and no places, and counts in Redis only
 
 
 def rush_of(system: System, scenario: Scenario, directory: Path) -> Run:
@@ -59,7 +59,7 @@ def test_two_locust_processes_share_the_passes(tmp_path: Path, monkeypatch: pyte
 
     assert len(list((tmp_path / "records").glob("purchases.*.csv"))) >= 2
     assert run.holds
-    assert 12 <= run.buyers <= 200  # replaced when through, for three seconds, each with a pass of its own
+    assert 12 <= run.buyers <= 200  # replaced when through, for three seconds, each with its own pass
     assert (run.accepted, run.completed, run.orders) == (run.buyers, run.buyers, run.buyers)
 
 

@@ -1,4 +1,4 @@
-"""Orders written straight to the ledger, for those who only read it."""
+"""Orders written straight to the ledger, for tests that only read them."""
 
 import csv
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from seckill.catalog.models import Sale
 
 
 def write_orders(sale: Sale, count: int, **fields: Any) -> list[Order]:
-    """So many orders to be paid, of buyers ``b1``, ``b2`` … at the next places."""
+    """Write ``count`` unpaid orders of buyers ``b1``, ``b2`` … at the next places."""
     now = timezone.now()
     first = sale.orders.count() + 1
     return Order.objects.bulk_create(
@@ -30,27 +30,27 @@ def write_orders(sale: Sale, count: int, **fields: Any) -> list[Order]:
 
 
 def empty_storage(settings: Settings, directory: Path) -> None:
-    """Have exports written below an empty directory."""
+    """Keep exports in an empty directory."""
     there = settings.STORAGES["exports"]
     moved = there | {"OPTIONS": there["OPTIONS"] | {"location": directory / "exports"}}
     settings.STORAGES = {**settings.STORAGES, "exports": moved}
 
 
 def clerk(username: str = "clerk") -> User:
-    """Somebody who asks for exports."""
+    """A user who may request exports."""
     return User.objects.get_or_create(username=username)[0]
 
 
 def new_export(**wanted: Any) -> Export:
-    """An export that nobody has asked for yet."""
+    """Return an unsaved export."""
     return Export(**{"requested_by": clerk(), **wanted})
 
 
 def rows(content: Iterable[bytes]) -> list[dict[str, str]]:
-    """The rows of a CSV file, by its header."""
+    """Return the rows of a CSV file as dicts."""
     return list(csv.DictReader(b"".join(content).decode().splitlines()))
 
 
 def buyers(content: Iterable[bytes]) -> list[str]:
-    """Whose orders they are."""
+    """Return the buyers of the rows."""
     return [row["buyer"] for row in rows(content)]

@@ -1,4 +1,4 @@
-"""What the ledger's tests share: buyers who join a line, a look at where it stands, and things that happen at once."""
+"""Shared by the tests of the ledger: join a line, read its state, and run calls concurrently."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,58 +25,58 @@ ONE_WRITER = pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite kn
 
 
 def join(line: Line, sale: Sale, *buyers: str) -> list[int]:
-    """The buyers join the line in this order; gives their places, or the refusals."""
+    """Admit the buyers in this order; return their places or reject reasons."""
     return list(line.run(commands.admit(sale.pk, buyers)).places)
 
 
 def settle_all(line: Line, sale: Sale) -> int:
-    """Settle everybody in line, as far as the stock allows."""
+    """Settle the whole line, as far as the stock allows; return how many places were settled."""
     return settle(line, sale.pk, upto=line.length(sale.pk))
 
 
 def sell(line: Line, sale: Sale, *buyers: str) -> dict[str, Order]:
-    """The buyers join and are settled; gives the orders of the sale by buyer."""
+    """Admit and settle the buyers; return the sale's orders by buyer."""
     join(line, sale, *buyers)
     settle_all(line, sale)
     return {order.buyer: order for order in Order.objects.filter(sale=sale)}
 
 
 def claim_and_die(line: Line, sale: Sale, *, upto: int) -> commands.Reservation:
-    """A worker claims places and is never heard of again."""
+    """Reserve places as a worker that then dies."""
     claim = line.run(commands.reserve(sale.pk, uuid4().hex, upto=upto, chunk=500, lease_seconds=3600))
     assert claim is not None
     return claim
 
 
 def look(line: Line, sale: Sale) -> Snapshot:
-    """Where the line of a known sale stands."""
+    """Return the snapshot of a loaded sale."""
     snapshot = line.run(commands.snapshot(sale.pk, lease_seconds=settings.RESERVATION_LEASE_SECONDS))
     assert snapshot is not None
     return snapshot
 
 
 def entries(sale: Sale) -> list[tuple[int, str, str]]:
-    """(place, buyer, status) of every order of a sale, by place."""
+    """Return (place, buyer, status) of every order of a sale, by place."""
     return list(Order.objects.filter(sale=sale).order_by("place").values_list("place", "buyer", "status"))
 
 
 def sold(sale: Sale) -> int:
-    """What the ledger counts as sold."""
+    """Return the units sold by the ledger."""
     return Sale.objects.values_list("sold", flat=True).get(pk=sale.pk)
 
 
 def in_line(line: Line, sale: Sale) -> list[str]:
-    """Who stands in line, by place; an empty string is a hole."""
+    """Return the buyers in line by place; an empty string is a hole."""
     return [str(buyer) for buyer in line.client.lrange(sale_keys(sale.pk).line, 0, -1)]
 
 
 def add_units_behind_its_back(line: Line, sale: Sale, units: int) -> None:
-    """Redis counts wrong."""
+    """Add units to Redis that the ledger does not have."""
     line.client.incrby(sale_keys(sale.pk).stock, units)
 
 
 def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:
-    """Every call in a thread of its own, all let go in one moment; gives their results in order."""
+    """Run every call in a thread of its own, all released at once; return their results in order."""
     start = Barrier(len(calls))
 
     def run(call: Callable[[], T]) -> T:
@@ -92,7 +92,10 @@ def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:
 
 
 def await_waiter() -> None:
-    """Return once somebody waits for what this transaction has locked; SQLite does not tell, and is given a moment."""
+    """Return once another connection waits for a lock of this transaction.
+
+    SQLite cannot tell, so wait a moment there.
+    """
     if connection.vendor == "sqlite":
         Event().wait(0.5)
         return

@@ -1,4 +1,4 @@
-"""Alerts: raised once, kept while nothing can be told, ended when it is over, and mailed until the mail is taken."""
+"""Alerts: opened once, unchanged while a check cannot run, resolved when the check passes, mailed until accepted."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -35,12 +35,12 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def standing() -> list[tuple[str, str]]:
-    """(kind, subject) of the alerts that have not ended."""
-    return list(Alert.objects.filter(resolved_at__isnull=True).order_by("pk").values_list("kind", "subject"))
+    """Return (kind, subject) of the open alerts."""
+    return list(Alert.objects.filter(ended_at__isnull=True).order_by("pk").values_list("kind", "subject"))
 
 
 def changed(changes: list[Transition]) -> list[tuple[str, str, bool]]:
-    """(kind, subject, raised) of each."""
+    """Return (kind, subject, raised) of each."""
     return [(change.alert.kind, change.alert.subject, change.raised) for change in changes]
 
 
@@ -49,19 +49,19 @@ def drift(subject: str, *, wrong: bool) -> CheckResult:
 
 
 def once_all_have_looked(barrier: Barrier, *, wrong: bool) -> Iterator[CheckResult]:
-    """A finding of somebody who does not know yet what the others do."""
+    """Yield a result once all checks have started, so that none has seen the others' results."""
     barrier.wait()
     yield drift("sale 7", wrong=wrong)
 
 
 def age_marks(line: Line, sale: Sale, seconds: float) -> None:
-    """As if the line had been looked at so long ago."""
+    """Move the time of the line's last progress this far into the past."""
     epoch, pointer, at_ms = cache.get(f"stalled:{sale.pk}")
     cache.set(f"stalled:{sale.pk}", [epoch, pointer, at_ms - seconds * 1000])
     assert line.client.exists(f"{{sale:{sale.pk}}}:meta")
 
 
-# --- Raising and ending
+# --- Opening and resolving
 
 
 def test_what_is_found_twice_is_raised_once_and_what_is_over_is_ended_once() -> None:
@@ -71,7 +71,7 @@ def test_what_is_found_twice_is_raised_once_and_what_is_over_is_ended_once() -> 
     assert apply_results([drift("sale 7", wrong=True)]) == []
     assert changed(apply_results([drift("sale 7", wrong=False)])) == [("drift", "sale 7", False)]
     assert apply_results([drift("sale 7", wrong=False)]) == []
-    assert changed(apply_results([drift("sale 7", wrong=True)])) == [("drift", "sale 7", True)]  # another one
+    assert changed(apply_results([drift("sale 7", wrong=True)])) == [("drift", "sale 7", True)]  # a new alert
 
     assert Alert.objects.count() == 2
     assert standing() == [("drift", "sale 7")]
@@ -140,7 +140,7 @@ def test_a_sale_that_ended_drifts_no_more_but_its_ledger_may_contradict_itself(m
     assert standing() == []
 
 
-# --- Lines that stand still
+# --- Stalled lines
 
 
 def test_a_line_that_does_not_move_for_fifteen_seconds_has_stalled_and_settling_ends_that(
@@ -205,7 +205,7 @@ def test_what_the_cache_forgot_and_what_redis_does_not_know_ends_nothing(make_sa
     assert standing() == []
 
 
-# --- Telling
+# --- Delivery
 
 
 @pytest.fixture
@@ -217,7 +217,7 @@ def _somebody(settings: Settings) -> None:
 def test_an_alert_and_its_end_are_mailed_once_each() -> None:
     apply_results([drift("sale 7", wrong=True)])
     [pk] = lease_unmailed()
-    assert lease_unmailed() == []  # somebody is telling it
+    assert lease_unmailed() == []  # another worker is delivering it
     deliver(pk)
     deliver(pk)
     assert lease_unmailed() == []

@@ -1,4 +1,4 @@
-"""Many workers at once: on a real ledger, with real threads, nothing is sold twice and nobody is passed over."""
+"""Many workers at once on a real ledger with real threads: nothing is sold twice and no buyer is passed over."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -32,7 +32,7 @@ FIRST_57 = [(place, f"fan-{place}", "pending") for place in range(1, 58)]
 
 
 def wins(change: Callable[[Order], Order], order: Order) -> bool:
-    """Whether this change was the one that decided the order."""
+    """Return whether this change decided the order."""
     try:
         change(order)
     except OrderDecidedError:
@@ -41,7 +41,7 @@ def wins(change: Callable[[Order], Order], order: Order) -> bool:
 
 
 def begin_in_the_last_moment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The time to pay of all orders is over, and each payment began just before: whoever comes first decides it."""
+    """Make all orders overdue, with a payment clock just before the deadline: the first change to arrive decides."""
     deadline = timezone.now()
     Order.objects.update(pay_before=deadline)
     monkeypatch.setattr("orders.payment.timezone", SimpleNamespace(now=lambda: deadline - timedelta(milliseconds=1)))
@@ -71,12 +71,12 @@ def test_eight_workers_settle_one_sale(make_sale: MakeSale, line: Line, settings
 
 def test_eight_workers_who_all_take_each_other_for_dead(make_sale: MakeSale, line: Line, settings: Settings) -> None:
     settings.SETTLE_CHUNK = 7
-    settings.RESERVATION_LEASE_SECONDS = -1  # every claim may be taken over at once
+    settings.RESERVATION_LEASE_SECONDS = -1  # every reservation may be taken over at once
     sale = make_sale(stock=57)
     join(line, sale, *CROWD)
 
     at_once([partial(settle, line, sale.pk, 200)] * 8)
-    settle_all(line, sale)  # a unit that was counted twice for a moment came back: the sweeper would ring
+    settle_all(line, sale)  # a unit counted twice for a moment was returned, so the sweeper would ring
 
     assert entries(sale) == FIRST_57
     seen = look(line, sale)
@@ -110,7 +110,7 @@ def test_buyers_who_join_while_workers_settle_get_their_orders_by_place(
 
 
 def rebuilt(caplog: pytest.LogCaptureFixture) -> list[int]:
-    """The epochs of all lines that were built."""
+    """Return the epochs of all lines that were built."""
     events = [record.msg for record in caplog.records if isinstance(record.msg, dict)]
     return [event["epoch"] for event in events if event["event"] == "line_rebuilt"]
 
@@ -159,7 +159,7 @@ def test_a_thousand_times_of_pay_and_expire_one_wins(
         expired.append(expire_overdue_orders())
         return []
 
-    # The last one in line is paid first, and the first five expire first; from both ends they meet somewhere.
+    # The last in line pays first and the first five expire first, so the two meet in the middle.
     last = orders.pop()
     assert wins(pay, last)
     assert expiry._expire(sale.pk) == 5
@@ -167,9 +167,7 @@ def test_a_thousand_times_of_pay_and_expire_one_wins(
     orders.reverse()
     buyers: list[Callable[[], list[Order]]] = [partial(buyer, orders[first::4]) for first in range(4)]
     results = at_once([*buyers, sweeper, sweeper])
-    expired.append(
-        expire_overdue_orders()
-    )  # those that both sweepers passed over while somebody was too late to pay them
+    expired.append(expire_overdue_orders())  # orders both sweepers skipped while a late payment held them
 
     paid = {last.number, *(order.number for won in results for order in won)}
     assert set(Order.objects.filter(status=Order.Status.PAID).values_list("number", flat=True)) == paid
@@ -232,7 +230,7 @@ def test_units_released_by_many_at_once_go_back_once(make_sale: MakeSale, line: 
 
 
 def test_a_busy_evening_ends_with_books_that_agree(make_sale: MakeSale, line: Line, settings: Settings) -> None:
-    """Settling, paying, cancelling, releasing and reconciling, all at once: afterwards every unit is accounted for."""
+    """Settle, pay, cancel, release and reconcile concurrently: afterwards every unit is accounted for."""
     settings.SETTLE_CHUNK = 5
     sale = make_sale(stock=23)
     join(line, sale, *CROWD[:120])
@@ -261,5 +259,5 @@ def test_a_busy_evening_ends_with_books_that_agree(make_sale: MakeSale, line: Li
     assert (look(line, sale).stock, look(line, sale).reserved_units) == (0, 0)
     assert run_audit(line, sale.pk, by=Audit.By.BEAT).result == "agrees"
     places = [place for place, _, _ in entries(sale)]
-    assert places == list(range(1, len(places) + 1))  # first come, first served: nobody was passed over
+    assert places == list(range(1, len(places) + 1))  # first come, first served: no buyer was passed over
     assert [(place, buyer) for place, buyer, _ in entries(sale)] == list(enumerate(CROWD, start=1))[: len(places)]

@@ -1,4 +1,4 @@
-"""Audits: what is found wrong in a line or in the ledger, written down once a sale, and changed by nobody."""
+"""Audits: differences found in a line or in the ledger, recorded once per sale; an audit changes nothing else."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -44,32 +44,32 @@ def look_by_command(line: Line, sale: Sale) -> Audit:
 
 
 def numbers(found: Audit) -> dict[str, int | None]:
-    """Everything that was counted."""
+    """Return all counts."""
     names = ("stock", "sold", "active_orders", "epoch", "reserved_units", "pending_release", "redis_stock", "db_stock")
     return {name: getattr(found, name) for name in (*names, "outcomes", "orders")}
 
 
 def count_wrong(sale: Sale, *, sold: int) -> None:
-    """Somebody changes the ledger by hand."""
+    """Change the ledger's counter by hand."""
     Sale.objects.filter(pk=sale.pk).update(sold=sold)
 
 
 @pytest.fixture
 def dead_line() -> Iterator[Line]:
-    """A line whose server does not answer."""
+    """A line whose server does not respond."""
     with redis.Redis(port=free_port(), decode_responses=True) as client:
         yield Line(client)
 
 
 @pytest.fixture
 def no_guard(db: None) -> Iterator[None]:  # noqa: ARG001 (it changes the database)
-    """A database that lost the constraint against overselling."""
+    """A database without the constraint against overselling."""
     sqlite = connection.vendor == "sqlite"
     with connection.cursor() as cursor:
         cursor.execute(
             "PRAGMA ignore_check_constraints = ON"
             if sqlite
-            else "ALTER TABLE catalog_sale DROP CONSTRAINT sale_never_oversold"  # comes back with the test's rollback
+            else "ALTER TABLE catalog_sale DROP CONSTRAINT sale_never_oversold"  # restored by the test's rollback
         )
         yield
         if sqlite:
@@ -82,7 +82,7 @@ def test_a_line_at_rest_agrees_with_the_ledger(make_sale: MakeSale, line: Line) 
 
     orders = sell(line, sale, "ann", "ben", "cleo", "dan")
     pay(orders["ben"])
-    cancel(orders["ann"])  # its unit is on its way back
+    cancel(orders["ann"])  # its unit is not released yet
     assert look(line, sale).stock == 0
 
     found = look_by_command(line, sale)
@@ -150,7 +150,7 @@ def test_while_places_are_being_settled_only_the_ledger_is_judged(make_sale: Mak
         "stock": 7, "sold": 1, "active_orders": 1, "epoch": 1, "reserved_units": 2, "redis_stock": 9, **NOT_COMPARED
     }  # fmt: skip
 
-    line.run(commands.confirm(claim, []))  # the claim is closed; the error shows
+    line.run(commands.confirm(claim, []))  # the reservation is closed, so the error shows
 
     found = look_by_command(line, sale)
     assert (found.result, found.redis_stock, found.db_stock) == ("drift", 11, 6)
@@ -209,7 +209,7 @@ def test_a_ledger_that_sold_more_than_there_is_contradicts_itself(make_sale: Mak
     sale = make_sale(stock=2)
     sell(line, sale, "ann", "ben")
     Sale.objects.filter(pk=sale.pk).update(stock=1)
-    add_units_behind_its_back(line, sale, -1)  # as Redis would say it: line and ledger agree
+    add_units_behind_its_back(line, sale, -1)  # as Redis would count: line and ledger agree
 
     found = look_by_command(line, sale)
 
@@ -242,7 +242,7 @@ def test_what_the_line_says_does_not_hide_that_the_ledger_is_wrong(
 
 
 def test_nothing_is_built_from_a_ledger_that_contradicts_itself(make_sale: MakeSale, line: Line) -> None:
-    """Given one order too many in the counting, a line built from it would promise a unit too few, or one too many."""
+    """With one order too many in the counter, a line rebuilt from it would promise a unit too few or too many."""
     wrong, forgotten = make_sale(stock=7), make_sale(stock=7)
     for sale in (wrong, forgotten):
         sell(line, sale, "ann", "ben")
@@ -369,7 +369,7 @@ def test_an_audit_waits_for_orders_that_are_being_written(make_sale: MakeSale, l
 
 @pytest.mark.django_db(transaction=True)
 def test_a_busy_ledger_never_seems_to_contradict_itself(make_sale: MakeSale, line: Line) -> None:
-    """Orders and ``sold`` move together; one statement sees both before or both after."""
+    """Orders and ``sold`` change together; one statement sees both before or both after."""
     sale = make_sale(stock=40)
 
     def trade() -> list[str]:

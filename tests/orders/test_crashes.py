@@ -1,4 +1,4 @@
-"""Workers that die half-way: after claiming places, after writing orders, and those who only seemed dead."""
+"""Workers that die after reserving places or after writing orders, and workers wrongly taken for dead."""
 
 import pytest
 from pytest_django import Settings
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def lease_is_over(settings: Settings) -> None:
-    """Every claim counts as abandoned at once (0 would spare one made in the same millisecond)."""
+    """Let every lease expire at once (0 would spare a reservation made in the same millisecond)."""
     settings.RESERVATION_LEASE_SECONDS = -1
 
 
@@ -42,7 +42,7 @@ def test_a_claim_is_left_alone_while_its_worker_may_be_alive(make_sale: MakeSale
     join(line, sale, "ann", "ben", "cleo")
     claim = claim_and_die(line, sale, upto=2)
 
-    assert settle(line, sale.pk, upto=3) == 1  # only cleo, behind the claim
+    assert settle(line, sale.pk, upto=3) == 1  # only cleo, behind the reserved places
 
     assert entries(sale) == [(3, "cleo", "pending")]
     assert look(line, sale).reserved_units == 2
@@ -95,7 +95,7 @@ def test_a_slow_worker_that_confirms_first_leaves_the_same_books(make_sale: Make
     assert thief.places == [(1, "ann"), (2, "ben")]
 
     line.run(commands.confirm(slow, write_orders(slow)))
-    assert look(line, sale).stock == -1  # counted twice for a moment: too few is safe, too many would not be
+    assert look(line, sale).stock == -1  # counted twice for a moment: too few units is safe, too many would not be
     line.run(commands.confirm(thief, write_orders(thief)))
 
     assert (sold(sale), look(line, sale).stock, look(line, sale).reserved_units) == (2, 1, 0)
@@ -107,7 +107,7 @@ def test_a_claim_from_before_a_rebuild_is_written_and_counted_once(make_sale: Ma
     sale = make_sale(stock=3)
     join(line, sale, "ann", "ben")
     claim = claim_and_die(line, sale, upto=2)
-    rebuild_line(line, sale.pk, broken_epoch=1)  # forgets the claim; the buyers are still in line
+    rebuild_line(line, sale.pk, broken_epoch=1)  # drops the reservation; the buyers are still in line
     assert (look(line, sale).epoch, look(line, sale).stock, look(line, sale).pointer) == (2, 3, 0)
 
     line.run(commands.confirm(claim, write_orders(claim)))

@@ -1,4 +1,4 @@
-"""The slow downstream call: once for each winner, so many at once, before the order is written."""
+"""The slow downstream call: once per winner, with limited concurrency, before the order is written."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -30,7 +30,7 @@ def _three_at_once(settings: Settings) -> Iterator[None]:
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The buyers that were called for."""
+    """The buyers for whom the call was made."""
     made: list[str] = []
     monkeypatch.setattr(downstream, "_call", made.append)
     return made
@@ -57,7 +57,7 @@ def test_each_winner_is_called_for_once_before_the_order_is_written(
 
 
 def test_calls_are_made_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
-    all_three = Barrier(3, timeout=WAIT_SECONDS_MAX)  # one after the other they would wait for each other in vain
+    all_three = Barrier(3, timeout=WAIT_SECONDS_MAX)  # sequential calls would wait for each other in vain
     monkeypatch.setattr(downstream, "_call", lambda _: all_three.wait())
 
     with closing(ConcurrencyLimiter(500)) as slots:
@@ -83,7 +83,7 @@ def test_nobody_takes_more_than_wanted() -> None:
 def test_no_connection_is_held_during_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
     connections["default"].ensure_connection()
     held: list[object] = []
-    this = connections["default"]  # of this thread; the call is made on another one
+    this = connections["default"]  # the connection of this thread; the call runs in another one
     monkeypatch.setattr(downstream, "_call", lambda _: held.append(this.connection))
 
     with closing(ConcurrencyLimiter(500)) as slots:

@@ -1,4 +1,4 @@
-"""Events: what happened to orders is written with them or not at all, claimed by one at a time, and told in full."""
+"""Events: written in the transaction of what happened to orders, leased by one worker at a time, delivered in full."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 def happened(sale: Sale) -> list[tuple[str, list[str]]]:
-    """(kind, buyers) of the events of a sale, in order."""
+    """Return (kind, buyers) of the events of a sale, in order."""
     buyers = dict(Order.objects.values_list("number", "buyer"))
     return [
         (event.kind, [buyers[number] for number in event.numbers])
@@ -37,7 +37,7 @@ def happened(sale: Sale) -> list[tuple[str, list[str]]]:
 
 
 def let_time_pass(*orders: Order) -> None:
-    """The time to pay of these orders is over."""
+    """Make these orders overdue."""
     Order.objects.filter(pk__in=[order.pk for order in orders]).update(pay_before=timezone.now())
 
 
@@ -47,7 +47,7 @@ def _somebody_to_tell(settings: Settings) -> None:
     settings.REMIND_SECONDS = 120
 
 
-# --- Written with what happened
+# --- Written with the change
 
 
 def test_a_group_that_was_settled_is_one_event(make_sale: MakeSale, line: Line) -> None:
@@ -60,7 +60,7 @@ def test_a_group_that_was_settled_is_one_event(make_sale: MakeSale, line: Line) 
 def test_paying_cancelling_and_expiring_is_an_event_each(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=4)
     orders = sell(line, sale, "ann", "ben", "cleo", "dan")
-    for _ in range(2):  # again what is done already
+    for _ in range(2):  # repeats, which change nothing
         pay(orders["ann"])
         cancel(orders["ben"])
     let_time_pass(orders["cleo"], orders["dan"])
@@ -105,7 +105,7 @@ def test_many_that_expire_at_once_are_several_events(
 
 
 def fail_to_record(execute, sql, params, many, context):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201 (Django's wrapper)
-    """The database refuses outbox."""
+    """Make the database reject events."""
     if sql.startswith('INSERT INTO "orders_event"'):
         raise IntegrityError("no event today")
     return execute(sql, params, many, context)
@@ -144,7 +144,7 @@ def test_orders_that_were_not_written_are_no_event(make_sale: MakeSale, line: Li
 
     with transaction.atomic():
         assert len(write_orders(claim)) == 1
-        transaction.set_rollback(True)  # the worker's machine burns down before the commit
+        transaction.set_rollback(True)  # the worker's host fails before the commit
 
     assert (Order.objects.count(), Event.objects.count()) == (0, 0)
 
@@ -154,7 +154,7 @@ def test_of_pay_cancel_and_expire_each_event_names_the_orders_that_moved(make_sa
     sale = make_sale(stock=400)
     orders = list(sell(line, sale, *(f"fan-{number}" for number in range(1, 401))).values())
     begin = timezone.now()
-    for index, order in enumerate(orders):  # the deadlines pass while everybody runs
+    for index, order in enumerate(orders):  # the deadlines pass while all threads run
         order.pay_before = begin + timedelta(milliseconds=300 + 4 * index)
     Order.objects.bulk_update(orders, ["pay_before"])
 
@@ -184,7 +184,7 @@ def test_of_pay_cancel_and_expire_each_event_names_the_orders_that_moved(make_sa
 
 
 def meanwhile(call: Callable[[], T]) -> T:
-    """What another process gets, which must not wait for a row that this one has locked."""
+    """Return what another process leases, which must not wait for a row locked here."""
 
     def run() -> T:
         with connection.cursor() as cursor:
@@ -204,7 +204,7 @@ def test_an_order_somebody_is_paying_keeps_nobody_from_expiring(make_sale: MakeS
     orders = sell(line, sale, "ann", "ben")
     let_time_pass(orders["ann"], orders["ben"])
 
-    with transaction.atomic():  # a payment that began in time; its host is slow, or gone
+    with transaction.atomic():  # a payment that began in time, on a slow or failed host
         Order.objects.filter(buyer="ann").update(status="paid")
         assert meanwhile(expire_overdue_orders) == 1
 
@@ -225,7 +225,7 @@ def test_who_pays_does_not_wait_for_who_settles(make_sale: MakeSale, line: Line)
     assert happened(sale)[1:] == [("paid", ["ann"])]
 
 
-# --- Claimed
+# --- Leased
 
 
 @pytest.mark.django_db(transaction=True)
@@ -249,8 +249,8 @@ def test_what_somebody_is_claiming_in_this_moment_is_passed_over(make_sale: Make
     sale = make_sale(stock=2)
     sell(line, sale, "ann")
 
-    with transaction.atomic():  # of the claim, which is not committed yet
-        [first] = outbox.lease_pending()
+    with transaction.atomic():  # of the lease, which is not committed yet
+        [first] = events.lease_pending()
         meanwhile(partial(sell, line, sale, "ben"))
         [second] = meanwhile(outbox.lease_pending)
 
@@ -273,9 +273,9 @@ def test_who_claimed_an_event_and_fell_silent_is_replaced_after_the_lease(make_s
     assert again == event
     assert again.locked_at is not None
     Event.objects.update(locked_at=timezone.now() - lease - timedelta(seconds=1))
-    assert outbox.renew_leases([event.pk]) == [event]  # it is being told after all
-    assert outbox.lease_pending() == []
-    assert outbox.renew_leases([event.pk + 1]) == []
+    assert events.renew_leases([event.pk]) == [event]  # it is being delivered after all
+    assert events.lease_pending() == []
+    assert events.renew_leases([event.pk + 1]) == []
 
 
 def test_what_was_published_is_told_whether_or_not_anybody_was_notified(make_sale: MakeSale, line: Line) -> None:
@@ -303,7 +303,7 @@ def test_a_great_many_events_are_claimed_in_portions_oldest_first(
     assert [[event.kind for event in outbox.lease_pending()] for _ in range(3)] == [["confirmed", "paid"], ["paid"], []]
 
 
-# --- Said
+# --- Payload
 
 
 def test_the_document_of_an_event_says_what_the_orders_became_then(make_sale: MakeSale, line: Line) -> None:
@@ -405,7 +405,7 @@ def test_reminders_are_called_off_once_nobody_in_the_sale_has_to_pay(make_sale: 
     assert [event.pk for event in Event.objects.filter(remind_at__isnull=False)] == [of_cleo]
 
 
-# --- Forgotten
+# --- Purged
 
 
 def test_events_are_forgotten_a_week_after_they_were_told(

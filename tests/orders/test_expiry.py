@@ -1,4 +1,4 @@
-"""Expiry: unpaid orders end, and each unit goes back to the next in line exactly once."""
+"""Expiry: unpaid orders expire, and each unit returns to the next in line exactly once."""
 
 import pytest
 from django.utils import timezone
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 
 
 def let_time_pass(sale: Sale, *buyers: str) -> None:
-    """The time to pay of these buyers is over."""
+    """Make these buyers' orders overdue."""
     Order.objects.filter(sale=sale, buyer__in=buyers).update(pay_before=timezone.now())
 
 
@@ -99,7 +99,7 @@ def test_a_process_that_died_between_line_and_ledger_gives_nothing_back_twice(ma
     let_time_pass(sale, "ben")
     expire_overdue_orders()
     line.run(commands.release(sale.pk, [("ann", Released("cancelled")), ("ben", Released("expired"))]))
-    assert look(line, sale).stock == 2  # and here it died: the ledger still believes that they are on their way
+    assert look(line, sale).stock == 2  # the process dies here: in the ledger the units are still to be released
     assert Order.objects.filter(released_at__isnull=False).count() == 0
 
     assert release_units(line) == [sale.pk]
@@ -112,7 +112,7 @@ def test_a_process_that_died_between_line_and_ledger_gives_nothing_back_twice(ma
 def test_a_process_that_dies_before_the_line_answers_loses_no_unit(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=1)
     cancel(sell(line, sale, "ann", "ben")["ann"])
-    assert (look(line, sale).stock, sold(sale)) == (0, 0)  # it died before anything reached the line
+    assert (look(line, sale).stock, sold(sale)) == (0, 0)  # it died before it reached the line
 
     assert release_units(line) == [sale.pk]
     assert settle_all(line, sale) == 1
@@ -126,10 +126,10 @@ def test_units_of_a_sale_redis_forgot_wait_for_the_rebuilt_line(make_sale: MakeS
     cancel(sell(line, known, "ann", "ben")["ben"])
     line.invalidate(forgotten.pk)
 
-    assert release_units(line) == [known.pk]  # one sale's trouble does not stop another's
+    assert release_units(line) == [known.pk]  # a failing sale does not stop the others
     assert Order.objects.get(sale=forgotten, buyer="ann").released_at is None
     rebuild_line(line, forgotten.pk, broken_epoch=None)
-    assert look(line, forgotten).stock == 1  # the ledger's count has the unit already
+    assert look(line, forgotten).stock == 1  # the ledger's counter includes the unit already
     assert release_units(line) == []
 
     assert (look(line, forgotten).stock, look(line, known).stock) == (1, 1)
@@ -143,7 +143,7 @@ def test_an_order_cancelled_while_its_claim_is_open_gives_its_unit_back_once(mak
     decided = write_orders(claim)
     cancel(Order.objects.get(buyer="ann"))
     release_units(line)
-    assert look(line, sale).stock == 0  # the claim holds the unit still
+    assert look(line, sale).stock == 0  # the reservation still holds the unit
 
     line.run(commands.confirm(claim, decided))
 

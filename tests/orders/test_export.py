@@ -1,4 +1,4 @@
-"""Exports: which orders they hold, how they are written in parts, and what becomes of them."""
+"""Exports: the orders they contain, writing in chunks, and deletion."""
 
 import stat
 from datetime import UTC, date, datetime, timedelta
@@ -40,7 +40,7 @@ DAY = timedelta(days=1)
 
 @pytest.fixture(autouse=True)
 def storage(settings: Settings, tmp_path: Path) -> Storage:
-    """An empty one."""
+    """An empty storage."""
     empty_storage(settings, tmp_path)
     return storages["exports"]
 
@@ -51,37 +51,37 @@ def _parts_of_three(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def asked(**wanted: object) -> Export:
-    """An export that was asked for."""
+    """A requested export."""
     export = new_export(**wanted)
     request_export(export)
     return export
 
 
 def write(export: Export) -> None:
-    """All the parts that are missing."""
+    """Write all missing chunks."""
     while not export.result:
         assert write_next_chunk(export)
 
 
 def written(**wanted: object) -> Export:
-    """An export that is done."""
+    """Return a finished export."""
     export = asked(**wanted)
     write(export)
     return export
 
 
 def files(storage: Storage, export: Export) -> set[str]:
-    """The names below the export's directory."""
+    """Return the file names below the export's directory."""
     return set(storage.listdir(str(export.pk))[1]) if storage.exists(str(export.pk)) else set()
 
 
 def lines(storage: Storage, name: str) -> int:
-    """How many a part has."""
+    """Return the number of lines of a file."""
     with storage.open(name) as file:
         return len(file.readlines())
 
 
-# --- Which orders
+# --- Selected orders
 
 
 def test_an_export_holds_every_order_oldest_first(make_sale: MakeSale) -> None:
@@ -170,7 +170,7 @@ def test_an_export_is_the_same_in_every_language(make_sale: MakeSale, settings: 
     assert (row["place"], row["price"], row["status"]) == ("12345", "1900.50", "pending")
 
 
-# --- Parts
+# --- Chunks
 
 
 def test_only_the_shop_itself_may_read_a_part(make_sale: MakeSale, tmp_path: Path) -> None:
@@ -242,7 +242,7 @@ def test_of_two_workers_with_the_same_part_one_moves_the_export_on(make_sale: Ma
     fast, slow = Export.objects.get(), Export.objects.get()
 
     assert write_next_chunk(fast)
-    Order.objects.filter(buyer="b1").update(status="paid")  # so that the same part is another one by now
+    Order.objects.filter(buyer="b1").update(status="paid")  # so that the same chunk has other content by now
     assert not write_next_chunk(slow)
 
     export = Export.objects.get()
@@ -349,11 +349,11 @@ def test_asking_often_at_once_is_counted_too() -> None:
     assert Export.objects.count() == 5
 
 
-# --- What is left behind
+# --- Clean-up
 
 
 def move_back(export: Export, age: timedelta) -> None:
-    """Nothing has happened for so long."""
+    """Set the export's last activity this far into the past."""
     Export.objects.filter(pk=export.pk).update(progressed_at=timezone.now() - age)
 
 

@@ -1,4 +1,4 @@
-"""A group of orders is written by one statement, with every guard that it had when the ORM wrote it."""
+"""A batch of orders is written by one statement, with every check that the ORM version had."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -38,12 +38,12 @@ CHANGES: list[dict[str, Any]] = [
 
 
 def claim_of(sale: Sale, *buyers: str, first: int = 1) -> commands.Reservation:
-    """A claim of these buyers, at the places from the first one on."""
+    """Return a reservation of these buyers, at consecutive places from ``first`` on."""
     return commands.Reservation("a-claim", sale.pk, 1, list(enumerate(buyers, first)))
 
 
 def order_of(sale: Sale, buyer: str, place: int, status: str) -> Order:
-    """An order that the ledger holds; not counted as sold yet."""
+    """Return an order in the ledger that is not counted as sold yet."""
     now = timezone.now()
     return Order.objects.create(
         sale=sale, buyer=buyer, place=place, price=sale.price, currency=sale.currency, status=status,
@@ -53,7 +53,7 @@ def order_of(sale: Sale, buyer: str, place: int, status: str) -> Order:
 
 @contextmanager
 def before(statement: str, then: Callable[[Any], None]) -> Iterator[list[str]]:
-    """Do something each time before a statement of this thread's connection that begins so; gives these statements."""
+    """Call a function before each statement with this prefix on this thread's connection; return these statements."""
     seen: list[str] = []
 
     def wrapper(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
@@ -67,10 +67,10 @@ def before(statement: str, then: Callable[[Any], None]) -> Iterator[list[str]]:
 
 
 def nothing(_: object) -> None:
-    """Let it happen."""
+    """Do nothing."""
 
 
-# --- One group
+# --- One batch
 
 
 @pytest.mark.django_db
@@ -91,7 +91,7 @@ def test_an_order_written_by_the_statement_is_what_the_orm_would_have_written(ma
     assert order.pay_before - order.created_at == timedelta(seconds=77)
     assert decided == {odd: Confirmed(order.number, to_epoch_ms(order.pay_before))}
     stored = Order.objects.filter(price=order.price, created_at=order.created_at, pay_before=order.pay_before)
-    assert stored.get() == order  # as the ORM compares them, too
+    assert stored.get() == order  # the ORM must compare them as equal, too
 
 
 @pytest.mark.django_db
@@ -118,11 +118,11 @@ def test_where_many_wait_more_are_claimed_at_once(make_sale: MakeSale, line: Lin
     assert settle(line, sale.pk, 60) == 60
 
     sizes = [len(event.numbers) for event in Event.objects.order_by("id")]
-    # An eighth of those who wait then, two at least and five at most.
+    # An eighth of the buyers waiting then, at least two and at most five.
     assert sizes == [2, 5, 5, 5, 5, 4, 4, 3, 3, 3, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 1]
 
 
-# --- Guards
+# --- Checks
 
 
 @pytest.mark.django_db
@@ -208,7 +208,7 @@ two_writers = pytest.mark.skipif(
 
 
 class Worker:
-    """A worker in a thread, that stands still before its last statement until it is let go."""
+    """A worker in a thread that stops before its last statement until it is released."""
 
     def __init__(self, claim: commands.Reservation) -> None:
         self._there, self._go = Signal(), Signal()
@@ -228,7 +228,7 @@ class Worker:
         assert self._go.wait(WAIT_SECONDS)
 
     def let_go(self) -> list[str]:
-        """Let it finish; the buyers that have an order."""
+        """Let it finish; return the buyers that have an order."""
         self._go.set()
         decided = self._running.result(WAIT_SECONDS)
         self._pool.shutdown()
@@ -237,7 +237,7 @@ class Worker:
 
 @contextmanager
 def waiting_for_somebody() -> Iterator[Callable[[Callable[[], Any]], Future[Any]]]:
-    """A function that starts a call in a thread; it returns once that waits for a lock of another one."""
+    """Return a function that runs a call in a thread and returns once the call waits for another one's lock."""
     with ThreadPoolExecutor(1) as pool:
 
         def call(wanted: Callable[[], Any]) -> Any:
@@ -271,9 +271,7 @@ def test_two_workers_write_orders_of_one_sale_side_by_side(make_sale: MakeSale) 
     slow = Worker(claim_of(sale, "ann", "ben"))
 
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SET statement_timeout = 10000"
-        )  # else this would wait for ever where the slow one is in its way
+        cursor.execute("SET statement_timeout = 10000")  # else a slow worker in its way would block it for ever
         assert len(write_orders(claim_of(sale, "cleo", "dan", first=3))) == 2
         cursor.execute("RESET statement_timeout")
 
@@ -334,7 +332,7 @@ def test_what_the_shop_changes_meanwhile_holds(make_sale: MakeSale, change: dict
     assert sale.sold == len(winners)
 
 
-# --- Against a plain model
+# --- Against a simple model
 
 BUYERS = [f"fan-{number}" for number in range(8)]
 STATUSES = [status.value for status in Order.Status]
@@ -342,7 +340,7 @@ STATUSES = [status.value for status in Order.Status]
 
 @st.composite
 def situations(draw: st.DrawFn) -> tuple[list[tuple[str, int, str]], list[tuple[int, str]], int, bool]:
-    """(orders of before: buyer, place, status), (places of a claim), units left, whether the sale has ended."""
+    """(orders before: buyer, place, status), (places of a reservation), units left, whether the sale has ended."""
     buyers = draw(st.lists(st.sampled_from(BUYERS), unique=True))
     places = draw(st.lists(st.integers(1, 8), unique=True, min_size=len(buyers), max_size=len(buyers)))
     before = [(buyer, place, draw(st.sampled_from(STATUSES))) for buyer, place in zip(buyers, places, strict=True)]
@@ -354,7 +352,7 @@ def situations(draw: st.DrawFn) -> tuple[list[tuple[str, int, str]], list[tuple[
 def expected(
     before: list[tuple[str, int, str]], places: list[tuple[int, str]], units: int, ended: bool
 ) -> list[tuple[int, str]]:
-    """The (place, buyer) that get an order: the first ones without, at places without, as far as there are units."""
+    """Return (place, buyer) that get an order: the first ones without an order, at free places, while units last."""
     written: list[tuple[int, str]] = []
     for place, buyer in places:
         if ended or len(written) == units:

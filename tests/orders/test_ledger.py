@@ -1,4 +1,4 @@
-"""The database's own guards: they hold whatever the code above them does."""
+"""The database's own constraints, which hold for any code above them."""
 
 import inspect
 from datetime import timedelta
@@ -22,7 +22,7 @@ COLUMNS = "sale_id, buyer, place, price, currency, status, created_at, pay_befor
 
 
 def execute(sql: str, *values: int | str) -> int:
-    """Raw SQL in a transaction of its own; gives the number of rows."""
+    """Run raw SQL in a transaction of its own; return the number of rows."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(sql, values)
         return int(cursor.rowcount)
@@ -113,7 +113,7 @@ def test_the_database_refuses_two_orders_of_one_number(make_sale: MakeSale, line
 
 
 def test_without_the_guard_in_python_the_database_still_refuses_to_oversell(make_sale: MakeSale, line: Line) -> None:
-    """A negative control: the same module without its guards must fail, or the CHECK guards nothing."""
+    """Negative control: without the Python check the CHECK constraint must still refuse."""
     source = inspect.getsource(ledger)
     for guard in ("[:units]", 'sold__lte=F("stock") - orders,'):
         assert source.count(guard) == 1
@@ -130,12 +130,12 @@ def test_without_the_guard_in_python_the_database_still_refuses_to_oversell(make
         unguarded["write_orders"](claim)
 
     assert (entries(sale), sold(sale)) == ([], 0)
-    assert len(write_orders(claim)) == 3  # with its guard, as shipped
+    assert len(write_orders(claim)) == 3  # with its check, as shipped
     assert (len(entries(sale)), sold(sale)) == (3, 3)
 
 
 def test_an_order_is_one_transaction_with_what_is_sold(make_sale: MakeSale, line: Line) -> None:
-    """If the count can't be written, neither are the orders."""
+    """If the counter cannot be updated, no orders are written."""
     sale = make_sale(stock=2)
     join(line, sale, "ann", "ben")
     claim = claim_and_die(line, sale, upto=2)

@@ -15,7 +15,7 @@ from tests.orders.crowd import at_once, look, sell, sold
 
 
 def overdue(order: Order, *, seconds: float = 1) -> Order:
-    """The order's time to pay was over so many seconds ago."""
+    """Make the order overdue by this many seconds."""
     Order.objects.filter(pk=order.pk).update(pay_before=timezone.now() - timedelta(seconds=seconds))
     order.refresh_from_db()
     return order
@@ -64,7 +64,7 @@ def test_cancelling_gives_the_unit_back_to_the_ledger(make_sale: MakeSale, line:
     assert (cancelled.status, cancelled.released_at) == (Order.Status.CANCELLED, None)
     assert cancelled.status_changed_at is not None
     assert sold(sale) == 1
-    assert look(line, sale).stock == 0  # the unit is on its way: orders.expiry.release_units brings it
+    assert look(line, sale).stock == 0  # orders.expiry.release_units returns the unit later
     assert Order.objects.get(buyer="ben").status == Order.Status.PENDING
 
 
@@ -151,7 +151,7 @@ def test_an_order_whose_time_is_over_may_still_be_cancelled(make_sale: MakeSale,
 def test_a_payment_begun_in_time_loses_when_the_sweep_comes_first(
     make_sale: MakeSale, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The payment has read the clock; before its UPDATE arrives the deadline passes and the sweep ends the order."""
+    """The payment has read the clock; before its UPDATE the deadline passes and the sweep expires the order."""
     sale = make_sale(stock=1)
     order = sell(line, sale, "ann")["ann"]
     expired: list[int] = []

@@ -1,4 +1,4 @@
-"""Reconciliation: where the line and the ledger differ the ledger is right, and buyers keep their places."""
+"""Reconciliation: where line and ledger differ the ledger wins, and buyers keep their places."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -38,7 +38,7 @@ pytestmark = pytest.mark.django_db
 
 
 def agrees(line: Line, sale: Sale) -> bool:
-    """Whether an audit finds line and ledger to say the same."""
+    """Return whether an audit finds line and ledger equal."""
     return run_audit(line, sale.pk, by=Audit.By.COMMAND).result == Audit.Result.AGREES
 
 
@@ -62,7 +62,7 @@ def test_publishing_a_known_sale_takes_over_what_changed_and_keeps_the_line(make
     sale.save()
 
     sync_sale_to_redis(line, sale)
-    sync_sale_to_redis(line, sale)  # twice is as good as once
+    sync_sale_to_redis(line, sale)  # idempotent
 
     seen = look(line, sale)
     assert (seen.epoch, seen.stock_total, seen.stock, seen.waiting) == (1, 4, 2, 1)
@@ -94,7 +94,7 @@ def test_a_wiped_redis_gets_back_every_decided_place_from_the_ledger(
     assert line.client.hgetall(keys.places) == {"ann": "1", "ben": "2", "cleo": "3"}
     assert in_line(line, sale) == ["ann", "ben", "cleo"]
     assert agrees(line, sale)
-    # The crowd is the backup: eve's ticket comes first, and still dan stands before her.
+    # The crowd is the backup: eve's ticket comes first, and yet dan stands before her.
     assert line.run(commands.rejoin(sale.pk, "eve", 5)) == (2, 5)
     assert line.run(commands.rejoin(sale.pk, "dan", 4)) == (2, 4)
     assert in_line(line, sale) == ["ann", "ben", "cleo", "dan", "eve"]
@@ -114,7 +114,7 @@ def test_orders_given_back_are_restored_as_given_back(make_sale: MakeSale, line:
     assert (look(line, sale).stock, look(line, sale).pointer) == (2, 3)
     assert [line.outcome(sale.pk, buyer) for buyer in ("ann", "ben")] == [Released("cancelled"), Released("expired")]
     assert isinstance(line.outcome(sale.pk, "cleo"), Confirmed)
-    assert join(line, sale, "ann", "dan") == [1, 4]  # ann had her chance; dan gets the unit
+    assert join(line, sale, "ann", "dan") == [1, 4]  # ann has used her chance; dan gets the unit
     assert settle_all(line, sale) == 1
     assert entries(sale)[-1] == (4, "dan", "pending")
 
@@ -167,13 +167,13 @@ def test_a_lost_line_waits_for_its_crowd(make_sale: MakeSale, line: Line, settin
     assert 7_700_000 < seen.rejoin_until_ms - seen.now_ms <= 7_777_000
     assert join(line, sale, "zoe", "ann") == [RejectReason.RECOVERING, 1]
     assert line.run(commands.rejoin(sale.pk, "ben", 2)) == (2, 2)
-    assert settle_all(line, sale) == 0  # not before everybody had the time to come back
+    assert settle_all(line, sale) == 0  # not before all buyers had time to return
     assert (entries(sale), sold(sale)) == ([(1, "ann", "pending")], 1)
 
 
 @pytest.fixture
 def _every_answer_on_disk(line: Line) -> Iterator[None]:
-    """The server writes each answer to the disk before it gives it: its restart loses nobody."""
+    """Make the server sync its log before each response, so that a restart loses nothing."""
     line.client.config_set("appendfsync", "always")
     yield
     line.client.config_set("appendfsync", "everysec")
@@ -295,7 +295,7 @@ def test_a_rebuilt_line_has_the_unit_of_a_cancelled_order_and_agrees(make_sale: 
     rebuild_line(line, sale.pk, broken_epoch=1)
 
     assert agrees(line, sale)
-    assert release_units(line) == []  # it is back already, once
+    assert release_units(line) == []  # it was returned already, once
     assert agrees(line, sale)
 
 
@@ -308,7 +308,7 @@ def test_a_rebuild_that_broke_off_still_lets_the_crowd_come_back_first(
     settle(line, sale.pk, upto=1)
     line.client.flushdb()
     line.invalidate(sale.pk)
-    line.run(commands.restore(sale.pk, [(1, "ann", outcome_of(Order.objects.get()))]))  # and here Redis went away
+    line.run(commands.restore(sale.pk, [(1, "ann", outcome_of(Order.objects.get()))]))  # Redis is away from here on
 
     rebuild_line(line, sale.pk, broken_epoch=None)
 
@@ -321,7 +321,7 @@ def test_an_epoch_whose_building_was_never_written_down_is_not_given_out_again(
     sale = make_sale(stock=3, publish=False)
 
     with monkeypatch.context() as patched:
-        patched.setattr("orders.reconciliation.on_their_way", die)  # the line knows; the ledger is not committed
+        patched.setattr("orders.reconciliation.on_their_way", die)  # the line is changed; the ledger is not committed
         with pytest.raises(KeyboardInterrupt):
             rebuild_line(line, sale.pk, broken_epoch=None)
     first = look(line, sale).epoch

@@ -36,7 +36,7 @@ pytestmark = pytest.mark.django_db
 
 
 def order_from_before(sale: Sale, buyer: str, place: int, status: str) -> Order:
-    """An order the ledger holds and Redis has forgotten; counted as sold if it holds a unit."""
+    """Write an order that Redis has lost; count it as sold if it holds a unit."""
     now = timezone.now()
     order = Order.objects.create(
         sale=sale, buyer=buyer, place=place, price=sale.price, currency=sale.currency, status=status,
@@ -214,7 +214,7 @@ def test_the_unit_claimed_for_a_buyer_whose_order_was_given_back_goes_to_the_nex
 def test_a_place_that_is_somebody_elses_in_the_ledger_is_not_sold_again(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=3)
     order_from_before(sale, "zoe", 1, Order.Status.PAID)
-    join(line, sale, "ann", "ben")  # a Redis that forgot zoe gave her place to ann
+    join(line, sale, "ann", "ben")  # a Redis that had lost zoe gave her place to ann
 
     settle(line, sale.pk, upto=2)
 
@@ -234,7 +234,7 @@ def test_writing_a_claim_twice_gives_the_same_orders(make_sale: MakeSale, line: 
     first, again = write_orders(claim), write_orders(claim)
 
     assert sorted(buyer for buyer, _ in first) == ["ann", "ben", "cleo"]
-    # PostgreSQL keeps microseconds, the outcome milliseconds: the very same answer both times
+    # PostgreSQL stores microseconds, the outcome milliseconds; both results must be equal
     assert sorted(first, key=str) == sorted(again, key=str)
     assert (Order.objects.count(), sold(sale)) == (3, 3)
 

@@ -1,4 +1,4 @@
-"""The sweeper: finds what got stuck, says whose doorbell should ring, and ends what is decided."""
+"""The sweeper: finds stuck lines, returns the doorbells to ring, and finishes decided sales."""
 
 from datetime import timedelta
 
@@ -28,13 +28,13 @@ WEEK_SECONDS = 604_800
 
 
 def ended_at_of(sale: Sale) -> int:
-    """When the ledger says the sale ended, in milliseconds; 0 = it has not."""
+    """Return when the sale ended by the ledger, in milliseconds; 0 = not ended."""
     ended_at = Sale.objects.get(pk=sale.pk).ended_at
     return to_epoch_ms(ended_at) if ended_at else 0
 
 
 def close_now(sale: Sale) -> None:
-    """The window ends, by SQL alone."""
+    """Close the window by SQL alone."""
     Sale.objects.filter(pk=sale.pk).update(closes_at=timezone.now() - timedelta(milliseconds=1))
 
 
@@ -59,7 +59,7 @@ def test_a_sale_redis_forgot_is_rebuilt(make_sale: MakeSale, line: Line) -> None
 
 def test_the_bell_rings_where_people_wait_and_units_are_left(make_sale: MakeSale, line: Line) -> None:
     lively, idle = make_sale(stock=3), make_sale(stock=3)
-    join(line, lively, "ann", "ben")  # and the message that should have told a worker got lost
+    join(line, lively, "ann", "ben")  # and the worker's doorbell got lost
 
     assert sweep(line) == [DueSettlement(lively.pk, 2)]
     assert (entries(lively), look(line, idle).stock) == ([], 3)
@@ -84,7 +84,7 @@ def test_the_bell_rings_for_a_claim_whose_worker_fell_silent(
     join(line, sale, "ann", "ben", "cleo")
     claim_and_die(line, sale, upto=3)
     assert look(line, sale).stock == 0
-    assert sweep(line) == []  # it may be alive
+    assert sweep(line) == []  # the worker may be alive
 
     settings.RESERVATION_LEASE_SECONDS = -1
     assert sweep(line) == [DueSettlement(sale.pk, 3)]
@@ -97,7 +97,7 @@ def test_the_bell_rings_for_a_claim_whose_worker_fell_silent(
 def test_the_bell_rings_again_for_units_that_came_back(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=1)
     cancel(sell(line, sale, "ann", "ben")["ann"])
-    assert sweep(line) == []  # the unit is on its way
+    assert sweep(line) == []  # the unit is not released yet
     release_units(line)
 
     assert sweep(line) == [DueSettlement(sale.pk, 2)]
@@ -153,7 +153,7 @@ def test_a_closed_sale_nobody_waits_for_has_ended(make_sale: MakeSale, line: Lin
     sell(line, sale, "ann")
     close_now(sale)
 
-    sweep(line)  # tells the line that it is closed
+    sweep(line)  # applies the closing to the line
     sweep(line)
 
     assert ended_at_of(sale) == look(line, sale).ended_ms > 0
@@ -169,7 +169,7 @@ def test_a_closed_sale_does_not_end_while_somebody_could_still_win(make_sale: Ma
 
     for _ in range(3):
         assert sweep(line) == []
-    assert ended_at_of(sale) == 0  # ann may let her order expire, and then it is ben's turn
+    assert ended_at_of(sale) == 0  # ann's order may expire; then it is ben's turn
 
     cancel(orders["ann"])
     release_units(line)
@@ -177,7 +177,7 @@ def test_a_closed_sale_does_not_end_while_somebody_could_still_win(make_sale: Ma
     settle_all(line, sale)
     sweep(line)
     assert entries(sale) == [(1, "ann", "cancelled"), (2, "ben", "pending")]
-    assert ended_at_of(sale) > 0  # nobody waits any more
+    assert ended_at_of(sale) > 0  # no buyer waits any more
 
 
 def test_a_closed_sale_does_not_end_while_places_are_being_settled(make_sale: MakeSale, line: Line) -> None:
@@ -215,7 +215,7 @@ def test_a_closed_sale_whose_line_was_lost_does_not_end_before_its_crowd_could_r
 def test_a_process_that_died_while_ending_a_sale_ends_it_at_the_same_moment(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=1)
     pay(sell(line, sale, "ann", "ben")["ann"])
-    ended_ms = line.run(commands.end_sale(sale.pk))  # and here it died
+    ended_ms = line.run(commands.end_sale(sale.pk))  # and here the worker died
     assert ended_at_of(sale) == 0
 
     sweep(line)
@@ -337,7 +337,7 @@ def test_a_sale_does_not_end_before_everybody_was_told_of_their_order(make_sale:
     sale = make_sale(stock=1)
     claim = claim_and_die(line, sale, upto=join(line, sale, "ann")[0])
     write_orders(claim)
-    line.run(commands.confirm(claim, []))  # a line that has lost what ann was told
+    line.run(commands.confirm(claim, []))  # a line that has lost ann's outcome
     Order.objects.update(status=Order.Status.PAID)
     line.client.set(sale_keys(sale.pk).stock, 0)
 

@@ -1,4 +1,4 @@
-"""Shops for the tests of the whole: one process each, one database each."""
+"""Shops for end-to-end tests: each with its own processes and database."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -15,14 +15,14 @@ OpenShop = Callable[..., Shop]
 
 @cache
 def seed() -> Seed:
-    """The data of every shop, made once."""
+    """The initial data of every shop, made once."""
     assert servers.directory is not None
     return Seed(servers.directory / "seeded", servers.postgres)
 
 
 @pytest.fixture
 def open_shop() -> Iterator[OpenShop]:
-    """A function that opens a shop; it is closed after the test, and its logs are shown if the test failed."""
+    """Return a function that opens a shop. It is closed after the test; its logs are printed if the test failed."""
     shops: list[Shop] = []
     with tempfile.TemporaryDirectory(prefix="seckill-shop-") as directory:
 

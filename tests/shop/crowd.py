@@ -1,4 +1,4 @@
-"""A crowd: many buyers at once, a fixed number of connections, everybody polls to the end."""
+"""A crowd: many concurrent buyers on a fixed number of connections, who poll to the end."""
 
 import asyncio
 from collections import Counter
@@ -16,14 +16,14 @@ OUTCOMES = {"confirmed", "waitlisted", "sold_out", "released"}
 
 @dataclass
 class Crowd:
-    """What a crowd met with."""
+    """The responses a crowd got."""
 
-    statuses: Counter[int] = field(default_factory=Counter)  #: of every answer, polls included
+    statuses: Counter[int] = field(default_factory=Counter)  #: counts of all responses, polls included
     tickets: dict[str, tuple[int, str]] = field(default_factory=dict)  #: pass -> (place, ticket)
-    outcomes: dict[int, dict[str, object]] = field(default_factory=dict)  #: place -> last answer to a poll
+    outcomes: dict[int, dict[str, object]] = field(default_factory=dict)  #: place -> last response to a poll
 
     async def buy(self, address: str, passes: Iterable[str], *, connections: int = 64) -> None:
-        """Everybody buys once."""
+        """Purchase once per buyer."""
 
         async def buy_one(client: httpx.AsyncClient, buyer_pass: str) -> None:
             answer = await client.post("/api/sales/1/purchase", headers={"Authorization": f"Bearer {buyer_pass}"})
@@ -35,7 +35,7 @@ class Crowd:
         await _share_out(address, passes, buy_one, connections)
 
     async def poll(self, address: str, *, connections: int = 64) -> None:
-        """Everybody polls until told an outcome, or until nobody would wait any longer."""
+        """Poll until every buyer has an outcome, or the time limit is over."""
         give_up_at = asyncio.get_running_loop().time() + WAIT_SECONDS_MAX
         undecided = list(self.tickets.values())
 
@@ -50,14 +50,14 @@ class Crowd:
             undecided = [held for held in undecided if self.outcomes[held[0]].get("status") not in OUTCOMES]
 
     def told(self, status: str) -> list[int]:
-        """The places that were told this, ascending."""
+        """Return the places with this outcome, ascending."""
         return sorted(place for place, answer in self.outcomes.items() if answer.get("status") == status)
 
 
 async def _share_out(
     address: str, items: Iterable[T], call: Callable[[httpx.AsyncClient, T], Awaitable[None]], connections: int
 ) -> None:
-    """Let so many visitors, with a connection each, take the items in order."""
+    """Distribute the items, in order, over workers with a connection each."""
     queue = iter(items)
     no_tls = httpx.create_ssl_context(verify=False)
 

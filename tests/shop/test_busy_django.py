@@ -1,4 +1,4 @@
-"""A crowd at the pages: a web process keeps its threads and connections, and goes on selling."""
+"""Many page requests: a web process limits its threads and connections, and continues to sell."""
 
 import asyncio
 from collections import Counter
@@ -30,14 +30,14 @@ def shop(open_shop: OpenShop) -> Shop:
 
 @pytest.fixture
 def sessions(shop: Shop) -> Iterator[psycopg.Connection]:
-    """A transaction that nobody's session can be read behind, until it ends."""
+    """Hold a transaction that blocks every read of sessions until it ends."""
     with psycopg.connect(shop.environment["DATABASE_URL"]) as connection:
         connection.execute("LOCK TABLE django_session IN ACCESS EXCLUSIVE MODE")
         yield connection
 
 
 def threads_of(shop: Shop) -> int:
-    """Of the web process that answers."""
+    """Return the number of threads of the web process that responds."""
     (worker,) = Path(f"/proc/{shop.processes['web'].pid}/task/{shop.processes['web'].pid}/children").read_text().split()
     return len(list(Path(f"/proc/{worker}/task").iterdir()))
 
@@ -48,7 +48,7 @@ def blocked(shop: Shop) -> int:
 
 @asynccontextmanager
 async def crowd(shop: Shop, people: int) -> AsyncIterator[list["asyncio.Task[httpx.Response]"]]:
-    """So many ask who they are, each on a connection of their own."""
+    """Send ``people`` requests for the current user, each on its own connection."""
     limits = httpx.Limits(max_connections=None)
     async with httpx.AsyncClient(base_url=shop.address, limits=limits, timeout=30) as client:
         yield [
@@ -75,7 +75,7 @@ async def test_a_crowd_that_the_database_keeps_waiting_takes_no_more_than_its_sh
         assert {answer.json()["code"] for answer in refused} == {"unavailable"}
         assert (blocked(shop), threads_of(shop) - before <= THREADS) == (THREADS, True)
 
-        # The others go on: who sells, who looks after the shop.
+        # Purchases, probes and metrics are still served.
         async with httpx.AsyncClient(base_url=shop.address) as client:
             bought = await client.post("/api/sales/1/purchase", headers={"Authorization": f"Bearer {buyer_pass}"})
             assert bought.status_code == 202
@@ -83,11 +83,11 @@ async def test_a_crowd_that_the_database_keeps_waiting_takes_no_more_than_its_sh
                 assert (await client.get(probe)).status_code == 200
             counted = (await client.get("/metrics")).text
         assert f'seckill_django_refused_total{{reason="full"}} {len(refused)}.0' in counted
-        assert f'seckill_django_requests{{state="inside"}} {THREADS + 1}.0' in counted  # and who asks for this
+        assert f'seckill_django_requests{{state="inside"}} {THREADS + 1}.0' in counted  # and /metrics
         assert f'seckill_django_requests{{state="waiting"}} {WAITING_MAX}.0' in counted
 
         late = [await first for first in islice(asyncio.as_completed(waiting), WAITING_MAX)]
-        assert {answer.status_code for answer in late} == {503}  # after three seconds; the two inside wait on
+        assert {answer.status_code for answer in late} == {503}  # refused after three seconds; the two inside wait on
         sessions.rollback()
         assert Counter([(await person).status_code for person in people]) == {503: CROWD - THREADS, 401: THREADS}
 

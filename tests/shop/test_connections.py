@@ -1,4 +1,4 @@
-"""Workers and their database connections: kept from task to task, and replaced when the server has cut them."""
+"""Workers' database connections: kept between tasks, and replaced when the server has closed them."""
 
 import psycopg
 
@@ -10,7 +10,7 @@ BUYERS = 12
 
 
 def buy(shop: Shop, buyer_pass: str) -> None:
-    """One buyer buys, and polls until the order is there: one doorbell, one task."""
+    """Purchase once and poll until the order exists: one doorbell, one task."""
     bearer = {"Authorization": f"Bearer {buyer_pass}"}
     ticket = post(f"{shop.address}/api/sales/1/purchase", headers=bearer).headers["Location"]
     wait_until("an order", lambda: get(f"{shop.address}{ticket}").json()["status"] == "confirmed")
@@ -34,9 +34,7 @@ def test_a_task_needs_no_connection_of_its_own(open_shop: OpenShop) -> None:
         for buyer_pass in passes[1:]:
             buy(shop, buyer_pass)
 
-        assert (
-            sessions() - before <= 4
-        )  # two worker children and two web processes may each begin one; eleven tasks ran
+        assert sessions() - before <= 4  # two worker children and two web processes may each open one; eleven tasks ran
 
 
 def test_connections_that_the_server_has_cut_are_replaced(open_shop: OpenShop) -> None:

@@ -1,4 +1,4 @@
-"""``make demo`` as its user meets it: one command in the foreground."""
+"""``make demo`` from a user's view: one command in the foreground."""
 
 import os
 import re
@@ -20,7 +20,7 @@ WITHOUT = {"REDIS_URL", "DATABASE_URL", "CELERY_BROKER_URL", "CACHE_URL", "SECRE
 
 
 class Demo:
-    """A demo in the foreground of a terminal nobody looks at."""
+    """A demo in the foreground of a pseudo-terminal."""
 
     def __init__(self, var: Path, port: int) -> None:
         environment = {name: value for name, value in os.environ.items() if name not in WITHOUT}
@@ -46,7 +46,7 @@ class Demo:
         assert f"ready http://127.0.0.1:{self.port}\n" in self.output()
 
     def pids(self) -> dict[str, int]:
-        """The processes it says it started."""
+        """Return the process ids it printed."""
         return {name: int(pid) for name, pid in re.findall(r"(\w+) started \(pid=(\d+)\)", self.output())}
 
     def await_end(self) -> int:
@@ -54,7 +54,7 @@ class Demo:
 
 
 def alive(group: int) -> bool:
-    """Whether any process of a process group still runs (one that is dead and not yet reaped does not)."""
+    """Return whether any process of a process group still runs (zombies do not count)."""
     for process in psutil.process_iter(["status"]):
         with suppress(ProcessLookupError):
             if os.getpgid(process.pid) == group and process.info["status"] != psutil.STATUS_ZOMBIE:
@@ -88,7 +88,7 @@ def test_it_serves_then_leaves_nothing_behind_and_continues_with_its_data(demo: 
     ticket = f"{address}/api/tickets/{bought['ticket']}"
     polls: list[dict[str, str]] = []
     wait_until("an order", lambda: polls.append(get(ticket).json()) or "order" in polls[-1])  # type: ignore[func-returns-value]
-    order = polls[-1]["order"]  # the other web process may have looked at the line a moment earlier
+    order = polls[-1]["order"]  # the other web process may have read the line a moment earlier
 
     demo.process.send_signal(sent)
     assert demo.await_end() == 0

@@ -19,13 +19,13 @@ STOCK = 100
 
 
 def orders_of(shop: Shop) -> list[tuple[int, str, str]]:
-    """(place, buyer, status) of every order of sale 1, by place, from the ledger itself."""
+    """Return (place, buyer, status) of every order of sale 1 in the ledger, by place."""
     rows = shop.sql("SELECT place, buyer, status FROM orders_order WHERE sale_id = 1 ORDER BY place")
     return [(place, buyer, status) for place, buyer, status in rows]
 
 
 def assert_sold_to_the_first(shop: Shop, crowd: Crowd) -> None:
-    """100 orders, held by places 1-100, and everybody else knows."""
+    """Check 100 orders at places 1-100, and an outcome for every other buyer."""
     assert set(crowd.statuses) <= {200, 202}, crowd.statuses
     assert crowd.statuses[202] == BUYERS
     assert sorted(place for place, _ in crowd.tickets.values()) == list(range(1, BUYERS + 1))
@@ -127,7 +127,7 @@ def test_a_unit_not_paid_for_goes_to_the_next_in_line(open_shop: OpenShop) -> No
 
 def test_a_thousand_who_connect_while_the_web_is_busy_need_not_try_again(open_shop: OpenShop) -> None:
     shop = open_shop(stock=1)
-    os.killpg(shop.processes["web"].pid, signal.SIGSTOP)  # as busy as can be
+    os.killpg(shop.processes["web"].pid, signal.SIGSTOP)  # under full load
     try:
         with ExitStack() as knocking, selectors.DefaultSelector() as selector:
             for _ in range(1000):
@@ -136,7 +136,7 @@ def test_a_thousand_who_connect_while_the_web_is_busy_need_not_try_again(open_sh
                 knock.connect_ex(("127.0.0.1", shop.port))
                 selector.register(knock, selectors.EVENT_WRITE)
             connected = 0
-            while ready := selector.select(timeout=0.8):  # who is dropped tries again after a second
+            while ready := selector.select(timeout=0.8):  # TCP retries a dropped SYN after a second
                 for key, _ in ready:
                     selector.unregister(key.fileobj)
                     connected += 1

@@ -27,6 +27,6 @@ def test_valkey_is_killed_and_nobody_who_was_answered_is_lost(open_shop: OpenSho
     assert crowd.statuses.keys() == {200, 202}
     assert crowd.told("confirmed") == list(range(1, 31))
     assert crowd.told("waitlisted") == list(range(31, 46))
-    # The parts that hold connections to it did not have to be started again. The pinned Celery is chosen for that.
+    # The parts connected to them need no restart. The pinned Celery version was chosen for that.
     assert [name for name, process in shop.processes.items() if process.poll() is not None] == []
     assert "sale 1: agrees" in shop.manage("reconcile")

@@ -1,8 +1,8 @@
-"""Clock: the one time that everything in a simulation goes by."""
+"""Clock: the one time used by everything in a simulation."""
 
 from dataclasses import dataclass
 
-# In milliseconds since 1970, UTC. An odd number: where a time is rounded on its way, the worlds differ.
+# In milliseconds since 1970, UTC. An odd number: a time rounded on its way makes the worlds differ.
 START_MS = 1_795_000_000_123
 
 
@@ -13,5 +13,5 @@ class Clock:
     now_ms: int = START_MS
 
     def advance(self, milliseconds: int) -> None:
-        """Let time pass."""
+        """Move the clock forward."""
         self.now_ms += milliseconds

@@ -1,4 +1,4 @@
-"""The assertions of the simulation say what differs, as those of a test do."""
+"""Enables pytest's assertion details in the simulation's helper modules."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Lockstep: two worlds take every step together; what they answer and what they keep has to be the same."""
+"""Lockstep: two worlds take every step together; their responses and their state must be equal."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class Lockstep(World):
-    """Answers as the model does, or fails."""
+    """Returns what the model returns, or fails."""
 
     def __init__(self, model: World, real: World) -> None:
         self.model = model

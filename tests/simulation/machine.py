@@ -1,7 +1,7 @@
-"""Machine: anything that can happen in a sale, in any order, and what has to hold after every step and in the end.
+"""Machine: random events of a sale in any order, with invariants checked after every step and at the end.
 
-Hypothesis chooses what happens, and shortens what went wrong. `walk` is the way in. A doorbell that nobody delivers is
-lost, and a worker who never takes the next step has crashed; both may come back late, too.
+Hypothesis chooses the events and shrinks failures. Start with `walk`. A doorbell that is never delivered is lost, and a
+worker that never takes its next step has crashed. Both may also come back late.
 """
 
 from collections import Counter
@@ -26,7 +26,7 @@ from tests.simulation.network import Fault, Network
 from tests.simulation.world import LEASE_MS, PAY_WITHIN_MS, REJOIN_MS, Answer, Decided, World
 
 BUYERS = [f"b{number:02}" for number in range(24)]
-LINE_LIMIT = 20  # fewer than there are buyers: the line can be full
+LINE_LIMIT = 20  # fewer than there are buyers, so that the line can be full
 STOCK_MAX = 12
 HOUR_MS = 3_600_000
 ROUNDS_TO_REST_MAX = 60
@@ -40,10 +40,10 @@ Do = TypeVar("Do", bound=Callable[..., None])
 
 @dataclass(frozen=True)
 class Happening:
-    """Something that can happen."""
+    """A kind of event."""
 
     do: Callable[["Machine", st.DataObject], None]
-    weight: int  #: how often, compared with others
+    weight: int  #: relative frequency
     when: Callable[["Machine"], object]
 
 
@@ -51,7 +51,7 @@ HAPPENINGS: dict[str, Happening] = {}  #: by name
 
 
 def happens(weight: int, when: Callable[["Machine"], object] = lambda _: True) -> Callable[[Do], Do]:
-    """Declare a method of the machine something that can happen."""
+    """Register a method of the machine as an event."""
 
     def declare(do: Do) -> Do:
         HAPPENINGS[do.__name__] = Happening(do, weight, when)
@@ -62,7 +62,7 @@ def happens(weight: int, when: Callable[["Machine"], object] = lambda _: True) -
 
 @dataclass
 class Work:
-    """What a worker has in hand."""
+    """A worker's reservation in progress."""
 
     name: str
     upto: int
@@ -86,13 +86,13 @@ class Machine(RuleBasedStateMachine):
         self.workers = 0
         self.confirmed: list[Work] = []  #: confirmations that may arrive again
         self.tickets: dict[str, list[Ticket]] = {}  #: by buyer, the newest last
-        self.rejoined: set[str] = set()  #: the line had lost them
-        self.late_winners: set[str] = set()  #: their order was written for a line that was rebuilt meanwhile
-        self.stock_taken_away = False  #: from under people who were promised a unit
-        self.since_upset = 0  #: what buyers and workers did
-        self.between_upsets = 0  #: a sale that is upset again before anything happened in it teaches nothing new
-        self.idle: set[str] = set()  #: what would change nothing
-        self.sound = False  #: everything was checked after the last step
+        self.rejoined: set[str] = set()  #: buyers who came back after the line had lost them
+        self.late_winners: set[str] = set()  #: buyers whose order was written for a line that was rebuilt in between
+        self.stock_taken_away = False  #: units removed although buyers were promised them
+        self.since_upset = 0  #: actions of buyers and workers since the last disturbance
+        self.between_upsets = 0  #: actions between two disturbances: with none, the second one tests nothing new
+        self.idle: set[str] = set()  #: events that would change nothing
+        self.sound = False  #: whether everything was checked after the last step
 
     @initialize(
         stock=st.integers(1, 8),
@@ -112,7 +112,7 @@ class Machine(RuleBasedStateMachine):
         between_upsets: int,
         fault: Fault | None,
     ) -> None:
-        """A new sale, and the first look the sweeper takes at it."""
+        """Create a sale and run the first sweep."""
         self.between_upsets = between_upsets
         opens_ms = START_MS + 999 if opens_later else START_MS - HOUR_MS
         config = SaleConfig(stock, opens_ms, START_MS + 3 * HOUR_MS, "open", LINE_LIMIT)
@@ -122,7 +122,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def step(self, data: st.DataObject) -> None:
-        """Anything. What has changed nothing waits until something else does, for it would change nothing again."""
+        """Run any event. An event that changed nothing is not chosen again until another one changes something."""
         possible = [name for name, it in HAPPENINGS.items() if name not in self.idle and it.when(self)]
         name = data.draw(
             st.sampled_from([name for name in possible for _ in range(HAPPENINGS[name].weight)]), label="happens"
@@ -134,7 +134,7 @@ class Machine(RuleBasedStateMachine):
         self.idle = set() if self.everything() != before else self.idle | {name}
 
     def attempt(self, do: Callable[[], object]) -> None:
-        """Something breaks it off, or the sale is unknown: whoever did it gives up."""
+        """Run an action. When it fails or the sale is not loaded, its actor gives up."""
         try:
             do()
         except (redis.ConnectionError, SaleNotLoadedError) as error:
@@ -147,7 +147,7 @@ class Machine(RuleBasedStateMachine):
 
     @happens(3)
     def join(self, data: st.DataObject) -> None:
-        """The doorbell that the gate rings is heard at once, or some time."""
+        """A doorbell from the gate is delivered at once, or at any later time."""
         buyers = data.draw(st.lists(st.sampled_from(BUYERS), min_size=1, max_size=4), label="buyers")
         joined = self.world.join(buyers, data.draw(FAULTS, label="fault"))
         for answer in joined.answers:
@@ -160,7 +160,7 @@ class Machine(RuleBasedStateMachine):
                 self.hear(joined.bell, again=False)
 
     def keep(self, ticket: Ticket) -> None:
-        """A buyer has no use for the same ticket twice."""
+        """Store a ticket. A buyer keeps no duplicates."""
         held = self.tickets.setdefault(ticket.buyer, [])
         if ticket in held:
             held.remove(ticket)
@@ -181,7 +181,7 @@ class Machine(RuleBasedStateMachine):
             self.ask(held[-1])
 
     def ask(self, ticket: Ticket, *, fresh: bool = True, fault: Fault | None = None) -> Answer:
-        """Poll, and take the renewed ticket."""
+        """Poll, and store the renewed ticket."""
         stood_in_line = ticket.buyer in self.kept.places
         answer = self.world.poll(ticket, fresh=fresh, fault=fault)
         if not stood_in_line and ticket.buyer in self.kept.places:
@@ -191,7 +191,7 @@ class Machine(RuleBasedStateMachine):
         return answer
 
     def unpaid(self) -> list[int]:
-        """Places whose orders are pending."""
+        """Return the places whose orders are pending."""
         return [order.place for order in self.books.by_place() if order.status == Order.Status.PENDING]
 
     @happens(4, unpaid)
@@ -208,12 +208,12 @@ class Machine(RuleBasedStateMachine):
         assert self.world.cancel(place) == Order.Status.CANCELLED
 
     def decided(self) -> list[int]:
-        """Places whose orders are not pending any more."""
+        """Return the places whose orders are not pending any more."""
         return [order.place for order in self.books.by_place() if order.status != Order.Status.PENDING]
 
     @happens(1, decided)
     def decide_too_late(self, data: st.DataObject) -> None:
-        """What is decided stays decided, whoever asks."""
+        """A decided order does not change."""
         place = data.draw(st.sampled_from(self.decided()), label="place")
         status = self.books.orders[place].status
         assert self.world.pay(place) == self.world.cancel(place) == status
@@ -222,7 +222,7 @@ class Machine(RuleBasedStateMachine):
 
     @happens(5, lambda self: self.bells)
     def deliver(self, data: st.DataObject) -> None:
-        """A worker hears a doorbell, any of them; the same one may be heard again."""
+        """Deliver any of the doorbells. It may be delivered again."""
         bell = data.draw(st.sampled_from(self.bells), label="bell")
         self.hear(bell, again=data.draw(st.booleans(), label="again"))
 
@@ -243,7 +243,7 @@ class Machine(RuleBasedStateMachine):
 
     @happens(6, lambda self: self.kept.reservations)
     def take_over(self, data: st.DataObject) -> None:
-        """A worker has been silent for as long as it may, or for too long, when another one comes."""
+        """A second worker reserves just before or after the first one's lease expires."""
         self.world.advance(data.draw(st.sampled_from([LEASE_MS, LEASE_MS + 1]), label="milliseconds"))
         self.take_step(self.start_work(len(self.kept.line)), data)
 
@@ -264,7 +264,7 @@ class Machine(RuleBasedStateMachine):
             self.at_work.append(Work(f"{work.name}, again", work.upto))
 
     def check_claim(self, claim: Reservation) -> None:
-        """It is for people who stand there and wait, first come first."""
+        """A reservation must be for undecided buyers in line, in order."""
         assert claim.places == sorted(claim.places)
         assert set(claim.places) <= set(self.kept.undecided(1, len(self.kept.line)))
 
@@ -285,7 +285,7 @@ class Machine(RuleBasedStateMachine):
 
     @happens(1, lambda self: self.confirmed)
     def confirm_again(self, data: st.DataObject) -> None:
-        """A message that was on its way for a long time."""
+        """Confirm again, as a message delivered much later."""
         work = data.draw(st.sampled_from(self.confirmed), label="work")
         assert work.claim is not None
         assert work.decided is not None
@@ -293,7 +293,7 @@ class Machine(RuleBasedStateMachine):
 
     @happens(5, lambda self: self.bells)
     def settle(self, data: st.DataObject) -> None:
-        """A worker that hears the oldest doorbell does everything in one go, until something breaks."""
+        """A worker takes the oldest doorbell and runs all steps, until a fault interrupts it."""
         self.since_upset += 1
         self.world.settle(max(self.bells.pop(0), len(self.kept.line)), data.draw(FAULTS, label="fault"))
 
@@ -305,7 +305,7 @@ class Machine(RuleBasedStateMachine):
 
     @happens(2, lambda self: self.books.orders)
     def give_back(self, data: st.DataObject) -> None:
-        """What expired, and what was cancelled."""
+        """Release the units of expired and cancelled orders."""
         self.bells += set(self.world.give_back(data.draw(FAULTS, label="fault"))) - set(self.bells)
 
     @happens(1)
@@ -314,13 +314,13 @@ class Machine(RuleBasedStateMachine):
 
     @happens(8, lambda self: self.tickets and not self.kept.is_known())
     def recover(self, data: st.DataObject) -> None:
-        """The sweeper comes by, and some of the crowd are back in time."""
+        """Run a sweep, with some of the crowd back in time."""
         self.world.sweep(None)
         for buyer in data.draw(st.lists(st.sampled_from(sorted(self.tickets)), unique=True), label="in time"):
             self.ask(self.tickets[buyer][-1])
         self.world.advance(REJOIN_MS)
 
-    # --- the shop, and what goes wrong ----------------------------------------------------------------------------
+    # --- changes of the sale, and faults --------------------------------------------------------------------------
 
     @happens(1)
     def advance(self, data: st.DataObject) -> None:
@@ -329,7 +329,7 @@ class Machine(RuleBasedStateMachine):
         )
 
     def is_calm(self) -> bool:
-        """Whether enough has happened since the last upset."""
+        """Return whether enough has happened since the last disturbance."""
         return self.since_upset >= self.between_upsets
 
     @happens(2, is_calm)
@@ -338,7 +338,7 @@ class Machine(RuleBasedStateMachine):
         self.world.advance(data.draw(st.sampled_from([PAY_WITHIN_MS, HOUR_MS]), label="milliseconds"))
 
     def may_change(self) -> bool:
-        """Nobody changes a sale that has ended: that is for good."""
+        """An ended sale does not change."""
         return self.is_calm() and self.books.ended_ms is None
 
     @happens(2, may_change)
@@ -370,7 +370,7 @@ class Machine(RuleBasedStateMachine):
         self.since_upset = 0
         self.world.restart(data.draw(st.integers(0, 7), label="back"))
 
-    # --- what always holds ----------------------------------------------------------------------------------------
+    # --- invariants -----------------------------------------------------------------------------------------------
 
     @property
     def kept(self) -> Kept:
@@ -394,12 +394,12 @@ class Machine(RuleBasedStateMachine):
             nobody_with_a_ticket_is_forgotten(kept, self.tickets)
         self.sound = True
 
-    # --- in the end -----------------------------------------------------------------------------------------------
+    # --- at the end -----------------------------------------------------------------------------------------------
 
     def teardown(self) -> None:
-        """Every worker is gone. Beat, one good worker and the crowd go on until nothing is left to do."""
+        """All workers are gone. Beat, one good worker and the crowd continue until no work is left."""
         try:
-            if self.sound:  # else the end would hide what went wrong
+            if self.sound:  # otherwise the end would hide an earlier failure
                 self.come_to_rest()
                 self.check_the_end()
         finally:
@@ -432,9 +432,9 @@ class Machine(RuleBasedStateMachine):
         if not self.stock_taken_away:
             self.first_come_first_served(books, waiting)
         if waiting and not books.ended_ms:
-            assert books.sold == books.config.stock_total  # nobody waits while there is a unit
+            assert books.sold == books.config.stock_total  # no buyer waits while there is a unit
         if not books.ended_ms:
-            assert set(self.tickets) <= {*kept.places, *kept.outcomes}  # everybody is back
+            assert set(self.tickets) <= {*kept.places, *kept.outcomes}  # every buyer is back
         for buyer, held in [*self.tickets.items()]:
             expected = "sold_out" if books.ended_ms else "waitlisted"
             if (order := books.of(buyer)) is not None:
@@ -442,7 +442,7 @@ class Machine(RuleBasedStateMachine):
             assert {self.ask(ticket)["status"] for ticket in [*held]} == {expected}
 
     def first_come_first_served(self, books: Books, waiting: list[tuple[int, str]]) -> None:
-        """Among those whom the line never lost."""
+        """Check the order among buyers whom the line never lost."""
         moved = self.rejoined | self.late_winners
         winners = [order.place for order in books.by_place() if order.buyer not in moved]
         losers = [place for place, buyer in waiting if buyer not in moved]
@@ -466,7 +466,7 @@ def everybody_stands_where_their_place_says(kept: Kept) -> None:
 
 
 def every_unit_is_in_exactly_one_place(kept: Kept) -> None:
-    """Left, under a claim, or with a buyer who has an order: at every moment, whatever was counted twice."""
+    """Each unit is left, reserved, or held by a buyer's order: at every moment, whatever was counted twice."""
     assert kept.meta is not None
     assert kept.stock is not None
     claimed = sum(claimed.units for claimed in kept.reservations.values())
@@ -480,7 +480,7 @@ def nobody_undecided_is_passed_without_a_claim(kept: Kept) -> None:
 
 
 def nobody_with_a_ticket_is_forgotten(kept: Kept, tickets: dict[str, list[Ticket]]) -> None:
-    """Whom the gate does not look up stands in line; it looks up everybody else, and they get back by polling."""
+    """A buyer whom the gate does not look up stands in line. All others are looked up and return by polling."""
     assert kept.meta is not None
     for held in tickets.values():
         for ticket in held:
@@ -490,16 +490,16 @@ def nobody_with_a_ticket_is_forgotten(kept: Kept, tickets: dict[str, list[Ticket
 
 @dataclass(frozen=True)
 class Walked:
-    """How often each thing happened, and how often something broke off, by error."""
+    """Counts of events, and of interruptions by error."""
 
     happened: Counter[str]
     broken_off: Counter[str]
 
 
 def walk(make_world: MakeWorld, *, walks: int, steps: int, seed_number: int, shorten: bool = True) -> Walked:
-    """Let so many worlds go so many random steps each.
+    """Run ``walks`` random walks of ``steps`` steps each.
 
-    Raises AssertionError where a promise is broken; the way there is printed, and shortened, which takes its time.
+    Raises AssertionError when an invariant is violated. The steps to it are shrunk and printed, which takes a while.
     """
     walked = Walked(Counter(), Counter())
     members = {

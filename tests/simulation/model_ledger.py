@@ -1,4 +1,4 @@
-"""ModelLedger: the sale's row and its orders, as the ledger promises to keep them."""
+"""ModelLedger: a model of the sale's row and its orders."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,11 +19,14 @@ class Entry:
     place: int
     status: str
     pay_before_ms: int
-    released: bool = False  #: the unit given back is in the line again
+    released: bool = False  #: whether the released unit is in the line again
 
     @property
     def outcome(self) -> Outcome:
-        """What it means to the buyer. An order's number is random; here it is the order's place, which is unique."""
+        """Return the outcome of the buyer.
+
+        Real order numbers are random; here the number is the place, which is unique.
+        """
         if self.status in HOLDING:
             return Confirmed(f"#{self.place}", self.pay_before_ms)
         return Released("cancelled" if self.status == Order.Status.CANCELLED else "expired")
@@ -40,19 +43,19 @@ class Books:
     orders: dict[int, Entry] = field(default_factory=dict)  #: by place
 
     def copy(self) -> "Books":
-        """One that stays as this is now."""
+        """Return an independent copy."""
         return replace(self, orders={**self.orders})
 
     def of(self, buyer: str) -> Entry | None:
-        """The buyer's order."""
+        """Return the buyer's order."""
         return next((order for order in self.orders.values() if order.buyer == buyer), None)
 
     def by_place(self) -> list[Entry]:
-        """All orders, ascending."""
+        """Return all orders, ascending."""
         return [self.orders[place] for place in sorted(self.orders)]
 
     def on_their_way(self) -> list[Entry]:
-        """Orders given back whose units are not in the line again."""
+        """Return cancelled and expired orders whose units are not in the line again."""
         return [order for order in self.by_place() if order.status not in HOLDING and not order.released]
 
 
@@ -65,7 +68,7 @@ class ModelLedger:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing of what happens in here."""
+        """Roll back the block's changes when it raises."""
         before = self.books.copy()
         try:
             yield
@@ -74,7 +77,7 @@ class ModelLedger:
             raise
 
     def write(self, claim: Reservation, now_ms: int) -> dict[str, Outcome]:
-        """An order for each place of a claim; gives the outcomes of the buyers who have one now."""
+        """Write an order for each place of a reservation; return the outcomes of buyers who have an order now."""
         books = self.books
         for place, buyer in claim.places:
             if books.of(buyer) is None and place not in books.orders and self.may_sell():
@@ -84,21 +87,21 @@ class ModelLedger:
         return {buyer: order.outcome for buyer, order in found.items() if order is not None}
 
     def may_sell(self) -> bool:
-        """The guard: whatever the line says, no more is sold than there is, and nothing once the sale has ended."""
+        """The guard: never sell more than the stock, and nothing after the sale's end, whatever the line says."""
         return self.books.ended_ms is None and self.units_left() > 0
 
     def units_left(self) -> int:
-        """Units that no order holds."""
+        """Return the units that no order holds."""
         return self.books.config.stock_total - self.books.sold
 
     def decide(self, place: int, status: Order.Status) -> None:
-        """A pending order is paid, cancelled or expired; nothing happens to any other."""
+        """Pay, cancel or expire an order if it is pending; do nothing to any other."""
         order = self.books.orders[place]
         if order.status == Order.Status.PENDING:
             self.books.orders[place] = replace(order, status=status)
             self.books.sold -= status not in HOLDING
 
     def tick_off(self, orders: list[Entry]) -> None:
-        """Their units are back in the line."""
+        """Mark the orders' units as released."""
         for order in orders:
             self.books.orders[order.place] = replace(order, released=True)

@@ -1,7 +1,6 @@
-"""ModelLine: what the commands of the line promise, in plain Python.
+"""ModelLine: a model of the line's commands in plain Python.
 
-Written from the headers of ``seckill/line/lua/*.lua``. It is simple rather than fast, so that reading it is enough to
-believe it.
+Written from the headers of ``seckill/line/lua/*.lua``, for readability rather than speed.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,13 +12,13 @@ from seckill.line.snapshot import Snapshot
 from tests.simulation.clock import Clock
 
 SALE_ID = 7
-# The run id that a sale was told: none to watch, that of the server which is running, or that of an earlier run.
+# The run id stored with a sale: none to check, the running server's, or an earlier one's.
 ANY_SERVER, THIS_SERVER, EARLIER_SERVER = "", "this", "earlier"
 
 
 @dataclass(frozen=True)
 class Meta:
-    """What makes a sale known."""
+    """The meta hash; a sale that has one is loaded."""
 
     epoch: int
     config: SaleConfig
@@ -31,7 +30,7 @@ class Meta:
 
 @dataclass(frozen=True)
 class Claimed:
-    """Places that somebody reserved: as many units as there were undecided buyers from ``first`` to ``last``."""
+    """A reservation: as many units as there were undecided buyers from ``first`` to ``last``."""
 
     first: int
     last: int
@@ -46,14 +45,14 @@ class Kept:
     meta: Meta | None = None
     stock: int | None = None
     pointer: int | None = None
-    line: list[str] = field(default_factory=list)  #: who stands at place 1, 2, ...; '' is a hole
+    line: list[str] = field(default_factory=list)  #: buyers at place 1, 2, ...; '' is a hole
     places: dict[str, int] = field(default_factory=dict)
-    reservations: dict[str, Claimed] = field(default_factory=dict)  #: oldest first, as the server keeps a small hash
+    reservations: dict[str, Claimed] = field(default_factory=dict)  #: oldest first, as the server stores a small hash
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     lost: bool = False
 
     def copy(self) -> "Kept":
-        """One that stays as this is now."""
+        """Return an independent copy."""
         return replace(
             self,
             line=[*self.line],
@@ -63,11 +62,11 @@ class Kept:
         )
 
     def is_known(self) -> bool:
-        """Whether anybody may be admitted or settled."""
+        """Return whether the sale is loaded, so that buyers may be admitted and settled."""
         return self.meta is not None and self.stock is not None and self.meta.server != EARLIER_SERVER
 
     def undecided(self, first: int, last: int) -> list[tuple[int, str]]:
-        """(place, buyer) of those who wait for their outcome, from place ``first`` to ``last``."""
+        """Return (place, buyer) of undecided buyers from place ``first`` to ``last``."""
         return [
             (place, buyer)
             for place, buyer in enumerate(self.line[first - 1 : last], first)
@@ -82,10 +81,10 @@ class ModelLine:
         self.clock = clock
         self.kept = Kept()
 
-    # --- what buyers do -------------------------------------------------------------------------------------------
+    # --- commands of the gate -------------------------------------------------------------------------------------
 
     def admit(self, buyers: Sequence[str]) -> Admission:
-        """A buyer who has a place keeps it; others are appended, or refused."""
+        """Append buyers or reject them. A buyer who has a place keeps it."""
         meta, stock, pointer = self._known()
         refusal = self._refusal(meta)
         answers: list[int | RejectReason] = []
@@ -122,7 +121,10 @@ class ModelLine:
         return len(self.kept.line)
 
     def rejoin(self, buyer: str, place: int) -> tuple[int, int]:
-        """Back to the old place if it is free and undecided, else to the end; (epoch, place), place 0 = ended."""
+        """Return to the old place if it is free and undecided, else to the end.
+
+        Returns (epoch, place); place 0 = ended.
+        """
         meta, _, pointer = self._known()
         kept = self.kept
         if buyer in kept.places:
@@ -139,13 +141,13 @@ class ModelLine:
         return meta.epoch, self._append(buyer)
 
     def look_up(self, buyer: str) -> tuple[Outcome | None, int | None]:
-        """(outcome, place) of a buyer, None where there is none."""
+        """Return (outcome, place) of a buyer, None where there is none."""
         return self.kept.outcomes.get(buyer), self.kept.places.get(buyer)
 
-    # --- what workers do ------------------------------------------------------------------------------------------
+    # --- commands of the workers ----------------------------------------------------------------------------------
 
     def reserve(self, reservation_id: str, *, upto: int, chunk: int, lease_ms: int) -> Reservation | None:
-        """Claim the places of a worker that fell silent, else the next ones there are units for."""
+        """Take over an expired reservation, else reserve the next places as far as there are units."""
         meta, stock, pointer = self._known()
         kept, now_ms = self.kept, self.clock.now_ms
         if reservation_id in kept.reservations:
@@ -166,7 +168,7 @@ class ModelLine:
             first, last = pointer + 1, min(upto, pointer + chunk)
             waiting = kept.undecided(first, last)
             if len(waiting) > stock:
-                last = waiting[stock][0] - 1  # the first who gets no unit stays behind the pointer
+                last = waiting[stock][0] - 1  # the first buyer without a unit stays behind the pointer
                 waiting = waiting[:stock]
             kept.pointer = pointer = last
             if waiting:
@@ -177,7 +179,10 @@ class ModelLine:
         return None
 
     def confirm(self, reservation_id: str, outcomes: Iterable[tuple[str, Outcome]]) -> int:
-        """Write outcomes once, close the claim; what it held and did not use goes back. Gives the units left."""
+        """Write outcomes once and close the reservation; its unused units return to the stock.
+
+        Returns the units left.
+        """
         self._known()
         used = 0
         for buyer, outcome in outcomes:
@@ -188,7 +193,7 @@ class ModelLine:
         return self._move_stock((claimed.units if claimed else 0) - used)
 
     def release(self, outcomes: Iterable[tuple[str, Released]]) -> int:
-        """Give back the units of buyers who hold one, by their outcome; gives how many."""
+        """Release units of buyers who hold one, by their outcome; return how many."""
         self._known()
         returned = 0
         for buyer, outcome in outcomes:
@@ -201,16 +206,16 @@ class ModelLine:
         self.kept.stock = (self.kept.stock or 0) + units
         return self.kept.stock
 
-    # --- what the shop does ---------------------------------------------------------------------------------------
+    # --- commands of the shop -------------------------------------------------------------------------------------
 
     def forget(self) -> bool:
-        """Make the sale unknown, keep who stands in line; gives whether the line is lost."""
+        """Unload the sale and keep the buyers in line; return whether the line is lost."""
         kept = self.kept
         self.kept = Kept(line=kept.line, places=kept.places, lost=kept.lost or not kept.line)
         return self.kept.lost
 
     def restore(self, orders: Iterable[tuple[int, str, Outcome]]) -> int:
-        """Put (place, buyer, outcome) of the ledger into the line; who stands there instead loses the place."""
+        """Put (place, buyer, outcome) of the ledger into the line. Another buyer at such a place loses it."""
         kept, count = self.kept, 0
         for place, buyer, outcome in orders:
             kept.line += [""] * (place - len(kept.line))
@@ -234,7 +239,7 @@ class ModelLine:
         ended_ms: int,
         server: str,
     ) -> int:
-        """Make the sale known in a newer epoch; gives the epoch that holds."""
+        """Load the sale in a newer epoch; return the epoch in force."""
         if self.kept.meta is not None and self.kept.meta.epoch >= epoch:
             return self.kept.meta.epoch
         now_ms = self.clock.now_ms
@@ -252,13 +257,13 @@ class ModelLine:
         return epoch
 
     def configure(self, config: SaleConfig) -> int:
-        """Take over what the shop changed; the units left move as the total did."""
+        """Apply changes of the sale; the units left change by the same amount as the total."""
         meta, _, _ = self._known()
         self.kept.meta = replace(meta, config=config)
         return self._move_stock(config.stock_total - meta.config.stock_total)
 
     def finish(self) -> int:
-        """End the sale for good, unless somebody may still win; gives when it ended, 0 = not yet."""
+        """Close the sale for good, unless a waiting buyer may still win; return when it ended, 0 = not yet."""
         meta, stock, pointer = self._known()
         if meta.ended_ms:
             return meta.ended_ms
@@ -269,7 +274,7 @@ class ModelLine:
         return self.clock.now_ms
 
     def snapshot(self, *, lease_ms: int) -> Snapshot | None:
-        """Where the line stands, None while it is unknown."""
+        """Return the snapshot, None while the sale is not loaded."""
         if not self.kept.is_known():
             return None
         meta, stock, pointer = self._known()
@@ -293,21 +298,21 @@ class ModelLine:
             expired_reservations=sum(now_ms - claimed.at_ms > lease_ms for claimed in reservations),
         )
 
-    # --- what the server does -------------------------------------------------------------------------------------
+    # --- the server -----------------------------------------------------------------------------------------------
 
     def wipe(self) -> None:
-        """The server loses everything."""
+        """Lose all data."""
         self.kept = Kept()
 
     def restart(self, kept: Kept) -> None:
-        """Another run of the server, with what it kept of an earlier moment."""
+        """Start another run of the server, with the data of an earlier moment."""
         self.kept = kept.copy()
         meta = self.kept.meta
         if meta is not None and meta.server == THIS_SERVER:
             self.kept.meta = replace(meta, server=EARLIER_SERVER)
 
     def _known(self) -> tuple[Meta, int, int]:
-        """Meta, stock and pointer. Raises SaleNotLoadedError."""
+        """Return meta, stock and pointer. Raises SaleNotLoadedError."""
         kept = self.kept
         if not kept.is_known() or kept.meta is None or kept.stock is None:
             raise SaleNotLoadedError(SALE_ID)

@@ -1,4 +1,4 @@
-"""ModelWorld: the protocol of gate, workers and beat over a modelled line and ledger."""
+"""ModelWorld: the protocol of gate, workers and beat over a model of line and ledger."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -32,26 +32,26 @@ FIRST_EPOCH = 1
 
 
 class ModelWorld(World):
-    """Nothing in here is real. The types of line and ledger may be others, with a guard taken off."""
+    """A world without servers. A test may replace the types of line and ledger by ones that lack a guard."""
 
     line_type: type[ModelLine] = ModelLine
     ledger_type: type[ModelLedger] = ModelLedger
 
     def __init__(self, config: SaleConfig, *, durable: bool, network: Network) -> None:
-        """``durable``: Redis writes every answer to the disk, so its restart loses nothing."""
+        """``durable``: Redis syncs its log before each response, so a restart loses nothing."""
         self.clock = Clock()
         self.network = network
         self.durable = durable
         self.line = self.line_type(self.clock)
         self.ledger = self.ledger_type(config, PAY_WITHIN_MS)
-        self._seen: Snapshot | None = None  # by the gate
+        self._seen: Snapshot | None = None  # the snapshot last read by the gate
         self._settling = 0
         self._moments: deque[Kept] = deque(maxlen=REMEMBERED)
 
     # --- buyers, at the gate --------------------------------------------------------------------------------------
 
     def join(self, buyers: Sequence[str], fault: Fault | None) -> Joined:
-        """Each gets a ticket or a refusal; the bell rings if there are units for those who wait."""
+        """Return a ticket or a reject reason for each; ring the doorbell if there are units for waiting buyers."""
         with self.network.breaking(fault):
             try:
                 admission = self.network.call(lambda: self.line.admit(buyers))
@@ -69,7 +69,7 @@ class ModelWorld(World):
         )
 
     def poll(self, ticket: Ticket, *, fresh: bool, fault: Fault | None) -> Answer:
-        """In the first building of a line, a place behind the pointer waits; anything else is looked up."""
+        """In the first epoch of a line a place behind the pointer waits; any other is looked up."""
         with self.network.breaking(fault):
             try:
                 if fresh or self._seen is None:
@@ -140,11 +140,11 @@ class ModelWorld(World):
             self._rebuild(broken_epoch)
 
     def _rebuild(self, broken_epoch: int | None) -> None:
-        """The line waits for its crowd if it was open to anybody once, and may have lost somebody."""
+        """Rebuild the line. It waits for its crowd if it was ever open and may have lost buyers."""
         seen = self.network.call(self.look)
         if seen is not None and seen.epoch != broken_epoch:
             return
-        self.ledger.books.epoch += 1  # written down before the line hears of it: never given out again
+        self.ledger.books.epoch += 1  # saved before the line is changed, so that no epoch is used twice
         with self.ledger.transaction():
             books, config = self.ledger.books, self.ledger.books.config
             server = ANY_SERVER if self.durable else THIS_SERVER
@@ -214,7 +214,7 @@ class ModelWorld(World):
             try:
                 self.network.call(lambda: self.line.release(returned))
             except SaleNotLoadedError:
-                return []  # the line that is built next has these units already
+                return []  # the rebuilt line has these units already
             self.ledger.tick_off(orders)
         return [len(self.line.kept.line)]
 
@@ -238,7 +238,7 @@ class ModelWorld(World):
             self.network.call(lambda: self.line.configure(config))
 
     def _is_decided(self, seen: Snapshot) -> bool:
-        """Whether nothing can change any more for those who wait."""
+        """Return whether nothing can change any more for waiting buyers."""
         state = seen.state()
         if seen.reserved_units or state is State.SCHEDULED:
             return False
@@ -285,7 +285,7 @@ class ModelWorld(World):
                 self._moments.pop()
             self.line.restart(self._moments[-1])
 
-    # --- to look at -----------------------------------------------------------------------------------------------
+    # --- state ----------------------------------------------------------------------------------------------------
 
     def kept(self) -> Kept:
         return self.line.kept
@@ -297,4 +297,4 @@ class ModelWorld(World):
         return self.line.snapshot(lease_ms=LEASE_MS)
 
     def close(self) -> None:
-        """There is nothing to let go of."""
+        """Do nothing: there are no servers."""

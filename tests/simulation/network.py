@@ -1,4 +1,4 @@
-"""Network: the way to Redis. It may break before a call or after it, and may deliver every call twice."""
+"""Network: the connection to Redis. It may fail before or after a call, and may deliver every call twice."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,9 +13,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Fault:
-    """So many calls go through; the next one never arrives, or only its reply is lost. Then everything works again.
+    """After a number of calls, the next one is not delivered or its reply is lost. Later calls succeed.
 
-    Whoever made that call gives up there: it stands for a process that is killed at this point too.
+    The caller gives up: the fault also stands for a process killed at this point.
     """
 
     calls: int
@@ -23,7 +23,7 @@ class Fault:
 
 
 class Fate(Enum):
-    """What becomes of one call."""
+    """What happens to one call."""
 
     THROUGH = auto()
     NEVER_ARRIVES = auto()
@@ -32,15 +32,15 @@ class Fate(Enum):
 
 @dataclass
 class Network:
-    """Decides over every call, in the model and in reality alike."""
+    """Decides the fate of every call, in the model and in reality alike."""
 
-    twice: bool = False  #: a client that retries: every call arrives two times, the second reply is the one seen
+    twice: bool = False  #: a client that retries: each call is delivered twice, and the second reply is returned
     _fault: Fault | None = None
     _calls: int = 0
 
     @contextmanager
     def breaking(self, fault: Fault | None) -> Iterator[None]:
-        """The fault strikes in here, if so many calls are made."""
+        """Apply the fault within the block, if it makes enough calls."""
         self._fault, self._calls = fault, 0
         try:
             yield
@@ -48,7 +48,7 @@ class Network:
             self._fault = None
 
     def fate(self) -> Fate:
-        """The next call's."""
+        """Return the fate of the next call."""
         if self._fault is None or self._calls < self._fault.calls:
             self._calls += 1
             return Fate.THROUGH

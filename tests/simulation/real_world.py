@@ -1,7 +1,7 @@
 """RealWorld: the product's own scripts, gate, settlement and beat on a real server and the test run's database.
 
-Only time is not real. The scripts ask a key for it instead of the server, so that a lease, a window or the moment of an
-outcome comes out the same to the millisecond every time; Django is told the same time.
+Only the time is simulated. The scripts read it from a key instead of the server, so that leases, windows and outcomes
+are the same to the millisecond in every run; Django uses the same time.
 """
 
 import asyncio
@@ -60,13 +60,13 @@ THE_TIME = "redis.call('TIME')"
 CLOCK_KEY = "clock"
 THE_CLOCK = f"redis.call('LRANGE', '{CLOCK_KEY}', 0, 1)"
 EARLIER_RUN_ID = "0" * 40
-ALWAYS_FRESH = 1e9  # seconds: the snapshot that the gate read last will do
+ALWAYS_FRESH = 1e9  # seconds: reuse the snapshot that the gate read last
 NEVER_FRESH = -1.0
-ESTIMATES = ("eta_s", "poll_after_s")  # of a poll's answer: what does not follow from the state of the line
+ESTIMATES = ("eta_s", "poll_after_s")  # members of a poll's response that do not follow from the state of the line
 
 
 class FlakyLine(Line):
-    """A line over a network that breaks."""
+    """A line over a network that fails."""
 
     def __init__(self, client: redis.Redis, network: Network, *, durable: bool) -> None:
         super().__init__(client)
@@ -87,7 +87,7 @@ class FlakyLine(Line):
 
 
 class FlakyAsyncLine(AsyncLine):
-    """The gate's."""
+    """The gate's line over a network that fails."""
 
     def __init__(self, client: redis.asyncio.Redis, network: Network) -> None:
         super().__init__(client)
@@ -112,7 +112,7 @@ class FlakyAsyncLine(AsyncLine):
 
 
 class QuietBell(Doorbell):
-    """Notes what would be rung."""
+    """Records the doorbells instead of sending them."""
 
     upto = 0
 
@@ -122,7 +122,7 @@ class QuietBell(Doorbell):
 
 
 class RealWorld(World):
-    """One sale on real servers; there can be one at a time."""
+    """One sale on real servers. Only one can exist at a time."""
 
     def __init__(self, config: SaleConfig, *, durable: bool, network: Network) -> None:
         self.clock = Clock()
@@ -130,7 +130,7 @@ class RealWorld(World):
         self._rung: list[int] = []
         self._patches = pytest.MonkeyPatch()
         self._patch()
-        self._server = redis.Redis.from_url(settings.REDIS_URL)  # speaks bytes: for dumps
+        self._server = redis.Redis.from_url(settings.REDIS_URL)  # returns bytes: for dumps
         self._server.flushdb()
         self._set_clock()
         self._line = FlakyLine(get_line().client, network, durable=durable)
@@ -153,7 +153,7 @@ class RealWorld(World):
         self._patches.setattr(settlement, "uuid4", lambda: SimpleNamespace(hex=f"settling {next(names)}"))
         self._patches.setattr(order_task, "get_line", lambda: self._line)
         self._patches.setattr(order_task, "ring", lambda _, upto: self._rung.append(upto))
-        logging.disable(logging.ERROR)  # what breaks here is meant to
+        logging.disable(logging.ERROR)  # faults here are intended
 
     @staticmethod
     def _make_sale(config: SaleConfig) -> None:
@@ -203,7 +203,7 @@ class RealWorld(World):
         return answer
 
     async def _answers(self, asked: Sequence[tuple[str, str, str]]) -> list[Any]:
-        """What is answered to (method, path, authorization) of each, asked at once."""
+        """Return the responses to (method, path, authorization) of each, sent concurrently."""
         answers = [ask(self._gate, *what) for what in asked]
         return [json.loads((await answer).body) for answer in answers]
 
@@ -266,7 +266,7 @@ class RealWorld(World):
         assert self._beat(order_task.reconcile_sales, fault) == []
 
     def _beat(self, task: Callable[[], None], fault: Fault | None) -> list[int]:
-        """Run a task; gives the doorbells it rings."""
+        """Run a task; return the doorbells it rings."""
         self._rung.clear()
         with self.network.breaking(fault):
             task()
@@ -309,7 +309,7 @@ class RealWorld(World):
         self._server.delete(CLOCK_KEY)
         self._server.rpush(CLOCK_KEY, seconds, rest * 1000)
 
-    # --- to look at -----------------------------------------------------------------------------------------------
+    # --- state ----------------------------------------------------------------------------------------------------
 
     def kept(self) -> Kept:
         contents = self._in_line.contents()
@@ -375,7 +375,7 @@ class RealWorld(World):
 
 
 def _row(config: SaleConfig) -> dict[str, Any]:
-    """The fields of a sale's row."""
+    """Return the fields of a sale's row."""
     return {
         "stock": config.stock_total,
         "opens_at": from_epoch_ms(config.opens_ms),
@@ -386,14 +386,14 @@ def _row(config: SaleConfig) -> dict[str, Any]:
 
 
 def _by_place(outcome: Outcome) -> Outcome:
-    """With the place for the order's number, which is random."""
+    """Replace the order's number, which is random, by the place."""
     if isinstance(outcome, Confirmed):
         return Confirmed(f"#{Order.objects.get(number=outcome.order).place}", outcome.pay_before_ms)
     return outcome
 
 
 def _by_number(outcome: Outcome) -> Outcome:
-    """The other way round."""
+    """Replace the place by the order's number."""
     if isinstance(outcome, Confirmed):
         number = Order.objects.get(place=int(outcome.order.removeprefix("#"))).number
         return Confirmed(number, outcome.pay_before_ms)

@@ -1,6 +1,6 @@
-"""A process that dies in the one moment when Redis knows of something that the ledger does not, or the other way round.
+"""A process dies at the one moment when Redis has what the ledger lacks, or the other way round.
 
-The machine found these ways, and the product lost somebody on each of them.
+The simulation found these cases; in each the product once lost a buyer.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ HOUR_MS = 3_600_000
 
 @pytest.fixture
 def world() -> Iterator[RealWorld]:
-    """A sale of one unit that nobody has loaded yet."""
+    """A sale of one unit that is not loaded yet."""
     config = SaleConfig(1, START_MS - HOUR_MS, START_MS + HOUR_MS, "open", 20)
     world = RealWorld(config, durable=False, network=Network())
     yield world
@@ -45,7 +45,7 @@ def tickets(world: RealWorld, *buyers: str) -> list[Ticket]:
 
 def test_a_first_load_that_was_not_written_down_lets_nobody_be_forgotten(world: RealWorld) -> None:
     with pytest.raises(redis.ConnectionError):
-        world.sweep(Fault(calls=3, reply_lost=True))  # snapshot, forget, rebuild; then the process dies
+        world.sweep(Fault(calls=3, reply_lost=True))  # snapshot, invalidate, rebuild; then the process dies
     [ann] = tickets(world, "ann")
     world.wipe()
     world.sweep(None)
@@ -74,11 +74,11 @@ def test_a_paid_order_that_the_line_was_not_told_of_is_no_loss_when_the_sale_end
     assert slow.places == [(1, "ann")]
     world.wipe()
     world.sweep(None)
-    world.poll(ben, fresh=True, fault=None)  # ann is asleep
+    world.poll(ben, fresh=True, fault=None)  # ann does not poll meanwhile
     world.advance(REJOIN_MS)
     assert world.settle(2, None) == 1
     world.cancel(2)
-    world.write(slow, commit=True)  # there is a unit again; and here the slow worker dies
+    world.write(slow, commit=True)  # a unit is free again; here the slow worker dies
     world.pay(1)
     come_to_rest(world)
 

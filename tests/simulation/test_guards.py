@@ -1,4 +1,4 @@
-"""Negative control: with a guard taken off the model, the machine sees what it guarded against."""
+"""Negative control: with a guard removed from the model, the simulation finds the violation."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -21,7 +21,7 @@ STEPS_A_WALK = 50
 
 
 class GreedyLine(ModelLine):
-    """Confirming gives no unit back."""
+    """Confirming returns no unused units."""
 
     def confirm(self, reservation_id: str, outcomes: Iterable[tuple[str, Outcome]]) -> int:
         before = self.kept.stock or 0
@@ -30,28 +30,28 @@ class GreedyLine(ModelLine):
 
 
 class ForgetfulLine(ModelLine):
-    """Who clicks twice gets two places."""
+    """A buyer who purchases twice gets two places."""
 
     def _place_of(self, buyer: str) -> int | None:  # noqa: ARG002 (that is the point)
         return None
 
 
 class PatientLine(ModelLine):
-    """Nobody takes over the claim of a worker who fell silent."""
+    """Expired reservations are not taken over."""
 
     def reserve(self, reservation_id: str, *, upto: int, chunk: int, lease_ms: int) -> Reservation | None:
         return super().reserve(reservation_id, upto=upto, chunk=chunk, lease_ms=lease_ms + 10**12)
 
 
 class SecretiveLine(ModelLine):
-    """Nobody notices that the server has restarted."""
+    """A restart of the server goes unnoticed."""
 
     def restart(self, kept: Kept) -> None:
         self.kept = kept.copy()
 
 
 class UnfairLine(ModelLine):
-    """The last unit goes to whoever stands behind the next one."""
+    """The last unit goes to the second buyer in line."""
 
     def reserve(self, reservation_id: str, *, upto: int, chunk: int, lease_ms: int) -> Reservation | None:
         pointer = self.kept.pointer or 0
@@ -71,7 +71,7 @@ class TrustingLedger(ModelLedger):
 
 
 class GenerousLedger(ModelLedger):
-    """All that a group claimed goes to its first buyer."""
+    """All orders of a reservation go to its first buyer."""
 
     def write(self, claim: Reservation, now_ms: int) -> dict[str, Outcome]:
         decided = super().write(claim, now_ms)
@@ -109,7 +109,7 @@ class Unfair(ModelWorld):
 
 
 class Lazy(ModelWorld):
-    """The gate looks up nobody who stands behind the pointer."""
+    """The gate looks up no buyer behind the pointer."""
 
     def _looked_up(self, ticket: Ticket, seen: Snapshot) -> Answer:
         return super()._looked_up(ticket, seen) if ticket.place <= seen.pointer else self._waiting(seen, ticket.place)

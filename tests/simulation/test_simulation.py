@@ -1,9 +1,9 @@
-"""Sales in which anything happens in any order: no unit is sold twice, nobody who was given a ticket is forgotten.
+"""Random sales: no unit is sold twice, and no buyer with a ticket is lost.
 
-One machine drives a model of Redis, ledger and clock, fast and far, and then the model and the product side by side.
-When it fails it prints the shortest way there. A seed always leads the same way:
+One machine drives a model of Redis, ledger and clock at high speed, and then the model and the product side by side. On
+failure it prints the shortest failing sequence. A seed always produces the same walk:
 
-    SEED=42 .venv/bin/python -m pytest tests/simulation         another way
+    SEED=42 .venv/bin/python -m pytest tests/simulation         another walk
     STEPS=1000000 .venv/bin/python -m pytest tests/simulation -k modelled       a long one
     DATABASE_URL=sqlite:///ledger.sqlite3 .venv/bin/python -m pytest tests/simulation       on SQLite
 """

@@ -16,25 +16,25 @@ from tests.simulation.network import Fault, Network
 LEASE_MS = 5_000
 REJOIN_MS = 6_000
 PAY_WITHIN_MS = 900_000
-SETTLE_CHUNK = 3  # small, so that a line takes several claims
+SETTLE_CHUNK = 3  # small, so that a line takes several reservations
 
 Decided = dict[str, Outcome]  #: by buyer
-Answer = dict[str, object]  #: what a poll shows; everything but estimates
+Answer = dict[str, object]  #: a poll's response without estimates
 
 
 @dataclass(frozen=True)
 class Joined:
-    """What the gate answered to a group of buyers, and up to which place it rings the doorbell (0 = it does not)."""
+    """The gate's responses to a batch of buyers, and up to which place it rings the doorbell (0 = not at all)."""
 
-    answers: list[Ticket | str]  #: a ticket, or why not
+    answers: list[Ticket | str]  #: a ticket, or a reject reason
     bell: int
 
 
 class World(ABC):
     """One sale with its line, ledger, gate and clock.
 
-    What breaks off because of a fault raises redis.ConnectionError, and leaves behind what was done until then. Where
-    the sale is unknown and the step needs it, SaleNotLoadedError is raised.
+    A step interrupted by a fault raises redis.ConnectionError and leaves what was done until then. A step that needs a
+    loaded sale raises SaleNotLoadedError when it is not.
     """
 
     clock: Clock
@@ -44,53 +44,53 @@ class World(ABC):
 
     @abstractmethod
     def join(self, buyers: Sequence[str], fault: Fault | None) -> Joined:
-        """Purchases that arrive together."""
+        """Send purchases that arrive together."""
 
     @abstractmethod
     def poll(self, ticket: Ticket, *, fresh: bool, fault: Fault | None) -> Answer:
-        """What the gate says about a ticket, by a fresh snapshot or by the last one it has read."""
+        """Return the gate's response to a ticket, from a fresh snapshot or the cached one."""
 
     # --- a worker, step by step or in one go ----------------------------------------------------------------------
 
     @abstractmethod
     def reserve(self, reservation_id: str, upto: int, fault: Fault | None) -> Reservation | None:
-        """Claim places."""
+        """Reserve places."""
 
     @abstractmethod
     def write(self, claim: Reservation, *, commit: bool) -> Decided:
-        """Write the orders of a claim; without ``commit`` the transaction is rolled back after all."""
+        """Write the orders of a reservation. Without ``commit`` the transaction is rolled back."""
 
     @abstractmethod
     def confirm(self, claim: Reservation, decided: Decided, fault: Fault | None) -> int:
-        """Tell the line what the ledger decided; gives the units left."""
+        """Write the ledger's outcomes to the line; return the units left."""
 
     @abstractmethod
     def rebuild(self, broken_epoch: int | None, fault: Fault | None) -> None:
-        """Build the line from the ledger, if it is still the one found broken."""
+        """Rebuild the line from the ledger, if it is still the epoch found broken."""
 
     @abstractmethod
     def settle(self, upto: int, fault: Fault | None) -> int:
-        """All steps of a worker who heard a doorbell; gives how many places were settled."""
+        """Run all steps of a worker that got a doorbell; return how many places were settled."""
 
     # --- orders ---------------------------------------------------------------------------------------------------
 
     @abstractmethod
     def pay(self, place: int) -> str:
-        """Pay the order of a place, if its time is not over; gives its status then."""
+        """Pay the order of a place, if it is not overdue; return its status."""
 
     @abstractmethod
     def cancel(self, place: int) -> str:
-        """Cancel the order of a place; gives its status then."""
+        """Cancel the order of a place; return its status."""
 
     # --- beat -----------------------------------------------------------------------------------------------------
 
     @abstractmethod
     def sweep(self, fault: Fault | None) -> list[int]:
-        """Find what got stuck; gives up to which places doorbells ring."""
+        """Find stuck work; return up to which places doorbells ring."""
 
     @abstractmethod
     def give_back(self, fault: Fault | None) -> list[int]:
-        """End overdue orders, return units to the line; gives up to which places doorbells ring."""
+        """Expire overdue orders and release units to the line; return up to which places doorbells ring."""
 
     @abstractmethod
     def reconcile(self, fault: Fault | None) -> None:
@@ -100,38 +100,38 @@ class World(ABC):
 
     @abstractmethod
     def change(self, config: SaleConfig) -> None:
-        """The shop changes the row of the sale; the sweeper will notice."""
+        """Change the row of the sale; the sweeper applies it."""
 
     @abstractmethod
     def wipe(self) -> None:
-        """Redis loses everything."""
+        """Redis loses all data."""
 
     @abstractmethod
     def remember(self) -> None:
-        """Redis' present state is one that a restart may go back to."""
+        """Save Redis' present state for a later restart."""
 
     @abstractmethod
     def restart(self, back: int) -> None:
-        """Redis restarts, and has lost what happened since the moment remembered so many steps ago."""
+        """Restart Redis with the state saved ``back`` steps ago."""
 
     def advance(self, milliseconds: int) -> None:
-        """Let time pass, for Redis and everybody else."""
+        """Let time pass, for Redis and all others."""
         self.clock.advance(milliseconds)
 
-    # --- to look at -----------------------------------------------------------------------------------------------
+    # --- state ----------------------------------------------------------------------------------------------------
 
     @abstractmethod
     def kept(self) -> Kept:
-        """Everything Redis keeps about the sale."""
+        """Return everything Redis keeps about the sale."""
 
     @abstractmethod
     def books(self) -> Books:
-        """Everything the ledger keeps about the sale."""
+        """Return everything the ledger keeps about the sale."""
 
     @abstractmethod
     def look(self) -> Snapshot | None:
-        """What a snapshot shows."""
+        """Return the snapshot."""
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of servers."""
+        """Close connections to servers."""

@@ -1,4 +1,4 @@
-"""Tasks as plain calls: they fetch, call the domain, and ring; what they ring is on the real broker."""
+"""Tasks as plain calls: they fetch, call the domain, and send doorbells to the real broker."""
 
 import json
 from datetime import timedelta
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.django_db
 
 
 def rung() -> list[list[int]]:
-    """The doorbells that waited in the queue of the workers, oldest first, taken: [sale, upto]."""
+    """Take the doorbells from the workers' queue, oldest first: [sale, upto]."""
     messages = take(ORDERS)
     assert {message.headers["task"] for message in messages} <= {"celery_task.order_task.settle_orders"}
     assert {message.content_type for message in messages} <= {"application/json"}
@@ -54,7 +54,7 @@ def test_a_doorbell_that_is_heard_settles_the_sale(make_sale: MakeSale, line: Li
     assert entries(sale) == [(1, "ann", "pending")]
     join(line, sale, "ben", "cleo")
     settle_orders.run(sale.pk, 3)
-    settle_orders.run(sale.pk, 2)  # late, and again
+    settle_orders.run(sale.pk, 2)  # late, and repeated
 
     assert entries(sale) == [(1, "ann", "pending"), (2, "ben", "pending")]
 
@@ -116,7 +116,7 @@ def test_expiry_brings_the_units_back_and_rings_for_those_who_wait(make_sale: Ma
         (4, "dan", "pending"),
     ]
     expire_unpaid_orders.run()
-    assert rung() == []  # nothing came back, so nothing was rung
+    assert rung() == []  # nothing was released, so no doorbell was sent
 
 
 def test_the_reconciler_rebuilds_what_differs_and_nothing_else(make_sale: MakeSale, line: Line) -> None:

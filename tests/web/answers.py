@@ -1,4 +1,4 @@
-"""Reading answers: problems, passes, and moments as the API writes them."""
+"""Read responses: problems, passes, and times as the API formats them."""
 
 import time
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from seckill.timestamps import to_epoch_ms
 
 
 class Answer(Protocol):
-    """What the test client gives back, as far as it is read here."""
+    """The test client's response, as far as it is used here."""
 
     @property
     def status_code(self) -> int: ...
@@ -23,7 +23,7 @@ class Answer(Protocol):
 
 
 def problem(answer: Answer, status: int, code: str) -> dict[str, Any]:
-    """The problem document that an answer has to be, as RFC 9457 wants it."""
+    """Check that a response is an RFC 9457 problem and return the document."""
     assert (answer.status_code, answer["Content-Type"]) == (status, "application/problem+json"), answer.content
     document: dict[str, Any] = answer.json()
     assert (document["status"], document["code"]) == (status, code)
@@ -33,11 +33,11 @@ def problem(answer: Answer, status: int, code: str) -> dict[str, Any]:
 
 
 def bearer(sale: Sale, buyer: str, *, valid_seconds: float = 3600) -> dict[str, str]:
-    """Headers with a pass of this buyer for this sale."""
+    """Return headers with a pass of this buyer for this sale."""
     expires_ms = int((time.time() + valid_seconds) * 1000)
     return {"Authorization": f"Bearer {Pass(sale.pk, buyer, to_epoch_ms(sale.opens_at), expires_ms).sign()}"}
 
 
 def written(moment: datetime) -> str:
-    """The moment as DRF writes it."""
+    """Return the time as DRF formats it."""
     return moment.isoformat().replace("+00:00", "Z")

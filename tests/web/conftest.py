@@ -1,4 +1,4 @@
-"""What tests of the API share: browsers that are logged in."""
+"""Fixtures of the API's tests: logged-in clients."""
 
 from collections.abc import Callable
 
@@ -13,19 +13,19 @@ LogIn = Callable[[str], Client]
 
 @pytest.fixture(autouse=True, scope="session")
 def _place_for_static_files() -> None:
-    """WhiteNoise wants the directory that collectstatic fills; an empty one will do."""
+    """WhiteNoise needs the directory that collectstatic fills; an empty one suffices."""
     django_settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 
 
 @pytest.fixture(autouse=True)
 def _fast_passwords(settings: Settings) -> None:
-    """Hashing that is slow on purpose teaches these tests nothing."""
+    """Use a fast password hasher; the slow one adds nothing to these tests."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture
 def log_in(db: None) -> LogIn:  # noqa: ARG001 (accounts need the database)
-    """A function that registers a user by the API and gives a browser with the session."""
+    """Return a function that registers a user through the API and returns a client with the session."""
 
     def register(username: str) -> Client:
         browser = Client()

@@ -1,4 +1,4 @@
-"""Accounts: register, log in, log out, who am I."""
+"""Accounts: register, log in, log out, current user."""
 
 import pytest
 from django.contrib.auth.models import User
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db
 
 
 def send(browser: Client, action: str, **body: object) -> Answer:
-    """POST JSON to an account address."""
+    """POST JSON to an account URL."""
     return browser.post(f"/api/auth/{action}", body, content_type="application/json")
 
 
@@ -113,7 +113,7 @@ def test_log_in_and_out_again(client: Client, log_in: LogIn) -> None:
     answer = send(client, "logout")
     assert (answer.status_code, answer.content) == (204, b"")
     problem(client.get("/api/auth/me"), 401, "not_logged_in")
-    assert send(client, "logout").status_code == 204  # also for who is not logged in
+    assert send(client, "logout").status_code == 204  # also without a session
 
 
 @pytest.mark.parametrize(("username", "password"), [("ann", "seven-odd-lamps"), ("zoe", PASSWORD), ("ANN", PASSWORD)])
@@ -202,7 +202,7 @@ def test_after_too_many_tries_a_visitor_has_to_wait(
         "/api/auth/login", {"username": "ann", "password": PASSWORD}, content_type="application/json",
         headers={"X-Forwarded-For": "203.0.113.57"},
     )  # fmt: skip
-    problem(forged, 429, "throttled")  # no proxy was announced, so nobody is believed to be one
+    problem(forged, 429, "throttled")  # no trusted proxy is configured, so the header is ignored
     other = Client(REMOTE_ADDR="192.0.2.7")
     assert send(other, "login", username="ann", password=PASSWORD).status_code == 200
 

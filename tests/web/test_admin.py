@@ -1,4 +1,4 @@
-"""The shop's staff in the admin: sales and their lines, banners and the cached list, orders and the ledger."""
+"""The admin: sales and their lines, banners and the cached list, orders and the ledger."""
 
 import re
 import threading
@@ -41,9 +41,9 @@ from seckill.line.keys import sale_keys
 from seckill.line.line import Line, get_line
 from tests.orders.crowd import await_waiter
 
-IN_LINE = ("state", "remaining", "reserved", "admitted", "pointer")  # what only Redis knows
+IN_LINE = ("state", "remaining", "reserved", "admitted", "pointer")  # columns read from Redis only
 
-pytestmark = pytest.mark.django_db(transaction=True)  # what happens on commit has to happen
+pytestmark = pytest.mark.django_db(transaction=True)  # on_commit callbacks must run
 
 
 # --- A shop with a real Valkey
@@ -51,7 +51,7 @@ pytestmark = pytest.mark.django_db(transaction=True)  # what happens on commit h
 
 @pytest.fixture
 def redis_away(settings: Settings) -> Iterator[None]:
-    """Nobody listens where line and cache should be."""
+    """The addresses of line and cache refuse connections."""
     port = free_port()
     settings.REDIS_URL = f"redis://127.0.0.1:{port}/0"
     settings.CACHES = {"default": {**settings.CACHES["default"], "LOCATION": f"redis://127.0.0.1:{port}/1"}}
@@ -77,7 +77,7 @@ def new_sale(**fields: Any) -> Sale:
 
 
 def new_orders(sale: Sale, buyers: list[str], *, first_place: int = 1, **fields: Any) -> list[Order]:
-    """One order to be paid for each buyer."""
+    """Write one unpaid order for each buyer."""
     now = timezone.now()
     orders = Order.objects.bulk_create(
         Order(
@@ -99,7 +99,7 @@ def new_orders(sale: Sale, buyers: list[str], *, first_place: int = 1, **fields:
 
 
 def busy_sale(line: Line) -> Sale:
-    """7 units; 10 buyers came; 6 places are settled (2 of them paid), 1 is claimed, 3 wait."""
+    """7 units, 10 buyers: 6 places are settled (2 of them paid), 1 is reserved, 3 wait."""
     sale = new_sale()
     sync_sale_to_redis(line, sale)
     line.run(commands.admit(sale.pk, [f"b{number}" for number in range(1, 11)]))
@@ -112,7 +112,7 @@ def busy_sale(line: Line) -> Sale:
 
 
 def sale_form(sale: Sale, **changes: str | int) -> dict[str, str | int]:
-    """What a browser sends from the change page."""
+    """Return the form data a browser sends from the change page."""
     return {
         "product": sale.product_id,
         "price": str(sale.price),
@@ -130,25 +130,24 @@ def sale_form(sale: Sale, **changes: str | int) -> dict[str, str | int]:
 
 
 def change_url(sale: Sale) -> str:
-    """The sale's change page."""
     return reverse("admin:catalog_sale_change", args=[sale.pk])
 
 
 def act(client: Client, model: str, action: str, objects: list[Any]) -> list[str]:
-    """Run a list action; gives what it said."""
+    """Run a list action; return its message."""
     url = reverse(f"admin:{model}_changelist")
     answer = client.post(url, {"action": action, "_selected_action": [item.pk for item in objects]}, follow=True)
     return said(answer)
 
 
 def said(answer: Any) -> list[str]:
-    """The messages of a page."""
+    """Return the messages of a page."""
     assert answer.status_code == 200
     return [str(message) for message in answer.context["messages"]]
 
 
 def row(page: Any, text: str) -> dict[str, str]:
-    """The table row of a list that holds ``text``: column → what is shown."""
+    """Return the list row that contains ``text``: column → shown value."""
     for cells in re.findall(r"<tr.*?</tr>", page.content.decode(), re.DOTALL):
         if text in cells:
             found = re.findall(r'<t[hd][^>]*class="field-(\w+)[^>]*>(.*?)</t[hd]>', cells, re.DOTALL)
@@ -157,7 +156,7 @@ def row(page: Any, text: str) -> dict[str, str]:
 
 
 def staff(*permissions: str) -> Client:
-    """A client of a member of staff with these permissions."""
+    """Return a client of a staff user with these permissions."""
     user = User.objects.create_user("clerk", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
     client = Client()
@@ -165,7 +164,7 @@ def staff(*permissions: str) -> Client:
     return client
 
 
-# --- Sales: what is shown
+# --- Sales: displayed values
 
 
 def test_the_list_of_sales_shows_where_each_line_stands(admin_client: Client, line: Line) -> None:
@@ -176,7 +175,7 @@ def test_the_list_of_sales_shows_where_each_line_stands(admin_client: Client, li
         "state": "sold out",
         "stock": "7",
         "remaining": "0",
-        "reserved": "5",  # 4 orders to be paid and 1 unit under a claim
+        "reserved": "5",  # 4 unpaid orders and 1 reserved unit
         "paid": "2",
         "admitted": "10",
         "pointer": "7",
@@ -283,7 +282,7 @@ def test_the_panel_says_that_redis_is_away(admin_client: Client) -> None:
     figures = admin_client.get(reverse("admin:catalog_sale_live", args=[sale.pk])).json()
     assert (figures["reach"], figures["admitted"], figures["stock"]) == ("unreachable", None, 7)
     page = admin_client.get(change_url(sale)).content.decode()
-    assert page.count(">unreachable</dd>") == 7  # state, epoch and the five that count places and units
+    assert page.count(">unreachable</dd>") == 7  # state, epoch and the five counts of places and units
 
 
 def test_the_panel_is_for_staff_who_may_see_sales(client: Client, admin_client: Client) -> None:
@@ -298,24 +297,24 @@ def test_the_add_page_has_no_panel(admin_client: Client) -> None:
     assert 'id="sale-live"' not in admin_client.get(reverse("admin:catalog_sale_add")).content.decode()
 
 
-# --- Sales: their last audits
+# --- Sales: latest audits
 
 
 def audit_panel(client: Client, sale: Sale) -> str:
-    """The panel of the change page."""
+    """Return the audit panel of the change page."""
     page = client.get(change_url(sale)).content.decode()
     (panel,) = re.findall(r'<section id="sale-audit".*?</section>', page, re.DOTALL)
     return unescape(panel)
 
 
 def audit_numbers(client: Client, sale: Sale) -> tuple[dict[str, str], set[str]]:
-    """What the panel shows: label → number, and the labels of the red ones."""
+    """Return the panel's values (label → number) and the labels of the red ones."""
     found = re.findall(r"<dt[^>]*>(.*?)</dt>\s*<dd class=\"([^\"]*)\">(.*?)</dd>", audit_panel(client, sale))
     return {label: number for label, _, number in found}, {label for label, look, _ in found if "text-red" in look}
 
 
 def label_colours(html: str) -> list[tuple[str, str]]:
-    """(text, colour) of each coloured label."""
+    """Return (text, colour) of each coloured label."""
     return re.findall(r'<span class="[^"]*?bg-(\w+)-[^"]*"\s*>\s*(.*?)\s*</span>', html)
 
 
@@ -467,7 +466,7 @@ def test_the_last_audit_speaks_chinese_too(admin_client: Client, line: Line) -> 
     assert "占用库存的订单" in audit_numbers(admin_client, sale)[0]
 
 
-# --- Sales: what may be changed
+# --- Sales: allowed changes
 
 
 def test_a_new_sale_is_in_the_line_at_once(admin_client: Client, line: Line) -> None:
@@ -507,7 +506,7 @@ def test_a_stock_below_what_is_sold_is_refused_with_a_message(admin_client: Clie
 
 
 def test_orders_written_while_a_sale_is_saved_are_counted(admin_user: User) -> None:
-    """Given three units sold meanwhile, when the shop lowers the stock to two, then it is told that three are sold."""
+    """Three units are sold while the form is open, so lowering the stock to two is rejected with the count of three."""
     if connection.vendor == "sqlite":
         pytest.skip("SQLite lets one transaction write at a time: there is no race to be won")
     sale = new_sale()
@@ -631,7 +630,7 @@ def picture() -> SimpleUploadedFile:
 
 
 def cached_titles() -> list[str] | None:
-    """What the home page would show without asking the database; None = the list is not cached."""
+    """Return the titles in the cached banner list; None = the list is not cached."""
     cached = cache.get(BANNERS_KEY)
     return cached and [banner["title"] for banner in cached["banners"]]
 
@@ -685,7 +684,7 @@ def test_a_banner_is_saved_while_the_cache_is_away(admin_client: Client) -> None
 
 
 def found(client: Client, query: dict[str, Any]) -> list[str]:
-    """The buyers of the orders that the list shows, newest first."""
+    """Return the buyers of the listed orders, newest first."""
     page = client.get(reverse("admin:orders_order_changelist"), query)
     assert page.status_code == 200
     return [order.buyer for order in page.context["cl"].result_list]
@@ -775,11 +774,13 @@ def test_orders_are_found_by_number_by_buyer_and_by_username(admin_client: Clien
     new_orders(sale, [f"u{alice.pk}", f"u{alison.pk}", f"u{alice.pk}9", "visitor-17", "visitor-18"])
     Order.objects.filter(buyer="visitor-17").update(number="7K2Q-M01D-4TPA")
     assert found(admin_client, {"q": "7K2Q-M01D-4TPA"}) == ["visitor-17"]
-    assert found(admin_client, {"q": "7k2qmoid4tpa"}) == ["visitor-17"]  # as heard over a telephone
+    assert found(admin_client, {"q": "7k2qmoid4tpa"}) == ["visitor-17"]  # as dictated on the telephone
     assert found(admin_client, {"q": "7k2q-m"}) == ["visitor-17"]
     assert found(admin_client, {"q": "visitor-18"}) == ["visitor-18"]
     assert found(admin_client, {"q": "visitor"}) == ["visitor-18", "visitor-17"]
-    assert found(admin_client, {"q": f"u{alice.pk}"}) == [f"u{alice.pk}"]  # and not u19, were she u1
+    assert found(admin_client, {"q": f"u{alice.pk}"}) == [
+        f"u{alice.pk}"
+    ]  # and not u19, as a prefix search for u1 would
     assert found(admin_client, {"q": "ALICE"}) == [f"u{alice.pk}"]
     assert found(admin_client, {"q": "ali"}) == [f"u{alison.pk}", f"u{alice.pk}"]
     assert found(admin_client, {"q": "visitor 7k2q"}) == ["visitor-17"]

@@ -1,4 +1,4 @@
-"""Alerts in the admin: those that last first, and on the page of the sale they are about."""
+"""Alerts in the admin: open ones first, and shown on the page of their sale."""
 
 import re
 from datetime import timedelta

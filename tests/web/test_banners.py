@@ -1,4 +1,4 @@
-"""Banners: from the cache, filled once on a miss, and never far from the database."""
+"""Banners: from the cache, filled once on a miss, at most seconds behind the database."""
 
 import json
 from threading import Event
@@ -31,7 +31,7 @@ def kettles(db: None) -> Banner:  # noqa: ARG001 (banners need the database)
 
 
 def listed(banner: Banner) -> dict[str, object]:
-    """How the API shows it."""
+    """Return a banner as the API shows it."""
     return {
         "id": banner.pk,
         "title": banner.title,
@@ -154,7 +154,7 @@ def test_a_list_that_came_while_a_visitor_looked_is_not_built_again(
 def test_of_sixteen_visitors_who_find_the_cache_empty_one_asks_the_database(
     kettles: Banner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(banners, "LOCK_TTL_SECONDS", WAIT_SECONDS_MAX)  # that many need their time to come
+    monkeypatch.setattr(banners, "LOCK_TTL_SECONDS", WAIT_SECONDS_MAX)  # that many threads need time to arrive
     with redis.Redis.from_url(servers.valkey.url(2), decode_responses=True) as raw:
         raw.config_resetstat()
         selects: list[str] = []
@@ -179,7 +179,7 @@ def test_of_sixteen_visitors_who_find_the_cache_empty_one_asks_the_database(
 
 
 def test_who_fills_the_cache_holds_others_up_for_five_seconds_at_most(kettles: Banner) -> None:
-    """The lock has an end of its own: a process killed while it fills is forgotten."""
+    """The lock expires by itself, so a process killed while filling the cache delays others only that long."""
     locked_for: list[int] = []
 
     def look_at_the_lock(execute, sql, params, many, context):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 (Django's wrapper)
@@ -195,7 +195,7 @@ def test_who_fills_the_cache_holds_others_up_for_five_seconds_at_most(kettles: B
 
 
 def test_after_the_lock_of_a_dead_filler_is_over_the_next_one_fills(kettles: Banner) -> None:
-    cache.add(LOCK_KEY, 1, 1)  # it had one second left when it died
+    cache.add(LOCK_KEY, 1, 1)  # one second of its lock was left when the process died
 
     found = read_banners()
 
@@ -206,12 +206,12 @@ def test_after_the_lock_of_a_dead_filler_is_over_the_next_one_fills(kettles: Ban
 
 def test_who_has_waited_long_enough_asks_the_database_alone(kettles: Banner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(banners, "LOCK_TTL_SECONDS", 0)
-    cache.add(LOCK_KEY, 1, None)  # a lock without end
+    cache.add(LOCK_KEY, 1, None)  # a lock that does not expire
 
     found = read_banners()
 
     assert (found.hit, found.banners) == (False, [listed(kettles)])
-    assert cache.get(BANNERS_KEY) is None  # the list is the holder's to write
+    assert cache.get(BANNERS_KEY) is None  # only the lock's holder writes the list
 
 
 def test_a_filler_that_fails_lets_the_next_one_try(kettles: Banner) -> None:

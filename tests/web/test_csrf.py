@@ -1,4 +1,4 @@
-"""CSRF: what a session may change, only our own pages may ask for."""
+"""CSRF: only our own pages may request changes with a session."""
 
 import pytest
 from django.test import Client
@@ -15,17 +15,17 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def strict() -> Client:
-    """A browser of a registered user, checked as in real life; its buyer is ``u`` and the user's number."""
+    """A client of a registered user with CSRF checks; its buyer is ``u`` and the user's id."""
     browser = Client(enforce_csrf_checks=True)
     answer = browser.post(
         "/api/auth/register", {"username": "ann", "password": PASSWORD}, content_type="application/json"
     )
-    assert answer.status_code == 201  # logging in needs no token: JSON can't be sent by another site's form
+    assert answer.status_code == 201  # login needs no token: another site's form cannot send JSON
     return browser
 
 
 def token(browser: Client) -> dict[str, str]:
-    """The header that our own pages send."""
+    """Return the header our own pages send."""
     return {"X-CSRFToken": browser.cookies["csrftoken"].value}
 
 
@@ -35,7 +35,7 @@ def send(browser: Client, address: str, headers: dict[str, str] | None = None) -
 
 
 def own_order(line: Line, make_sale: MakeSale, browser: Client) -> Order:
-    """A pending order of the browser's user."""
+    """A pending order of the client's user."""
     buyer = f"u{browser.session['_auth_user_id']}"
     return sell(line, make_sale(stock=1), buyer)[buyer]
 
@@ -58,7 +58,7 @@ def test_an_order_is_changed_only_with_the_token(
     problem(send(strict, f"/api/orders/{order.number}/{action}"), 403, "forbidden")
     forged = send(strict, f"/api/orders/{order.number}/{action}", {"X-CSRFToken": "x" * 64})
     problem(forged, 403, "forbidden")
-    form = strict.post(f"/api/orders/{order.number}/{action}")  # what another site's form can send
+    form = strict.post(f"/api/orders/{order.number}/{action}")  # content types another site's form can send
     problem(form, 415, "unsupported_media_type")
     assert (Order.objects.get().status, Order.objects.get().status_changed_at) == ("pending", None)
 

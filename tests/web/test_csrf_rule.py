@@ -1,4 +1,4 @@
-"""`seckill.accounts.csrf` is Django's CSRF check without a Django request: the same result for whatever is sent."""
+"""`seckill.accounts.csrf` returns the same result as Django's CSRF check, without a Django request."""
 
 from collections.abc import Iterable
 from itertools import product
@@ -18,7 +18,7 @@ from seckill.accounts.csrf import is_from_our_page
 
 
 def masked(secret: str) -> str:
-    """The secret as a form has it, or Django before 4.0 in its cookie."""
+    """Return the secret masked, as in a form or in a cookie of Django before 4.0."""
     request = HttpRequest()
     request.META["CSRF_COOKIE"] = secret
     return get_token(request)
@@ -35,13 +35,13 @@ OVER_TLS = {b"x-forwarded-proto": b"https"}
 
 @pytest.fixture
 def behind_tls(settings: Settings) -> Settings:
-    """As behind a proxy that ends TLS."""
+    """Configure a proxy that terminates TLS."""
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     return settings
 
 
 def django_says(headers: dict[bytes, bytes], cookies: dict[str, str], scheme: str = "http") -> bool:
-    """Whether Django lets the request pass."""
+    """Return whether Django accepts the request."""
     sent = [*headers.items(), (b"cookie", "; ".join(f"{name}={value}" for name, value in cookies.items()).encode())]
     with SpooledTemporaryFile() as body:
         request = ASGIRequest(
@@ -56,13 +56,13 @@ def django_says(headers: dict[bytes, bytes], cookies: dict[str, str], scheme: st
             },
             body,
         )
-        middleware = CSRFCheck(lambda _: HttpResponse())  # Django's, as our API uses it
+        middleware = CSRFCheck(lambda _: HttpResponse())  # Django's check, as our API uses it
         middleware.process_request(request)
         return middleware.process_view(request, lambda _: HttpResponse(), (), {}) is None
 
 
 def both_say(headers: dict[bytes, bytes], cookies: dict[str, str], scheme: str = "http") -> bool:
-    """What we say, which has to be what Django says."""
+    """Return our result after comparing it with Django's."""
     ours = is_from_our_page(headers, cookies, scheme)
     assert ours is django_says(headers, cookies, scheme), (headers, cookies, scheme)
     return ours
@@ -105,7 +105,7 @@ def test_whatever_the_tokens_are(cookie: str, token: str) -> None:
     both_say({b"host": HOST, b"x-csrftoken": token.encode()}, {"csrftoken": cookie})
 
 
-# --- where it comes from --------------------------------------------------------------------------------------------
+# --- origin and referer ---------------------------------------------------------------------------------------------
 
 ORIGINS: list[bytes | None] = [
     None, b"null", b"", b"http://testserver", b"https://testserver", b"http://testserver:80", b"http://testserver/",
@@ -133,12 +133,12 @@ TRUSTED = [
 
 
 def every_request() -> Iterable[tuple[dict[bytes, bytes], str]]:
-    """Headers and scheme, in all ways that these may be combined."""
+    """Yield every combination of headers and scheme."""
     for host, origin, referer, forwarded, scheme in product(HOSTS, ORIGINS, REFERERS, FORWARDED, ("http", "https")):
         if origin is not None and referer not in (None, b"https://evil.example/"):
-            continue  # with an origin Django asks for no referer; one is enough to see that
+            continue  # with an Origin Django does not check the Referer; one case shows that
         if forwarded not in (None, b"https") and (host != HOST or origin is not None):
-            continue  # what a proxy says is read the same whatever else there is
+            continue  # the proxy's header is read independently of the others
         named = {b"host": host, b"origin": origin, b"referer": referer, b"x-forwarded-proto": forwarded}
         yield {name: value for name, value in named.items() if value is not None}, scheme
 
@@ -178,7 +178,7 @@ def test_in_plain_http(headers: dict[bytes, bytes], passes: bool) -> None:
 @pytest.mark.parametrize(
     ("headers", "passes"),
     [
-        ({}, False),  # who sends no origin has to send a referer
+        ({}, False),  # without an Origin a Referer is required
         ({b"referer": b"https://testserver/sales/1/"}, True),
         ({b"referer": b"http://testserver/sales/1/"}, False),
         ({b"referer": b"https://evil.example/"}, False),
@@ -199,7 +199,7 @@ def test_without_a_proxy_nobody_is_believed_to_be_one() -> None:
 
 
 def test_a_request_without_host_never_passes_where_django_would_look_further() -> None:
-    """Django would take the address it listens on; who sends no Host is no browser, and can ask Django."""
+    """Django falls back to the server's address. A client without Host is no browser and is left to Django."""
     no_host = {b"x-csrftoken": SECRET.encode(), b"origin": b"http://127.0.0.1:8000"}
 
     assert (is_from_our_page(no_host, COOKIE, "http"), django_says(no_host, COOKIE)) == (False, True)

@@ -1,4 +1,4 @@
-"""Exports over HTTP and in the admin: who may, what is said on the way, and the file in the end."""
+"""Exports over HTTP and in the admin: permissions, progress, and the file."""
 
 import json
 import re
@@ -44,7 +44,7 @@ API = "/api/exports/"
 
 @pytest.fixture(autouse=True)
 def _storage(settings: Settings, tmp_path: Path) -> None:
-    """An empty one."""
+    """An empty storage."""
     empty_storage(settings, tmp_path)
 
 
@@ -55,7 +55,7 @@ def _parts_of_three(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def _broker_is_away(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Nobody listens where the broker should be."""
+    """The broker's address refuses connections."""
     with monkeypatch.context() as patch:
         patch.setenv("CELERY_BROKER_URL", f"redis://127.0.0.1:{free_port()}/1")
         patch.setattr(app, "_pool", None)
@@ -65,7 +65,7 @@ def _broker_is_away(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def staff(username: str = "clerk", *permissions: str) -> Client:
-    """A browser of a member of staff with these permissions."""
+    """Return a client of a staff user with these permissions."""
     user = clerk(username)
     user.is_staff = True
     user.save()
@@ -77,41 +77,41 @@ def staff(username: str = "clerk", *permissions: str) -> Client:
 
 @pytest.fixture
 def browser(db: None) -> Client:  # noqa: ARG001 (accounts need the database)
-    """Of a clerk who may see orders."""
+    """A client of a clerk who may see orders."""
     return staff("clerk", "view_order")
 
 
 def post(browser: Client, query: str = "", **wanted: Any) -> Any:
-    """Ask for an export."""
+    """Request an export."""
     return browser.post(f"{API}{query}", wanted, content_type="application/json")
 
 
 def begun(browser: Client, **wanted: Any) -> Export:
-    """One that waits for a worker."""
+    """An export that waits for a worker."""
     answer = post(browser, "?async=1", **wanted)
     assert answer.status_code == 202, answer.content
     return Export.objects.get(pk=answer.json()["id"])
 
 
 def finish(export: Export) -> Export:
-    """What workers do."""
+    """Write all chunks, as workers do."""
     while not export.result:
         assert write_next_chunk(export)
     return export
 
 
 def asked_of_workers() -> list[Any]:
-    """[export, part] of each message that waited for them, taken."""
+    """Take [export, chunk] of each message for workers."""
     return [json.loads(message.body)[0] for message in take(EXPORTS)]
 
 
 def content(answer: Any) -> bytes:
-    """Of a streamed answer."""
+    """Return the content of a streamed response."""
     assert (answer.status_code, answer.streaming) == (200, True)
     return b"".join(answer.streaming_content)
 
 
-# --- At once
+# --- Direct download
 
 
 def test_few_orders_are_answered_at_once(browser: Client, make_sale: MakeSale) -> None:
@@ -145,7 +145,7 @@ def test_who_accepts_csv_alone_gets_it_and_problems_as_problems(browser: Client,
     problem(accepting_csv(statuses=["lost"]), 400, "invalid")
 
 
-# --- As a job
+# --- Background export
 
 
 def test_an_export_as_a_job_from_asking_to_its_file(browser: Client, make_sale: MakeSale) -> None:
@@ -183,7 +183,7 @@ def test_an_export_as_a_job_from_asking_to_its_file(browser: Client, make_sale: 
 def test_an_export_on_the_way_says_how_far_it_is_and_has_no_file(
     browser: Client, make_sale: MakeSale, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app.backend, "expires", None)  # Celery sets it by a deprecated command
+    monkeypatch.setattr(app.backend, "expires", None)  # else Celery uses a deprecated command
     write_orders(make_sale(publish=False, stock=7), 7)
     export = begun(browser)
     problem(browser.get(f"{API}{export.pk}/file"), 409, "export_not_done")
@@ -304,7 +304,7 @@ def test_while_the_broker_is_away_exports_are_taken_on_and_cancelled(
 
 @pytest.fixture
 def done(browser: Client, make_sale: MakeSale, _parts_of_three: None) -> Export:
-    """Three parts."""
+    """A finished export of three chunks."""
     write_orders(make_sale(publish=False, stock=7), 7)
     return finish(begun(browser))
 
@@ -326,7 +326,7 @@ async def test_a_file_is_streamed_part_by_part_and_keeps_no_database_connection(
     assert buyers(parts) == ["b1", "b2", "b3", "b4", "b5", "b6", "b7"]
 
 
-# --- Who may
+# --- Permissions
 
 
 def test_strangers_buyers_and_staff_who_may_not_see_orders_export_nothing() -> None:
@@ -380,13 +380,13 @@ def test_an_export_is_asked_for_and_cancelled_from_our_own_pages_only(browser: C
 
 
 def said(answer: Any) -> list[str]:
-    """The messages of a page."""
+    """Return the messages of a page."""
     assert answer.status_code == 200
     return [str(message) for message in answer.context["messages"]]
 
 
 def export_from_list(browser: Client, **filters: Any) -> Any:
-    """Press the button above the list of orders; the page it leads to."""
+    """Press the button above the list of orders; return the page it leads to."""
     page = browser.get(reverse("admin:orders_order_changelist", query=filters)).content.decode()
     action = re.search(r'<form method="post" action="(/admin/orders/order/export/[^"]*)"', page)
     assert action

@@ -1,4 +1,4 @@
-"""The gate's answers and the OpenAPI document agree: every kind of answer, as it comes over the wire."""
+"""The gate's responses match the OpenAPI document: every kind of response, over the wire."""
 
 import time
 from collections.abc import AsyncIterator
@@ -37,7 +37,7 @@ def document(client: Client) -> dict[str, Any]:
 
 @pytest_asyncio.fixture
 async def door(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Door]:
-    """A gate that reads the line at each look, and knows from two looks how fast it moves."""
+    """A gate that reads the line on every request, and estimates the speed from two readings."""
     monkeypatch.setattr(snapshots, "SNAPSHOT_TTL_SECONDS", 0)
     monkeypatch.setattr(snapshots, "RATE_WINDOW_SECONDS", 0)
     async with open_door() as door:
@@ -45,7 +45,7 @@ async def door(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Door]:
 
 
 def check(document: dict[str, Any], path: str, answer: Answered) -> dict[str, Any]:
-    """The body of an answer, described member for member. Raises ValidationError; KeyError: no status describes it."""
+    """Validate a response's body. Raises ValidationError, or KeyError when its status is not in the document."""
     (operation,) = document["paths"][path].values()
     responses = operation["responses"]
     described = responses[str(answer.status_code) if str(answer.status_code) in responses else "default"]
@@ -111,7 +111,7 @@ async def test_progress_is_as_described(
 
 
 async def test_who_am_i_and_a_pass_are_as_described(document: dict[str, Any], door: Door, load_sale: LoadSale) -> None:
-    """Django answers these, too; the gate's answers are the same to the letter of the document."""
+    """Django also serves these routes; the gate's responses must match the same schema exactly."""
     load_sale()
     session, token = "s" * 32, "t" * 32
     login = Login("u17", login_id_of(session), "m" * 16, int(time.time() * 1000), "Zoë").sign()

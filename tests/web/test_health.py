@@ -1,11 +1,11 @@
-"""Health: is this process alive, can it serve, and what does it count?"""
+"""Health: liveness, readiness and metrics."""
 
 import pytest
 from django.test import Client
 
 
 def test_a_living_process_says_so_without_asking_anybody(client: Client) -> None:
-    answer = client.get("/healthz")  # a test without the database fixture may not query
+    answer = client.get("/healthz")  # a test without the database fixture must not query
 
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
     assert "no-store" in answer["Cache-Control"]
@@ -28,7 +28,7 @@ def test_without_redis_it_is_not_ready(client: Client) -> None:
         503,
         {"status": "not ready", "redis": "unreachable", "database": "ok"},
     )
-    assert client.get("/healthz").status_code == 200  # it lives: starting it again would help nobody
+    assert client.get("/healthz").status_code == 200  # the process is alive: a restart would not help
 
 
 @pytest.mark.usefixtures("_database_is_away")

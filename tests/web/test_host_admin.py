@@ -1,4 +1,4 @@
-"""The page of hosts: who reports, who is silent, and nothing to change."""
+"""The admin page of hosts: heartbeats, silent hosts, read-only."""
 
 from datetime import timedelta
 

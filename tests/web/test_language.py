@@ -1,4 +1,4 @@
-"""The API and the admin speak the browser's language; pages say theirs in their address."""
+"""The API and the admin use the browser's language; pages have theirs in the URL."""
 
 import pytest
 from django.contrib.auth.models import User

@@ -1,4 +1,4 @@
-"""The login cookie: set where the session was read anyway, and void as soon as the session or the account says so."""
+"""The login cookie: set when the session was read anyway, and revoked with the session or the account."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,42 +28,42 @@ from tests.web.conftest import PASSWORD, LogIn
 if TYPE_CHECKING:
     from http.cookies import Morsel
 
-# Accounts are told about when their change is committed, so these changes have to be.
+# Account changes are published on commit, so these tests commit.
 pytestmark = pytest.mark.django_db(transaction=True)
 
 HALF_AN_HOUR_MS = 1_800_000
 
 
 def send(browser: Client, action: str, **body: object) -> Answer:
-    """POST JSON to an account address."""
+    """POST JSON to an account URL."""
     return browser.post(f"/api/auth/{action}", body, content_type="application/json")
 
 
 def login_of(browser: Client) -> Login:
-    """The login that the browser's cookie holds."""
+    """Return the login in the client's cookie."""
     return Login.verify(browser.cookies["buyer"].value)
 
 
 def cookie_set_by(browser: Client, address: str) -> "Morsel[str] | None":
-    """What the answer says about the cookie, None for nothing."""
+    """Return the response's login cookie, None when it sets none."""
     answer = browser.get(address)
     found: Morsel[str] | None = answer.cookies.get("buyer")
     return found
 
 
 def is_void(line: Line, login: Login) -> bool:
-    """Whether Redis refuses it."""
+    """Return whether the login is revoked in Redis."""
     return line.run(find_revoked([login])) == [True]
 
 
 def known(line: Line) -> dict[str, str]:
-    """All that Redis knows about ended logins and changed accounts."""
+    """Return everything Redis stores about revoked sessions and changed accounts."""
     return cast("dict[str, str]", line.client.hgetall(LOGIN_KEYS.revocations))
 
 
 @pytest.fixture
 def admin() -> User:
-    """The shop's owner."""
+    """A superuser."""
     return User.objects.create_superuser("olga", password=PASSWORD)
 
 
@@ -121,7 +121,7 @@ def test_a_session_without_it_gets_it_as_soon_as_django_looks_at_the_session(log
     assert cookie_set_by(ann, "/api/auth/me") is not None
 
     assert replace(login_of(ann), issued_ms=before.issued_ms) == before
-    assert cookie_set_by(ann, "/api/auth/me") is None  # and now it has one
+    assert cookie_set_by(ann, "/api/auth/me") is None  # the client has one from here on
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_a_session_without_it_gets_it_as_soon_as_django_looks_at_the_session(log
         ({"issued_ms": HALF_AN_HOUR_MS - 60_000}, False),
         ({"issued_ms": HALF_AN_HOUR_MS}, True),
         ({"issued_ms": 2 * HALF_AN_HOUR_MS}, True),
-        ({"issued_ms": -120_000}, True),  # a clock was wrong
+        ({"issued_ms": -120_000}, True),  # issued by a wrong clock
         ({"login_id": "of-another-login"}, True),
         ({"buyer": "u99"}, True),
         ({"auth_hash": "of-before"}, True),
@@ -161,7 +161,7 @@ def test_a_forged_one_is_replaced(log_in: LogIn, value: str) -> None:
     assert login_of(ann).username == "ann"
 
 
-# --- when nothing is set --------------------------------------------------------------------------------------------
+# --- when it is not set ---------------------------------------------------------------------------------------------
 
 
 PUBLIC = [
@@ -178,7 +178,7 @@ PUBLIC = [
 
 
 def is_for_everybody(browser: Client, address: str) -> bool:
-    """Whether an answer neither sets a cookie nor depends on any."""
+    """Return whether a response neither sets a cookie nor varies on any."""
     answer = browser.get(address)
     assert answer.status_code == 200
     return "Set-Cookie" not in answer.headers and not answer.cookies and "Cookie" not in answer.headers.get("Vary", "")
@@ -190,9 +190,9 @@ def test_what_is_the_same_for_everybody_sets_no_cookie_and_varies_on_none(
 ) -> None:
     ann, stranger = log_in("ann"), Client()
     address = address.format(make_sale().pk)
-    del ann.cookies["buyer"]  # so that any answer that may set it does
-    stranger.cookies["sessionid"] = "0q8vb2m6x1d4c7z9a3s5f6g7h8j9k0l1"  # a session that is gone
-    stranger.cookies["buyer"] = "left from before"  # so that any answer that may delete it does
+    del ann.cookies["buyer"]  # so that any response that may set it would
+    stranger.cookies["sessionid"] = "0q8vb2m6x1d4c7z9a3s5f6g7h8j9k0l1"  # a deleted session
+    stranger.cookies["buyer"] = "left from before"  # so that any response that may delete it would
 
     assert is_for_everybody(ann, address)
     assert is_for_everybody(stranger, address)
@@ -205,7 +205,7 @@ def test_a_page_asks_the_database_nothing_for_a_visitor_with_cookies(
 
     with django_assert_num_queries(0):
         ann.get("/")
-    with django_assert_num_queries(2):  # session, account: as it was without the cookie
+    with django_assert_num_queries(2):  # session, account: the same as without the cookie
         ann.get("/api/auth/me")
 
 
@@ -224,7 +224,7 @@ def test_a_stranger_gets_none(client: Client) -> None:
 
 
 def test_an_answer_that_says_the_server_failed_sets_none(log_in: LogIn, rf: RequestFactory) -> None:
-    """The session of such an answer is not stored either."""
+    """Django does not save the session of a 5xx response either."""
     ann = log_in("ann")
 
     def broken(status: int) -> HttpResponse:
@@ -241,7 +241,7 @@ def test_an_answer_that_says_the_server_failed_sets_none(log_in: LogIn, rf: Requ
     assert dict(broken(500).cookies) == {}
 
 
-# --- what ends it: the session --------------------------------------------------------------------------------------
+# --- revoked with the session ---------------------------------------------------------------------------------------
 
 
 def test_logging_out_deletes_it_and_makes_copies_of_it_void(log_in: LogIn, line: Line) -> None:
@@ -254,7 +254,7 @@ def test_logging_out_deletes_it_and_makes_copies_of_it_void(log_in: LogIn, line:
     assert answer.status_code == 204
     assert (ann.cookies["buyer"].value, ann.cookies["buyer"]["max-age"]) == ("", 0)
     assert is_void(line, copy)
-    assert is_void(line, replace(copy, issued_ms=copy.issued_ms + 5000))  # what a late answer would bring
+    assert is_void(line, replace(copy, issued_ms=copy.issued_ms + 5000))  # a late response may set this cookie
     assert not is_void(line, login_of(phone))  # another session of the same account
     assert known(line) == {copy.login_id: ""}
 
@@ -324,7 +324,7 @@ def test_while_redis_is_away_people_log_out_all_the_same(log_in: LogIn, caplog: 
     assert [record.levelname for record in caplog.records if "login_not_revoked" in record.getMessage()] == ["ERROR"]
 
 
-# --- what ends it: the account --------------------------------------------------------------------------------------
+# --- revoked with the account ---------------------------------------------------------------------------------------
 
 
 def test_a_new_password_ends_the_logins_of_before(log_in: LogIn, line: Line) -> None:
@@ -370,7 +370,7 @@ def test_a_closed_account_has_no_valid_login_and_opened_again_it_has(log_in: Log
 
     user.is_active = True
     user.save()
-    assert not is_void(line, ann)  # its session is one again, too
+    assert not is_void(line, ann)  # its session is valid again, too
 
 
 @pytest.mark.parametrize("how", ["one", "several"])
@@ -397,7 +397,7 @@ def test_a_new_name_ends_the_logins_that_tell_the_old_one(log_in: LogIn, line: L
 
 def test_what_else_changes_about_an_account_ends_nothing(log_in: LogIn, line: Line) -> None:
     ann = login_of(log_in("ann"))
-    assert known(line) == {}  # neither a new account nor its last_login is worth a word
+    assert known(line) == {}  # neither a new account nor a changed last_login is published
     user = User.objects.get()
     user.first_name = "Ann"
     user.is_staff = True
@@ -414,7 +414,7 @@ def test_a_change_that_is_taken_back_ends_nothing(log_in: LogIn, line: Line) -> 
     with transaction.atomic():
         user.is_active = False
         user.save()
-        assert known(line) == {}  # nor does one before it is committed
+        assert known(line) == {}  # nor is a change before its commit
         transaction.set_rollback(True)
 
     assert known(line) == {}
@@ -434,7 +434,7 @@ def test_an_answer_that_was_under_way_while_the_password_changed_brings_a_void_o
 
 @contextmanager
 def changing_meanwhile(monkeypatch: pytest.MonkeyPatch, line: Line, names: Iterator[str]) -> Iterator[list[str]]:
-    """A line that, before it tells a change, lets another one be committed and told; gives the marks told, in order."""
+    """Let another change commit before the line publishes one; yield the auth hashes in published order."""
     told: list[str] = []
 
     class Meanwhile:

@@ -1,4 +1,4 @@
-"""Uploaded pictures, and nothing else."""
+"""Media: uploaded pictures are served, other files are not."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ KETTLE = b"\x89PNG not much of a kettle"
 
 @pytest.fixture
 def pictures(settings: Settings, tmp_path: Path) -> Path:
-    """A folder with one picture in it, and a secret beside it."""
+    """A directory with a picture, and a secret file beside it."""
     settings.MEDIA_ROOT = tmp_path / "media"
     settings.MEDIA_ROOT.mkdir()
     (settings.MEDIA_ROOT / "kettle.png").write_bytes(KETTLE)

@@ -1,4 +1,4 @@
-"""Orders: a buyer's own, by session or by pass; those of others do not exist."""
+"""Orders: a buyer's own, by session or by pass; other buyers' orders are 404."""
 
 from datetime import timedelta
 
@@ -22,12 +22,12 @@ pytestmark = pytest.mark.django_db
 
 
 def buyer(username: str) -> str:
-    """The buyer's name of a registered user."""
+    """Return the buyer name of a registered user."""
     return f"u{User.objects.get(username=username).pk}"
 
 
 def expected(order: Order) -> dict[str, object]:
-    """The whole document."""
+    """Return the whole document."""
     return {
         "number": order.number,
         "sale": order.sale_id,
@@ -195,7 +195,7 @@ def test_a_decided_order_stays_as_it_is_and_says_what_it_is(client: Client, make
 
     assert tell("ann", "cancel") == "paid"
     assert tell("ben", "pay") == "cancelled"
-    assert tell("cleo", "pay") == "pending"  # too late, although no sweep has come by yet
+    assert tell("cleo", "pay") == "pending"  # overdue, although no sweep has run yet
     assert expire_overdue_orders() == 1
     assert (tell("cleo", "pay"), tell("cleo", "cancel")) == ("expired", "expired")
     assert dict(Order.objects.values_list("buyer", "status")) == {"ann": "paid", "ben": "cancelled", "cleo": "expired"}
@@ -225,7 +225,7 @@ def test_the_list_costs_the_same_few_queries_however_long(
         assert len(ann.get("/api/orders/").json()) == orders
 
     headers = bearer(make_sale(), buyer("ann"))
-    with django_assert_num_queries(1):  # a pass is verified without any
+    with django_assert_num_queries(1):  # a pass is verified without queries
         assert Client().get("/api/orders/", headers=headers).json() == []
 
 

@@ -1,4 +1,4 @@
-"""Passes: the right to buy in one sale, for those who are logged in."""
+"""Passes: the right to purchase in one sale, for logged-in users."""
 
 from datetime import timedelta
 
@@ -118,7 +118,7 @@ def test_a_buyer_can_not_ask_without_end(make_sale: MakeSale, log_in: LogIn, lin
     assert "pass" not in problem(answer, 429, "throttled")
     after, _microseconds = line.client.time()
     assert AGES - after <= int(answer["Retry-After"]) <= AGES - before  # until the window ends, by Redis' clock
-    assert ben.post(address).status_code == 200  # each buyer is counted alone, also behind one address
+    assert ben.post(address).status_code == 200  # each buyer is counted separately, also behind one IP address
 
 
 def test_a_refusal_and_a_sale_that_is_not_there_are_not_counted(

@@ -1,4 +1,4 @@
-"""Passwords: one is hashed at a time on a host, and meanwhile nobody else is held up."""
+"""Passwords: a host hashes one at a time, without blocking other requests."""
 
 import fcntl
 import os
@@ -31,12 +31,12 @@ time.sleep(60)
 @pytest.fixture(autouse=True)
 def _real_hasher(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.PASSWORD_HASHERS = ["seckill.accounts.passwords.PasswordHasher"]
-    monkeypatch.setattr(PasswordHasher, "iterations", 1000)  # as many as it likes, in less time
+    monkeypatch.setattr(PasswordHasher, "iterations", 1000)  # fewer than in production, to be faster
 
 
 @pytest.fixture
 def other_process(settings: Settings) -> Iterator[subprocess.Popen[str]]:
-    """Another process of this host, which is hashing."""
+    """Another process of this host that is hashing."""
     with subprocess.Popen(
         [sys.executable, "-c", HOLDER, settings.VAR_DIR], stdout=subprocess.PIPE, text=True
     ) as process:
@@ -91,7 +91,7 @@ def test_one_password_is_hashed_at_a_time_in_a_process(hashing: list[Callable[[]
         nonlocal at_once, most
         at_once += 1
         most = max(most, at_once)
-        time.sleep(0.01)  # long enough for another one to come in
+        time.sleep(0.01)  # long enough for another request to come in
         at_once -= 1
 
     hashing.append(count)
@@ -114,7 +114,7 @@ def test_one_password_is_hashed_at_a_time_on_a_host(
     thread.join(0.1)
     assert hashed == []
 
-    other_process.kill()  # the turn of a process that died is over
+    other_process.kill()  # the lock of a killed process is released
     other_process.wait()
     thread.join()
 
@@ -157,7 +157,7 @@ def test_who_has_waited_too_long_for_a_turn_is_told_when_to_come_back(client: Cl
 def test_meanwhile_there_is_no_connection_and_no_transaction(client: Client, hashing: list[Callable[[], None]]) -> None:
     seen: list[tuple[bool, bool]] = []
     hashing.append(lambda: seen.append((connection_here.connection is None, connection_here.in_atomic_block)))
-    connection_here = connections["default"]  # this thread's; hashing is another thread's
+    connection_here = connections["default"]  # this thread's; hashing runs in another one
 
     for action in ("register", "login"):
         answer = client.post(f"/api/auth/{action}", {"username": "ann", "password": PASSWORD}, "application/json")

@@ -1,4 +1,4 @@
-"""Pictures: the row is the truth, files are copies of it, and every web host gets its own."""
+"""Pictures: the database row is authoritative, files are copies of it, one per web host."""
 
 import threading
 from collections.abc import Callable
@@ -32,7 +32,7 @@ KETTLE = b"\x89PNG not much of a kettle"
 
 @pytest.fixture
 def go_to_another_host(settings: Settings, tmp_path: Path) -> Callable[[], Path]:
-    """A function that moves this process to a host that has no picture yet; gives where it keeps them."""
+    """Return a function that switches this process to a host without pictures and returns the host's directory."""
 
     def go() -> Path:
         settings.MEDIA_ROOT = tmp_path / "another-host"
@@ -42,17 +42,17 @@ def go_to_another_host(settings: Settings, tmp_path: Path) -> Callable[[], Path]
 
 
 def upload(name: str, content: bytes = KETTLE) -> str:
-    """Its name in the storage."""
+    """Upload a picture; return its name in the storage."""
     return default_storage.save(name, ContentFile(content))
 
 
 def names_in(directory: Path) -> list[str]:
-    """The files there."""
+    """Return the names of the files in a directory."""
     return [file.name for file in directory.iterdir()]
 
 
 def image(*, mib: float = 0) -> SimpleUploadedFile:
-    """A JPEG that an admin uploads, with something behind it that makes it as large."""
+    """Return a JPEG, padded to ``mib`` MiB."""
     buffer = BytesIO()
     Image.new("RGB", (4, 3), "teal").save(buffer, "JPEG")
     padding = max(0, int(mib * 2**20) - buffer.tell())
@@ -132,7 +132,7 @@ def test_another_host_writes_its_copy_from_the_row(go_to_another_host: Callable[
     pictures = go_to_another_host()
 
     write_local_copy(name)
-    write_local_copy(name)  # a broadcast may be heard twice
+    write_local_copy(name)  # a broadcast may be delivered twice
 
     assert (pictures / "banners/kettle.png").read_bytes() == KETTLE
     assert names_in(pictures / "banners") == ["kettle.png"]
@@ -145,7 +145,7 @@ def test_a_copy_is_written_whole_or_not_at_all(
     pictures = go_to_another_host()
     seen: list[list[str]] = []
 
-    def chmod(file: Path, mode: int) -> None:  # in the middle of it
+    def chmod(file: Path, mode: int) -> None:  # in the middle of writing
         seen.append([child.name for child in file.parent.glob("kettle.png")])
         raise OSError(28, f"no space left for {mode}")
 
@@ -204,7 +204,7 @@ def test_a_copy_of_a_former_picture_of_the_name_is_replaced(go_to_another_host: 
     assert (pictures / name).read_bytes() == b"brass"
 
 
-# --- What visitors see
+# --- Pages
 
 
 def test_a_picture_is_shown_before_its_copy_is_there(client: Client, go_to_another_host: Callable[[], Path]) -> None:

@@ -1,4 +1,4 @@
-"""Problems: every error of the API is a document with a stable code, whatever was asked."""
+"""Problems: every error of the API is a problem document with a stable code."""
 
 import json
 
@@ -100,7 +100,7 @@ def test_a_request_of_more_than_a_megabyte_is_not_read(client: Client) -> None:
 
 
 def test_an_error_of_our_own_is_a_problem_too_and_gives_nothing_away() -> None:
-    cache.set(BANNERS_KEY, {"of": "another version"}, 60)  # something nobody thought of
+    cache.set(BANNERS_KEY, {"of": "another version"}, 60)  # an unexpected exception
 
     answer = Client(raise_request_exception=False).get("/api/banners/")
 

@@ -1,4 +1,4 @@
-"""The purchase without the buffer: the same line and the same ledger, inside the request."""
+"""The synchronous purchase: the same line and ledger, inside the request."""
 
 from datetime import timedelta
 from functools import partial
@@ -66,7 +66,7 @@ def test_asking_again_gives_the_same_order(client: Client, make_sale: MakeSale, 
 
 def test_those_in_front_are_served_first(client: Client, make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=3)
-    join(line, sale, "ann", "ben")  # through the gate; no worker has looked yet
+    join(line, sale, "ann", "ben")  # through the gate; not settled yet
 
     answer = client.post(address(sale), headers=bearer(sale, "cleo"))
 
@@ -92,7 +92,7 @@ def test_a_buyer_whose_place_somebody_else_is_settling_waits_for_the_order(
 
 @pytest.mark.django_db(transaction=True)
 def test_forty_who_buy_at_once_for_thirty_units(make_sale: MakeSale, line: Line, settings: Settings) -> None:
-    settings.RESERVATION_LEASE_SECONDS = WAIT_SECONDS_MAX  # nobody is taken for dead, and nobody gives up
+    settings.RESERVATION_LEASE_SECONDS = WAIT_SECONDS_MAX  # no lease expires, and no request times out
     sale = make_sale(stock=30)
 
     def buy(buyer: str) -> tuple[int, int]:
@@ -112,7 +112,7 @@ def test_the_place_of_a_dead_worker_is_taken_over_within_the_request(
     sale = make_sale(stock=2)
     join(line, sale, "ann")
     claim_and_die(line, sale, upto=1)
-    # While the request waits the dead worker's lease is over.
+    # The dead worker's lease expires while the request waits.
     monkeypatch.setattr("orders.settlement.time.sleep", lambda _: setattr(settings, "RESERVATION_LEASE_SECONDS", -1))
 
     answer = client.post(address(sale), headers=bearer(sale, "ann"))
@@ -126,7 +126,7 @@ def test_a_place_that_nobody_can_settle_is_an_honest_503(
     settings.RESERVATION_LEASE_SECONDS, settings.REJOIN_SECONDS = 0.1, 7_777
     sale = make_sale(stock=2)
     line.client.flushall()
-    sweep(line)  # the line waits for its crowd, and settles nobody
+    sweep(line)  # the line waits for its crowd and settles no buyer
     line.run(commands.rejoin(sale.pk, "ann", 1))
 
     answer = client.post(address(sale), headers=bearer(sale, "ann"))

@@ -1,4 +1,4 @@
-"""Sales as everybody sees them: by the line, and by the ledger while the line can't say."""
+"""Public sales: by the line, or by the ledger while the line is unavailable."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -26,7 +26,7 @@ Arrange = Callable[[MakeSale, Line], Sale]
 
 
 def expected(sale: Sale, *, state: str, remaining: int) -> dict[str, Any]:
-    """The whole document, but for the server's time."""
+    """Return the whole document without the server's time."""
     return {
         "id": sale.pk,
         "product": {"name": "Copper kettle", "description": "", "image": None},
@@ -51,7 +51,7 @@ def half_sold(make_sale: MakeSale, line: Line) -> Sale:
     sale = make_sale(stock=5)
     sell(line, sale, "ann", "ben")
     join(line, sale, "cleo")
-    claim_and_die(line, sale, upto=3)  # reserved counts as gone
+    claim_and_die(line, sale, upto=3)  # reserved units count as gone
     return sale
 
 
@@ -160,7 +160,7 @@ def test_sales_that_were_over_a_week_ago_are_left_out_of_the_list(client: Client
     recent = make_sale(opens_in=-20 * day, closes_in=-7 * day + 60)
 
     assert [sale["id"] for sale in client.get("/api/sales/").json()] == [recent.pk]
-    assert client.get(f"/api/sales/{old.pk}/").json()["state"] == "closed"  # its own page is still there
+    assert client.get(f"/api/sales/{old.pk}/").json()["state"] == "closed"  # its own page still exists
 
 
 def test_the_list_is_a_hundred_sales_long_at_most(client: Client, make_sale: MakeSale) -> None:

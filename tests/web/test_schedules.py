@@ -1,4 +1,4 @@
-"""Schedules by API and in the admin: who may, what is refused, and that beat's own counts are left alone."""
+"""Schedules in the API and the admin: permissions, validation, and beat's own counters stay untouched."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ ALL = ("view", "add", "change", "delete")
 
 
 def staff(*rights: str, is_staff: bool = True) -> Client:
-    """Somebody who may do this to schedules."""
+    """A user with these permissions on schedules."""
     user = User.objects.create_user(f"user-{User.objects.count()}", is_staff=is_staff)
     for right in rights:
         for model in ("periodictask", "intervalschedule", "crontabschedule"):
@@ -37,7 +37,7 @@ def staff(*rights: str, is_staff: bool = True) -> Client:
 
 @pytest.fixture
 def ops() -> Client:
-    """Somebody who may do everything to schedules."""
+    """A user with all permissions on schedules."""
     return staff(*ALL)
 
 
@@ -51,7 +51,7 @@ def patch(browser: Client, schedule: PeriodicTask, **fields: Any) -> Any:
 
 
 def errors(answer: Any) -> dict[str, list[str]]:
-    """Field → what is wrong with it."""
+    """Return field → error message."""
     found: dict[str, list[str]] = problem(answer, 400, "invalid")["errors"]
     return found
 
@@ -61,7 +61,7 @@ def new_schedule(name: str = "mine", **fields: Any) -> PeriodicTask:
     return PeriodicTask.objects.create(**{"name": name, "task": BANNERS, "interval": every} | fields)
 
 
-# --- Who may
+# --- Permissions
 
 
 def test_who_is_not_logged_in_is_asked_to_and_who_may_not_is_refused() -> None:
@@ -116,7 +116,7 @@ def test_a_schedule_is_made_read_changed_and_deleted(ops: Client) -> None:
     now = {"every_seconds": None, "crontab": "10 4 * * 1-5", "time_zone": "Asia/Tokyo", "enabled": False}
     assert (changed.status_code, changed.json()) == (200, expected | now)
     assert ops.get(answer["Location"]).json() == expected | now
-    assert PeriodicTasks.last_change() > before  # by which beat learns of it
+    assert PeriodicTasks.last_change() > before  # the change counter that beat reads
     assert patch(ops, schedule, time_zone="Europe/Berlin").json() == expected | now | {"time_zone": "Europe/Berlin"}
     assert ops.delete(answer["Location"]).status_code == 204
     problem(ops.get(answer["Location"]), 404, "not_found")
@@ -230,7 +230,7 @@ def change_url(schedule: PeriodicTask) -> str:
 
 
 def form(schedule: PeriodicTask, **changes: Any) -> dict[str, Any]:
-    """What a browser sends from the change page."""
+    """Return the form data a browser sends from the change page."""
     return {
         "name": schedule.name,
         "task": schedule.task,

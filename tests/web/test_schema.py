@@ -1,4 +1,4 @@
-"""The OpenAPI document: the whole contract with the gate's calls, and a page that shows it without any other site."""
+"""The OpenAPI document: the whole contract with the gate's routes, and a self-hosted page that shows it."""
 
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -32,7 +32,7 @@ def document(client: Client) -> dict[str, Any]:
 
 
 def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Every call by its operationId."""
+    """Return every operation by its operationId."""
     return {
         operation["operationId"]: operation | {"call": f"{method.upper()} {path}"}
         for path, methods in document["paths"].items()

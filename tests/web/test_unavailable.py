@@ -1,4 +1,4 @@
-"""503: people get a page that tries again, programs a problem, whatever it is that is away."""
+"""503: browsers get a page that retries, API clients a problem, whichever server is unavailable."""
 
 import pytest
 from django.test import Client
@@ -37,7 +37,7 @@ def test_a_program_that_asks_for_a_page_gets_a_problem(client: Client) -> None:
 
 @pytest.mark.usefixtures("_database_is_away")
 def test_it_says_so_when_the_session_cannot_be_kept(client: Client, settings: Settings) -> None:
-    settings.SESSION_SAVE_EVERY_REQUEST = True  # after the view, where no view's exceptions are caught
+    settings.SESSION_SAVE_EVERY_REQUEST = True  # after the view, where exceptions of views are not caught
     client.cookies["sessionid"] = "of-somebody-who-was-logged-in"
     client.raise_request_exception = False
 

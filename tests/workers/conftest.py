@@ -16,20 +16,20 @@ StartBeat = Callable[..., Process]
 
 @pytest.fixture(autouse=True)
 def _empty_broker() -> None:
-    """Every test begins with empty queues (on Valkey they are emptied with everything else)."""
+    """Empty all queues before every test (on Valkey they are emptied with all other data)."""
     if not ON_REDIS:
         with app.connection_for_write() as connection:
             for queue in WORK_QUEUES:
                 try:
                     queue(connection.default_channel).purge()
-                except ChannelError:  # nobody has declared it yet
+                except ChannelError:  # the queue is not declared yet
                     connection.default_channel.close()
                     connection._default_channel = None
 
 
 @pytest.fixture
 def processes() -> Iterator[list[Process]]:
-    """Whatever is in this list ends with the test; what it printed is shown if the test failed."""
+    """Processes that are stopped after the test. Their output is printed if the test failed."""
     started: list[Process] = []
     yield started
     for process in reversed(started):
@@ -39,7 +39,7 @@ def processes() -> Iterator[list[Process]]:
 
 @pytest.fixture
 def start_worker(transactional_db: None, tmp_path: Path, processes: list[Process]) -> StartWorker:  # noqa: ARG001 (its database is the tests')
-    """``start_worker("orders,default", "--pool", "solo", name="web-1")`` gives a worker that is ready."""
+    """``start_worker("orders,default", "--pool", "solo", name="web-1")`` returns a worker that is ready."""
 
     def start(queues: str, *arguments: str, name: str = "worker", environment: dict[str, str] | None = None) -> Process:
         process = worker(tmp_path, name, queues, *arguments, environment=environment or {})
@@ -54,7 +54,7 @@ def start_worker(transactional_db: None, tmp_path: Path, processes: list[Process
 
 @pytest.fixture
 def start_beat(transactional_db: None, tmp_path: Path, processes: list[Process]) -> StartBeat:  # noqa: ARG001 (its database is the tests')
-    """``start_beat(name="beat-1")`` gives a beat that has been started."""
+    """``start_beat(name="beat-1")`` returns a started beat."""
 
     def start(*, name: str = "beat", environment: dict[str, str] | None = None) -> Process:
         process = Process(tmp_path, name, "beat", "--pidfile=", environment=environment or {})

@@ -1,4 +1,4 @@
-"""Another program that listens to the shop's events."""
+"""A program outside the shop that consumes the shop's events."""
 
 from typing import Any, Self
 from uuid import uuid4
@@ -12,7 +12,7 @@ from celery_task.queues import EVENTS
 
 
 class Listener:
-    """A queue of its own at the exchange; ``with Listener() as listener``. It hears while `listen` runs."""
+    """Has its own queue at the exchange: ``with Listener() as listener``. Receives only while `listen` runs."""
 
     def __init__(self) -> None:
         self.heard: list[dict[str, Any]] = []
@@ -20,7 +20,7 @@ class Listener:
         self._connection = app.connection_for_read()
 
     def listen(self) -> int:
-        """Hear what there is; gives how many events were heard so far."""
+        """Receive available events; return the number of events received so far."""
         try:
             while True:
                 self._connection.drain_events(timeout=0.1)
@@ -35,7 +35,7 @@ class Listener:
         queue = Queue(f"listener-{uuid4().hex}", EVENTS, routing_key="#", durable=False, exclusive=True)
         channel = self._connection.channel()
         Consumer(channel, [queue], callbacks=[self._hear], accept=["json"], no_ack=True).consume()
-        self.listen()  # on Redis it subscribes only now
+        self.listen()  # Redis subscribes only on the first drain
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,4 +1,4 @@
-"""A mail server that takes everything and keeps it: as much of SMTP as Django speaks."""
+"""A mail server that accepts and keeps all mails: the part of SMTP that Django uses."""
 
 import socketserver
 import threading
@@ -29,7 +29,7 @@ class _Server(socketserver.ThreadingTCPServer):
 
 @contextmanager
 def mail_server(port: int) -> Iterator[list[Message]]:
-    """Run it; gives the list that mails are added to."""
+    """Run the server; yield the list to which mails are appended."""
     with _Server(("127.0.0.1", port), _Session) as server:
         server.mails = mails = list[Message]()  # type: ignore[attr-defined]  # ours
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})

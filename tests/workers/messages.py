@@ -1,4 +1,4 @@
-"""Messages that wait in a queue, on whichever broker."""
+"""Read and remove the messages of a queue, on either broker."""
 
 from kombu.entity import Queue
 from kombu.message import Message
@@ -7,7 +7,7 @@ from celery_task.celery import app
 
 
 def take(queue: Queue) -> list[Message]:
-    """Take whatever waits there, oldest first; what another worker has fetched is not among them."""
+    """Take all messages of the queue, oldest first. Messages already delivered to a worker are not included."""
     taken = []
     with app.connection_for_read() as connection:
         bound = queue(connection.default_channel)
@@ -18,5 +18,5 @@ def take(queue: Queue) -> list[Message]:
 
 
 def tasks(queue: Queue) -> list[str]:
-    """The names of the tasks that wait there, taken."""
+    """Take all messages and return the names of their tasks."""
     return [message.headers["task"] for message in take(queue)]

@@ -1,4 +1,4 @@
-"""The service that writes to buyers: hears notices, and answers as the test says."""
+"""The service that notifies buyers: receives webhooks, and responds as the test says."""
 
 import threading
 from collections import deque
@@ -17,7 +17,7 @@ SECRET = "a-secret-for-notices-of-at-least-32-characters"
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A request."""
+    """A received request."""
 
     path: str
     headers: Message
@@ -26,33 +26,33 @@ class Heard:
 
     @property
     def key(self) -> str:
-        """What it tells, the same when it tells it again."""
+        """Return the event's key, equal in repeated deliveries."""
         return str(self.headers["Idempotency-Key"])
 
 
 class Notifier:
-    """A real server; ``with Notifier() as notifier``."""
+    """A real server: ``with Notifier() as notifier``."""
 
     def __init__(self) -> None:
         self.heard: list[Heard] = []
-        self.answers: deque[int] = deque()  # statuses; 204 once there are no more
-        self.answer_always = 0  # a status; 0: as above
-        self.may_answer = threading.Event()  # cleared, it keeps everybody waiting
+        self.answers: deque[int] = deque()  # next statuses; 204 when empty
+        self.answer_always = 0  # a fixed status; 0: use the list above
+        self.may_answer = threading.Event()  # while cleared, responses wait
         self.may_answer.set()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
 
     @property
     def address(self) -> str:
-        """Its own part of every URL."""
+        """Return its base URL."""
         return f"http://127.0.0.1:{self._server.server_port}"
 
     @property
     def environment(self) -> dict[str, str]:
-        """What makes a worker tell it."""
+        """Return the environment of a worker that delivers to it."""
         return {"WEBHOOK_URL": f"{self.address}/orders", "WEBHOOK_SECRET": SECRET}
 
     def told(self) -> list[str]:
-        """What was heard, in order."""
+        """Return the events received, in order."""
         return [heard.key for heard in self.heard]
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:

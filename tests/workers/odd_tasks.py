@@ -1,4 +1,4 @@
-"""Tasks that end in every way there is, for workers of the tests (``--include tests.workers.odd_tasks``)."""
+"""Tasks that end in every possible way, for workers of the tests (``--include tests.workers.odd_tasks``)."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Tasks that only tests need: ``celery -A celery_task worker --include tests.workers.probe_task``."""
+"""Tasks for tests only: ``celery -A celery_task worker --include tests.workers.probe_task``."""
 
 import os
 import time
@@ -18,36 +18,36 @@ KEPT: list[bytearray] = []
 
 
 def note(where: str, text: str) -> None:
-    """Leave a line where the test finds it."""
+    """Append a line to the file that tests read."""
     with redis.Redis.from_url(settings.CACHE_URL) as client:
         client.rpush(where, text)
 
 
 @app.task
 def write(where: str, text: str) -> None:
-    """Leave a line."""
+    """Append a line."""
     note(where, text)
 
 
 @app.task
 def work(where: str, name: str) -> None:
-    """Say when it begins and when it ends, which is when it is let go."""
+    """Write a line at the start and at the end; the task ends when a test lets it go."""
     note(where, f"{name} begins")
     may_end = f"{name} may end"
     with redis.Redis.from_url(settings.CACHE_URL, socket_timeout=2 * HELD_SECONDS_MAX) as client:
-        # It stays there: a worker that was killed may still count as waiting, and would take it along.
+        # The entry stays: a killed worker may still count as waiting, and would take it along.
         client.blmove(may_end, may_end, HELD_SECONDS_MAX, "LEFT", "LEFT")
     note(where, f"{name} ends")
 
 
 def let_go(name: str) -> None:
-    """Let the work of this name end, now and whenever it is done again; called by tests."""
+    """Let the work of this name end, now and in every later run. Called by tests."""
     note(f"{name} may end", "now")
 
 
 @app.task(soft_time_limit=1, time_limit=30)
 def give_up_softly(where: str) -> None:
-    """Take longer than it may, and tidy up when it is told."""
+    """Exceed the soft time limit, and clean up when interrupted."""
     try:
         time.sleep(20)
     except SoftTimeLimitExceeded:
@@ -57,7 +57,7 @@ def give_up_softly(where: str) -> None:
 
 @app.task(soft_time_limit=1, time_limit=2)
 def never_end(where: str) -> None:
-    """Take longer than it may, and not listen."""
+    """Exceed the time limit and ignore the soft one."""
     note(where, "begins")
     while True:
         with suppress(SoftTimeLimitExceeded):
@@ -66,35 +66,35 @@ def never_end(where: str) -> None:
 
 @app.task(bind=True, autoretry_for=(ZeroDivisionError,), retry_backoff=1, retry_jitter=True, max_retries=2)
 def fail(self: object, where: str, sale_id: int, upto: int) -> None:  # noqa: ARG001 (what it is about)
-    """Fail each time."""
+    """Always fail."""
     note(where, "tried")
     raise ZeroDivisionError("for the test")
 
 
 @app.task
 def whose_connections(where: str) -> None:
-    """Say which process this is, and which connections it has to Redis and PostgreSQL."""
+    """Write the process id and its connections to Redis and PostgreSQL."""
     client = get_line().client
     connection.ensure_connection()
     backend = connection.connection.info.backend_pid if connection.vendor == "postgresql" else os.getpid()
     note(where, f"{os.getpid()} {client.client_id()} {backend}")
-    time.sleep(0.3)  # the next one has to go to another child
+    time.sleep(0.3)  # so that the next task goes to another child
 
 
 @app.task
 def grow(where: str, mib: int) -> None:
-    """Take memory and keep it."""
+    """Allocate memory and keep it."""
     KEPT.append(bytearray(os.urandom(1024)) * 1024 * mib)
     note(where, str(os.getpid()))
 
 
 @app.task(ignore_result=False)
 def answer(number: int) -> int:
-    """Give a result."""
+    """Return a result."""
     return number + 1
 
 
-# A killed worker's message comes back to Redis after half a minute: no test should wait for so long.
+# Redis redelivers a killed worker's message after half a minute; tests should not wait for that.
 if ON_REDIS and "PROBE_VISIBILITY_SECONDS" in os.environ:
     app.conf.broker_transport_options = {
         **app.conf.broker_transport_options,

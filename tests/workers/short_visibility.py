@@ -1,6 +1,6 @@
-"""For workers of tests (``--include tests.workers.short_visibility``): Redis takes for lost what is held for over 4 s.
+"""For workers of tests (``--include tests.workers.short_visibility``): a visibility timeout of 4 s on Redis.
 
-``HOP_SECONDS`` says how long a delayed task may be held. Each run of a task is printed: ``run ID at SECONDS``.
+``HOP_SECONDS`` limits how long a worker holds a delayed task. Each run of a task is printed: ``run ID at SECONDS``.
 """
 
 import os
@@ -21,5 +21,5 @@ delay.RELAY_SECONDS = float(os.environ["HOP_SECONDS"])
 
 @task_prerun.connect
 def print_run(task_id: str, **_: Any) -> None:
-    """Say which task runs, and when (seconds since 1970)."""
+    """Print which task runs, and when (seconds since 1970)."""
     print(f"run {task_id} at {time.time()}", file=sys.stderr, flush=True)

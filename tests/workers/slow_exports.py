@@ -1,7 +1,8 @@
-"""Loaded into a worker by ``--include``: exports in parts of three orders, so that tests come in between.
+"""Loaded into a worker by ``--include``: exports in chunks of three orders, slow enough for tests to interfere.
 
-``PART_SECONDS`` each; ``PART_FAULTS``: how often a part meets a fault that passes, before it is written;
-``PARTS_LET_GO``: a directory: part 4 is held until there is a file ``4`` or ``all``. While it is, there is ``4 waits``.
+``PART_SECONDS`` is the duration of a chunk. ``PART_FAULTS`` is how often a chunk raises a transient error before it is
+written. ``PARTS_LET_GO`` is a directory: chunk 4 waits until it contains a file ``4`` or ``all``. While chunk 4 waits,
+there is a file ``4 waits``.
 """
 
 import os
@@ -23,7 +24,7 @@ let_go = Path(os.environ["PARTS_LET_GO"]) if "PARTS_LET_GO" in os.environ else N
 
 
 def write_slowly(export: Export) -> bool:
-    """One part."""
+    """Write one chunk."""
     global faults  # noqa: PLW0603 (it counts down)
     if faults:
         faults -= 1
@@ -39,6 +40,6 @@ def write_slowly(export: Export) -> bool:
 
 module.CHUNK_ROWS = 3
 report_task.write_next_chunk = write_slowly
-# A part that is held takes as long as the test does.
+# A chunk that waits for the test has no time limit.
 report_task.export_orders.soft_time_limit = report_task.export_orders.time_limit = None
 report_task.export_orders._exec_options = None

@@ -1,4 +1,4 @@
-"""How much waits in each queue and for how long, on both brokers, and what Prometheus is told of it."""
+"""Queue length and latency on both brokers, and their metrics for Prometheus."""
 
 import socket
 import time
@@ -26,7 +26,7 @@ HEAR = "celery_task.monitoring_task.receive_probe"
 
 
 def shown() -> dict[str, float]:
-    """``name{label}`` → value, of what is looked at once a scrape."""
+    """Return ``name{label}`` → value of the metrics collected on each scrape."""
     page = Client().get("/metrics")
     assert page.status_code == 200
     return {
@@ -38,20 +38,20 @@ def shown() -> dict[str, float]:
 
 
 def sent_earlier(queue: str, seconds: float) -> None:
-    """As if the probe of a queue had been sent so long ago."""
+    """Move the probe of a queue this far into the past."""
     queue_probe.mark_sent(queue, time.time() - seconds)
 
 
 @pytest.fixture
 def _deaf_broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A broker that takes connections and never says a word."""
+    """A broker that accepts connections and never responds."""
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         scheme = "redis" if ON_REDIS else "amqp"
         monkeypatch.setenv("CELERY_BROKER_URL", f"{scheme}://guest:guest@127.0.0.1:{deaf.getsockname()[1]}/1")
         yield
 
 
-# --- How much waits
+# --- Length
 
 
 def test_messages_of_every_priority_are_counted() -> None:
@@ -65,7 +65,7 @@ def test_messages_of_every_priority_are_counted() -> None:
     assert len(tasks(NOTIFICATIONS)) == 3
 
 
-# --- How long it waits
+# --- Latency
 
 
 def test_a_queue_that_is_served_is_young_and_one_that_nobody_serves_grows_older(start_worker: StartWorker) -> None:
@@ -95,7 +95,7 @@ def test_a_queue_that_nobody_serves_gets_one_sounding_and_not_one_each_time() ->
         probe_queues.run()
 
     assert tasks(ORDERS) == [HEAR]
-    probe_queues.run()  # the queue is empty, and it was not heard: it is lost
+    probe_queues.run()  # the queue is empty and the probe was not consumed: it is lost
     assert tasks(ORDERS) == [HEAR]
 
 
@@ -130,7 +130,7 @@ def test_the_queue_of_the_sounder_grows_old_when_it_does_not_run() -> None:
         assert queue_probe.queue_ages() == {"default": pytest.approx(40, abs=0.001)}
 
 
-# --- What Prometheus is told
+# --- Prometheus
 
 
 def test_metrics_tell_how_the_work_stands() -> None:

@@ -1,4 +1,4 @@
-"""The examples: programs of others, with our broker's address and without our code, against a real worker."""
+"""The examples: external programs with our broker's URL and without our code, against a real worker."""
 
 import ast
 import os
@@ -29,7 +29,7 @@ BELONGS_TO_OTHERS = {"kombu", "celery", *sys.stdlib_module_names}
 
 
 class Program:
-    """An example as a process of its own, in a directory from where it could not import the shop's code."""
+    """An example as a process in a directory from which it cannot import the shop's code."""
 
     def __init__(self, directory: Path, name: str, *arguments: str) -> None:
         self._output = directory / f"{name}.out"
@@ -40,11 +40,11 @@ class Program:
             )  # fmt: skip
 
     def lines(self) -> list[str]:
-        """What it has printed."""
+        """Return the lines it has printed."""
         return self._output.read_text().splitlines()
 
     def interrupt(self) -> int:
-        """Ctrl-C; its exit status."""
+        """Send Ctrl-C; return the exit status."""
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(timeout=WAIT_SECONDS_MAX)
 
@@ -69,7 +69,7 @@ def test_other_programs_hear_of_orders_and_cancel_one(
     pay(orders["ben"])
     start_worker("orders,notifications", "--pool", "solo")
 
-    for buyer in ("ann", "ben"):  # ben's order is decided, and stays as it is
+    for buyer in ("ann", "ben"):  # ben's order is decided and does not change
         cancelling = Program(tmp_path, "cancel_order.py", orders[buyer].number)
         assert cancelling.process.wait(timeout=WAIT_SECONDS_MAX) == 0
         assert re.fullmatch(r"sent [0-9a-f-]{36}", cancelling.lines()[0])

@@ -1,4 +1,4 @@
-"""Exports by real workers: progress, turns, and whatever may happen on the way."""
+"""Exports by real workers: progress, fairness, and faults."""
 
 import json
 import signal
@@ -32,7 +32,7 @@ SLOW = ("--concurrency", "1", "--include", "tests.workers.slow_exports")
 
 @pytest.fixture
 def start_slow_worker(start_worker: StartWorker) -> StartWorker:
-    """A worker with one child that writes parts of three orders."""
+    """Start a worker with one child that writes chunks of three orders."""
 
     def start(*arguments: str, name: str = "worker", **environment: str) -> Process:
         return start_worker("exports", *SLOW, *arguments, name=name, environment={"PART_SECONDS": "0.1", **environment})
@@ -41,25 +41,25 @@ def start_slow_worker(start_worker: StartWorker) -> StartWorker:
 
 
 class Parts:
-    """Where the parts of exports wait until they are let go."""
+    """A directory in which chunks wait until a test releases them."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self.environment = {"PARTS_LET_GO": str(directory)}
 
     def let_go(self, *parts: object) -> None:
-        """These, or ``"all"``."""
+        """Release these chunks, or ``"all"``."""
         for part in parts:
             (self._directory / str(part)).touch()
 
     def await_held(self, part: int) -> None:
-        """Return once a worker is about to write this one; all before are written."""
+        """Return once a worker is about to write this chunk; all before it are written."""
         wait_until(f"part {part} is held", (self._directory / f"{part} waits").exists)
 
 
 @pytest.fixture
 def parts(tmp_path: Path) -> Parts:
-    """For a worker that gets their environment."""
+    """The chunks of a worker that gets their environment."""
     directory = tmp_path / "parts"
     directory.mkdir()
     return Parts(directory)
@@ -74,29 +74,29 @@ def begun(**wanted: Any) -> Export:
 
 
 def read(export: Export) -> Export:
-    """As its row says now."""
+    """Return the export's present row."""
     return Export.objects.get(pk=export.pk)
 
 
 def await_end(export: Export) -> Export:
-    """The export once it has ended."""
+    """Return the export once it has ended."""
     wait_until("the export has ended", lambda: read(export).result)
     return read(export)
 
 
 def backend(export: Export) -> tuple[str, Any]:
-    """State and result or progress, as Celery has it."""
+    """Return state and result or progress from Celery's result backend."""
     meta = app.backend.get_task_meta(str(export.pk))
     return meta["status"], meta["result"]
 
 
 def everybody(count: int) -> list[str]:
-    """The buyers of that many orders."""
+    """Return the buyers of that many orders."""
     return [f"b{number}" for number in range(1, count + 1)]
 
 
 def waiting() -> list[list[Any]]:
-    """What waited for workers, taken: [export, part]."""
+    """Take the messages for workers: [export, chunk]."""
     return [json.loads(message.body)[0] for message in take(EXPORTS)]
 
 
@@ -135,7 +135,7 @@ def test_a_killed_worker_costs_one_part(make_sale: MakeSale, start_slow_worker: 
     assert read(export).parts == 3
     parts.let_go("all")
     start_slow_worker(name="second", **parts.environment)
-    export = await_end(export)  # on Redis, once nobody has heard of the message for 30 s
+    export = await_end(export)  # on Redis, once the message is unacknowledged for 30 s
 
     assert (export.rows, export.parts, export.result) == (60, 20, "done")
     assert buyers(iter_chunks(export)) == everybody(60)
@@ -188,7 +188,7 @@ def test_an_export_that_is_cancelled_while_it_waits_never_starts(
 ) -> None:
     write_orders(make_sale(publish=False), 3)
     waits = begun()
-    assert cancel_export(waits)  # nobody is there to hear that it was revoked
+    assert cancel_export(waits)  # no worker is there to receive the revocation
 
     start_slow_worker()
     await_end(begun())
@@ -198,7 +198,7 @@ def test_an_export_that_is_cancelled_while_it_waits_never_starts(
 
 
 def in_turn(*exports: Export) -> list[str]:
-    """Whose part was written, of each part of these exports, oldest first."""
+    """Return which export each chunk belonged to, oldest first."""
     parts = sorted((name for export in exports for name in export.files), key=storages["exports"].get_modified_time)
     return [name.split("/")[0] for name in parts]
 
@@ -223,7 +223,7 @@ def test_a_message_that_comes_twice_or_late_writes_nothing_twice_and_gains_no_tu
 
     start_slow_worker()
     ended = [await_end(one), await_end(two)]
-    enqueue(one)  # its first part, again
+    enqueue(one)  # its first chunk, again
     await_end(begun())
 
     assert in_turn(*ended) == [str(one.pk), str(two.pk)] * 5
@@ -294,7 +294,7 @@ def test_a_part_that_takes_too_long_fails_the_export(
     write_orders(make_sale(publish=False), 9)
     with monkeypatch.context() as hasty:
         hasty.setattr(export_orders, "soft_time_limit", 1)
-        hasty.setattr(export_orders, "_exec_options", None)  # which a message takes it from
+        hasty.setattr(export_orders, "_exec_options", None)  # messages take the limit from here
         export = begun()
 
     with transaction.atomic(), connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""What workers count: by every process of theirs, alive or gone, and served at a port of their own."""
+"""Metrics of workers: all their processes, alive or dead, served on a separate port."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def counted(port: int) -> dict[tuple[str, str], float]:
-    """(task, outcome) → how many; empty while nobody answers."""
+    """Return (task, outcome) → count; empty while the port does not respond."""
     return {
         (labels["task"].removeprefix("tests.workers.odd_tasks."), labels["outcome"]): value
         for name, labels, value in samples(port)
@@ -30,7 +30,7 @@ def counted(port: int) -> dict[tuple[str, str], float]:
 
 
 def served(port: int) -> str | None:
-    """What is served; None while nobody answers."""
+    """Return the served page; None while the port does not respond."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=WAIT_SECONDS_MAX) as answer:
             return str(answer.read().decode())
@@ -39,19 +39,19 @@ def served(port: int) -> str | None:
 
 
 def samples(port: int) -> Iterator[tuple[str, dict[str, str], float]]:
-    """Everything that is served."""
+    """Return all samples served."""
     for family in text_string_to_metric_families(served(port) or ""):
         yield from ((sample.name, sample.labels, sample.value) for sample in family.samples)
 
 
 def started(port: int) -> dict[str, float]:
-    """Task → how often it began."""
+    """Return task → number of starts."""
     waits = [sample for sample in samples(port) if sample[0] == "seckill_task_wait_seconds_count"]
     return {labels["task"].rsplit(".", 1)[1]: times for _, labels, times in waits}
 
 
 def children(process: Process) -> list[int]:
-    """The processes of a worker's pool."""
+    """Return the processes of a worker's pool."""
     return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
 
 
@@ -62,7 +62,7 @@ def port() -> int:
 
 @pytest.fixture
 def counting(start_worker: StartWorker, port: int, tmp_path: Path) -> Process:
-    """A worker with two children that counts, and knows the odd tasks."""
+    """Start a worker with two children, metrics and the odd tasks."""
     environment = {"METRICS_PORT": str(port), "TMPDIR": str(tmp_path)}
     return start_worker(
         "default", "--concurrency", "2", "--include", "tests.workers.odd_tasks", environment=environment
@@ -127,7 +127,7 @@ def test_a_beat_serves_too(start_beat: StartBeat, port: int) -> None:
 
 
 def test_a_web_process_keeps_its_own_directory_whatever_its_environment_says(tmp_path: Path) -> None:
-    """One environment for all containers of a host has a METRICS_PORT for the web, too."""
+    """All containers of a host may share one environment, so METRICS_PORT is also set for the web process."""
     program = """
 import os, runpy
 runpy.run_path("deploy/gunicorn.conf.py")

@@ -1,4 +1,4 @@
-"""Flower with a real worker: it asks for its password, shows workers and tasks, and knows no secret."""
+"""Flower with a real worker: it requires a password, shows workers and tasks, and has no secret of the shop."""
 
 import base64
 import json
@@ -28,7 +28,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yml").read_t
 
 
 class Flower:
-    """Flower as docker-compose.yml starts it: with the broker's address and its own password, and nothing else."""
+    """Flower as started in docker-compose.yml: with the broker's URL and its own password, and nothing else."""
 
     def __init__(self, log: Path) -> None:
         self.port = free_port()
@@ -46,7 +46,7 @@ class Flower:
             )  # fmt: skip
 
     def ask(self, path: str, password: str | None = PASSWORD) -> tuple[int, str]:
-        """Status and body; status 0 while nobody answers."""
+        """Return status and body; status 0 while it does not respond."""
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}")
         if password:
             request.add_header("Authorization", f"Basic {base64.b64encode(password.encode()).decode()}")
@@ -60,7 +60,7 @@ class Flower:
             return 0, ""
 
     def tasks(self) -> list[dict[str, Any]]:
-        """Whatever it knows of tasks."""
+        """Return everything it has about tasks."""
         status, body = self.ask("/api/tasks")
         return list(json.loads(body).values()) if status == 200 else []
 

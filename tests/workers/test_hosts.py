@@ -1,4 +1,4 @@
-"""Hosts: each does its own work, all hear what is for all, and who comes back catches up."""
+"""Hosts: each does its own work, all receive broadcasts, and a returning host catches up."""
 
 import os
 import signal
@@ -34,19 +34,19 @@ REPORT, ROTATE = "celery_task.host_task.report_heartbeat", "celery_task.host_tas
 
 @pytest.fixture(autouse=True)
 def _empty_host_queues() -> None:
-    """No test finds what another one has left for a host."""
+    """Delete the hosts' queues, so that no test finds another one's messages."""
     with app.connection_for_write() as connection:
         for name in ("web-1", "web-2"):
             try:
                 host_queue(name)(connection.default_channel).delete()
-            except ChannelError:  # nobody has declared it yet
+            except ChannelError:  # the queue is not declared yet
                 connection.default_channel.close()
                 connection._default_channel = None
 
 
 @pytest.fixture
 def start_host(processes: list[Process], tmp_path: Path) -> StartHost:
-    """``start_host("web-1")`` gives the worker of a host, all of whose files are in ``tmp_path / "web-1"``."""
+    """``start_host("web-1")`` starts the worker of a host, with all its files in ``tmp_path / "web-1"``."""
 
     def start(name: str) -> Process:
         Host.objects.filter(name=name).delete()
@@ -61,22 +61,22 @@ def start_host(processes: list[Process], tmp_path: Path) -> StartHost:
 
 
 def upload(name: str = "banners/kettle.png") -> str:
-    """A picture that only the database has, and this process' own directory."""
+    """Store a picture in the database only, and return this process's directory."""
     return default_storage.save(name, ContentFile(KETTLE))
 
 
 def silence(name: str, since: timedelta) -> None:
-    """Let a host have reported last so long ago."""
+    """Move a host's last heartbeat this far into the past."""
     Host.objects.update_or_create(name=name, defaults={"last_seen_at": Now() - since})
 
 
 def reports_since(name: str, since: timedelta) -> bool:
-    """Whether a host has reported within that time."""
+    """Return whether a host has sent a heartbeat within that time."""
     return Host.objects.filter(name=name, last_seen_at__gt=Now() - since).exists()
 
 
 def held_by_workers(queue: str) -> int:
-    """How many messages RabbitMQ has given out, and has not heard of since."""
+    """Return how many messages RabbitMQ has delivered and not got acknowledged."""
     assert servers.rabbit is not None
     asked = ("list_queues", "--vhost", VHOST, "name", "messages_unacknowledged")
     return int(dict(line.split("\t") for line in servers.rabbit.control(*asked).stdout.splitlines())[queue])
@@ -175,7 +175,7 @@ def test_a_picture_reaches_every_host_at_once(start_host: StartHost, tmp_path: P
 def test_a_host_that_was_away_catches_up_when_it_comes_back(start_host: StartHost, tmp_path: Path) -> None:
     start_host("web-1").end(signal.SIGKILL)
     picture = upload()
-    broadcast_picture(picture)  # nobody hears it
+    broadcast_picture(picture)  # no worker consumes it
     copy = tmp_path / "web-1" / "media" / picture
     assert not copy.exists()
 
@@ -186,7 +186,7 @@ def test_a_host_that_was_away_catches_up_when_it_comes_back(start_host: StartHos
 
 def test_a_broadcast_that_got_lost_is_healed_by_the_next_report(start_host: StartHost, tmp_path: Path) -> None:
     start_host("web-1")
-    picture = upload()  # and nobody says so
+    picture = upload()  # and nothing is logged
     copy = tmp_path / "web-1" / "media" / picture
 
     request_heartbeats.run()

@@ -1,4 +1,4 @@
-"""Notices: real workers tell buyers first and other programs then, whatever fails on the way."""
+"""Notifications: real workers notify buyers first, then publish to other programs, despite faults on the way."""
 
 import hashlib
 import hmac
@@ -47,13 +47,13 @@ def listener() -> Iterator[Listener]:
 
 
 def start(start_worker: StartWorker, notifier: Notifier | None = None, *, queues: str = "notifications") -> Process:
-    """A worker that does one thing after the other."""
-    one_by_one = ("--pool", "solo", "--concurrency", "1")  # or it would fetch as many messages as there are cores
+    """Start a worker that runs one task at a time."""
+    one_by_one = ("--pool", "solo", "--concurrency", "1")  # else it prefetches a message per core
     return start_worker(queues, *one_by_one, environment=notifier.environment if notifier else {})
 
 
 def await_told(number: int = 1) -> None:
-    """Return once so many events were told."""
+    """Return once ``number`` events were delivered."""
     told = Event.objects.filter(published_at__isnull=False)
     wait_until(f"{number} events are told", lambda: told.count() == number)
 
@@ -152,7 +152,7 @@ def test_a_chain_that_got_lost_is_sent_again_after_the_lease(
     start(start_worker, notifier)
     sale = make_sale(stock=2)
     sell(line, sale, "ann")
-    [lost] = outbox.lease_pending()  # and there was no more heard of it
+    [lost] = events.lease_pending()  # and it was not delivered again
     sell(line, sale, "ben")
     [under_way] = outbox.lease_pending()
     Event.objects.filter(pk=lost.pk).update(locked_at=timezone.now() - timedelta(seconds=outbox.LEASE_SECONDS + 1))
@@ -210,13 +210,13 @@ def test_events_are_json_that_is_kept_and_large_ones_are_compressed(
 
 def test_what_is_wrong_with_an_event_s_id_harms_nobody() -> None:
     for task in (notify_buyers, remind_buyers):
-        task.run(4_711)  # forgotten long ago
+        task.run(4_711)  # purged long ago
     publish_events.run([4_711])
 
     assert take(NOTIFICATIONS) == []
 
 
-# --- How much at a time, and in which order
+# --- Batch size and order
 
 
 def test_no_more_are_sent_on_their_way_than_may_be_notified_until_the_next_tick(
@@ -335,11 +335,11 @@ def test_an_event_that_is_told_again_has_its_reminder_under_way_already(
     assert tasks(NOTIFICATIONS) == ["celery_task.notification_task.notify_buyers"]
 
 
-# --- Asked for by other programs
+# --- Requests of other programs
 
 
 def cancelled(sale: Sale) -> list[str]:
-    """Whose orders were given back."""
+    """Return the buyers whose orders were cancelled."""
     return [buyer for _, buyer, status in entries(sale) if status == "cancelled"]
 
 
@@ -351,8 +351,8 @@ def test_an_order_is_cancelled_for_another_program_and_told(make_sale: MakeSale,
     for order in orders.values():
         cancel_order.run(order.number)
 
-    assert cancelled(sale) == ["ann"]  # ben's is decided
-    assert [(event.kind, event.numbers) for event in outbox.lease_pending()[2:]] == [
+    assert cancelled(sale) == ["ann"]  # ben's order is decided
+    assert [(event.kind, event.numbers) for event in events.lease_pending()[2:]] == [
         ("cancelled", [orders["ann"].number])
     ]
 

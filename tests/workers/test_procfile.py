@@ -1,4 +1,4 @@
-"""The Procfile: each of its lines starts what it says, and is ready."""
+"""The Procfile: each line starts its part, which becomes ready."""
 
 import os
 import sys
@@ -27,7 +27,7 @@ class Line(Process):
     """A line of the Procfile, run as honcho runs it."""
 
     def command(self) -> list[str]:
-        """A shell, so that variables are replaced, which the program itself takes the place of."""
+        """Return a shell command with variables expanded; exec replaces the shell."""
         return ["sh", "-c", f"exec {LINES[self.name]}"]
 
 

@@ -1,4 +1,4 @@
-"""Reminders: tasks that run much later than the broker leaves a message with a worker, and once."""
+"""Reminders: tasks that run far later than the visibility timeout of the broker, and once."""
 
 import json
 import re
@@ -30,7 +30,7 @@ from tests.workers.worker import Process
 pytestmark = pytest.mark.django_db(transaction=True)
 
 NEVER = "1000000"
-REMIND_SECONDS = 15  # after the order, and before the time to pay ends: almost four times the visibility timeout
+REMIND_SECONDS = 15  # after the order and before its deadline: almost four times the visibility timeout
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def notifier(settings: Settings) -> Iterator[Notifier]:
 
 
 def start(start_worker: StartWorker, notifier: Notifier, *, hop_seconds: str = "2", name: str = "worker") -> Process:
-    """A worker that does one thing after the other, and whose Redis believes it dead after 4 s."""
+    """Start a worker that runs one task at a time, with a visibility timeout of 4 s on Redis."""
     return start_worker(
         "notifications", "--pool", "solo", "--include", "tests.workers.short_visibility", name=name,
         environment=notifier.environment | {"HOP_SECONDS": hop_seconds},
@@ -51,7 +51,7 @@ def start(start_worker: StartWorker, notifier: Notifier, *, hop_seconds: str = "
 def sell_and_tell(
     make_sale: MakeSale, line: Line, worker: Process, *buyers: str, due_seconds: int = REMIND_SECONDS
 ) -> Event:
-    """Their orders, of which the worker has told; the reminder is under way, and due that long after them."""
+    """Sell to the buyers; return the delivered event. Its reminder is due ``due_seconds`` after the orders."""
     sell(line, make_sale(stock=len(buyers), pay_within_seconds=due_seconds + REMIND_SECONDS), *buyers)
     dispatch_events.apply_async()
     wait_until("they are told", lambda: Event.objects.filter(published_at__isnull=False).exists())
@@ -62,18 +62,18 @@ def sell_and_tell(
 
 
 def await_quiet(worker: Process) -> None:
-    """Return once the worker has done what it had to do by now."""
+    """Return once the worker is idle."""
     last = dispatch_events.apply_async()
     worker.await_log(f"run {last.id}")
 
 
 def reminded(notifier: Notifier) -> list[str]:
-    """The reminders that were heard."""
+    """Return the reminders received."""
     return [key for key in notifier.told() if key.startswith("orders.reminder")]
 
 
 def runs_when_due(worker: Process, event: Event) -> int:
-    """How often the reminder ran when it was due; a run before sends it on."""
+    """Return how often the reminder ran when it was due; earlier runs only send it on."""
     assert event.remind_at is not None
     due = event.remind_at.timestamp() - CLOCK_TOLERANCE_SECONDS
     runs = re.findall(rf"run reminder-{event.pk} at ([0-9.]+)", worker.log())
@@ -101,7 +101,7 @@ def test_a_reminder_longer_than_the_visibility_timeout_runs_once(
 def test_without_its_hops_it_would_run_several_times(
     make_sale: MakeSale, line: Line, start_worker: StartWorker, notifier: Notifier
 ) -> None:
-    """A negative control: held for longer than the visibility timeout a message comes again, and again."""
+    """Negative control: a message held for longer than the visibility timeout is redelivered, repeatedly."""
     worker = start(start_worker, notifier, hop_seconds=NEVER)
     event = sell_and_tell(make_sale, line, worker, "ann")
 
@@ -115,22 +115,22 @@ def test_a_reminder_survives_the_worker_that_holds_it(
     first = start(start_worker, notifier, name="first")
     event = sell_and_tell(make_sale, line, first, "ann")
     if ON_REDIS:
-        first.await_log(f"run reminder-{event.pk}")  # it has sent it on, and fetches it
+        first.await_log(f"run reminder-{event.pk}")  # it has sent the message on, and fetches it
         wait_until("it holds it", held)
     first.end(signal.SIGKILL)
     if not ON_REDIS:
-        assert remind_buyers.name not in tasks(NOTIFICATIONS)  # RabbitMQ holds it back: no worker had it
+        assert remind_buyers.name not in tasks(NOTIFICATIONS)  # RabbitMQ delays it: no worker had it
 
     second = start(start_worker, notifier, name="second")
     wait_until("she is reminded", lambda: reminded(notifier))
     await_quiet(second)
 
-    # Killed after it was sent on and before that was acknowledged, it runs twice; the second run has nothing to say.
+    # Killed between sending it on and acknowledging it, the task runs twice; the second run sends nothing.
     assert reminded(notifier) == [f"orders.reminder-{event.pk}"]
 
 
 def held() -> int:
-    """How many messages workers on Redis hold."""
+    """Return how many messages workers on Redis hold."""
     with redis.Redis.from_url(app.conf.broker_url) as client:
         return int(client.hlen("unacked"))
 
@@ -139,7 +139,7 @@ def test_once_everybody_has_paid_the_reminder_is_revoked(
     make_sale: MakeSale, line: Line, start_worker: StartWorker, notifier: Notifier
 ) -> None:
     worker = start(start_worker, notifier)
-    # RabbitMQ discards it when it is due; Redis with the next hop, and then it has to be under way still.
+    # RabbitMQ discards it when it is due, Redis at the next hop, when it must not be due yet.
     event = sell_and_tell(make_sale, line, worker, "ann", due_seconds=900 if ON_REDIS else 30)
 
     pay(Order.objects.get())

@@ -1,4 +1,4 @@
-"""Schedules made and changed while a beat runs, by API and in the admin: it follows without a restart."""
+"""Schedules created and changed by API and in the admin while a beat runs; no restart needed."""
 
 from datetime import timedelta
 from zoneinfo import ZoneInfo
@@ -30,7 +30,7 @@ def boss() -> Client:
 
 @pytest.fixture
 def _beat(start_beat: StartBeat) -> None:
-    """One that leads, and has sent something."""
+    """A beat that leads and has sent a task."""
     start_beat()
     wait_until("it leads", leader)
     await_runs("ring-doorbells", 1)
@@ -48,7 +48,7 @@ def test_a_schedule_made_by_api_runs_and_one_that_is_deleted_runs_no_more(boss: 
 
     await_runs("mine", 3)
     assert boss.delete(f"/api/schedules/{mine.pk}/").status_code == 204
-    await_runs("ring-doorbells", 6)  # beat looks for changes once in five seconds at least
+    await_runs("ring-doorbells", 6)  # beat checks for changes at least once in five seconds
     tasks(EXPORTS)
     await_runs("ring-doorbells", 3)
     assert tasks(EXPORTS) == []

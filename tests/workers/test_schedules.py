@@ -1,4 +1,4 @@
-"""Beats: one leads, each due run is sent once, and what is changed in the database is followed without a restart."""
+"""Beats: one leads, each due run is sent once, and database changes apply without a restart."""
 
 import os
 import signal
@@ -31,18 +31,18 @@ TICK = "celery_task.order_task.ring_doorbells"
 
 
 def leader() -> str:
-    """The host whose beat leads; empty if none does."""
+    """Return the host whose beat leads; empty if none does."""
     row = Leader.objects.filter(pk=1).first()
     return row.holder.split(":")[0] if row else ""
 
 
-def is_leader(name: str) -> bool:
-    """Whether the beat of this host leads."""
+def leads(name: str) -> bool:
+    """Return whether the beat of this host leads."""
     return leader() == name
 
 
 def runs(name: str) -> int:
-    """How many runs of a schedule were claimed."""
+    """Return how many runs of a schedule were claimed."""
     row = PeriodicTask.objects.filter(name=name).first()
     return row.total_run_count if row else 0
 
@@ -54,12 +54,12 @@ class Ticks:
         self._sent = 0
 
     def were_all_sent(self) -> bool:
-        """Whether each run that was claimed has been sent, once."""
+        """Return whether each claimed run was sent exactly once."""
         self._sent += tasks(ORDERS).count(TICK)
         return self._sent == runs("ring-doorbells")
 
     def freeze_asleep(self, beat: Process) -> None:
-        """Stop a beat between two runs: in the middle of sending it can't know whether the broker has heard it."""
+        """Pause a beat between two runs: during a send it cannot know whether the broker got the message."""
         while True:
             wait_until("it sleeps", self.were_all_sent)
             beat.send(signal.SIGSTOP)
@@ -69,13 +69,13 @@ class Ticks:
 
 
 def await_runs(name: str, more: int) -> None:
-    """Return once a schedule has run so many times more."""
+    """Return once a schedule has run this many times more."""
     before = runs(name)
     wait_until(f"{more} runs of {name}", lambda: runs(name) >= before + more)
 
 
 def make_daily(name: str, *, missed: bool) -> None:
-    """A schedule for once a day, whose time was a minute ago; ``missed`` if nobody has run it since yesterday."""
+    """Create a daily schedule that was due a minute ago; with ``missed`` it has not run since yesterday."""
     now = timezone.now().astimezone(ZoneInfo("Asia/Tokyo"))
     due = now - timedelta(minutes=1)
     at = CrontabSchedule.objects.create(minute=due.minute, hour=due.hour, timezone="Asia/Tokyo")
@@ -119,7 +119,7 @@ def test_when_the_leader_is_killed_another_one_sends(start_beat: StartBeat) -> N
     await_runs("ring-doorbells", 1)
     lost, ticks = leader(), Ticks()
 
-    ticks.freeze_asleep(beats[lost])  # killed in the middle of sending, it would leave that run out
+    ticks.freeze_asleep(beats[lost])  # killed during a send, it would lose that run
     beats[lost].end(signal.SIGKILL)
     await_runs("ring-doorbells", 1)
 
@@ -136,7 +136,7 @@ def test_a_leader_that_is_told_to_stop_hands_over_at_once(start_beat: StartBeat)
 
     beats[stopped].end()
 
-    assert leader() != stopped  # nobody has to wait until its lease is over
+    assert leader() != stopped  # no beat has to wait until the lease expires
     wait_until("the other one leads", lambda: leader() not in {"", stopped})
 
 

@@ -1,4 +1,4 @@
-"""Workers: what becomes of a task when they are killed, stopped, out of time or too large; and which comes first."""
+"""Workers: tasks whose worker is killed, stopped, out of time or too large, and the order of queues."""
 
 import os
 import re
@@ -32,7 +32,7 @@ Notes = Callable[[], list[str]]
 
 @pytest.fixture
 def notes() -> Notes:
-    """What tasks have written down so far, oldest first."""
+    """Return the lines tasks have written so far, oldest first."""
 
     def read() -> list[str]:
         with redis.Redis.from_url(settings.CACHE_URL, decode_responses=True) as client:
@@ -43,18 +43,18 @@ def notes() -> Notes:
 
 
 def children(worker: Process) -> list[psutil.Process]:
-    """The processes of a prefork worker that run tasks."""
+    """Return the child processes of a prefork worker."""
     return psutil.Process(worker.pid).children()
 
 
 def await_notes(notes: Notes, *wanted: str) -> None:
-    """Return once exactly this is written down."""
+    """Return once exactly these lines are written."""
     wait_until(f"{wanted} in {notes()}", lambda: len(notes()) >= len(wanted))
     assert notes() == list(wanted)
 
 
 def await_count(notes: Notes, count: int) -> None:
-    """Return once so many lines are written down."""
+    """Return once this many lines are written."""
     wait_until(f"{count} notes", lambda: len(notes()) == count)
 
 
@@ -110,7 +110,7 @@ def test_a_worker_told_to_stop_waits_for_no_result_that_nobody_reads(start_worke
 
     assert worker.end(signal.SIGTERM) == 0
 
-    assert "unread for 2.0 s" in worker.log()  # left to itself it would be 30
+    assert "unread for 2.0 s" in worker.log()  # the default would be 30
 
 
 def test_a_worker_told_to_stop_at_once_leaves_its_task_to_the_next(start_worker: StartWorker, notes: Notes) -> None:
@@ -139,7 +139,7 @@ def test_a_task_that_takes_too_long_may_tidy_up_and_one_that_will_not_listen_is_
     worker.await_log("Hard time limit (2s) exceeded")
     probe_task.write.delay("notes", "afterwards")
 
-    await_notes(notes, "tidied up", "begins", "afterwards")  # it was killed once, and not begun again
+    await_notes(notes, "tidied up", "begins", "afterwards")  # killed once, and not redelivered
     assert [worker.log().count(f" {event} ") for event in ("task_failed", "task_lost")] == [1, 1]
 
 

@@ -1,4 +1,4 @@
-"""A real worker (or beat) as a process of its own, on the servers and the database of the tests."""
+"""A real worker (or beat) in its own process, on the servers and the database of the tests."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ from tests import servers
 
 
 def database_url() -> str:
-    """Where this test's rows are; a process of its own sees only what is committed (``transactional_db``)."""
+    """Return the test's database. Other processes see only committed rows (``transactional_db``)."""
     if connection.vendor == "sqlite":
         return f"sqlite:///{connection.settings_dict['NAME']}"
     assert servers.postgres is not None
@@ -22,7 +22,7 @@ def database_url() -> str:
 
 
 class Process:
-    """A part of Celery that can be killed, and whose log can be read."""
+    """A Celery process that can be killed, with a readable log."""
 
     def __init__(
         self, directory: Path, name: str, *arguments: str, environment: Mapping[str, str] | None = None
@@ -41,7 +41,7 @@ class Process:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it, without waiting until it works."""
+        """Start it without waiting until it is ready."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 self.command(), cwd=PROJECT, env=self._environment, stdin=subprocess.DEVNULL,
@@ -49,17 +49,17 @@ class Process:
             )  # fmt: skip
 
     def command(self) -> list[str]:
-        """What is run."""
+        """Return the command line."""
         return [sys.executable, "-m", "celery", "-A", "celery_task", *self._arguments]
 
     @property
     def pid(self) -> int:
-        """Of its main process."""
+        """Return the id of its main process."""
         assert self._process is not None
         return self._process.pid
 
     def log(self) -> str:
-        """What it has printed so far."""
+        """Return its output so far."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
     def await_log(self, text: str) -> None:
@@ -68,7 +68,7 @@ class Process:
         assert text in self.log(), self.log()[-3000:]
 
     def has_ended(self) -> bool:
-        """Whether its main process is gone."""
+        """Return whether its main process has ended."""
         return self._process is not None and self._process.poll() is not None
 
     def send(self, sent: signal.Signals) -> None:
@@ -76,7 +76,7 @@ class Process:
         os.kill(self.pid, sent)
 
     def end(self, sent: signal.Signals = signal.SIGTERM) -> int:
-        """Send a signal and wait until it is gone; its exit status. With SIGKILL its children are killed too."""
+        """Send a signal, wait until it has ended, return its exit status. SIGKILL also kills its children."""
         if sent == signal.SIGKILL:
             os.killpg(self.pid, sent)
         else:
@@ -84,19 +84,19 @@ class Process:
         return self.await_end()
 
     def await_end(self) -> int:
-        """Wait until it is gone; its exit status."""
+        """Wait until it has ended; return its exit status."""
         assert self._process is not None
         return self._process.wait(timeout=WAIT_SECONDS_MAX)
 
     def close(self) -> None:
-        """Make sure nothing of it is left."""
+        """Kill everything that is left of it."""
         if self._process is not None and not self.has_ended():
             os.killpg(self.pid, signal.SIGCONT)
             self.end(signal.SIGKILL)
 
 
 def worker(directory: Path, name: str, queues: str, *arguments: str, **more: Mapping[str, str]) -> Process:
-    """A worker named ``name`` that has not been started."""
+    """Return a worker named ``name`` that is not started."""
     return Process(
         directory, name, "worker", "--hostname", f"{name}@%h", "--queues", queues, "--without-gossip",
         "--without-mingle", "--loglevel", "INFO", *arguments, **more,
