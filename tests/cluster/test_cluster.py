@@ -82,7 +82,7 @@ def settles(cluster: Cluster, host: Host) -> bool:
     return settled_by(host, sale) == {1}
 
 
-def leads(host: Host) -> bool:
+def is_leader(host: Host) -> bool:
     """Return whether this host's beat believes that it is leader."""
     log = host.log("beat")
     return log.count("beat_lead_acquired") > log.count("beat_lead_lost")
@@ -128,7 +128,9 @@ def test_of_three_beats_one_leads_and_each_run_is_sent_once(cluster: Cluster) ->
     wait_until("five runs", lambda: cluster.runs(COUNTED) >= 5)
 
     # A beat paused for three seconds may lose the leadership to another one, and logs that.
-    wait_until("one leads", lambda: [host.name for host in cluster.hosts.values() if leads(host)] == [cluster.leader()])
+    wait_until(
+        "one leads", lambda: [host.name for host in cluster.hosts.values() if is_leader(host)] == [cluster.leader()]
+    )
     wait_until("what was claimed was sent", lambda: surplus(cluster) == 0)
 
 

@@ -197,7 +197,7 @@ async def test_who_ends_right_behind_a_request_that_is_answered_at_once_is_answe
 
 async def test_who_does_not_read_is_not_written_to_without_bound(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each response is large and cached, so only the client's reading slows the server down."""
-    monkeypatch.setattr(clients, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(clients, "CHECK_INTERVAL_SECONDS", 0.01)
     monkeypatch.setattr(clients, "READING_SECONDS", 3600)
     picture = b"p" * 256 * 1024
 

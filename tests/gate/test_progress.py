@@ -112,7 +112,7 @@ async def test_a_head_request_is_answered_without_a_body(
     door: Door, load_sale: LoadSale, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(snapshots, "SNAPSHOT_TTL_SECONDS", 60)
-    monkeypatch.setattr(clients, "LOOK_SECONDS", 3600)  # the Date header stays the same
+    monkeypatch.setattr(clients, "CHECK_INTERVAL_SECONDS", 3600)  # the Date header stays the same
     load_sale()
 
     head = await exchange(door, request_bytes("HEAD", "/api/sales/7/progress", {"connection": "close"}))

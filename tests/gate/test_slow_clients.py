@@ -28,7 +28,7 @@ HALF_BODY = request_bytes("POST", "/", {"content-length": "3"}) + b"ab"
 @pytest.fixture
 def _no_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     """Check clients continuously, with no deadline."""
-    monkeypatch.setattr(clients, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(clients, "CHECK_INTERVAL_SECONDS", 0.01)
     for name in DEADLINES:
         monkeypatch.setattr(clients, name, LONG)
 

@@ -203,7 +203,7 @@ async def test_a_ticket_can_only_be_read(door: Door, load_sale: LoadSale, method
 async def test_a_head_request_is_answered_without_a_body(
     door: Door, load_sale: LoadSale, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clients, "LOOK_SECONDS", 3600)  # the Date header stays the same
+    monkeypatch.setattr(clients, "CHECK_INTERVAL_SECONDS", 3600)  # the Date header stays the same
     load_sale().admit("olga")
     path = f"/api/tickets/{ticket(1, 'olga')}"
 

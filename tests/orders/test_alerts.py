@@ -36,7 +36,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def standing() -> list[tuple[str, str]]:
     """Return (kind, subject) of the open alerts."""
-    return list(Alert.objects.filter(ended_at__isnull=True).order_by("pk").values_list("kind", "subject"))
+    return list(Alert.objects.filter(resolved_at__isnull=True).order_by("pk").values_list("kind", "subject"))
 
 
 def changed(changes: list[Transition]) -> list[tuple[str, str, bool]]:

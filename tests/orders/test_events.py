@@ -250,7 +250,7 @@ def test_what_somebody_is_claiming_in_this_moment_is_passed_over(make_sale: Make
     sell(line, sale, "ann")
 
     with transaction.atomic():  # of the lease, which is not committed yet
-        [first] = events.lease_pending()
+        [first] = outbox.lease_pending()
         meanwhile(partial(sell, line, sale, "ben"))
         [second] = meanwhile(outbox.lease_pending)
 
@@ -273,9 +273,9 @@ def test_who_claimed_an_event_and_fell_silent_is_replaced_after_the_lease(make_s
     assert again == event
     assert again.locked_at is not None
     Event.objects.update(locked_at=timezone.now() - lease - timedelta(seconds=1))
-    assert events.renew_leases([event.pk]) == [event]  # it is being delivered after all
-    assert events.lease_pending() == []
-    assert events.renew_leases([event.pk + 1]) == []
+    assert outbox.renew_leases([event.pk]) == [event]  # it is being delivered after all
+    assert outbox.lease_pending() == []
+    assert outbox.renew_leases([event.pk + 1]) == []
 
 
 def test_what_was_published_is_told_whether_or_not_anybody_was_notified(make_sale: MakeSale, line: Line) -> None:

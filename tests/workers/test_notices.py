@@ -152,7 +152,7 @@ def test_a_chain_that_got_lost_is_sent_again_after_the_lease(
     start(start_worker, notifier)
     sale = make_sale(stock=2)
     sell(line, sale, "ann")
-    [lost] = events.lease_pending()  # and it was not delivered again
+    [lost] = outbox.lease_pending()  # and it was not delivered again
     sell(line, sale, "ben")
     [under_way] = outbox.lease_pending()
     Event.objects.filter(pk=lost.pk).update(locked_at=timezone.now() - timedelta(seconds=outbox.LEASE_SECONDS + 1))
@@ -352,7 +352,7 @@ def test_an_order_is_cancelled_for_another_program_and_told(make_sale: MakeSale,
         cancel_order.run(order.number)
 
     assert cancelled(sale) == ["ann"]  # ben's order is decided
-    assert [(event.kind, event.numbers) for event in events.lease_pending()[2:]] == [
+    assert [(event.kind, event.numbers) for event in outbox.lease_pending()[2:]] == [
         ("cancelled", [orders["ann"].number])
     ]
 

@@ -36,7 +36,7 @@ def leader() -> str:
     return row.holder.split(":")[0] if row else ""
 
 
-def leads(name: str) -> bool:
+def is_leader(name: str) -> bool:
     """Return whether the beat of this host leads."""
     return leader() == name
 

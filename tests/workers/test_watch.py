@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def standing() -> list[tuple[str, str]]:
     """Return (kind, subject) of the open alerts."""
-    return list(Alert.objects.filter(ended_at__isnull=True).values_list("kind", "subject"))
+    return list(Alert.objects.filter(resolved_at__isnull=True).values_list("kind", "subject"))
 
 
 def test_a_silent_host_is_an_alert_until_it_reports_or_is_forgotten() -> None:
