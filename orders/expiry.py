@@ -2,11 +2,11 @@
 
 import structlog
 from django.db import transaction
-from django.db.models import F
 from django.utils import timezone
 
 from orders.models import Event, Order, unreleased_orders
 from orders.outbox import add_to_outbox
+from orders.stock import give_back
 from seckill.catalog.models import Sale
 from seckill.line import commands
 from seckill.line.line import Line
@@ -48,7 +48,7 @@ def _expire(sale_id: int) -> int:
             Order.objects.filter(pk__in=[order.pk for order in orders]).update(
                 status=Order.Status.EXPIRED, status_changed_at=now
             )
-            Sale.objects.filter(pk=sale_id).update(sold=F("sold") - len(orders))
+            give_back(sale_id, len(orders))
             add_to_outbox(Event.Kind.EXPIRED, sale_id, [order.number for order in orders])
     return len(orders)
 

@@ -7,19 +7,22 @@ the whole batch is one parameter: a JSON document that the database unpacks.
 import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from django.db import IntegrityError, OperationalError, connection, transaction
-from django.db.models import F, Field
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from orders.models import Event, Order, new_order_numbers
 from orders.outbox import add_to_outbox, reminder_time
 from orders.outcomes import outcome_of
+from orders.stock import SaleChangedError, take
 from seckill.catalog.models import Sale
 from seckill.line.commands import Reservation
 from seckill.line.outcome import Confirmed, Outcome
 from seckill.timestamps import to_epoch_ms
+
+if TYPE_CHECKING:
+    from django.db.models import Field
 
 Place = tuple[int, str]  #: (place, buyer)
 
@@ -46,10 +49,6 @@ INSERT_BATCH = {
         group="json_each(%(group)s)",
     ),
 }
-
-
-class SaleChangedError(OperationalError):
-    """The sale changed since it was read: too few units, ended, or another price, currency or time to pay."""
 
 
 def write_orders(reservation: Reservation) -> list[tuple[str, Outcome]]:
@@ -98,7 +97,7 @@ def _write(reservation: Reservation, *, look_first: bool) -> list[tuple[str, Out
         pay_before = now + timedelta(seconds=sale.pay_within_seconds)
         _insert(sale, fresh, numbers, now, pay_before)
         add_to_outbox(Event.Kind.CONFIRMED, sale.pk, numbers, remind_at=reminder_time(now, pay_before))
-        _count(sale, len(fresh))
+        take(sale, len(fresh))
         until_ms = to_epoch_ms(pay_before)
         decided += [(buyer, Confirmed(number, until_ms)) for number, (_, buyer) in zip(numbers, fresh, strict=True)]
     reserved = {buyer for _, buyer in reservation.places}
@@ -133,21 +132,3 @@ def _as_stored(field: str, value: object) -> object:
     """Return the value as the ORM passes it to this database."""
     found = cast("Field[Any, Any]", Order._meta.get_field(field))  # noqa: SLF001 (a documented API)
     return found.get_db_prep_save(value, connection)
-
-
-def _count(sale: Sale, orders: int) -> None:
-    """Add the orders to ``sold``.
-
-    Raises:
-        SaleChangedError: the sale is no longer as it was when the orders were written.
-    """
-    as_read = Sale.objects.filter(
-        pk=sale.pk,
-        ended_at__isnull=True,
-        sold__lte=F("stock") - orders,
-        price=sale.price,
-        currency=sale.currency,
-        pay_within_seconds=sale.pay_within_seconds,
-    )
-    if not as_read.update(sold=F("sold") + orders):
-        raise SaleChangedError(f"sale {sale.pk} changed while orders were written")

@@ -1,11 +1,11 @@
 """Payment and cancellation. A conditional UPDATE ensures that exactly one of pay, cancel and expire succeeds."""
 
 from django.db import transaction
-from django.db.models import F
 from django.utils import timezone
 
 from orders.models import Event, Order
 from orders.outbox import add_to_outbox
+from orders.stock import give_back
 from seckill.catalog.models import Sale
 
 
@@ -49,7 +49,7 @@ def cancel(order: Order) -> Order:
             status=Order.Status.CANCELLED, status_changed_at=timezone.now()
         )
         if cancelled:
-            Sale.objects.filter(pk=order.sale_id).update(sold=F("sold") - 1)
+            give_back(order.sale_id, 1)
             add_to_outbox(Event.Kind.CANCELLED, order.sale_id, [order.number])
     order.refresh_from_db()
     if order.status != Order.Status.CANCELLED:

@@ -17,10 +17,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from orders.ledger import ATTEMPTS_MAX, SaleChangedError, write_orders
+from orders.ledger import ATTEMPTS_MAX, write_orders
 from orders.models import ACTIVE_STATUSES, Event, Order
 from orders.outcomes import outcome_of
 from orders.settlement import settle
+from orders.stock import SaleChangedError
 from seckill.catalog.models import Sale
 from seckill.line import commands
 from seckill.line.line import Line

@@ -9,8 +9,9 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from orders import ledger
-from orders.ledger import SaleChangedError, write_orders
+from orders.ledger import write_orders
 from orders.models import NUMBER_ALPHABET, Order, new_order_numbers
+from orders.stock import SaleChangedError
 from seckill.catalog.models import Sale
 from seckill.line.line import Line
 from tests.conftest import MakeSale
