@@ -8,7 +8,7 @@ import os
 import runpy
 import sys
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,8 @@ def main() -> None:
     """Run the module named on the command line as ``python -m`` would."""
     off = float(os.environ.get("CLOCK_OFF_SECONDS", "0"))
     if off:
-        traveller = time_machine.travel(datetime.now(UTC) + timedelta(seconds=off), tick=True).start()
-        # Starting took a while, on a busy machine most of a second, by which the clock is behind.
+        traveller = time_machine.travel(datetime.now(UTC), tick=True).start()
+        # Shifted afterwards: starting takes up to a second on a busy machine, and would make the clock late.
         traveller.shift(off - (time.time() - time_machine.escape_hatch.time.time()))
     set_up = django.setup
 

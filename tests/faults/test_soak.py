@@ -104,7 +104,7 @@ def test_memory_connections_and_channels_stay_flat(
     rabbit: Rabbit | None = request.getfixturevalue("rabbit") if broker == "rabbitmq" else None
     shop = open_shop(parts={**PARTS, "chores": CHORES}, environment={"CELERY_BROKER_URL": rabbit.url} if rabbit else {})
     sale = shop.new_sale(stock=UNITS)
-    # Nobody pays: with less time for it, orders would expire while they are counted.
+    # The orders stay unpaid. With the default time to pay they would expire before the soak ends.
     shop.sql(f"UPDATE seckill_sale SET line_limit = {UNITS}, pay_within_seconds = {DAY_MS // 1000:d} WHERE id = {sale}")
     now_ms = int(time.time() * 1000)
     tokens = (Pass(sale, f"fan-{n}", now_ms - DAY_MS, now_ms + DAY_MS).sign() for n in itertools.count())
