@@ -106,7 +106,8 @@ def test_memory_connections_and_channels_stay_flat(
         parts={**PARTS, "background": BACKGROUND}, environment={"CELERY_BROKER_URL": rabbit.url} if rabbit else {}
     )
     sale = shop.new_sale(stock=UNITS)
-    shop.sql(f"UPDATE catalog_sale SET line_limit = {UNITS} WHERE id = {sale}")
+    # The orders stay unpaid. With the default time to pay they would expire before the soak ends.
+    shop.sql(f"UPDATE catalog_sale SET line_limit = {UNITS}, pay_within_seconds = {DAY_MS // 1000:d} WHERE id = {sale}")
     now_ms = int(time.time() * 1000)
     tokens = (Pass(sale, f"fan-{n}", now_ms - DAY_MS, now_ms + DAY_MS).sign() for n in itertools.count())
     load = Load(shop.port, sale, tokens)
