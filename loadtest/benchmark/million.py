@@ -118,7 +118,7 @@ def run(console: Console, shop: MeasuredShop, passes: Path, count: int, label: s
     sale = shop.new_sale(stock=count)
     console.print(f"Making {count:,} passes …", highlight=False)
     passes.write_text("\n".join(shop.passes(sale, count)) + "\n", encoding="ascii")
-    with running("everybody", shop.shop.port, sale, passes) as crowd:
+    with running("buy_once", shop.shop.port, sale, passes) as crowd:
         watch(console, shop, sale, crowd, course)
         output, _ = crowd.communicate()
     tally = json.loads(output)

@@ -12,7 +12,7 @@ from devtools.embedded.shop import PROJECT
 
 REQUIREMENTS = ("requirements-demo.txt", "requirements.txt")  #: what a shop needs; the first file names the second
 COMPLETE = "complete"  #: marks an environment whose packages are all installed
-INSIDE = Path(__file__).with_name("inside.py")
+COMMANDS = Path(__file__).with_name("revision_commands.py")
 
 
 class RevisionError(Exception):
@@ -34,9 +34,9 @@ class Revision:
             stdout=subprocess.PIPE, text=True, start_new_session=True,
         ).stdout  # fmt: skip
 
-    def inside(self, environment: Mapping[str, str], *arguments: str) -> str:
-        """Run ``inside.py``, which uses the revision's own code, and return the output."""
-        return self.run(environment, "-c", INSIDE.read_text(encoding="utf-8"), *arguments)
+    def run_command(self, environment: Mapping[str, str], *arguments: str) -> str:
+        """Run ``revision_commands.py``, which uses the revision's own code, and return the output."""
+        return self.run(environment, "-c", COMMANDS.read_text(encoding="utf-8"), *arguments)
 
 
 NOW = Revision("now", PROJECT, Path(sys.executable))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from loadtest.benchmark import accepting, answering, settling, waiting
+from loadtest.benchmark import accepting, serving, settling, waiting
 from loadtest.benchmark.result import Findings
 from loadtest.benchmark.side import Side
 
@@ -20,21 +20,21 @@ class Measurement:
 
 
 MEASUREMENTS = {
-    "constant": Measurement(answering.constant, "constant"),
+    "constant": Measurement(serving.constant, "constant"),
     "accept": Measurement(accepting.accept),
     "accept_512": Measurement(accepting.accept_512),
     "connections": Measurement(accepting.connections),
     "log": Measurement(accepting.log),
     "paced": Measurement(waiting.paced),
-    "refused": Measurement(answering.refused),
-    "poll_waiting": Measurement(answering.poll_waiting),
-    "poll_decided": Measurement(answering.poll_decided),
-    "progress": Measurement(answering.progress),
-    "banners": Measurement(answering.banners),
-    "unchanged": Measurement(answering.unchanged),
-    "sale_page": Measurement(answering.sale_page),
-    "pass": Measurement(answering.passes),
-    "mixed": Measurement(answering.Mixed()),
+    "refused": Measurement(serving.refused),
+    "poll_waiting": Measurement(serving.poll_waiting),
+    "poll_decided": Measurement(serving.poll_decided),
+    "progress": Measurement(serving.progress),
+    "banners": Measurement(serving.banners),
+    "unchanged": Measurement(serving.unchanged),
+    "sale_page": Measurement(serving.sale_page),
+    "pass": Measurement(serving.passes),
+    "mixed": Measurement(serving.Mixed()),
     "endless": Measurement(accepting.endless),
     "settle": Measurement(settling.settle),
     "settle_sqlite": Measurement(settling.settle_sqlite, "sqlite"),

@@ -78,7 +78,7 @@ def _fill(side: Side, shop: MeasuredShop, sale: int, count: int) -> None:
     file = side.file("ringing")
     for buyer_pass in shop.passes(sale, RINGS, "ringing"):
         file.write_text(f"{buyer_pass}\n", encoding="ascii")
-        generate("everybody", shop.shop.port, sale, file)
+        generate("buy_once", shop.shop.port, sale, file)
         time.sleep(RING_PAUSE_SECONDS)  # buyers who join within this interval share a doorbell
 
 

@@ -42,7 +42,7 @@ ENVIRONMENT = {
 
 def line_of(revision: Revision) -> System:
     """Return the product as that revision starts it."""
-    told = json.loads(revision.inside(os.environ, "parts"))
+    told = json.loads(revision.run_command(os.environ, "parts"))
     parts = {FORMER_PARTS.get(name, name): tuple(arguments) for name, arguments in told["parts"].items()}
     return System("line", "The product.", parts, slow_parts={}, environment=told["environment"])
 
@@ -98,9 +98,9 @@ class RevisionShop(Shop):
         """Run a management command on this shop and return its output."""
         return self._revision.run(self.environment, "manage.py", *arguments)
 
-    def inside(self, *arguments: str) -> None:
-        """Run a command of `inside.py` with the revision's code."""
-        self._revision.inside(self.environment, *arguments)
+    def run_command(self, *arguments: str) -> None:
+        """Run a command of `revision_commands.py` with the revision's code."""
+        self._revision.run_command(self.environment, *arguments)
 
     @cached_property
     def sale_table(self) -> str:
@@ -224,7 +224,7 @@ class MeasuredShop:
 
     def join(self, sale: int, count: int, prefix: str = "b") -> None:
         """Give buyers places without going through the web processes."""
-        self.shop.inside("join", str(sale), str(count), prefix)
+        self.shop.run_command("join", str(sale), str(count), prefix)
 
     # --- contents -----------------------------------------------------------------------------------------------
 

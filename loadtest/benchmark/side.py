@@ -108,7 +108,7 @@ class Side:
         sale = shop.new_sale(stock=TICKETS)
         passes, tickets = self.file("pass-book"), self.file("tickets")
         passes.write_text("\n".join(shop.passes(sale, 2 * TICKETS)) + "\n", encoding="ascii")
-        generate("everybody", shop.shop.port, sale, passes, tickets)
+        generate("buy_once", shop.shop.port, sale, passes, tickets)
         wait_until("the winners have orders", lambda: shop.sold(sale) == TICKETS)
         shop.await_rest()
         bought = tickets.read_text(encoding="ascii").split()

@@ -17,8 +17,8 @@ from seckill.gate import response_cache as public_answers
 from seckill.line import line as lines
 from tests import servers
 from tests.gate.clock import Clock
-from tests.gate.door import Door, open_door
 from tests.gate.echo import EchoServer, open_echo
+from tests.gate.gate_server import GateServer, open_gate_server
 from tests.gate.visitor import Visit, open_shops
 from tests.gate.wire import WAIT_SECONDS_MAX
 from tests.line.conftest import load_sale
@@ -48,10 +48,10 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest_asyncio.fixture
-async def door(patient: None) -> AsyncIterator[Door]:  # noqa: ARG001 (opened while it holds)
+async def gate_server(patient: None) -> AsyncIterator[GateServer]:  # noqa: ARG001 (opened while it holds)
     """A fresh gate on the test's own servers."""
-    async with open_door() as door:
-        yield door
+    async with open_gate_server() as gate_server:
+        yield gate_server
 
 
 @pytest_asyncio.fixture

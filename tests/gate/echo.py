@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from seckill.gate.application import Application
 from seckill.gate.asgi import Receive, Scope, Send
-from tests.gate.door import eventually, open_server
+from tests.gate.gate_server import eventually, open_server
 
 
 @dataclass(frozen=True, slots=True)

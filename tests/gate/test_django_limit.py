@@ -134,7 +134,7 @@ class Visitor:
         return b"".join(message.get("body", b"") for message in self.sent[1:])
 
 
-class Door:
+class GateServer:
     """Passes requests to the application, each in its own task."""
 
     def __init__(self) -> None:
@@ -179,15 +179,15 @@ def _small(settings: Settings) -> None:
 
 
 @pytest.fixture
-async def door(_small: None) -> AsyncIterator[Door]:
+async def gate_server(_small: None) -> AsyncIterator[GateServer]:
     global views  # noqa: PLW0603 (the URLs lead to it)
     views = Views()
-    door = Door()
-    yield door
+    gate_server = GateServer()
+    yield gate_server
     views.unstick.set()
     views.let_go(1000)
-    await asyncio.gather(*door.tasks, return_exceptions=True)
-    door.tasks.clear()
+    await asyncio.gather(*gate_server.tasks, return_exceptions=True)
+    gate_server.tasks.clear()
     gc.collect()  # report here what a cancelled request left open
 
 
@@ -197,12 +197,12 @@ def _impatient(_small: None, settings: Settings, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(django_limit, "READ_SECONDS_MAX", 0.05)
 
 
-async def test_so_many_are_inside_at_once_and_the_others_follow_in_order(door: Door) -> None:
-    visitors = await door.crowd("ann", "ben", "cem", "dot", "eve")
+async def test_so_many_are_inside_at_once_and_the_others_follow_in_order(gate_server: GateServer) -> None:
+    visitors = await gate_server.crowd("ann", "ben", "cem", "dot", "eve")
     await until(lambda: len(views.inside) == 2)
 
     await views.let_all_go(5)
-    await asyncio.gather(*door.tasks)
+    await asyncio.gather(*gate_server.tasks)
 
     assert sorted(views.inside[:2]) + views.inside[2:] == ["ann", "ben", "cem", "dot", "eve"]
     assert [(visitor.status, visitor.content) for visitor in visitors] == [
@@ -211,8 +211,8 @@ async def test_so_many_are_inside_at_once_and_the_others_follow_in_order(door: D
     assert len(views.threads) == 2
 
 
-async def test_who_finds_the_queue_full_is_told_at_once_when_to_come_back(door: Door) -> None:
-    await door.crowd("ann", "ben", "cem", "dot", "eve")  # two inside, three waiting
+async def test_who_finds_the_queue_full_is_told_at_once_when_to_come_back(gate_server: GateServer) -> None:
+    await gate_server.crowd("ann", "ben", "cem", "dot", "eve")  # two inside, three waiting
     program, person, head = (
         Visitor("/api/stay/fay"),
         Visitor("/stay/gus", accept="text/html,*/*"),
@@ -220,7 +220,7 @@ async def test_who_finds_the_queue_full_is_told_at_once_when_to_come_back(door: 
     )
 
     for late in (program, person, head):
-        await door.ask(late)
+        await gate_server.ask(late)
 
     assert [late.status for late in (program, person, head)] == [503] * 3
     assert [late.headers["retry-after"] for late in (program, person, head)] == ["2"] * 3
@@ -233,41 +233,41 @@ async def test_who_finds_the_queue_full_is_told_at_once_when_to_come_back(door: 
 
 
 @pytest.mark.usefixtures("_impatient")
-async def test_nobody_waits_longer_than_so_long(door: Door) -> None:
-    *_, cem = await door.crowd("ann", "ben", "cem")
+async def test_nobody_waits_longer_than_so_long(gate_server: GateServer) -> None:
+    *_, cem = await gate_server.crowd("ann", "ben", "cem")
 
-    await until(door.tasks[2].done)
+    await until(gate_server.tasks[2].done)
 
     assert (cem.status, cem.headers["retry-after"]) == (503, "2")
     views.let_go(2)
-    await asyncio.gather(*door.tasks)
+    await asyncio.gather(*gate_server.tasks)
     assert sorted(views.inside) == ["ann", "ben"]
     dot = Visitor("/stay/dot")
     views.let_go()
-    await door.ask(dot)
+    await gate_server.ask(dot)
     assert dot.status == 200  # cem's request was removed completely
 
 
-async def test_who_hangs_up_while_waiting_leaves_the_queue(door: Door) -> None:
-    *_, dot, eve = await door.crowd("ann", "ben", "cem", "dot", "eve")
+async def test_who_hangs_up_while_waiting_leaves_the_queue(gate_server: GateServer) -> None:
+    *_, dot, eve = await gate_server.crowd("ann", "ben", "cem", "dot", "eve")
     dot.hung_up.set()
-    await door.tasks[3]
+    await gate_server.tasks[3]
 
-    fay = (await door.crowd("fay"))[0]  # takes the place dot left
+    fay = (await gate_server.crowd("fay"))[0]  # takes the place dot left
     await views.let_all_go(5)
-    await asyncio.gather(*door.tasks)
+    await asyncio.gather(*gate_server.tasks)
 
     assert views.inside[2:] == ["cem", "eve", "fay"]
     assert (dot.sent, eve.status, fay.status) == ([], 200, 200)
 
 
-async def test_a_request_the_server_gives_up_leaves_the_queue(door: Door) -> None:
-    await door.crowd("ann", "ben", "cem", "dot", "eve")
-    door.tasks[2].cancel()
+async def test_a_request_the_server_gives_up_leaves_the_queue(gate_server: GateServer) -> None:
+    await gate_server.crowd("ann", "ben", "cem", "dot", "eve")
+    gate_server.tasks[2].cancel()
 
-    fay = (await door.crowd("fay"))[0]
+    fay = (await gate_server.crowd("fay"))[0]
     await views.let_all_go(5)
-    await asyncio.gather(*door.tasks, return_exceptions=True)
+    await asyncio.gather(*gate_server.tasks, return_exceptions=True)
 
     assert views.inside[2:] == ["dot", "eve", "fay"]
     assert fay.status == 200
@@ -275,15 +275,17 @@ async def test_a_request_the_server_gives_up_leaves_the_queue(door: Door) -> Non
 
 @pytest.mark.filterwarnings("ignore:Exception ignored in")  # Django drops a body's file when a server gives up
 @pytest.mark.parametrize("way", ["hangs up", "is given up"])
-async def test_a_thread_is_free_only_when_it_has_ended_though_the_client_is_gone(door: Door, way: str) -> None:
-    ann, ben = await door.crowd("ann", "ben")
+async def test_a_thread_is_free_only_when_it_has_ended_though_the_client_is_gone(
+    gate_server: GateServer, way: str
+) -> None:
+    ann, ben = await gate_server.crowd("ann", "ben")
     await until(lambda: len(views.inside) == 2)
-    for visitor, task in zip((ann, ben), door.tasks, strict=True):
+    for visitor, task in zip((ann, ben), gate_server.tasks, strict=True):
         if way == "hangs up":
             visitor.hung_up.set()
         else:
             task.cancel()
-    *_, cem = await door.crowd("cem")
+    *_, cem = await gate_server.crowd("cem")
     for _ in range(50):  # everything that happens without input has happened
         await asyncio.sleep(0.002)
     assert len(views.inside) == 2
@@ -292,16 +294,16 @@ async def test_a_thread_is_free_only_when_it_has_ended_though_the_client_is_gone
     await until(lambda: views.inside[2:] == ["cem"])
 
     views.let_go(2)
-    await door.tasks[2]
+    await gate_server.tasks[2]
     assert (cem.status, len(views.threads)) == (200, 2)
 
 
 @pytest.mark.filterwarnings("ignore:Exception ignored in")  # as above
-async def test_a_thread_that_works_on_for_somebody_who_left_is_nobody_elses(door: Door) -> None:
-    await door.crowd("stuck", "ben", "cem")
+async def test_a_thread_that_works_on_for_somebody_who_left_is_nobody_elses(gate_server: GateServer) -> None:
+    await gate_server.crowd("stuck", "ben", "cem")
     await views.until_inside(2)
-    door.tasks[0].cancel()
-    await asyncio.wait(door.tasks[:1])
+    gate_server.tasks[0].cancel()
+    await asyncio.wait(gate_server.tasks[:1])
 
     views.let_go()
     await views.until_inside(3)
@@ -309,90 +311,92 @@ async def test_a_thread_that_works_on_for_somebody_who_left_is_nobody_elses(door
     assert views.inside[2:] == ["cem"]
 
 
-async def test_probes_are_answered_while_the_crowd_has_every_thread(door: Door) -> None:
-    await door.crowd("ann", "ben", "cem", "dot", "eve", "fay")
+async def test_probes_are_answered_while_the_crowd_has_every_thread(gate_server: GateServer) -> None:
+    await gate_server.crowd("ann", "ben", "cem", "dot", "eve", "fay")
     probes = [Visitor(path) for path in ("/healthz", "/readyz", "/metrics")]
 
-    await asyncio.gather(*(door.ask(probe) for probe in probes))
+    await asyncio.gather(*(gate_server.ask(probe) for probe in probes))
 
     assert [(probe.status, probe.content) for probe in probes] == [(200, b"ok")] * 3
 
 
-async def test_what_is_shared_is_asked_for_again_while_the_crowd_has_every_thread(door: Door) -> None:
-    await door.crowd("ann", "ben", "cem", "dot", "eve", "fay")
+async def test_what_is_shared_is_asked_for_again_while_the_crowd_has_every_thread(gate_server: GateServer) -> None:
+    await gate_server.crowd("ann", "ben", "cem", "dot", "eve", "fay")
     shared = Visitor("/large", renewal=True)
 
-    await door.ask(shared)
+    await gate_server.ask(shared)
 
     assert (shared.status, shared.content) == (200, LARGE)
 
 
 @pytest.mark.parametrize("address", ["/api/auth/login", "/api/auth/register", "/admin/login/"])
-async def test_who_logs_in_waits_in_a_queue_of_their_own(door: Door, settings: Settings, address: str) -> None:
+async def test_who_logs_in_waits_in_a_queue_of_their_own(
+    gate_server: GateServer, settings: Settings, address: str
+) -> None:
     crowd = [Visitor(address, "POST") for _ in range(1 + settings.PASSWORD_WAITING_MAX + 2)]
     for visitor in crowd:
-        door.ask(visitor)
+        gate_server.ask(visitor)
     await views.until_inside(1)
-    await asyncio.gather(*door.tasks[-2:])
+    await asyncio.gather(*gate_server.tasks[-2:])
 
     assert [visitor.status for visitor in crowd] == [None] * (1 + settings.PASSWORD_WAITING_MAX) + [503] * 2
     for visitor in (Visitor(address), Visitor("/stay/ann")):  # the page with the form, and any other
-        door.ask(visitor)
+        gate_server.ask(visitor)
     await views.until_inside(3)
 
 
-async def test_who_sends_the_body_slowly_takes_no_thread(door: Door) -> None:
+async def test_who_sends_the_body_slowly_takes_no_thread(gate_server: GateServer) -> None:
     slow = [Visitor("/stay/slow", "POST", body=(b"half",), stalls=True) for _ in range(2)]
     for visitor in slow:
-        door.ask(visitor)
+        gate_server.ask(visitor)
     views.let_go()
     ann = Visitor("/stay/ann")
 
-    await door.ask(ann)
+    await gate_server.ask(ann)
 
     assert (ann.status, views.inside) == (200, ["ann"])
     for visitor in slow:
         visitor.hung_up.set()
-    await asyncio.gather(*door.tasks)
+    await asyncio.gather(*gate_server.tasks)
     assert [visitor.sent for visitor in slow] == [[], []]
 
 
-async def test_django_gets_the_whole_body(door: Door) -> None:
+async def test_django_gets_the_whole_body(gate_server: GateServer) -> None:
     views.let_go()
     ann = Visitor("/stay/ann", "POST", body=(b" wants", b"", b" one"))
 
-    await door.ask(ann)
+    await gate_server.ask(ann)
 
     assert ann.content == b"ann wants one"
 
 
-async def test_who_reads_slowly_holds_no_thread(door: Door) -> None:
+async def test_who_reads_slowly_holds_no_thread(gate_server: GateServer) -> None:
     slow = [Visitor("/large") for _ in range(2)]
     for visitor in slow:
         visitor.reads.clear()
-        door.ask(visitor)
+        gate_server.ask(visitor)
     views.let_go()
     ann = Visitor("/stay/ann")
 
-    await door.ask(ann)
+    await gate_server.ask(ann)
 
     assert (ann.status, [visitor.sent for visitor in slow]) == (200, [[], []])
     for visitor in slow:
         visitor.reads.set()
-    await asyncio.gather(*door.tasks)
+    await asyncio.gather(*gate_server.tasks)
     assert [visitor.content for visitor in slow] == [LARGE] * 2
 
 
 @pytest.mark.usefixtures("_impatient")
-async def test_a_long_answer_that_nobody_reads_is_given_up(door: Door) -> None:
+async def test_a_long_answer_that_nobody_reads_is_given_up(gate_server: GateServer) -> None:
     for _ in range(2):
         visitor = Visitor("/stream")
         visitor.reads.clear()
-        door.ask(visitor)
+        gate_server.ask(visitor)
 
-    await until(lambda: all(task.done() for task in door.tasks))
+    await until(lambda: all(task.done() for task in gate_server.tasks))
 
     views.let_go()
     ann = Visitor("/stay/ann")
-    await door.ask(ann)
+    await gate_server.ask(ann)
     assert ann.status == 200

@@ -13,7 +13,16 @@ from seckill.gate.doorbell import Doorbell
 from tests import servers
 from tests.gate.caller import ask
 from tests.gate.conftest import Broker
-from tests.gate.door import Door, eventually, good_pass, held, hold_writes, let_go, open_door, read_json
+from tests.gate.gate_server import (
+    GateServer,
+    eventually,
+    good_pass,
+    held,
+    hold_writes,
+    let_go,
+    open_gate_server,
+    read_json,
+)
 from tests.line.conftest import LoadSale
 
 
@@ -29,16 +38,16 @@ SETTLE = "celery_task.order_task.settle_orders"
 
 async def test_a_purchase_rings_for_its_place(load_sale: LoadSale) -> None:
     load_sale(stock=3)
-    async with open_door() as door:
-        await door.purchase(7, "olga")
+    async with open_gate_server() as gate_server:
+        await gate_server.purchase(7, "olga")
 
     assert bells(servers.valkey.url(1)) == [(SETTLE, [7, 1])]
 
 
 async def test_a_group_rings_once_up_to_its_newest_place(load_sale: LoadSale) -> None:
     load_sale(stock=3)
-    async with open_door() as door:
-        gate = door.application.gate
+    async with open_gate_server() as gate_server:
+        gate = gate_server.application.gate
         await asyncio.gather(
             *(
                 ask(gate, "POST", "/api/sales/7/purchase", f"Bearer {good_pass(7, f'b{number}')}")
@@ -55,12 +64,12 @@ async def test_those_who_join_while_it_rings_share_the_next_ring(
     broker.move(own_valkey.url(0))
     load_sale(stock=30)
     with redis.Redis.from_url(own_valkey.url(0)) as client:
-        async with open_door() as door:
+        async with open_gate_server() as gate_server:
             hold_writes(client)
-            await door.purchase(7, "first")
+            await gate_server.purchase(7, "first")
             await eventually(lambda: held(client) == 1)
             for number in range(2, 12):
-                assert (await door.purchase(7, f"b{number}")).json()["place"] == number
+                assert (await gate_server.purchase(7, f"b{number}")).json()["place"] == number
             let_go(client)
 
     assert bells(own_valkey.url(0)) == [(SETTLE, [7, 1]), (SETTLE, [7, 11])]
@@ -94,8 +103,8 @@ async def test_nobody_rings_for_a_waitlist(load_sale: LoadSale) -> None:
     sale = load_sale(stock=1)
     sale.admit("olga")
     sale.confirm_all(sale.claim("c1"))
-    async with open_door() as door:
-        assert (await door.purchase(7, "amir")).json()["place"] == 2
+    async with open_gate_server() as gate_server:
+        assert (await gate_server.purchase(7, "amir")).json()["place"] == 2
 
     assert bells(servers.valkey.url(1)) == []
 
@@ -104,16 +113,16 @@ async def test_nobody_rings_when_nobody_waits(load_sale: LoadSale) -> None:
     sale = load_sale(stock=5)
     sale.admit("olga")
     sale.confirm_all(sale.claim("c1"))
-    async with open_door() as door:
-        assert (await door.purchase(7, "olga")).status_code == 202
+    async with open_gate_server() as gate_server:
+        assert (await gate_server.purchase(7, "olga")).status_code == 202
 
     assert bells(servers.valkey.url(1)) == []
 
 
 async def test_nobody_rings_for_a_refused_purchase(load_sale: LoadSale) -> None:
     load_sale(status="paused")
-    async with open_door() as door:
-        assert (await door.purchase(7, "olga")).status_code == 403
+    async with open_gate_server() as gate_server:
+        assert (await gate_server.purchase(7, "olga")).status_code == 403
 
     assert bells(servers.valkey.url(1)) == []
 
@@ -125,8 +134,8 @@ async def test_a_broker_that_is_away_costs_nobody_a_place(
     sale = load_sale(stock=3)
     unhandled: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context))
-    async with open_door() as door:
-        places = [(await door.purchase(7, buyer)).json()["place"] for buyer in ("olga", "amir", "bea")]
+    async with open_gate_server() as gate_server:
+        places = [(await gate_server.purchase(7, buyer)).json()["place"] for buyer in ("olga", "amir", "bea")]
         await eventually(lambda: "doorbell_not_rung" in caplog.text)
 
     assert places == [1, 2, 3]
@@ -141,23 +150,23 @@ async def test_a_broker_that_comes_back_hears_the_next_ring(
 ) -> None:
     broker.move(own_valkey.url(0))
     sale = load_sale(stock=30)
-    async with open_door() as door:
-        await door.purchase(7, "olga")
+    async with open_gate_server() as gate_server:
+        await gate_server.purchase(7, "olga")
         await eventually(lambda: bells(own_valkey.url(0)) == [(SETTLE, [7, 1])])
         own_valkey.stop()
-        assert (await door.purchase(7, "amir")).json()["place"] == 2
-        assert (await door.purchase(7, "bea")).json()["place"] == 3
+        assert (await gate_server.purchase(7, "amir")).json()["place"] == 2
+        assert (await gate_server.purchase(7, "bea")).json()["place"] == 3
         own_valkey.start()
-        await eventually_rung(door, own_valkey)
+        await eventually_rung(gate_server, own_valkey)
 
     newest = sale.line.length(7)
     assert bells(own_valkey.url(0))[-1] == (SETTLE, [7, newest])
 
 
-async def eventually_rung(door: Door, broker: Valkey) -> None:
+async def eventually_rung(gate_server: GateServer, broker: Valkey) -> None:
     """Purchase until a doorbell is sent: the one after a failure may use the old, broken connection."""
     for number in range(100):
-        await door.purchase(7, f"next{number}")
+        await gate_server.purchase(7, f"next{number}")
         await asyncio.sleep(0.05)
         if len(bells(broker.url(0))) > 1:
             return

@@ -5,8 +5,8 @@ from email.utils import parsedate_to_datetime
 import pytest
 
 from seckill.gate import protocol
-from tests.gate.door import Door, good_pass, problem, read_json
 from tests.gate.echo import Echo, EchoServer
+from tests.gate.gate_server import GateServer, good_pass, problem, read_json
 from tests.gate.wire import Wire, request_bytes
 from tests.line.conftest import LoadSale
 
@@ -104,12 +104,14 @@ async def test_the_host_of_an_absolute_target_is_the_one_that_counts(
 
 
 @pytest.mark.parametrize("prefix", ["", "http://127.0.0.1"])
-async def test_the_gate_answers_however_its_address_is_spelled(door: Door, load_sale: LoadSale, prefix: str) -> None:
+async def test_the_gate_answers_however_its_address_is_spelled(
+    gate_server: GateServer, load_sale: LoadSale, prefix: str
+) -> None:
     load_sale()
 
     for path in ("/api/sales/7/progress", "/api/sales/%37/progress", "/%61pi/sales/7/progress?x=y"):
-        assert (await door.ask("GET", prefix + path)).status_code == 200
-    assert door.shop.passed_on == []
+        assert (await gate_server.ask("GET", prefix + path)).status_code == 200
+    assert gate_server.shop.passed_on == []
 
 
 @pytest.mark.parametrize(
@@ -163,9 +165,13 @@ async def test_what_is_for_proxies_or_for_the_server_as_a_whole_is_refused(echo:
     assert await refused(echo, sent) == (400, "bad_request")
 
 
-async def test_every_answer_is_dated(door: Door, load_sale: LoadSale) -> None:
+async def test_every_answer_is_dated(gate_server: GateServer, load_sale: LoadSale) -> None:
     load_sale()
-    for answer in (await door.progress(7), await door.ask("GET", "/"), await door.purchase(7, "olga")):
+    for answer in (
+        await gate_server.progress(7),
+        await gate_server.ask("GET", "/"),
+        await gate_server.purchase(7, "olga"),
+    ):
         assert parsedate_to_datetime(answer.headers["date"]).tzinfo is not None
 
 
@@ -186,11 +192,11 @@ async def test_every_answer_is_dated(door: Door, load_sale: LoadSale) -> None:
 )
 @pytest.mark.parametrize("path", ["/", "/api/sales/7/progress"], ids=["django", "gate"])
 async def test_a_connection_is_kept_unless_the_client_wants_it_closed(
-    door: Door, load_sale: LoadSale, path: str, version: str, connection: str, kept: bool
+    gate_server: GateServer, load_sale: LoadSale, path: str, version: str, connection: str, kept: bool
 ) -> None:
     load_sale()
     headers = {"host": "127.0.0.1"} | ({"connection": connection} if connection else {})
-    async with await Wire.open(door.port) as wire:
+    async with await Wire.open(gate_server.port) as wire:
         wire.send(request_bytes("GET", path, headers, version=version))
         first = await wire.answer()
         assert first["connection"] == (None if kept else "close")
@@ -200,7 +206,7 @@ async def test_a_connection_is_kept_unless_the_client_wants_it_closed(
         assert await wire.rest() == b""
 
 
-async def test_what_is_sent_after_a_close_is_not_answered(door: Door, load_sale: LoadSale) -> None:
+async def test_what_is_sent_after_a_close_is_not_answered(gate_server: GateServer, load_sale: LoadSale) -> None:
     """The parser is lenient here, so that bytes after the last request do not replace its response by an error."""
     sale = load_sale()
     buy = request_bytes("POST", "/api/sales/7/purchase", {"authorization": f"Bearer {good_pass(7, 'olga')}"})
@@ -209,18 +215,18 @@ async def test_what_is_sent_after_a_close_is_not_answered(door: Door, load_sale:
         request_bytes("GET", "/api/sales/7/progress", {"connection": "close"}),
         request_bytes("GET", "/", version="1.0"),
     ):
-        async with await Wire.open(door.port) as wire:
+        async with await Wire.open(gate_server.port) as wire:
             wire.send(first + buy)
             assert (await wire.answer()).status_code in (200, 418)
             assert await wire.rest() == b""
 
     assert sale.buyers_in_line() == []
-    assert door.shop.passed_on == ["http /"] * 2
+    assert gate_server.shop.passed_on == ["http /"] * 2
 
 
 @pytest.mark.parametrize("path", ["/", "/api/sales/7/progress"], ids=["django", "gate"])
 async def test_a_body_announced_after_a_close_is_neither_waited_for_nor_refused(
-    door: Door, load_sale: LoadSale, caplog: pytest.LogCaptureFixture, path: str
+    gate_server: GateServer, load_sale: LoadSale, caplog: pytest.LogCaptureFixture, path: str
 ) -> None:
     load_sale()
     first = request_bytes("GET", path, {"connection": "close"})
@@ -230,7 +236,7 @@ async def test_a_body_announced_after_a_close_is_neither_waited_for_nor_refused(
         b"nonsense\r\n\r\n",
         POST + b"Transfer-Encoding: gzip\r\n\r\n",
     ):
-        async with await Wire.open(door.port) as wire:
+        async with await Wire.open(gate_server.port) as wire:
             wire.send(first + more)
             assert (await wire.answer()).status_code in (200, 418)
             assert await wire.rest() == b""
@@ -248,16 +254,21 @@ async def test_a_body_announced_after_a_close_is_neither_waited_for_nor_refused(
 )
 @pytest.mark.parametrize(("path", "status"), [("/", 418), ("/api/sales/7/progress", 200)], ids=["django", "gate"])
 async def test_an_upgrade_is_answered_as_any_request(
-    door: Door, load_sale: LoadSale, caplog: pytest.LogCaptureFixture, upgrade: dict[str, str], path: str, status: int
+    gate_server: GateServer,
+    load_sale: LoadSale,
+    caplog: pytest.LogCaptureFixture,
+    upgrade: dict[str, str],
+    path: str,
+    status: int,
 ) -> None:
     load_sale()
-    async with await Wire.open(door.port) as wire:
+    async with await Wire.open(gate_server.port) as wire:
         wire.send(request_bytes("GET", path, upgrade) + b"\x81\x05hello" + request_bytes("GET", "/another"))
         answer = await wire.answer()
         assert (answer.status_code, answer["connection"]) == (status, "close")
         assert await wire.rest() == b""
 
-    assert door.shop.passed_on == (["http /"] if path == "/" else [])
+    assert gate_server.shop.passed_on == (["http /"] if path == "/" else [])
     assert caplog.records == []
 
 
@@ -560,13 +571,13 @@ async def test_what_is_no_request_is_refused_with_a_body_after_a_head_too(echo: 
 
 
 async def test_a_fault_of_the_gate_is_an_answer_and_the_connection_goes_on(
-    door: Door, load_sale: LoadSale, monkeypatch: pytest.MonkeyPatch
+    gate_server: GateServer, load_sale: LoadSale, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load_sale()
     ask = request_bytes("GET", "/api/sales/7/progress")
-    async with await Wire.open(door.port) as wire:
+    async with await Wire.open(gate_server.port) as wire:
         with monkeypatch.context() as broken:
-            broken.setattr(door.application.gate, "answer", lambda request: request.nonsense)
+            broken.setattr(gate_server.application.gate, "answer", lambda request: request.nonsense)
             for _ in range(2):  # the repeated request is not parsed
                 wire.send(ask)
                 assert problem(await wire.answer()) == (500, "internal")
@@ -608,13 +619,15 @@ async def test_who_has_nothing_to_wait_for_gets_the_answer_at_once(echo: EchoSer
         assert (await wire.answer()).status_code == 200
 
 
-async def test_a_hot_request_without_a_body_is_read_the_same_from_anybody(door: Door, load_sale: LoadSale) -> None:
+async def test_a_hot_request_without_a_body_is_read_the_same_from_anybody(
+    gate_server: GateServer, load_sale: LoadSale
+) -> None:
     load_sale()
     headers = {"authorization": f"Bearer {good_pass(7, 'olga')}"}
     bodies = [{}, {"content-length": "0"}, {"transfer-encoding": "chunked"}]
 
     answers = [
-        await door.ask(
+        await gate_server.ask(
             "POST", "/api/sales/7/purchase", headers | more, b"0\r\n\r\n" if "transfer-encoding" in more else b""
         )
         for more in bodies

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.gate.door import eventually
 from tests.gate.echo import EchoServer
+from tests.gate.gate_server import eventually
 from tests.gate.wire import Wire, request_bytes
 
 EXAMPLES = settings(

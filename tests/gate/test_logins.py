@@ -12,15 +12,15 @@ from seckill.accounts.logins import Login, login_id_of
 from seckill.gate import snapshots
 from seckill.line.passes import Pass
 from seckill.rate import Rate
-from tests.gate.door import (
+from tests.gate.gate_server import (
     HOUR_MS,
-    Door,
+    GateServer,
     eventually,
     forget_calls,
     held,
     hold_writes,
     let_go,
-    open_door,
+    open_gate_server,
     problem,
     script_calls,
 )
@@ -43,43 +43,43 @@ def cookies(value: str | Login, *, session: str = SESSION, token: str = TOKEN) -
     return f"csrftoken={token}; sessionid={session}; buyer={signed}"
 
 
-async def ask_pass(door: Door, cookie: str, headers: Mapping[str, str] | None = None) -> Answered:
-    return await door.ask("POST", PASS, {"cookie": cookie, "x-csrftoken": TOKEN, **(headers or {})})
+async def ask_pass(gate_server: GateServer, cookie: str, headers: Mapping[str, str] | None = None) -> Answered:
+    return await gate_server.ask("POST", PASS, {"cookie": cookie, "x-csrftoken": TOKEN, **(headers or {})})
 
 
-async def ask_me(door: Door, cookie: str) -> Answered:
-    return await door.ask("GET", ME, {"cookie": cookie})
+async def ask_me(gate_server: GateServer, cookie: str) -> Answered:
+    return await gate_server.ask("GET", ME, {"cookie": cookie})
 
 
 # --- Passes ---------------------------------------------------------------------------------------------------------
 
 
-async def test_a_login_cookie_gets_a_pass_that_buys(door: Door, load_sale: LoadSale) -> None:
+async def test_a_login_cookie_gets_a_pass_that_buys(gate_server: GateServer, load_sale: LoadSale) -> None:
     sale = load_sale()
     snapshot = sale.look()
 
-    response = await ask_pass(door, cookies(login("u17")))
+    response = await ask_pass(gate_server, cookies(login("u17")))
 
     assert response.status_code == 200
     assert response.headers["cache-control"] == "no-store"
     assert set(response.json()) == {"pass", "not_before", "expires_at"}
     day_ms = 24 * HOUR_MS
     assert Pass.verify(response.json()["pass"]) == Pass(7, "u17", snapshot.opens_ms, snapshot.closes_ms + day_ms)
-    assert (await door.purchase_with(7, f"Bearer {response.json()['pass']}")).json()["place"] == 1
+    assert (await gate_server.purchase_with(7, f"Bearer {response.json()['pass']}")).json()["place"] == 1
     assert sale.buyers_in_line() == ["u17"]
-    assert door.shop.passed_on == []
+    assert gate_server.shop.passed_on == []
 
 
-async def test_a_stranger_is_answered_at_once(door: Door, load_sale: LoadSale) -> None:
+async def test_a_stranger_is_answered_at_once(gate_server: GateServer, load_sale: LoadSale) -> None:
     load_sale()
     for response in (
-        await door.ask("POST", PASS),
-        await door.ask("GET", ME),
-        await ask_me(door, f"csrftoken={TOKEN}; theme=dark"),
+        await gate_server.ask("POST", PASS),
+        await gate_server.ask("GET", ME),
+        await ask_me(gate_server, f"csrftoken={TOKEN}; theme=dark"),
     ):
         assert problem(response) == (401, "not_logged_in")
         assert response.headers["www-authenticate"] == "Session"
-    assert door.shop.passed_on == []
+    assert gate_server.shop.passed_on == []
 
 
 @pytest.mark.parametrize(
@@ -98,85 +98,89 @@ async def test_a_stranger_is_answered_at_once(door: Door, load_sale: LoadSale) -
     ids=["none", "forged", "old", "early", "another session's", "other token", "no token", "foreign page", "absurd"],
 )
 async def test_what_the_cookie_does_not_settle_is_for_django(
-    door: Door, load_sale: LoadSale, cookie: str, headers: dict[str, str]
+    gate_server: GateServer, load_sale: LoadSale, cookie: str, headers: dict[str, str]
 ) -> None:
     load_sale()
 
-    assert (await ask_pass(door, cookie, headers)).status_code == 418
-    assert door.shop.passed_on == [f"http {PASS}"]
+    assert (await ask_pass(gate_server, cookie, headers)).status_code == 418
+    assert gate_server.shop.passed_on == [f"http {PASS}"]
 
 
-async def test_a_header_sent_twice_is_for_django(door: Door, load_sale: LoadSale) -> None:
+async def test_a_header_sent_twice_is_for_django(gate_server: GateServer, load_sale: LoadSale) -> None:
     load_sale()
     headers = {"cookie": cookies(login()), "x-csrftoken": TOKEN, "X-CSRFToken": TOKEN}
 
-    assert (await door.ask("POST", PASS, headers)).status_code == 418
+    assert (await gate_server.ask("POST", PASS, headers)).status_code == 418
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", PASS), ("PUT", PASS), ("POST", ME), ("HEAD", ME)])
-async def test_other_methods_are_for_django(door: Door, load_sale: LoadSale, method: str, path: str) -> None:
+async def test_other_methods_are_for_django(
+    gate_server: GateServer, load_sale: LoadSale, method: str, path: str
+) -> None:
     load_sale()
 
-    response = await door.ask(method, path, {"cookie": cookies(login()), "x-csrftoken": TOKEN})
+    response = await gate_server.ask(method, path, {"cookie": cookies(login()), "x-csrftoken": TOKEN})
 
     assert response.status_code == 418
 
 
-async def test_a_login_that_has_ended_gets_nothing_from_the_next_request_on(door: Door, load_sale: LoadSale) -> None:
+async def test_a_login_that_has_ended_gets_nothing_from_the_next_request_on(
+    gate_server: GateServer, load_sale: LoadSale
+) -> None:
     sale = load_sale()
     ended, kept = login("u17"), login("u18", session="k" * 32)
-    assert (await ask_pass(door, cookies(ended))).status_code == 200
-    assert (await ask_me(door, cookies(ended))).status_code == 200
+    assert (await ask_pass(gate_server, cookies(ended))).status_code == 200
+    assert (await ask_me(gate_server, cookies(ended))).status_code == 200
 
     sale.line.run(revoke_login(ended.login_id))
 
-    assert (await ask_pass(door, cookies(ended))).status_code == 418
-    assert (await ask_me(door, cookies(ended))).status_code == 418
-    assert (await ask_pass(door, cookies(kept, session="k" * 32))).status_code == 200
+    assert (await ask_pass(gate_server, cookies(ended))).status_code == 418
+    assert (await ask_me(gate_server, cookies(ended))).status_code == 418
+    assert (await ask_pass(gate_server, cookies(kept, session="k" * 32))).status_code == 200
 
 
-async def test_a_changed_account_ends_all_its_logins(door: Door, load_sale: LoadSale) -> None:
+async def test_a_changed_account_ends_all_its_logins(gate_server: GateServer, load_sale: LoadSale) -> None:
     load_sale().line.run(set_auth_hash("u17", "another auth_hash"))
 
-    assert (await ask_pass(door, cookies(login("u17")))).status_code == 418
-    assert (await ask_me(door, cookies(login("u17")))).status_code == 418
+    assert (await ask_pass(gate_server, cookies(login("u17")))).status_code == 418
+    assert (await ask_me(gate_server, cookies(login("u17")))).status_code == 418
 
 
 async def test_who_asks_too_often_is_told_when_to_come_back(
-    settings: Settings, door: Door, load_sale: LoadSale
+    settings: Settings, gate_server: GateServer, load_sale: LoadSale
 ) -> None:
     load_sale()
     settings.PASS_RATE = Rate(3, 86_400)
 
-    answers = [await ask_pass(door, cookies(login("u17"))) for _ in range(4)]
+    answers = [await ask_pass(gate_server, cookies(login("u17"))) for _ in range(4)]
 
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
     assert problem(answers[3]) == (429, "throttled")
     assert 1 <= int(answers[3].headers["retry-after"]) <= 86_400
-    assert (await ask_pass(door, cookies(login("u18")))).status_code == 200
+    assert (await ask_pass(gate_server, cookies(login("u18")))).status_code == 200
 
 
-async def test_a_sale_that_is_over_issues_no_passes(door: Door, load_sale: LoadSale) -> None:
+async def test_a_sale_that_is_over_issues_no_passes(gate_server: GateServer, load_sale: LoadSale) -> None:
     load_sale(status="closed")
 
-    assert problem(await ask_pass(door, cookies(login()))) == (403, "closed")
+    assert problem(await ask_pass(gate_server, cookies(login()))) == (403, "closed")
 
 
-async def test_the_ledger_knows_whether_there_is_a_sale_that_redis_does_not_know(door: Door) -> None:
-    assert (await ask_pass(door, cookies(login()))).status_code == 418
+async def test_the_ledger_knows_whether_there_is_a_sale_that_redis_does_not_know(gate_server: GateServer) -> None:
+    assert (await ask_pass(gate_server, cookies(login()))).status_code == 418
 
 
 async def test_a_crowd_that_asks_at_once_is_one_group(
-    door: Door, load_sale: LoadSale, server: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    gate_server: GateServer, load_sale: LoadSale, server: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(snapshots, "SNAPSHOT_TTL_SECONDS", 60)
     load_sale()
-    assert (await ask_pass(door, cookies(login("u0")))).status_code == 200  # the script is cached from here on
+    assert (await ask_pass(gate_server, cookies(login("u0")))).status_code == 200  # the script is cached from here on
     forget_calls(server)
     hold_writes(server)
-    first = await door.line_up([ask_pass(door, cookies(login("u0")))])
+    first = await gate_server.line_up([ask_pass(gate_server, cookies(login("u0")))])
     await eventually(lambda: held(server) == 1)
-    crowd = await door.line_up(ask_pass(door, cookies(login(f"u{number}"))) for number in range(1, 65))
+    crowd = await gate_server.line_up(ask_pass(gate_server, cookies(login(f"u{number}"))) for number in range(1, 65))
     let_go(server)
 
     answers = [await one for one in (*first, *crowd)]
@@ -189,27 +193,27 @@ async def test_a_crowd_that_asks_at_once_is_one_group(
 # --- Current user ---------------------------------------------------------------------------------------------------
 
 
-async def test_a_login_cookie_says_who_is_asking(door: Door, load_sale: LoadSale) -> None:
+async def test_a_login_cookie_says_who_is_asking(gate_server: GateServer, load_sale: LoadSale) -> None:
     load_sale()
 
-    response = await ask_me(door, cookies(login(username="Zoë \N{PANDA FACE}")))
+    response = await ask_me(gate_server, cookies(login(username="Zoë \N{PANDA FACE}")))
 
     assert response.status_code == 200
     assert response.json() == {"username": "Zoë \N{PANDA FACE}"}
     assert response.headers["cache-control"] == "no-store"
-    assert door.shop.passed_on == []
+    assert gate_server.shop.passed_on == []
 
 
-async def test_a_cookie_past_half_its_life_is_renewed_by_django(door: Door, load_sale: LoadSale) -> None:
+async def test_a_cookie_past_half_its_life_is_renewed_by_django(gate_server: GateServer, load_sale: LoadSale) -> None:
     load_sale()
 
-    assert (await ask_me(door, cookies(login(age_s=1790)))).status_code == 200
-    assert (await ask_me(door, cookies(login(age_s=1810)))).status_code == 418
-    assert (await ask_pass(door, cookies(login(age_s=1810)))).status_code == 200
+    assert (await ask_me(gate_server, cookies(login(age_s=1790)))).status_code == 200
+    assert (await ask_me(gate_server, cookies(login(age_s=1810)))).status_code == 418
+    assert (await ask_pass(gate_server, cookies(login(age_s=1810)))).status_code == 200
 
 
 async def test_without_redis_the_session_decides(settings: Settings, dead_address: str) -> None:
     settings.REDIS_URL = dead_address
-    async with open_door() as door:
-        assert (await ask_me(door, cookies(login()))).status_code == 418
-        assert door.shop.passed_on == [f"http {ME}"]
+    async with open_gate_server() as gate_server:
+        assert (await ask_me(gate_server, cookies(login()))).status_code == 418
+        assert gate_server.shop.passed_on == [f"http {ME}"]

@@ -8,8 +8,8 @@ import redis
 from seckill.gate import clients, protocol, snapshots
 from seckill.gate.asgi import Receive, Scope, Send
 from seckill.gate.protocol import Connection
-from tests.gate.door import Door, eventually, good_pass, held, hold_writes, let_go, problem
 from tests.gate.echo import EchoServer
+from tests.gate.gate_server import GateServer, eventually, good_pass, held, hold_writes, let_go, problem
 from tests.gate.visitor import Visit
 from tests.gate.wire import Wire, request_bytes
 from tests.line.conftest import LoadSale
@@ -24,9 +24,11 @@ def buy(buyer: str) -> bytes:
 PROGRESS = request_bytes("GET", "/api/sales/7/progress")
 
 
-async def test_hot_and_other_requests_are_answered_in_order_on_one_connection(door: Door, load_sale: LoadSale) -> None:
+async def test_hot_and_other_requests_are_answered_in_order_on_one_connection(
+    gate_server: GateServer, load_sale: LoadSale
+) -> None:
     sale = load_sale()
-    async with await Wire.open(door.port) as wire:
+    async with await Wire.open(gate_server.port) as wire:
         wire.send(
             request_bytes("GET", "/one") + buy("olga") + request_bytes("HEAD", "/two") + PROGRESS + buy("amir")
             + request_bytes("POST", "/three", body=b"x" * 100) + request_bytes("GET", "/api/tickets/forged", END)
@@ -37,20 +39,20 @@ async def test_hot_and_other_requests_are_answered_in_order_on_one_connection(do
 
     assert [answer.status_code for answer in answers] == [418, 202, 418, 200, 202, 418, 404]
     assert [answers[index].json()["place"] for index in (1, 4)] == [1, 2]
-    assert door.shop.passed_on == ["http /one", "http /two", "http /three"]
+    assert gate_server.shop.passed_on == ["http /one", "http /two", "http /three"]
     assert sale.buyers_in_line() == ["olga", "amir"]
 
 
 async def test_what_follows_a_purchase_waits_for_its_place(
-    door: Door, load_sale: LoadSale, server: redis.Redis
+    gate_server: GateServer, load_sale: LoadSale, server: redis.Redis
 ) -> None:
     sale = load_sale()
-    await door.purchase(7, "first")
+    await gate_server.purchase(7, "first")
     hold_writes(server)
-    async with await Wire.open(door.port) as wire:
+    async with await Wire.open(gate_server.port) as wire:
         wire.send(buy("olga") + request_bytes("GET", "/") + buy("olga"))
         await eventually(lambda: held(server) == 1)
-        assert door.shop.passed_on == []
+        assert gate_server.shop.passed_on == []
 
         let_go(server)
 
@@ -60,12 +62,12 @@ async def test_what_follows_a_purchase_waits_for_its_place(
 
 @pytest.mark.parametrize("extra", [0, 1])
 async def test_so_many_may_wait_behind_one_and_no_more(
-    door: Door, load_sale: LoadSale, server: redis.Redis, extra: int
+    gate_server: GateServer, load_sale: LoadSale, server: redis.Redis, extra: int
 ) -> None:
     load_sale()
-    await door.purchase(7, "first")
+    await gate_server.purchase(7, "first")
     hold_writes(server)
-    async with await Wire.open(door.port) as wire:
+    async with await Wire.open(gate_server.port) as wire:
         wire.send(buy("olga") + request_bytes("GET", "/") * (protocol.PIPELINED_MAX + extra))
         await eventually(lambda: held(server) == 1)
         let_go(server)
@@ -89,12 +91,12 @@ async def test_any_number_may_follow_one_another(echo: EchoServer) -> None:
 
 
 async def test_a_request_refused_behind_a_pending_one_is_answered_after_it(
-    door: Door, load_sale: LoadSale, server: redis.Redis
+    gate_server: GateServer, load_sale: LoadSale, server: redis.Redis
 ) -> None:
     sale = load_sale()
-    await door.purchase(7, "first")
+    await gate_server.purchase(7, "first")
     hold_writes(server)
-    async with await Wire.open(door.port) as wire:
+    async with await Wire.open(gate_server.port) as wire:
         wire.send(buy("olga") + request_bytes("GET", "/") + b"GET nonsense\r\n\r\n" + buy("amir"))
         await eventually(lambda: held(server) == 1)
         let_go(server)
@@ -108,13 +110,13 @@ async def test_a_request_refused_behind_a_pending_one_is_answered_after_it(
 
 
 async def test_a_body_behind_a_pending_request_may_not_be_waited_for(
-    door: Door, load_sale: LoadSale, server: redis.Redis
+    gate_server: GateServer, load_sale: LoadSale, server: redis.Redis
 ) -> None:
     """The client would take a 100 Continue in the middle for the response to the first request."""
     load_sale()
-    await door.purchase(7, "first")
+    await gate_server.purchase(7, "first")
     hold_writes(server)
-    async with await Wire.open(door.port) as wire:
+    async with await Wire.open(gate_server.port) as wire:
         wire.send(buy("olga") + request_bytes("POST", "/", {"content-length": "3", "expect": "100-continue"}))
         await eventually(lambda: held(server) == 1)
         wire.send(b"abc")
@@ -129,29 +131,29 @@ REQUEST = buy("olga")
 
 
 async def test_who_leaves_while_a_purchase_is_written_keeps_the_place(
-    door: Door, load_sale: LoadSale, server: redis.Redis
+    gate_server: GateServer, load_sale: LoadSale, server: redis.Redis
 ) -> None:
     sale = load_sale()
-    await door.purchase(7, "first")
+    await gate_server.purchase(7, "first")
     hold_writes(server)
-    async with await Wire.open(door.port) as wire:
+    async with await Wire.open(gate_server.port) as wire:
         wire.send(buy("olga"))
         await eventually(lambda: held(server) == 1)
         wire.hang_up()
     let_go(server)
 
-    assert (await door.purchase(7, "bea")).json()["place"] == 3
+    assert (await gate_server.purchase(7, "bea")).json()["place"] == 3
     assert sale.buyers_in_line() == ["first", "olga", "bea"]
-    await eventually(lambda: door.answering() == 0)
+    await eventually(lambda: gate_server.answering() == 0)
 
 
 async def test_who_sends_nothing_more_still_gets_what_they_asked_for(
-    door: Door, load_sale: LoadSale, server: redis.Redis
+    gate_server: GateServer, load_sale: LoadSale, server: redis.Redis
 ) -> None:
     load_sale()
-    await door.purchase(7, "first")
+    await gate_server.purchase(7, "first")
     hold_writes(server)
-    async with await Wire.open(door.port) as wire:
+    async with await Wire.open(gate_server.port) as wire:
         wire.send(buy("olga"))
         await eventually(lambda: held(server) == 1)
         wire.send_end()
@@ -162,30 +164,30 @@ async def test_who_sends_nothing_more_still_gets_what_they_asked_for(
 
 
 async def test_who_leaves_while_others_of_their_requests_wait_disturbs_nobody(
-    door: Door, load_sale: LoadSale, server: redis.Redis
+    gate_server: GateServer, load_sale: LoadSale, server: redis.Redis
 ) -> None:
     """Nothing is read from the client meanwhile, so the disconnect is noticed on the next write."""
     sale = load_sale()
-    await door.purchase(7, "first")
+    await gate_server.purchase(7, "first")
     hold_writes(server)
-    async with await Wire.open(door.port) as wire:
+    async with await Wire.open(gate_server.port) as wire:
         wire.send(buy("olga") + request_bytes("GET", "/") * protocol.PIPELINED_MAX)
         await eventually(lambda: held(server) == 1)
         wire.hang_up()
     let_go(server)
 
-    assert (await door.purchase(7, "bea")).json()["place"] == 3
-    await eventually(lambda: len(door.application.clients._clients) == 1)
+    assert (await gate_server.purchase(7, "bea")).json()["place"] == 3
+    await eventually(lambda: len(gate_server.application.clients._clients) == 1)
     assert sale.buyers_in_line() == ["first", "olga", "bea"]
 
 
 async def test_who_ends_right_behind_a_request_that_is_answered_at_once_is_answered(
-    door: Door, load_sale: LoadSale, monkeypatch: pytest.MonkeyPatch
+    gate_server: GateServer, load_sale: LoadSale, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(snapshots, "SNAPSHOT_TTL_SECONDS", 60)
     load_sale()
-    await door.progress(7)
-    async with await Wire.open(door.port) as wire:
+    await gate_server.progress(7)
+    async with await Wire.open(gate_server.port) as wire:
         wire.send(PROGRESS)
         wire.send_end()
         assert (await wire.answer()).status_code == 200
@@ -266,22 +268,24 @@ async def test_others_are_answered_while_somebody_does_not_read(visit: Visit) ->
         await asyncio.wait([endless])
 
 
-async def test_others_have_their_turn_between_the_reads_of_a_client_that_sends_very_many(door: Door) -> None:
+async def test_others_have_their_turn_between_the_reads_of_a_client_that_sends_very_many(
+    gate_server: GateServer,
+) -> None:
     """Each read is a turn of its own, and too many requests in one read end the connection."""
     poll = request_bytes("GET", "/api/tickets/made-up")
-    async with await Wire.open(door.port) as wire:
+    async with await Wire.open(gate_server.port) as wire:
         wire.send(poll * protocol.AT_ONCE_MAX)
         for _ in range(protocol.AT_ONCE_MAX):
             assert (await wire.answer()).status_code == 404
-        await eventually(lambda: not client_of(door).flow.read_paused)
+        await eventually(lambda: not client_of(gate_server).flow.read_paused)
         wire.send(poll * (protocol.AT_ONCE_MAX + 1))
         for _ in range(protocol.AT_ONCE_MAX):
             assert (await wire.answer()).status_code == 404
         assert problem(await wire.answer()) == (503, "unavailable")
 
 
-def client_of(door: Door) -> Connection:
+def client_of(gate_server: GateServer) -> Connection:
     """Return the only connection."""
-    (client,) = door.application.clients._clients
+    (client,) = gate_server.application.clients._clients
     assert isinstance(client, Connection)
     return client

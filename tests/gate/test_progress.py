@@ -12,8 +12,8 @@ from seckill.gate.snapshots import CachedSnapshot, Snapshots
 from seckill.line import commands
 from seckill.line.line import open_async_line
 from seckill.timestamps import format_iso8601
-from tests.gate.door import (
-    Door,
+from tests.gate.gate_server import (
+    GateServer,
     eventually,
     eventually_answer,
     exchange,
@@ -31,14 +31,14 @@ from tests.line.sale_in_line import HOUR_MS
 FRESH_SECONDS = 0.1
 
 
-async def test_progress_shows_where_the_line_stands(door: Door, load_sale: LoadSale) -> None:
+async def test_progress_shows_where_the_line_stands(gate_server: GateServer, load_sale: LoadSale) -> None:
     sale = load_sale(stock=5)
     sale.admit("olga", "amir", "bea", "carl")
     sale.confirm_all(sale.claim("c1", upto=1))
     sale.claim("c2", upto=3)
     seen = sale.look()
 
-    response = await door.progress(7)
+    response = await gate_server.progress(7)
 
     assert response.status_code == 200
     server_time = response.json().pop("server_time")
@@ -70,53 +70,55 @@ async def test_progress_shows_where_the_line_stands(door: Door, load_sale: LoadS
         ({"ended_ms": 1_700_000_000_000}, "sold_out"),
     ],
 )
-async def test_progress_names_the_state(door: Door, load_sale: LoadSale, config: dict[str, int], state: str) -> None:
+async def test_progress_names_the_state(
+    gate_server: GateServer, load_sale: LoadSale, config: dict[str, int], state: str
+) -> None:
     load_sale(**config)
 
-    assert (await door.progress(7)).json()["state"] == state
+    assert (await gate_server.progress(7)).json()["state"] == state
 
 
-async def test_progress_never_shows_less_than_nothing(door: Door, load_sale: LoadSale) -> None:
+async def test_progress_never_shows_less_than_nothing(gate_server: GateServer, load_sale: LoadSale) -> None:
     load_sale(stock=3, stock_left=-2)
 
-    assert (await door.progress(7)).json()["remaining"] == 0
+    assert (await gate_server.progress(7)).json()["remaining"] == 0
 
 
-async def test_a_sale_opens_on_the_page_with_the_next_snapshot(door: Door, load_sale: LoadSale) -> None:
+async def test_a_sale_opens_on_the_page_with_the_next_snapshot(gate_server: GateServer, load_sale: LoadSale) -> None:
     sale = load_sale(opens_in_ms=HOUR_MS // 2)
-    assert (await door.progress(7)).json()["state"] == "scheduled"
+    assert (await gate_server.progress(7)).json()["state"] == "scheduled"
     sale.configure(sale.config(opens_in_ms=-1))
 
     document = (
-        await eventually_answer(lambda: door.progress(7), lambda answer: answer.json()["state"] == "open")
+        await eventually_answer(lambda: gate_server.progress(7), lambda answer: answer.json()["state"] == "open")
     ).json()
 
     assert document["server_time"] >= document["opens_at"]
 
 
 async def test_everybody_gets_the_answer_that_was_made_from_one_snapshot(
-    door: Door, load_sale: LoadSale, monkeypatch: pytest.MonkeyPatch
+    gate_server: GateServer, load_sale: LoadSale, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(snapshots, "SNAPSHOT_TTL_SECONDS", 60)
     sale = load_sale()
-    first = await door.progress(7)
+    first = await gate_server.progress(7)
     sale.admit("olga")
 
-    later = [await door.progress(7) for _ in range(3)]
+    later = [await gate_server.progress(7) for _ in range(3)]
 
     assert {answer.content for answer in later} == {first.content}
     assert format_iso8601(sale.redis_now_ms()) >= first.json()["server_time"]
 
 
 async def test_a_head_request_is_answered_without_a_body(
-    door: Door, load_sale: LoadSale, monkeypatch: pytest.MonkeyPatch
+    gate_server: GateServer, load_sale: LoadSale, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(snapshots, "SNAPSHOT_TTL_SECONDS", 60)
     monkeypatch.setattr(clients, "CHECK_INTERVAL_SECONDS", 3600)  # the Date header stays the same
     load_sale()
 
-    head = await exchange(door, request_bytes("HEAD", "/api/sales/7/progress", {"connection": "close"}))
-    get = await exchange(door, request_bytes("GET", "/api/sales/7/progress", {"connection": "close"}))
+    head = await exchange(gate_server, request_bytes("HEAD", "/api/sales/7/progress", {"connection": "close"}))
+    get = await exchange(gate_server, request_bytes("GET", "/api/sales/7/progress", {"connection": "close"}))
 
     head_of_get, _, body = get.partition(b"\r\n\r\n")
     assert head == head_of_get + b"\r\n\r\n"
@@ -124,10 +126,10 @@ async def test_a_head_request_is_answered_without_a_body(
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
-async def test_progress_can_only_be_read(door: Door, load_sale: LoadSale, method: str) -> None:
+async def test_progress_can_only_be_read(gate_server: GateServer, load_sale: LoadSale, method: str) -> None:
     load_sale()
 
-    response = await door.ask(method, "/api/sales/7/progress")
+    response = await gate_server.ask(method, "/api/sales/7/progress")
 
     assert problem(response) == (405, "method_not_allowed")
     assert response.headers["allow"] == "GET, HEAD"
@@ -137,15 +139,15 @@ async def test_progress_can_only_be_read(door: Door, load_sale: LoadSale, method
 
 
 async def test_a_crowd_at_one_moment_costs_one_look_at_redis(
-    door: Door, load_sale: LoadSale, server: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    gate_server: GateServer, load_sale: LoadSale, server: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load_sale().admit("olga")
-    await door.progress(7)  # the script is cached on the server from here on
+    await gate_server.progress(7)  # the script is cached on the server from here on
     monkeypatch.setattr(snapshots, "SNAPSHOT_TTL_SECONDS", 0)
     forget_calls(server)
     hold_writes(server)
 
-    crowd = await door.line_up(door.progress(7) for _ in range(200))
+    crowd = await gate_server.line_up(gate_server.progress(7) for _ in range(200))
     let_go(server)
 
     assert {(await answer).json()["admitted"] for answer in crowd} == {1}
@@ -153,15 +155,15 @@ async def test_a_crowd_at_one_moment_costs_one_look_at_redis(
 
 
 async def test_polling_without_pause_looks_at_redis_ten_times_a_second_at_most(
-    door: Door, load_sale: LoadSale, server: redis.Redis
+    gate_server: GateServer, load_sale: LoadSale, server: redis.Redis
 ) -> None:
     sale = load_sale()
     began = time.monotonic()
-    await door.progress(7)
+    await gate_server.progress(7)
     forget_calls(server)
     polls = 0
     while script_calls(server) < 4:
-        await asyncio.gather(*(door.progress(7) for _ in range(20)))
+        await asyncio.gather(*(gate_server.progress(7) for _ in range(20)))
         polls += 20
 
     elapsed = time.monotonic() - began
@@ -169,17 +171,17 @@ async def test_polling_without_pause_looks_at_redis_ten_times_a_second_at_most(
     assert polls > 4
 
     sale.admit("olga")
-    answer = await eventually_answer(lambda: door.progress(7), lambda answer: answer.json()["admitted"] == 1)
+    answer = await eventually_answer(lambda: gate_server.progress(7), lambda answer: answer.json()["admitted"] == 1)
     assert answer.json()["waiting"] == 1
 
 
-async def test_sales_do_not_share_a_snapshot(door: Door, load_sale: LoadSale) -> None:
+async def test_sales_do_not_share_a_snapshot(gate_server: GateServer, load_sale: LoadSale) -> None:
     load_sale(stock=3).admit("olga")
     other = load_sale(stock=3)
     other.id = 8
     other.rebuild(other.config(stock=9))
 
-    assert [(await door.progress(sale_id)).json()["stock"] for sale_id in (7, 8, 7)] == [3, 9, 3]
+    assert [(await gate_server.progress(sale_id)).json()["stock"] for sale_id in (7, 8, 7)] == [3, 9, 3]
 
 
 async def test_made_up_sales_do_not_fill_the_memory(load_sale: LoadSale) -> None:

@@ -14,16 +14,16 @@ from seckill.line.line import Line
 from seckill.line.passes import Pass
 from seckill.line.tickets import Ticket
 from tests.gate.caller import ask
-from tests.gate.door import (
+from tests.gate.gate_server import (
     HOUR_MS,
-    Door,
+    GateServer,
     eventually,
     forget_calls,
     good_pass,
     held,
     hold_writes,
     let_go,
-    open_door,
+    open_gate_server,
     problem,
     read_json,
     script_calls,
@@ -33,12 +33,12 @@ from tests.line.conftest import LoadSale
 from tests.line.sale_in_line import SaleInLine
 
 
-async def test_a_purchase_gives_a_ticket_for_the_next_place(door: Door, load_sale: LoadSale) -> None:
+async def test_a_purchase_gives_a_ticket_for_the_next_place(gate_server: GateServer, load_sale: LoadSale) -> None:
     sale = load_sale(stock=3, epoch=6)
     sale.admit("amir", "bea")
     ticket = Ticket(7, 3, "olga", 6).sign()
 
-    response = await door.purchase(7, "olga")
+    response = await gate_server.purchase(7, "olga")
 
     assert response.status_code == 202
     assert response.json() == {"ticket": ticket, "status": "queued", "place": 3, "ahead": 2, "poll_after_s": 2}
@@ -50,48 +50,51 @@ async def test_a_purchase_gives_a_ticket_for_the_next_place(door: Door, load_sal
     assert sale.buyers_in_line() == ["amir", "bea", "olga"]
 
 
-async def test_ahead_counts_only_those_who_still_wait(door: Door, load_sale: LoadSale) -> None:
+async def test_ahead_counts_only_those_who_still_wait(gate_server: GateServer, load_sale: LoadSale) -> None:
     sale = load_sale(stock=9)
     sale.admit("amir", "bea", "carl", "dana")
     sale.claim("c1", upto=3)
 
-    assert (await door.purchase(7, "olga")).json()["ahead"] == 1
-    assert (await door.purchase(7, "amir")).json()["ahead"] == 0
+    assert (await gate_server.purchase(7, "olga")).json()["ahead"] == 1
+    assert (await gate_server.purchase(7, "amir")).json()["ahead"] == 0
 
 
-async def test_buying_again_gives_the_same_ticket(door: Door, load_sale: LoadSale) -> None:
+async def test_buying_again_gives_the_same_ticket(gate_server: GateServer, load_sale: LoadSale) -> None:
     sale = load_sale()
-    first = await door.purchase(7, "olga")
-    await door.purchase(7, "amir")
+    first = await gate_server.purchase(7, "olga")
+    await gate_server.purchase(7, "amir")
 
-    again = await door.purchase(7, "olga")
-    with_a_later_pass = await door.purchase_with(7, f"Bearer {Pass(7, 'olga', 0, 99_999_999_999_999).sign()}")
+    again = await gate_server.purchase(7, "olga")
+    with_a_later_pass = await gate_server.purchase_with(7, f"Bearer {Pass(7, 'olga', 0, 99_999_999_999_999).sign()}")
 
     assert again.status_code == with_a_later_pass.status_code == 202
     assert again.json() == with_a_later_pass.json() == first.json()
     assert sale.buyers_in_line() == ["olga", "amir"]
 
 
-async def test_a_ticket_stays_the_same_after_the_sale_has_closed(door: Door, load_sale: LoadSale) -> None:
+async def test_a_ticket_stays_the_same_after_the_sale_has_closed(gate_server: GateServer, load_sale: LoadSale) -> None:
     sale = load_sale()
-    first = await door.purchase(7, "olga")
+    first = await gate_server.purchase(7, "olga")
     sale.configure(sale.config(status="closed"))
 
-    assert (await door.purchase(7, "olga")).json() == first.json()
-    assert problem(await door.purchase(7, "amir")) == (403, "closed")
+    assert (await gate_server.purchase(7, "olga")).json() == first.json()
+    assert problem(await gate_server.purchase(7, "amir")) == (403, "closed")
 
 
 async def test_sixty_four_who_wait_get_sixty_four_places_in_one_call(
-    door: Door, load_sale: LoadSale, server: redis.Redis
+    gate_server: GateServer, load_sale: LoadSale, server: redis.Redis
 ) -> None:
     sale = load_sale(stock=3)
-    await door.purchase(7, "first")  # the script is cached on the server from here on
+    await gate_server.purchase(7, "first")  # the script is cached on the server from here on
     forget_calls(server)
     hold_writes(server)
-    early = [*await door.line_up([door.purchase(7, "early")]), *await door.line_up([door.purchase(7, "next")])]
+    early = [
+        *await gate_server.line_up([gate_server.purchase(7, "early")]),
+        *await gate_server.line_up([gate_server.purchase(7, "next")]),
+    ]
     await eventually(lambda: held(server) == 1)
 
-    crowd = await door.line_up(door.purchase(7, f"b{number}") for number in range(64))
+    crowd = await gate_server.line_up(gate_server.purchase(7, f"b{number}") for number in range(64))
     let_go(server)
 
     assert [(await one).json()["place"] for one in (*early, *crowd)] == list(range(2, 68))
@@ -100,16 +103,16 @@ async def test_sixty_four_who_wait_get_sixty_four_places_in_one_call(
 
 
 async def test_those_who_come_while_two_groups_are_written_form_the_next_one(
-    door: Door, load_sale: LoadSale, server: redis.Redis
+    gate_server: GateServer, load_sale: LoadSale, server: redis.Redis
 ) -> None:
     load_sale(stock=0, line_limit=100)
-    await door.purchase(7, "first")
+    await gate_server.purchase(7, "first")
     forget_calls(server)
     hold_writes(server)
-    one = await door.line_up([door.purchase(7, "one")])
-    two = await door.line_up([door.purchase(7, "two")])
+    one = await gate_server.line_up([gate_server.purchase(7, "one")])
+    two = await gate_server.line_up([gate_server.purchase(7, "two")])
     await eventually(lambda: held(server) == 1)
-    late = await door.line_up(door.purchase(7, f"late{number}") for number in range(40))
+    late = await gate_server.line_up(gate_server.purchase(7, f"late{number}") for number in range(40))
 
     let_go(server)
 
@@ -117,11 +120,13 @@ async def test_those_who_come_while_two_groups_are_written_form_the_next_one(
     assert script_calls(server) == 3
 
 
-async def test_a_group_larger_than_one_call_may_be_is_cut(door: Door, load_sale: LoadSale, server: redis.Redis) -> None:
+async def test_a_group_larger_than_one_call_may_be_is_cut(
+    gate_server: GateServer, load_sale: LoadSale, server: redis.Redis
+) -> None:
     sale = load_sale(stock=0, line_limit=5000)
-    await door.purchase(7, "first")
+    await gate_server.purchase(7, "first")
     forget_calls(server)
-    gate = door.application.gate
+    gate = gate_server.application.gate
 
     answers = [
         ask(gate, "POST", "/api/sales/7/purchase", f"Bearer {good_pass(7, f'b{number}')}") for number in range(2001)
@@ -133,12 +138,14 @@ async def test_a_group_larger_than_one_call_may_be_is_cut(door: Door, load_sale:
 
 
 async def test_a_buyer_who_hangs_up_keeps_the_place_and_disturbs_nobody(
-    door: Door, load_sale: LoadSale, server: redis.Redis
+    gate_server: GateServer, load_sale: LoadSale, server: redis.Redis
 ) -> None:
     sale = load_sale(stock=0)
-    await door.purchase(7, "first")
+    await gate_server.purchase(7, "first")
     hold_writes(server)
-    one, two, three, four = await door.line_up(door.purchase(7, buyer) for buyer in ("one", "two", "three", "four"))
+    one, two, three, four = await gate_server.line_up(
+        gate_server.purchase(7, buyer) for buyer in ("one", "two", "three", "four")
+    )
 
     two.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -147,36 +154,39 @@ async def test_a_buyer_who_hangs_up_keeps_the_place_and_disturbs_nobody(
 
     assert [(await task).json()["place"] for task in (one, three, four)] == [2, 4, 5]
     assert sale.buyers_in_line() == ["first", "one", "two", "three", "four"]
-    assert (await door.purchase(7, "two")).json()["place"] == 3
+    assert (await gate_server.purchase(7, "two")).json()["place"] == 3
 
 
 async def test_a_whole_group_that_hangs_up_leaves_the_gate_working(
-    door: Door, load_sale: LoadSale, server: redis.Redis
+    gate_server: GateServer, load_sale: LoadSale, server: redis.Redis
 ) -> None:
     sale = load_sale(stock=0)
-    await door.purchase(7, "first")
+    await gate_server.purchase(7, "first")
     hold_writes(server)
-    gone = await door.line_up(door.purchase(7, buyer) for buyer in ("one", "two"))
+    gone = await gate_server.line_up(gate_server.purchase(7, buyer) for buyer in ("one", "two"))
     for task in gone:
         task.cancel()
     await asyncio.gather(*gone, return_exceptions=True)
     let_go(server)
 
-    assert (await door.purchase(7, "three")).json()["place"] == 4
+    assert (await gate_server.purchase(7, "three")).json()["place"] == 4
     assert sale.buyers_in_line() == ["first", "one", "two", "three"]
 
 
 async def test_when_too_many_wait_others_are_told_to_come_back(
-    door: Door, load_sale: LoadSale, server: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    gate_server: GateServer, load_sale: LoadSale, server: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(groups, "WAITING_MAX", 2)
     sale = load_sale(stock=0)
     hold_writes(server)
-    written = [*await door.line_up([door.purchase(7, "first")]), *await door.line_up([door.purchase(7, "second")])]
+    written = [
+        *await gate_server.line_up([gate_server.purchase(7, "first")]),
+        *await gate_server.line_up([gate_server.purchase(7, "second")]),
+    ]
     await eventually(lambda: held(server) == 1)
-    waiting = await door.line_up(door.purchase(7, buyer) for buyer in ("one", "two"))
+    waiting = await gate_server.line_up(gate_server.purchase(7, buyer) for buyer in ("one", "two"))
 
-    refused = await door.purchase(7, "three")
+    refused = await gate_server.purchase(7, "three")
     let_go(server)
 
     assert problem(refused) == (503, "unavailable")
@@ -207,10 +217,12 @@ BAD_PASSES = {
 
 
 @pytest.mark.parametrize("authorization", BAD_PASSES.values(), ids=BAD_PASSES.keys())
-async def test_nobody_buys_without_a_pass_of_this_shop(door: Door, load_sale: LoadSale, authorization: str) -> None:
+async def test_nobody_buys_without_a_pass_of_this_shop(
+    gate_server: GateServer, load_sale: LoadSale, authorization: str
+) -> None:
     sale = load_sale()
 
-    response = await door.purchase_with(7, authorization)
+    response = await gate_server.purchase_with(7, authorization)
 
     assert problem(response) == (401, "bad_pass")
     assert response.headers["www-authenticate"] == "Bearer"
@@ -218,10 +230,10 @@ async def test_nobody_buys_without_a_pass_of_this_shop(door: Door, load_sale: Lo
     assert sale.buyers_in_line() == []
 
 
-async def test_nobody_buys_without_the_header(door: Door, load_sale: LoadSale) -> None:
+async def test_nobody_buys_without_the_header(gate_server: GateServer, load_sale: LoadSale) -> None:
     sale = load_sale()
 
-    response = await door.ask("POST", "/api/sales/7/purchase")
+    response = await gate_server.ask("POST", "/api/sales/7/purchase")
 
     assert problem(response) == (401, "bad_pass")
     assert response.headers["www-authenticate"] == "Bearer"
@@ -229,17 +241,19 @@ async def test_nobody_buys_without_the_header(door: Door, load_sale: LoadSale) -
 
 
 @pytest.mark.parametrize("spelling", ["Bearer {}", "bearer {}", "BEARER {}", "Bearer   {}", "Bearer {} "])
-async def test_a_scheme_may_be_spelled_as_http_allows(door: Door, load_sale: LoadSale, spelling: str) -> None:
+async def test_a_scheme_may_be_spelled_as_http_allows(
+    gate_server: GateServer, load_sale: LoadSale, spelling: str
+) -> None:
     load_sale()
 
-    assert (await door.purchase_with(7, spelling.format(good_pass(7, "olga")))).json()["place"] == 1
+    assert (await gate_server.purchase_with(7, spelling.format(good_pass(7, "olga")))).json()["place"] == 1
 
 
 @pytest.mark.parametrize("expires_ms", [0, NOW_MS - HOUR_MS, NOW_MS - 1])
-async def test_an_expired_pass_is_worthless(door: Door, load_sale: LoadSale, expires_ms: int) -> None:
+async def test_an_expired_pass_is_worthless(gate_server: GateServer, load_sale: LoadSale, expires_ms: int) -> None:
     sale = load_sale()
 
-    response = await door.purchase_with(7, f"Bearer {Pass(7, 'olga', 0, expires_ms).sign()}")
+    response = await gate_server.purchase_with(7, f"Bearer {Pass(7, 'olga', 0, expires_ms).sign()}")
 
     assert problem(response) == (401, "bad_pass")
     assert response.json()["detail"] == "It has expired."
@@ -247,17 +261,17 @@ async def test_an_expired_pass_is_worthless(door: Door, load_sale: LoadSale, exp
     assert sale.buyers_in_line() == []
 
 
-async def test_the_window_decides_not_the_day_printed_on_the_pass(door: Door, load_sale: LoadSale) -> None:
+async def test_the_window_decides_not_the_day_printed_on_the_pass(gate_server: GateServer, load_sale: LoadSale) -> None:
     load_sale()
     early_bird = Pass(7, "olga", NOW_MS + HOUR_MS, NOW_MS + 2 * HOUR_MS).sign()
 
-    assert (await door.purchase_with(7, f"Bearer {early_bird}")).status_code == 202
+    assert (await gate_server.purchase_with(7, f"Bearer {early_bird}")).status_code == 202
 
 
-async def test_a_pass_is_good_for_its_own_sale_only(door: Door, load_sale: LoadSale) -> None:
+async def test_a_pass_is_good_for_its_own_sale_only(gate_server: GateServer, load_sale: LoadSale) -> None:
     sale = load_sale()
 
-    response = await door.purchase_with(7, f"Bearer {good_pass(8, 'olga')}")
+    response = await gate_server.purchase_with(7, f"Bearer {good_pass(8, 'olga')}")
 
     assert problem(response) == (401, "bad_pass")
     assert response.json()["detail"] == "It is a pass for another sale."
@@ -281,11 +295,11 @@ async def test_a_pass_is_good_for_its_own_sale_only(door: Door, load_sale: LoadS
     ids=["early", "shut", "late", "paused", "full", "ended", "recovering"],
 )
 async def test_a_sale_that_admits_nobody_says_why(
-    door: Door, load_sale: LoadSale, config: dict[str, int], status: int, code: str
+    gate_server: GateServer, load_sale: LoadSale, config: dict[str, int], status: int, code: str
 ) -> None:
     sale = load_sale(**config)
 
-    response = await door.purchase(7, "olga")
+    response = await gate_server.purchase(7, "olga")
 
     assert problem(response) == (status, code)
     assert response.headers["retry-after"] == "2"
@@ -293,14 +307,14 @@ async def test_a_sale_that_admits_nobody_says_why(
 
 
 async def test_a_line_that_fills_up_within_a_group_tells_each_buyer_apart(
-    door: Door, load_sale: LoadSale, server: redis.Redis
+    gate_server: GateServer, load_sale: LoadSale, server: redis.Redis
 ) -> None:
     sale = load_sale(line_limit=3)
 
     hold_writes(server)
-    first = await door.line_up([door.purchase(7, "a")])
+    first = await gate_server.line_up([gate_server.purchase(7, "a")])
     await eventually(lambda: held(server) == 1)
-    group = await door.line_up(door.purchase(7, buyer) for buyer in ("b", "a", "c", "d", "b", "e"))
+    group = await gate_server.line_up(gate_server.purchase(7, buyer) for buyer in ("b", "a", "c", "d", "b", "e"))
     let_go(server)
     responses = [await task for task in (*first, *group)]
 
@@ -313,10 +327,12 @@ async def test_a_line_that_fills_up_within_a_group_tells_each_buyer_apart(
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"])
-async def test_a_purchase_is_a_post(door: Door, load_sale: LoadSale, method: str) -> None:
+async def test_a_purchase_is_a_post(gate_server: GateServer, load_sale: LoadSale, method: str) -> None:
     sale = load_sale()
 
-    response = await door.ask(method, "/api/sales/7/purchase", {"authorization": f"Bearer {good_pass(7, 'olga')}"})
+    response = await gate_server.ask(
+        method, "/api/sales/7/purchase", {"authorization": f"Bearer {good_pass(7, 'olga')}"}
+    )
 
     assert response.status_code == 405
     assert response.headers["allow"] == "POST"
@@ -325,27 +341,29 @@ async def test_a_purchase_is_a_post(door: Door, load_sale: LoadSale, method: str
     assert sale.buyers_in_line() == []
 
 
-async def test_a_small_body_does_no_harm(door: Door, load_sale: LoadSale) -> None:
+async def test_a_small_body_does_no_harm(gate_server: GateServer, load_sale: LoadSale) -> None:
     load_sale()
-    response = await door.purchase_with(7, f"Bearer {good_pass(7, 'olga')}", body=b"x" * 4096)
+    response = await gate_server.purchase_with(7, f"Bearer {good_pass(7, 'olga')}", body=b"x" * 4096)
 
     assert response.status_code == 202
 
 
-async def test_a_large_body_is_refused(door: Door, load_sale: LoadSale) -> None:
+async def test_a_large_body_is_refused(gate_server: GateServer, load_sale: LoadSale) -> None:
     sale = load_sale()
 
-    response = await door.purchase_with(7, f"Bearer {good_pass(7, 'olga')}", body=b"x" * 4097)
+    response = await gate_server.purchase_with(7, f"Bearer {good_pass(7, 'olga')}", body=b"x" * 4097)
 
     assert problem(response) == (413, "too_large")
     assert response.headers["connection"] == "close"
     assert sale.buyers_in_line() == []
 
 
-async def test_a_body_that_never_ends_is_refused_after_four_kilobytes(door: Door, load_sale: LoadSale) -> None:
+async def test_a_body_that_never_ends_is_refused_after_four_kilobytes(
+    gate_server: GateServer, load_sale: LoadSale
+) -> None:
     sale = load_sale()
     headers = {"authorization": f"Bearer {good_pass(7, 'olga')}", "transfer-encoding": "chunked"}
-    async with await Wire.open(door.port) as wire:
+    async with await Wire.open(gate_server.port) as wire:
         wire.send(request_bytes("POST", "/api/sales/7/purchase", headers))
         for _ in range(4):
             wire.send(b"400\r\n" + b"x" * 1024 + b"\r\n")
@@ -374,25 +392,27 @@ async def test_a_body_that_never_ends_is_refused_after_four_kilobytes(door: Door
         ("/x/api/sales/7/purchase", "/x/api/sales/7/purchase"),
     ],
 )
-async def test_all_other_addresses_are_the_shop_s(door: Door, load_sale: LoadSale, target: str, path: str) -> None:
+async def test_all_other_addresses_are_the_shop_s(
+    gate_server: GateServer, load_sale: LoadSale, target: str, path: str
+) -> None:
     sale = load_sale()
 
-    sent = await door.ask("POST", target, {"authorization": f"Bearer {good_pass(7, 'olga')}"})
+    sent = await gate_server.ask("POST", target, {"authorization": f"Bearer {good_pass(7, 'olga')}"})
 
     assert (sent.status_code, sent.content) == (418, b"the shop")
-    assert door.shop.passed_on == [f"http {path}"]
+    assert gate_server.shop.passed_on == [f"http {path}"]
     assert sale.buyers_in_line() == []
 
 
-async def test_the_gate_s_own_addresses_never_reach_the_shop(door: Door, load_sale: LoadSale) -> None:
+async def test_the_gate_s_own_addresses_never_reach_the_shop(gate_server: GateServer, load_sale: LoadSale) -> None:
     load_sale()
-    ticket = (await door.purchase(7, "olga")).json()["ticket"]
-    await door.poll(ticket)
-    await door.poll("made-up")
-    await door.progress(7)
-    await door.purchase_with(7, "Bearer nothing")
+    ticket = (await gate_server.purchase(7, "olga")).json()["ticket"]
+    await gate_server.poll(ticket)
+    await gate_server.poll("made-up")
+    await gate_server.progress(7)
+    await gate_server.purchase_with(7, "Bearer nothing")
 
-    assert door.shop.passed_on == []
+    assert gate_server.shop.passed_on == []
 
 
 # --- Redis out of reach ----------------------------------------------------------------------------------------------
@@ -400,9 +420,9 @@ async def test_the_gate_s_own_addresses_never_reach_the_shop(door: Door, load_sa
 
 async def test_a_group_that_finds_no_redis_fails_together(settings: Settings, dead_address: str) -> None:
     settings.REDIS_URL = dead_address
-    async with open_door() as door:
-        responses = await asyncio.gather(*(door.purchase(7, f"b{number}") for number in range(8)))
-        responses += [await door.progress(7), await door.poll(Ticket(7, 1, "olga", 1).sign())]
+    async with open_gate_server() as gate_server:
+        responses = await asyncio.gather(*(gate_server.purchase(7, f"b{number}") for number in range(8)))
+        responses += [await gate_server.progress(7), await gate_server.poll(Ticket(7, 1, "olga", 1).sign())]
 
     assert [problem(response) for response in responses] == [(503, "unavailable")] * 10
     assert {response.headers["retry-after"] for response in responses} == {"2"}
@@ -413,13 +433,13 @@ async def test_a_place_survives_a_restart_of_redis(settings: Settings, own_valke
     with redis.Redis.from_url(own_valkey.url(0), decode_responses=True) as client:
         sale = SaleInLine(Line(client), 7)
         sale.rebuild(sale.config(stock=0))
-    async with open_door() as door:
-        before = await door.purchase(7, "olga")
+    async with open_gate_server() as gate_server:
+        before = await gate_server.purchase(7, "olga")
         own_valkey.stop()
-        away = await asyncio.gather(*(door.purchase(7, buyer) for buyer in ("olga", "amir")))
+        away = await asyncio.gather(*(gate_server.purchase(7, buyer) for buyer in ("olga", "amir")))
         own_valkey.start()
-        after = await door.purchase(7, "olga")
-        newcomer = await door.purchase(7, "amir")
+        after = await gate_server.purchase(7, "olga")
+        newcomer = await gate_server.purchase(7, "amir")
 
     assert before.status_code == 202
     assert [problem(response) for response in away] == [(503, "unavailable")] * 2
@@ -429,13 +449,15 @@ async def test_a_place_survives_a_restart_of_redis(settings: Settings, own_valke
 
 async def test_a_redis_that_answers_nothing_costs_seconds_not_minutes(load_sale: LoadSale, server: redis.Redis) -> None:
     sale = load_sale(stock=0)
-    async with open_door() as door:
-        await door.purchase(7, "first")
+    async with open_gate_server() as gate_server:
+        await gate_server.purchase(7, "first")
         hold_writes(server)
 
-        crowd = await asyncio.gather(*(door.purchase(7, f"b{number}") for number in range(10)))  # three tries of 0.6 s
+        crowd = await asyncio.gather(
+            *(gate_server.purchase(7, f"b{number}") for number in range(10))
+        )  # three tries of 0.6 s
 
         assert [problem(response) for response in crowd] == [(503, "unavailable")] * 10
         assert sale.line.length(7) == 1
         let_go(server)
-        assert (await door.purchase(7, "olga")).json()["place"] == 2
+        assert (await gate_server.purchase(7, "olga")).json()["place"] == 2

@@ -8,8 +8,8 @@ from seckill.gate import protocol, snapshots
 from seckill.gate.application import Application
 from seckill.gate.asgi import Receive, Scope, Send
 from seckill.line.tickets import Ticket
-from tests.gate.door import Door, eventually, open_server
 from tests.gate.echo import EchoServer
+from tests.gate.gate_server import GateServer, eventually, open_server
 from tests.gate.wire import Wire
 from tests.line.conftest import LoadSale
 
@@ -43,14 +43,14 @@ async def test_an_application_sees_each_of_them(echo: EchoServer, parsed: list[b
 
 
 async def test_a_poll_is_answered_as_the_line_stands_now(
-    door: Door, load_sale: LoadSale, parsed: list[bytes], monkeypatch: pytest.MonkeyPatch
+    gate_server: GateServer, load_sale: LoadSale, parsed: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(snapshots, "SNAPSHOT_TTL_SECONDS", 0)
     sale = load_sale(stock=1)
     sale.admit("olga", "amir")
     path = f"/api/tickets/{Ticket(7, 2, 'amir', 1).sign()}"
     poll = f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
-    async with await Wire.open(door.port) as wire:
+    async with await Wire.open(gate_server.port) as wire:
         wire.send(poll)
         assert (await wire.answer()).json()["ahead"] == 1
         sale.confirm_all(sale.claim("c1", upto=1))

@@ -8,51 +8,51 @@ import redis
 
 from seckill.gate.request import Request
 from seckill.gate.response import Response, json_head
-from tests.gate.door import Door, eventually, held, hold_writes, let_go
+from tests.gate.gate_server import GateServer, eventually, held, hold_writes, let_go
 from tests.line.conftest import LoadSale
 
 WRONG = Response(500, json_head(500), b'{"secret":"of another buyer"}')
 
 
-def under_way(door: Door) -> Request | None:
+def under_way(gate_server: GateServer) -> Request | None:
     """Return the request that the only connection is answering."""
-    (client,) = door.application.clients._clients
+    (client,) = gate_server.application.clients._clients
     return cast("Any", client)._request  # type: ignore[no-any-return]  # what it is, is not public
 
 
 async def test_an_answer_that_comes_twice_is_not_the_next_requests(
-    door: Door, load_sale: LoadSale, server: redis.Redis
+    gate_server: GateServer, load_sale: LoadSale, server: redis.Redis
 ) -> None:
     load_sale(stock=0)
     hold_writes(server)
-    asking = asyncio.create_task(door.purchase(7, "olga"))
+    asking = asyncio.create_task(gate_server.purchase(7, "olga"))
     await eventually(lambda: held(server) == 1)
-    first = under_way(door)
+    first = under_way(gate_server)
     assert first is not None
     let_go(server)
     assert (await asking).json()["place"] == 1
     hold_writes(server)
-    asking = asyncio.create_task(door.purchase(7, "amir"))  # on the same connection
-    await eventually(lambda: under_way(door) not in (None, first))
+    asking = asyncio.create_task(gate_server.purchase(7, "amir"))  # on the same connection
+    await eventually(lambda: under_way(gate_server) not in (None, first))
 
     first.respond(WRONG)
     first.forward()
     let_go(server)
 
     assert (await asking).json()["place"] == 2
-    assert (await door.purchase(7, "olga")).json()["place"] == 1
-    assert door.shop.passed_on == []
+    assert (await gate_server.purchase(7, "olga")).json()["place"] == 1
+    assert gate_server.shop.passed_on == []
 
 
 @pytest.mark.parametrize("late", ["finish", "forward"])
 async def test_what_django_answers_is_not_answered_by_the_gate_too(
-    door: Door, load_sale: LoadSale, server: redis.Redis, late: str
+    gate_server: GateServer, load_sale: LoadSale, server: redis.Redis, late: str
 ) -> None:
     load_sale(stock=0)
     hold_writes(server)
-    asking = asyncio.create_task(door.purchase(7, "olga"))
+    asking = asyncio.create_task(gate_server.purchase(7, "olga"))
     await eventually(lambda: held(server) == 1)
-    request = under_way(door)
+    request = under_way(gate_server)
     assert request is not None
 
     request.forward()
@@ -61,5 +61,5 @@ async def test_what_django_answers_is_not_answered_by_the_gate_too(
     else:
         request.forward()
 
-    assert ((await asking).status_code, (await door.poll("made-up")).status_code) == (418, 404)
-    assert door.shop.passed_on == ["http /api/sales/7/purchase"]
+    assert ((await asking).status_code, (await gate_server.poll("made-up")).status_code) == (418, 404)
+    assert gate_server.shop.passed_on == ["http /api/sales/7/purchase"]

@@ -14,7 +14,16 @@ import redis
 
 from seckill.gate import clients
 from seckill.gate.asgi import AsgiApplication, Receive, Scope, Send
-from tests.gate.door import Door, eventually, good_pass, held, hold_writes, let_go, open_door, problem
+from tests.gate.gate_server import (
+    GateServer,
+    eventually,
+    good_pass,
+    held,
+    hold_writes,
+    let_go,
+    open_gate_server,
+    problem,
+)
 from tests.gate.wire import WAIT_SECONDS_MAX, Wire, request_bytes
 from tests.line.conftest import LoadSale
 
@@ -34,20 +43,20 @@ def _no_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest_asyncio.fixture
-async def door(patient: None, _no_deadline: None) -> AsyncIterator[Door]:  # noqa: ARG001 (opened while they hold)
-    async with open_door() as door:
-        yield door
+async def gate_server(patient: None, _no_deadline: None) -> AsyncIterator[GateServer]:  # noqa: ARG001 (opened while they hold)
+    async with open_gate_server() as gate_server:
+        yield gate_server
 
 
-async def until_looked_at(door: Door) -> None:
+async def until_looked_at(gate_server: GateServer) -> None:
     """Wait until each client was checked after now."""
     for _ in range(3):
-        now = door.application.clients.now
-        await eventually(partial(_is_later, door, now))
+        now = gate_server.application.clients.now
+        await eventually(partial(_is_later, gate_server, now))
 
 
-def _is_later(door: Door, now: float) -> bool:
-    return door.application.clients.now > now
+def _is_later(gate_server: GateServer, now: float) -> bool:
+    return gate_server.application.clients.now > now
 
 
 # --- Deadlines ------------------------------------------------------------------------------------------------------
@@ -64,12 +73,12 @@ def _is_later(door: Door, now: float) -> bool:
     ids=["line", "headers", "sized body", "chunked body"],
 )
 async def test_a_request_that_does_not_come_to_its_end_is_refused(
-    door: Door, monkeypatch: pytest.MonkeyPatch, deadline: str, sent: bytes
+    gate_server: GateServer, monkeypatch: pytest.MonkeyPatch, deadline: str, sent: bytes
 ) -> None:
-    async with await Wire.open(door.port) as wire:
+    async with await Wire.open(gate_server.port) as wire:
         wire.send(request_bytes("GET", "/") + sent)
         assert (await wire.answer()).status_code == 418
-        await until_looked_at(door)
+        await until_looked_at(gate_server)
 
         monkeypatch.setattr(clients, deadline, SHORT)
         monkeypatch.setattr(clients, "LINGER_SECONDS", SHORT)
@@ -78,12 +87,14 @@ async def test_a_request_that_does_not_come_to_its_end_is_refused(
         assert problem(answer) == (408, "request_timeout")
         assert answer["connection"] == "close"
         assert await wire.rest() == b""
-        await eventually(lambda: not door.application.clients._clients)
-    assert door.application.clients._body_bytes == 0
-    assert door.shop.passed_on == ["http /"]
+        await eventually(lambda: not gate_server.application.clients._clients)
+    assert gate_server.application.clients._body_bytes == 0
+    assert gate_server.shop.passed_on == ["http /"]
 
 
-async def test_a_byte_now_and_then_does_not_put_the_deadline_off(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_byte_now_and_then_does_not_put_the_deadline_off(
+    gate_server: GateServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(clients, "HEADERS_SECONDS", SHORT)
 
     async def trickle(wire: Wire) -> None:
@@ -92,7 +103,7 @@ async def test_a_byte_now_and_then_does_not_put_the_deadline_off(door: Door, mon
             wire.send(b"x")
             await asyncio.sleep(0.01)
 
-    async with await Wire.open(door.port) as wire:
+    async with await Wire.open(gate_server.port) as wire:
         trickling = asyncio.create_task(trickle(wire))
         assert problem(await wire.answer()) == (408, "request_timeout")
         trickling.cancel()
@@ -101,15 +112,15 @@ async def test_a_byte_now_and_then_does_not_put_the_deadline_off(door: Door, mon
 
 @pytest.mark.parametrize("sent", [b"", request_bytes("GET", "/")], ids=["new", "used"])
 async def test_an_idle_connection_is_closed_in_the_end(
-    door: Door, monkeypatch: pytest.MonkeyPatch, sent: bytes
+    gate_server: GateServer, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
-    async with await Wire.open(door.port) as wire:
+    async with await Wire.open(gate_server.port) as wire:
         wire.send(sent)
         if sent:
             await wire.answer()
-        await eventually(lambda: len(door.application.clients._clients) == 1)
-        await until_looked_at(door)
-        assert len(door.application.clients._clients) == 1
+        await eventually(lambda: len(gate_server.application.clients._clients) == 1)
+        await until_looked_at(gate_server)
+        assert len(gate_server.application.clients._clients) == 1
 
         monkeypatch.setattr(clients, "KEEP_ALIVE_SECONDS", SHORT)
 
@@ -117,22 +128,24 @@ async def test_an_idle_connection_is_closed_in_the_end(
 
 
 async def test_whoever_waits_for_an_answer_is_under_no_deadline(
-    door: Door, load_sale: LoadSale, server: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    gate_server: GateServer, load_sale: LoadSale, server: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load_sale()
-    await door.purchase(7, "first")
+    await gate_server.purchase(7, "first")
     hold_writes(server)
-    waiting = await door.line_up([door.purchase(7, "olga")])
+    waiting = await gate_server.line_up([gate_server.purchase(7, "olga")])
     await eventually(lambda: held(server) == 1)
     for name in DEADLINES:
         monkeypatch.setattr(clients, name, 0)
-    await until_looked_at(door)
+    await until_looked_at(gate_server)
     let_go(server)
 
     assert (await waiting[0]).json()["place"] == 2
 
 
-async def test_who_goes_on_sending_after_a_refusal_is_cut_off(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_goes_on_sending_after_a_refusal_is_cut_off(
+    gate_server: GateServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(clients, "LINGER_SECONDS", SHORT)
 
     async def pour(wire: Wire) -> None:
@@ -141,23 +154,23 @@ async def test_who_goes_on_sending_after_a_refusal_is_cut_off(door: Door, monkey
             await wire.sent()
             await asyncio.sleep(0)
 
-    async with await Wire.open(door.port) as wire:
+    async with await Wire.open(gate_server.port) as wire:
         wire.send(request_bytes("POST", "/", {"content-length": str(2**40)}))
         pouring = asyncio.create_task(pour(wire))
         assert problem(await wire.answer()) == (413, "too_large")
-        await eventually(lambda: not door.application.clients._clients)
+        await eventually(lambda: not gate_server.application.clients._clients)
         pouring.cancel()
         await asyncio.wait([pouring])
-    assert door.application.clients._body_bytes == 0
+    assert gate_server.application.clients._body_bytes == 0
 
 
-async def test_a_refused_client_has_time_to_read_why(door: Door) -> None:
-    async with await Wire.open(door.port) as wire:
+async def test_a_refused_client_has_time_to_read_why(gate_server: GateServer) -> None:
+    async with await Wire.open(gate_server.port) as wire:
         wire.send(b"nonsense\r\n\r\n")
-        await eventually(lambda: [one for one in door.application.clients._clients if one.is_last])
+        await eventually(lambda: [one for one in gate_server.application.clients._clients if one.is_last])
         wire.send(b"x" * 100_000)  # this would reset a closed connection and discard the response
         await wire.sent()
-        await until_looked_at(door)
+        await until_looked_at(gate_server)
 
         assert problem(await wire.answer()) == (400, "bad_request")
 
@@ -166,55 +179,57 @@ async def test_a_refused_client_has_time_to_read_why(door: Door) -> None:
 
 
 async def test_two_thousand_slow_connections_hold_up_nobody(
-    door: Door, load_sale: LoadSale, monkeypatch: pytest.MonkeyPatch
+    gate_server: GateServer, load_sale: LoadSale, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load_sale()
     beginnings = (b"", b"G", HALF, HALF_BODY)
-    slow = [await Wire.open(door.port) for _ in range(2000)]
+    slow = [await Wire.open(gate_server.port) for _ in range(2000)]
     try:
         for number, wire in enumerate(slow):
             wire.send(beginnings[number % 4])
-        await eventually(lambda: door.application.clients._body_bytes == 2 * 500)
+        await eventually(lambda: gate_server.application.clients._body_bytes == 2 * 500)
 
-        assert (await door.purchase(7, "olga")).json()["place"] == 1
-        assert (await door.ask("GET", "/")).status_code == 418
+        assert (await gate_server.purchase(7, "olga")).json()["place"] == 1
+        assert (await gate_server.ask("GET", "/")).status_code == 418
 
         for name in DEADLINES:
             monkeypatch.setattr(clients, name, SHORT)
-        await eventually(lambda: not door.application.clients._clients)
+        await eventually(lambda: not gate_server.application.clients._clients)
     finally:
         for wire in slow:
             wire.hang_up()
-    assert door.application.clients._body_bytes == 0
+    assert gate_server.application.clients._body_bytes == 0
 
 
-async def test_clients_in_excess_are_told_to_come_back(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door.application.clients, "_clients_max", 2)
-    async with await Wire.open(door.port) as first, await Wire.open(door.port) as second:
+async def test_clients_in_excess_are_told_to_come_back(
+    gate_server: GateServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate_server.application.clients, "_clients_max", 2)
+    async with await Wire.open(gate_server.port) as first, await Wire.open(gate_server.port) as second:
         for wire in (first, second):
             wire.send(request_bytes("GET", "/"))
             assert (await wire.answer()).status_code == 418
         for _ in range(3):
-            async with await Wire.open(door.port) as third:
+            async with await Wire.open(gate_server.port) as third:
                 answer = await third.answer()
                 assert problem(answer) == (503, "unavailable")
                 assert (answer["connection"], answer["retry-after"]) == ("close", "2")
                 assert await third.rest() == b""
         first.hang_up()
-        await eventually(lambda: len(door.application.clients._clients) == 1)
+        await eventually(lambda: len(gate_server.application.clients._clients) == 1)
 
-        async with await Wire.open(door.port) as fourth:
+        async with await Wire.open(gate_server.port) as fourth:
             fourth.send(request_bytes("GET", "/"))
             assert (await fourth.answer()).status_code == 418
 
 
 @pytest.mark.parametrize("sent", [b"", HALF_BODY, request_bytes("GET", "/")], ids=["new", "half a body", "used"])
-async def test_nothing_is_kept_of_a_connection_that_was_reset(door: Door, sent: bytes) -> None:
-    async with await Wire.open(door.port) as wire:
+async def test_nothing_is_kept_of_a_connection_that_was_reset(gate_server: GateServer, sent: bytes) -> None:
+    async with await Wire.open(gate_server.port) as wire:
         wire.send(sent)
         if sent.startswith(b"GET"):
             await wire.answer()
-        known = door.application.clients._clients
+        known = gate_server.application.clients._clients
         gone = weakref.ref(await eventually(lambda: next(iter(known), None)))
         wire.hang_up()
         await eventually(lambda: not known)
@@ -224,7 +239,7 @@ async def test_nothing_is_kept_of_a_connection_that_was_reset(door: Door, sent: 
         return gone() is None
 
     await eventually(is_freed)  # the event loop drops it one turn later
-    assert door.application.clients._body_bytes == 0
+    assert gate_server.application.clients._body_bytes == 0
 
 
 async def test_a_process_takes_as_many_clients_as_it_may_have_files(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,17 +262,17 @@ async def test_a_process_that_ends_answers_what_is_under_way_and_closes_the_rest
     idle: list[Wire] = []
 
     async def serve() -> list[asyncio.Task[tuple[int, str | None, bytes]]]:
-        async with open_door() as door:
-            await door.purchase(7, "first")
+        async with open_gate_server() as gate_server:
+            await gate_server.purchase(7, "first")
             hold_writes(server)
-            door.close()
-            await eventually(lambda: not door.application.clients._clients)
-            idle.extend([await Wire.open(door.port) for _ in range(3)])
-            await eventually(lambda: len(door.application.clients._clients) == 3)
-            wires = [await Wire.open(door.port) for _ in range(5)]
+            gate_server.close()
+            await eventually(lambda: not gate_server.application.clients._clients)
+            idle.extend([await Wire.open(gate_server.port) for _ in range(3)])
+            await eventually(lambda: len(gate_server.application.clients._clients) == 3)
+            wires = [await Wire.open(gate_server.port) for _ in range(5)]
             for number, wire in enumerate(wires):
                 wire.send(buy(f"b{number}"))
-                await eventually(partial(_answers, door, number + 1))
+                await eventually(partial(_answers, gate_server, number + 1))
             buying = [asyncio.create_task(read(wire)) for wire in wires]
             asyncio.get_running_loop().call_later(0.2, let_go, server)  # while the process shuts down
             return buying
@@ -272,8 +287,8 @@ async def test_a_process_that_ends_answers_what_is_under_way_and_closes_the_rest
         wire.hang_up()
 
 
-def _answers(door: Door, count: int) -> bool:
-    return door.answering() == count
+def _answers(gate_server: GateServer, count: int) -> bool:
+    return gate_server.answering() == count
 
 
 def buy(buyer: str) -> bytes:
@@ -319,17 +334,17 @@ async def test_a_closed_connection_that_is_never_read_is_cut() -> None:
     assert (early.ended, late.ended) == (["abort"], [])
 
 
-async def test_a_body_is_counted_until_its_request_is_answered(door: Door) -> None:
+async def test_a_body_is_counted_until_its_request_is_answered(gate_server: GateServer) -> None:
     """Django may hold a body for long, so bytes of an unanswered request count as memory, too."""
-    async with await Wire.open(door.port) as wire:
+    async with await Wire.open(gate_server.port) as wire:
         stay = asyncio.Event()
-        door.application.public._django = _held_by(stay)
+        gate_server.application.public._django = _held_by(stay)
         wire.send(request_bytes("POST", "/", body=b"x" * 1000))
-        await eventually(lambda: door.answering() == 1)
-        assert door.application.clients._body_bytes == 1000
+        await eventually(lambda: gate_server.answering() == 1)
+        assert gate_server.application.clients._body_bytes == 1000
         stay.set()
         assert (await wire.answer("POST")).status_code == 204
-    assert door.application.clients._body_bytes == 0
+    assert gate_server.application.clients._body_bytes == 0
 
 
 def _held_by(stay: asyncio.Event) -> AsgiApplication:

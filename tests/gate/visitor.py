@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from seckill.gate.application import Application
 from seckill.gate.asgi import AsgiApplication
 from seckill.gate.protocol import Connection
-from tests.gate.door import eventually, open_server
+from tests.gate.gate_server import eventually, open_server
 from tests.gate.wire import Answered, Wire, request_bytes
 
 CHINESE = "zh-CN,zh;q=0.9"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.benchmark import accepting, answering, settling, side, waiting, wrk
+from loadtest.benchmark import accepting, serving, settling, side, waiting, wrk
 from loadtest.benchmark.accounts import Account, AccountError, cookies, read_accounts, renew
 from loadtest.benchmark.connection import request
 from loadtest.benchmark.generator import GeneratorError, pace
@@ -87,23 +87,23 @@ def test_tickets_that_wait_and_tickets_that_are_decided(measured: Side) -> None:
         for file in (decided_file, waiting_file)
     ]
     assert [ticket.place for kind in tickets for ticket in kind] == list(range(1, 2_001))
-    check(answering.poll_waiting(measured, 1), "poll_waiting")
-    check(answering.poll_decided(measured, 1), "poll_decided")
+    check(serving.poll_waiting(measured, 1), "poll_waiting")
+    check(serving.poll_decided(measured, 1), "poll_decided")
 
 
 @needs_wrk
 def test_everybody_who_comes_after_a_full_line_is_refused(measured: Side) -> None:
-    check(answering.refused(measured, 1), "refused")
-    assert measured.line.purchases(newest_sale(measured)) == answering.LIMIT
+    check(serving.refused(measured, 1), "refused")
+    assert measured.line.purchases(newest_sale(measured)) == serving.LIMIT
 
 
 @needs_wrk
 def test_accounts_fetch_passes(measured: Side) -> None:
-    check(answering.passes(measured, 1), "pass")
+    check(serving.passes(measured, 1), "pass")
 
 
 def test_buyers_as_browsers_have_them(measured: Side) -> None:
-    check(answering.Mixed()(measured, 1), "mixed")
+    check(serving.Mixed()(measured, 1), "mixed")
 
 
 def test_a_buyers_way_ends_with_three_polls_of_the_ticket_got() -> None:

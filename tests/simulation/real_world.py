@@ -37,7 +37,7 @@ from seckill.line.snapshot import Snapshot
 from seckill.line.tickets import Ticket
 from seckill.timestamps import from_epoch_ms, to_epoch_ms
 from tests.gate.caller import ask
-from tests.gate.door import good_pass
+from tests.gate.gate_server import good_pass
 from tests.line.sale_in_line import SaleInLine
 from tests.simulation.clock import Clock
 from tests.simulation.model_ledger import Books, Entry

@@ -6,8 +6,8 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from pytest_django import Settings
 
-from tests.web.answers import Answer, problem
 from tests.web.conftest import PASSWORD, LogIn
+from tests.web.responses import Answer, problem
 
 pytestmark = pytest.mark.django_db
 

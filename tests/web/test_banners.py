@@ -19,7 +19,7 @@ from seckill.catalog.models import Banner
 from tests import servers
 from tests.conftest import MakeSale
 from tests.orders.crowd import at_once
-from tests.web.answers import problem
+from tests.web.responses import problem
 
 RAW_LIST = "seckill:1:banners"
 RAW_LOCK = "seckill:1:banners:filling"

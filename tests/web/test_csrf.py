@@ -7,8 +7,8 @@ from orders.models import Order
 from seckill.line.line import Line
 from tests.conftest import MakeSale
 from tests.orders.crowd import sell
-from tests.web.answers import Answer, bearer, problem
 from tests.web.conftest import PASSWORD
+from tests.web.responses import Answer, bearer, problem
 
 pytestmark = pytest.mark.django_db
 

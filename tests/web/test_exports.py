@@ -34,7 +34,7 @@ from orders.export import (
 from orders.models import Export
 from tests.conftest import MakeSale
 from tests.orders.bulk import buyers, clerk, empty_storage, new_export, rows, write_orders
-from tests.web.answers import problem, written
+from tests.web.responses import problem, written
 from tests.workers.messages import take
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -14,7 +14,7 @@ from seckill.gate import snapshots
 from seckill.line.outcome import Confirmed
 from seckill.line.passes import Pass
 from seckill.line.tickets import Ticket
-from tests.gate.door import Door, good_pass, open_door
+from tests.gate.gate_server import GateServer, good_pass, open_gate_server
 from tests.gate.wire import Answered
 from tests.line.conftest import LoadSale, load_sale
 from tests.line.sale_in_line import CANCELLED, HOUR_MS
@@ -36,12 +36,12 @@ def document(client: Client) -> dict[str, Any]:
 
 
 @pytest_asyncio.fixture
-async def door(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Door]:
+async def gate_server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[GateServer]:
     """A gate that reads the line on every request, and estimates the speed from two readings."""
     monkeypatch.setattr(snapshots, "SNAPSHOT_TTL_SECONDS", 0)
     monkeypatch.setattr(snapshots, "RATE_WINDOW_SECONDS", 0)
-    async with open_door() as door:
-        yield door
+    async with open_gate_server() as gate_server:
+        yield gate_server
 
 
 def check(document: dict[str, Any], path: str, answer: Answered) -> dict[str, Any]:
@@ -61,19 +61,23 @@ def check(document: dict[str, Any], path: str, answer: Answered) -> dict[str, An
     return body
 
 
-async def test_an_accepted_purchase_is_as_described(document: dict[str, Any], door: Door, load_sale: LoadSale) -> None:
+async def test_an_accepted_purchase_is_as_described(
+    document: dict[str, Any], gate_server: GateServer, load_sale: LoadSale
+) -> None:
     load_sale()
 
-    assert check(document, PURCHASE, await door.purchase(7, "olga"))["status"] == "queued"
+    assert check(document, PURCHASE, await gate_server.purchase(7, "olga"))["status"] == "queued"
 
 
-async def test_every_kind_of_ticket_is_as_described(document: dict[str, Any], door: Door, load_sale: LoadSale) -> None:
+async def test_every_kind_of_ticket_is_as_described(
+    document: dict[str, Any], gate_server: GateServer, load_sale: LoadSale
+) -> None:
     sale = load_sale(stock=3)
     sale.admit("olga", "amir", "bea", "carl", "dora")
 
     async def poll(place: int, buyer: str) -> dict[str, Any]:
         token = Ticket(sale.id, place, buyer, 1).sign()
-        return check(document, TICKET, await door.poll(token))
+        return check(document, TICKET, await gate_server.poll(token))
 
     assert (await poll(3, "bea"))["eta_s"] is None
     first = sale.claim("c1", upto=2)
@@ -90,11 +94,13 @@ async def test_every_kind_of_ticket_is_as_described(document: dict[str, Any], do
     assert (await poll(5, "dora"))["status"] == "sold_out"
 
 
-async def test_a_renewed_ticket_is_as_described(document: dict[str, Any], door: Door, load_sale: LoadSale) -> None:
+async def test_a_renewed_ticket_is_as_described(
+    document: dict[str, Any], gate_server: GateServer, load_sale: LoadSale
+) -> None:
     sale = load_sale(stock=5, epoch=2)
     sale.admit("olga")
 
-    waiting = check(document, TICKET, await door.poll(Ticket(sale.id, 1, "olga", 1).sign()))
+    waiting = check(document, TICKET, await gate_server.poll(Ticket(sale.id, 1, "olga", 1).sign()))
 
     assert Ticket.verify(waiting["ticket"]).epoch == 2
 
@@ -103,41 +109,49 @@ async def test_a_renewed_ticket_is_as_described(document: dict[str, Any], door: 
     "sale", [{}, {"stock": 0}, {"opens_in_ms": HOUR_MS // 2}, {"status": "paused"}, {"status": "closed"}], ids=str
 )
 async def test_progress_is_as_described(
-    document: dict[str, Any], door: Door, load_sale: LoadSale, sale: dict[str, Any]
+    document: dict[str, Any], gate_server: GateServer, load_sale: LoadSale, sale: dict[str, Any]
 ) -> None:
     load_sale(**sale)
 
-    check(document, PROGRESS, await door.progress(7))
+    check(document, PROGRESS, await gate_server.progress(7))
 
 
-async def test_who_am_i_and_a_pass_are_as_described(document: dict[str, Any], door: Door, load_sale: LoadSale) -> None:
+async def test_who_am_i_and_a_pass_are_as_described(
+    document: dict[str, Any], gate_server: GateServer, load_sale: LoadSale
+) -> None:
     """Django also serves these routes; the gate's responses must match the same schema exactly."""
     load_sale()
     session, token = "s" * 32, "t" * 32
     login = Login("u17", login_id_of(session), "m" * 16, int(time.time() * 1000), "Zoë").sign()
     headers = {"cookie": f"csrftoken={token}; sessionid={session}; buyer={login}", "x-csrftoken": token}
 
-    me = await door.ask("GET", ME, headers)
-    new_pass = await door.ask("POST", "/api/sales/7/pass", headers)
+    me = await gate_server.ask("GET", ME, headers)
+    new_pass = await gate_server.ask("POST", "/api/sales/7/pass", headers)
 
     assert check(document, ME, me) == {"username": "Zoë"}
     assert Pass.verify(check(document, PASS, new_pass)["pass"]).buyer == "u17"
-    assert check(document, ME, await door.ask("GET", "/api/auth/me"))["code"] == "not_logged_in"
-    assert door.shop.passed_on == []
+    assert check(document, ME, await gate_server.ask("GET", "/api/auth/me"))["code"] == "not_logged_in"
+    assert gate_server.shop.passed_on == []
 
 
-async def test_every_refusal_is_as_described(document: dict[str, Any], door: Door, load_sale: LoadSale) -> None:
+async def test_every_refusal_is_as_described(
+    document: dict[str, Any], gate_server: GateServer, load_sale: LoadSale
+) -> None:
     load_sale(status="paused")
     bearer = {"Authorization": f"Bearer {good_pass(7, 'olga')}"}
     refusals = [
-        (PURCHASE, await door.ask("POST", "/api/sales/7/purchase"), "bad_pass"),
-        (PURCHASE, await door.ask("POST", "/api/sales/7/purchase", bearer), "paused"),
-        (PURCHASE, await door.ask("POST", "/api/sales/7/purchase", bearer, b"x" * 5000), "too_large"),
-        (PURCHASE, await door.ask("POST", f"/api/sales/7/purchase?{'x' * 9000}", bearer), "url_too_long"),
-        (PURCHASE, await door.ask("POST", "/api/sales/7/purchase", {"Cookie": "x" * 40_000}), "headers_too_large"),
-        (TICKET, await door.ask("GET", "/api/tickets/olga"), "not_found"),
-        (TICKET, await door.ask("DELETE", "/api/tickets/olga"), "method_not_allowed"),
-        (PROGRESS, await door.ask("POST", "/api/sales/7/progress"), "method_not_allowed"),
+        (PURCHASE, await gate_server.ask("POST", "/api/sales/7/purchase"), "bad_pass"),
+        (PURCHASE, await gate_server.ask("POST", "/api/sales/7/purchase", bearer), "paused"),
+        (PURCHASE, await gate_server.ask("POST", "/api/sales/7/purchase", bearer, b"x" * 5000), "too_large"),
+        (PURCHASE, await gate_server.ask("POST", f"/api/sales/7/purchase?{'x' * 9000}", bearer), "url_too_long"),
+        (
+            PURCHASE,
+            await gate_server.ask("POST", "/api/sales/7/purchase", {"Cookie": "x" * 40_000}),
+            "headers_too_large",
+        ),
+        (TICKET, await gate_server.ask("GET", "/api/tickets/olga"), "not_found"),
+        (TICKET, await gate_server.ask("DELETE", "/api/tickets/olga"), "method_not_allowed"),
+        (PROGRESS, await gate_server.ask("POST", "/api/sales/7/progress"), "method_not_allowed"),
     ]
 
     assert [check(document, path, answer)["code"] for path, answer, _ in refusals] == [code for *_, code in refusals]

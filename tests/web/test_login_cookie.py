@@ -22,8 +22,8 @@ from seckill.accounts.logins import Login, login_id_of
 from seckill.line.command import Command
 from seckill.line.line import Line
 from tests.conftest import MakeSale
-from tests.web.answers import Answer, bearer, problem
 from tests.web.conftest import PASSWORD, LogIn
+from tests.web.responses import Answer, bearer, problem
 
 if TYPE_CHECKING:
     from http.cookies import Morsel

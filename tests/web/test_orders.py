@@ -15,8 +15,8 @@ from seckill.catalog.models import Sale
 from seckill.line.line import Line
 from tests.conftest import MakeSale
 from tests.orders.crowd import sell, sold
-from tests.web.answers import bearer, problem, written
 from tests.web.conftest import LogIn
+from tests.web.responses import bearer, problem, written
 
 pytestmark = pytest.mark.django_db
 

@@ -16,8 +16,8 @@ from seckill.line.passes import Pass
 from seckill.rate import Rate
 from seckill.timestamps import format_iso8601, to_epoch_ms
 from tests.conftest import MakeSale
-from tests.web.answers import problem
 from tests.web.conftest import LogIn
+from tests.web.responses import problem
 
 pytestmark = pytest.mark.django_db
 

@@ -17,8 +17,8 @@ from django.test import Client
 from pytest_django import Settings
 
 from seckill.accounts.passwords import PasswordHasher, PasswordsBusyError
-from tests.web.answers import problem
 from tests.web.conftest import PASSWORD
+from tests.web.responses import problem
 
 HOLDER = """
 import fcntl, os, sys, time

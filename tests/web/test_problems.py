@@ -9,8 +9,8 @@ from django.test import Client
 from seckill.catalog.banners import BANNERS_KEY
 from seckill.errors.problems import Problem
 from tests.conftest import MakeSale
-from tests.web.answers import bearer, problem
 from tests.web.conftest import LogIn
+from tests.web.responses import bearer, problem
 
 pytestmark = pytest.mark.django_db
 

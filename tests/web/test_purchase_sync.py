@@ -20,8 +20,8 @@ from seckill.line import commands
 from seckill.line.line import Line
 from tests.conftest import MakeSale
 from tests.orders.crowd import at_once, claim_and_die, entries, in_line, join, look, sell, sold
-from tests.web.answers import bearer, problem, written
 from tests.web.conftest import LogIn
+from tests.web.responses import bearer, problem, written
 
 pytestmark = pytest.mark.django_db
 

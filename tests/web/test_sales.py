@@ -17,8 +17,8 @@ from seckill.catalog.models import Product, Sale
 from seckill.line.line import Line
 from tests.conftest import MakeSale
 from tests.orders.crowd import claim_and_die, join, look, sell
-from tests.web.answers import problem, written
 from tests.web.conftest import LogIn
+from tests.web.responses import problem, written
 
 pytestmark = pytest.mark.django_db
 

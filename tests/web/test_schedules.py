@@ -15,7 +15,7 @@ from django_celery_beat.models import CrontabSchedule, IntervalSchedule, Periodi
 from celery_task.beat.editing import schedulable_tasks
 from celery_task.beat.schedule import SCHEDULE
 from celery_task.celery import app
-from tests.web.answers import problem
+from tests.web.responses import problem
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

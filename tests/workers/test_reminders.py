@@ -24,7 +24,7 @@ from tests.conftest import MakeSale
 from tests.orders.crowd import sell
 from tests.workers.conftest import StartWorker
 from tests.workers.messages import tasks
-from tests.workers.notifier import Notifier
+from tests.workers.webhook_server import Notifier
 from tests.workers.worker import Process
 
 pytestmark = pytest.mark.django_db(transaction=True)

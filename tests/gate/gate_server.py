@@ -1,4 +1,4 @@
-"""The door: the real gate on real connections, served in the event loop of the test."""
+"""GateServer: the real gate on real connections, served in the event loop of the test."""
 
 import asyncio
 import json
@@ -37,7 +37,7 @@ class Shop:
         await send({"type": "http.response.body", "body": b"the shop"})
 
 
-class Door:
+class GateServer:
     """A client of the gate with as many keep-alive connections as needed."""
 
     def __init__(self, application: Application, shop: Shop, port: int) -> None:
@@ -115,20 +115,20 @@ async def open_server(application: Application) -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def open_door() -> AsyncIterator[Door]:
+async def open_gate_server() -> AsyncIterator[GateServer]:
     """Open a fresh gate before a shop."""
     application = Application(shop := Shop())
     async with open_server(application) as port:
-        door = Door(application, shop, port)
+        gate_server = GateServer(application, shop, port)
         try:
-            yield door
+            yield gate_server
         finally:
-            door.close()
+            gate_server.close()
 
 
-async def exchange(door: Door, sent: bytes) -> bytes:
+async def exchange(gate_server: GateServer, sent: bytes) -> bytes:
     """Send bytes on a new connection; return all bytes received until the server closes it."""
-    async with await Wire.open(door.port) as wire:
+    async with await Wire.open(gate_server.port) as wire:
         wire.send(sent)
         return await wire.rest()
 

@@ -1,6 +1,6 @@
 """Commands that need a revision's own code.
 
-`Revision.inside` runs this text with the revision's Python in the revision's directory.
+`Revision.run_command` runs this text with the revision's Python in the revision's directory.
 ``parts`` prints how the line's processes are started, as JSON. ``join SALE COUNT PREFIX`` gives COUNT buyers places
 without going through the web processes. Import only what exists in every revision that is measured.
 """

@@ -12,7 +12,7 @@ from seckill.catalog.models import Sale
 from seckill.line.line import Line
 from seckill.line.tickets import Ticket
 from tests.conftest import MakeSale
-from tests.gate.door import Door, eventually_answer, open_door, problem
+from tests.gate.gate_server import GateServer, eventually_answer, open_gate_server, problem
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -40,30 +40,32 @@ def long_ended_sale(sale: Sale, line: Line) -> Sale:
     return sale
 
 
-async def test_a_forgotten_sale_is_recovering_neither_sold_out_nor_gone(door: Door, forgotten_sale: Sale) -> None:
+async def test_a_forgotten_sale_is_recovering_neither_sold_out_nor_gone(
+    gate_server: GateServer, forgotten_sale: Sale
+) -> None:
     sale_id = forgotten_sale.pk
     for response in (
-        await door.purchase(sale_id, "olga"),
-        await door.progress(sale_id),
-        await door.poll(Ticket(sale_id, 1, "olga", 1).sign()),
+        await gate_server.purchase(sale_id, "olga"),
+        await gate_server.progress(sale_id),
+        await gate_server.poll(Ticket(sale_id, 1, "olga", 1).sign()),
     ):
         assert problem(response) == (503, "recovering")
         assert response.headers["retry-after"] == "2"
 
 
-async def test_a_sale_that_never_was_is_not_found(door: Door, sale: Sale) -> None:
+async def test_a_sale_that_never_was_is_not_found(gate_server: GateServer, sale: Sale) -> None:
     made_up = sale.pk + 1000
 
-    assert problem(await door.purchase(made_up, "olga")) == (404, "not_found")
-    assert problem(await door.progress(made_up)) == (404, "not_found")
-    assert problem(await door.poll(Ticket(made_up, 1, "olga", 1).sign())) == (404, "not_found")
-    assert "retry-after" not in (await door.progress(made_up)).headers
+    assert problem(await gate_server.purchase(made_up, "olga")) == (404, "not_found")
+    assert problem(await gate_server.progress(made_up)) == (404, "not_found")
+    assert problem(await gate_server.poll(Ticket(made_up, 1, "olga", 1).sign())) == (404, "not_found")
+    assert "retry-after" not in (await gate_server.progress(made_up)).headers
 
 
 def test_a_sale_that_comes_back_is_served_again(forgotten_sale: Sale, line: Line) -> None:
     async def visit() -> int:
-        async with open_door() as door:
-            return (await door.purchase(forgotten_sale.pk, "olga")).status_code
+        async with open_gate_server() as gate_server:
+            return (await gate_server.purchase(forgotten_sale.pk, "olga")).status_code
 
     assert asyncio.run(visit()) == 503
     sync_sale_to_redis(line, forgotten_sale)
@@ -73,22 +75,26 @@ def test_a_sale_that_comes_back_is_served_again(forgotten_sale: Sale, line: Line
     assert line.length(forgotten_sale.pk) == 1
 
 
-async def test_a_sale_that_ended_long_ago_is_over_not_recovering(door: Door, long_ended_sale: Sale) -> None:
+async def test_a_sale_that_ended_long_ago_is_over_not_recovering(
+    gate_server: GateServer, long_ended_sale: Sale
+) -> None:
     sale_id = long_ended_sale.pk
     for response in (
-        await door.purchase(sale_id, "olga"),
-        await door.progress(sale_id),
-        await door.poll(Ticket(sale_id, 1, "olga", 1).sign()),
+        await gate_server.purchase(sale_id, "olga"),
+        await gate_server.progress(sale_id),
+        await gate_server.poll(Ticket(sale_id, 1, "olga", 1).sign()),
     ):
         assert problem(response) == (403, "closed")
 
 
-async def test_a_flood_of_made_up_sales_keeps_nobody_from_buying(door: Door, sale: Sale, line: Line) -> None:
+async def test_a_flood_of_made_up_sales_keeps_nobody_from_buying(
+    gate_server: GateServer, sale: Sale, line: Line
+) -> None:
     """Each nonexistent sale costs a query. They wait for each other, and a purchase waits with them and succeeds."""
-    flood = [asyncio.create_task(door.progress(made_up)) for made_up in range(100_000, 100_400)]
+    flood = [asyncio.create_task(gate_server.progress(made_up)) for made_up in range(100_000, 100_400)]
     await asyncio.sleep(0)
 
-    assert (await door.purchase(sale.pk, "olga")).json()["place"] == 1
+    assert (await gate_server.purchase(sale.pk, "olga")).json()["place"] == 1
 
     assert {problem(await made_up) for made_up in flood} == {(404, "not_found")}
     assert line.length(sale.pk) == 1
@@ -98,8 +104,10 @@ def test_a_database_that_was_restarted_is_asked_again(sale: Sale) -> None:
     made_up = sale.pk + 1000
 
     async def visit(*wanted: tuple[int, str]) -> tuple[int, str]:
-        async with open_door() as door:
-            return problem(await eventually_answer(lambda: door.progress(made_up), lambda it: problem(it) in wanted))
+        async with open_gate_server() as gate_server:
+            return problem(
+                await eventually_answer(lambda: gate_server.progress(made_up), lambda it: problem(it) in wanted)
+            )
 
     assert asyncio.run(visit((404, "not_found"))) == (404, "not_found")
     with connection.cursor() as cursor:

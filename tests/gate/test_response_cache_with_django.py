@@ -14,7 +14,7 @@ from seckill.catalog.models import Banner, Sale
 from seckill.gate.asgi import Receive, Scope, Send
 from tests.conftest import MakeSale
 from tests.gate.clock import Clock
-from tests.gate.door import eventually
+from tests.gate.gate_server import eventually
 from tests.gate.visitor import CHINESE, Visit, Visitor
 
 pytestmark = pytest.mark.usefixtures("clock")

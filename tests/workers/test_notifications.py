@@ -26,7 +26,7 @@ from tests.orders.crowd import entries, join, sell
 from tests.workers.conftest import StartBeat, StartWorker
 from tests.workers.listener import Listener
 from tests.workers.messages import take, tasks
-from tests.workers.notifier import SECRET, Notifier
+from tests.workers.webhook_server import SECRET, Notifier
 from tests.workers.worker import Process
 
 pytestmark = pytest.mark.django_db(transaction=True)

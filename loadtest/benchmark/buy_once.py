@@ -1,4 +1,4 @@
-"""``python -m loadtest.benchmark.everybody PORT SALE PASSES [TICKETS]``: purchase once with each pass in a file.
+"""``python -m loadtest.benchmark.buy_once PORT SALE PASSES [TICKETS]``: purchase once with each pass in a file.
 
 It uses 100 connections. Unlike wrk it sends each purchase exactly once and waits for every response. Prints a `Tally`
 as JSON. With TICKETS it writes the tickets to that file, one per line in the order of their places.
@@ -33,7 +33,7 @@ class Tally:
         self.statuses[status] = self.statuses.get(status, 0) + 1
 
 
-class Everybody:
+class BuyOnce:
     """All buyers: each connection sends the next pass when the previous one is answered."""
 
     def __init__(self, sale: int, passes: Iterator[str], *, keep_tickets: bool) -> None:
@@ -76,12 +76,12 @@ class Everybody:
 
 async def _main(port: int, sale: int, passes: Path, tickets: Path | None) -> None:
     with passes.open(encoding="ascii") as lines:
-        everybody = Everybody(sale, lines, keep_tickets=tickets is not None)
-        await everybody.buy(port)
+        buyers = BuyOnce(sale, lines, keep_tickets=tickets is not None)
+        await buyers.buy(port)
     if tickets is not None:
-        text = "".join(f"{ticket}\n" for _, ticket in sorted(everybody.tickets.items()))
+        text = "".join(f"{ticket}\n" for _, ticket in sorted(buyers.tickets.items()))
         await asyncio.to_thread(tickets.write_text, text, encoding="ascii")
-    print(json.dumps(asdict(everybody.tally)))
+    print(json.dumps(asdict(buyers.tally)))
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import pytest
 from seckill.gate.asgi import RENEWAL, Message, Receive, Scope, Send
 from seckill.gate.metrics import RESPONSE_CACHE
 from tests.gate.clock import Clock
-from tests.gate.door import eventually
+from tests.gate.gate_server import eventually
 from tests.gate.visitor import CHINESE, Visit, Visitor
 from tests.gate.wire import Answered, Wire, request_bytes
 

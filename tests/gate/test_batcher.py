@@ -6,7 +6,7 @@ import pytest
 
 from seckill.gate import batcher as groups
 from seckill.gate.batcher import Batcher
-from tests.gate.door import eventually
+from tests.gate.gate_server import eventually
 
 
 class Counter:
