@@ -24,7 +24,8 @@ RATIO_HEAD = ("", "{baseline}", "now", "times", "from round to round")
 NOTES = (
     "Medians over the rounds; ratios were taken within each round. p99: of 100 connections, each of which asks again"
     " as soon as it is answered; in the open loop, counted from when each was to be sent. CPU: all processes of the"
-    " servers together, for one request; for a purchase, with all it leads to. docs/loadtest.md says what each row is."
+    " servers together, for one request; for a purchase, with all it leads to. What each row is:"
+    " docs/reference/load-tests.md"
 )
 
 

@@ -36,7 +36,7 @@ MEANINGS: dict[Audit.Result, Promise] = {
     ),
     Audit.Result.UNREACHABLE: _("Redis did not answer."),
     Audit.Result.CONTRADICTION: _(
-        "The ledger contradicts itself, and nothing repairs that but you: docs/operations.md says how."
+        "The ledger contradicts itself, and nothing repairs that but you: docs/how-to/recover.md says how."
     ),
 }
 REPAIRED = _("The line has been rebuilt from the ledger.")

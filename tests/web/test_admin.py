@@ -405,7 +405,7 @@ def test_a_ledger_that_contradicts_itself_is_red_everywhere(admin_client: Client
     assert ("red", "contradiction") in label_colours(listed)
     panel = audit_panel(admin_client, sale)
     assert label_colours(panel) == [("red", "contradiction")]
-    assert "docs/operations.md" in panel
+    assert "docs/how-to/recover.md" in panel
     assert audit_numbers(admin_client, sale)[1] == {"Sold", "Orders that hold a unit"}
     Audit.objects.update(sold=8, active_orders=8)
     assert audit_numbers(admin_client, sale)[1] == {"Sold", "Stock"}
