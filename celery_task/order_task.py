@@ -1,4 +1,4 @@
-"""Order tasks: settlement on a due, and periodic sweeps."""
+"""Order tasks: settlement when a doorbell rings, and periodic sweeps."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ from seckill.line.line import get_line
 
 log = structlog.get_logger(__name__)
 
-# Errors of an unavailable server are retried soon; after the last retry the sweeper rings the due again.
+# Errors of an unavailable server are retried soon; after the last retry the sweeper rings again.
 TRANSIENT_ERRORS = (OperationalError, redis.ConnectionError, redis.TimeoutError)
 RETRY_POLICY: dict[str, Any] = {
     "autoretry_for": TRANSIENT_ERRORS,
@@ -35,7 +35,7 @@ RETRY_POLICY: dict[str, Any] = {
 def settle_orders(sale_id: int, upto: int) -> None:
     """Settle sale ``sale_id`` at least up to place ``upto``. Repeated, late and reordered doorbells are safe.
 
-    Buyers who joined since the due rang are settled too: workers that fall behind take larger batches, and later
+    Buyers who joined since the doorbell rang are settled too: workers that fall behind take larger batches, and later
     doorbells for the same places do nothing.
     """
     line = get_line()
@@ -56,7 +56,7 @@ def ring(sale_id: int, upto: int) -> None:
 
 @shared_task
 def ring_doorbells() -> None:
-    """Sweep all sales, and ring the due of each that has buyers to settle (every second)."""
+    """Sweep all sales, and ring the doorbell of each that has buyers to settle (every second)."""
     for due in sweep(get_line()):
         ring(due.sale_id, due.upto)
 
