@@ -1,11 +1,11 @@
 """Accounts: register, log in, log out, current user."""
 
 import pytest
-from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.test import Client
 from pytest_django import Settings
 
+from seckill.accounts.models import User
 from tests.web.conftest import PASSWORD, LogIn
 from tests.web.responses import Answer, problem
 
