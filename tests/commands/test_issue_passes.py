@@ -44,6 +44,16 @@ def test_one_is_the_default_and_buyers_may_have_another_name(make_sale: MakeSale
     ]
 
 
+def test_no_prefix_makes_the_pass_of_an_account(make_sale: MakeSale) -> None:
+    sale = make_sale()
+    account = new_account_id()
+
+    assert [Pass.verify(line) for line in issue(sale.pk, "--count", 2, "--prefix", account)] == [
+        expected(sale, f"x:{account}1"),
+        expected(sale, f"x:{account}2"),
+    ]
+
+
 def test_twice_gives_the_same_passes_and_joins_nobody(make_sale: MakeSale) -> None:
     sale = make_sale(publish=False)
 

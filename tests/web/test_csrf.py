@@ -54,7 +54,7 @@ def test_a_pass_is_issued_only_with_the_token(strict: Client, make_sale: MakeSal
 def test_an_order_is_changed_only_with_the_token(
     strict: Client, make_sale: MakeSale, line: Line, action: str, after: str
 ) -> None:
-    order = own_order(line, make_sale, strict)
+    order = own_order(line, make_sale)
 
     problem(send(strict, f"/api/orders/{order.number}/{action}"), 403, "forbidden")
     forged = send(strict, f"/api/orders/{order.number}/{action}", {"X-CSRFToken": "x" * 64})

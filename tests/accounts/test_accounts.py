@@ -116,7 +116,7 @@ def test_log_in_and_out_again(client: Client, log_in: LogIn) -> None:
     assert send(client, "logout").status_code == 204  # also without a session
 
 
-@pytest.mark.parametrize(("username", "password"), [("ann", "seven-odd-lamps"), ("zoe", PASSWORD), ("ANN", PASSWORD)])
+@pytest.mark.parametrize(("username", "password"), [("ann", "seven-odd-lamps"), ("zoe", PASSWORD)])
 def test_a_wrong_name_and_a_wrong_password_look_the_same(
     client: Client, log_in: LogIn, username: str, password: str
 ) -> None:
