@@ -1,1 +1,1 @@
-"""Accounts: the user model, user names, sessions, passwords, and the login cookie that the gate reads. Uses the line's Redis."""
+"""Accounts: the user model, sessions, passwords, and the login cookie that the gate reads. Uses the line's Redis."""

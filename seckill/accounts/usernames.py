@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.core.exceptions import ValidationError
@@ -18,11 +18,6 @@ ALLOWED_CATEGORIES = frozenset("LMN")
 ALLOWED_SYMBOLS = frozenset("@.+-_")
 # Letters and marks that are displayed as nothing (Unicode: Default_Ignorable_Code_Point).
 INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
-
-if TYPE_CHECKING:
-    CharField = models.CharField[str, str]
-else:
-    CharField = models.CharField
 
 
 def normalize_username(typed: str) -> str:
@@ -51,7 +46,7 @@ def validate_username(name: str) -> None:
         raise ValidationError(UnicodeUsernameValidator.message, code="invalid")
 
 
-class UsernameField(CharField):
+class UsernameField(models.CharField):  # type: ignore[type-arg]  # generic in the stubs only
     """Column of normalised user names.
 
     Values are normalised when they are saved or validated and when they are compared, by ``exact`` and ``in``, in a

@@ -21,7 +21,8 @@ class NewUserForm(UserCreationForm):
 
     def clean_username(self) -> str | None:
         """Return the name. Django's method would compare it in upper case with every account, without an index."""
-        return self.cleaned_data.get("username")
+        name: str | None = self.cleaned_data.get("username")
+        return name
 
 
 @admin.register(User)
