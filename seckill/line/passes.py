@@ -1,16 +1,15 @@
 """Pass: a signed token that lets one buyer buy in one sale."""
 
-import re
 from functools import cache
 
 from msgspec import Struct
 
+from seckill.line.buyers import BUYER_RE
 from seckill.line.signing import Signer
 from seckill.timestamps import format_iso8601
 
 # A pass is valid for a day after its sale closes, so that the buyer can still see the order and pay for it.
 PASS_AFTER_CLOSING_MS = 86_400_000
-BUYER_RE = re.compile(r"[A-Za-z0-9_.:@-]{1,64}")
 
 
 @cache

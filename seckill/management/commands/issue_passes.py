@@ -6,6 +6,7 @@ from datetime import timedelta
 from django.core.management.base import BaseCommand, CommandError
 
 from seckill.catalog.models import Sale
+from seckill.line.buyers import external_id
 from seckill.line.passes import Pass
 from seckill.timestamps import to_epoch_ms
 
@@ -13,7 +14,7 @@ VALID_AFTER_CLOSING = timedelta(days=1)
 
 
 class Command(BaseCommand):
-    """Print signed passes, one per line. Buyers are named by a prefix and a number."""
+    """Print signed passes, one per line. Buyers are external: ``x:``, a prefix and a number."""
 
     help = "Print passes for a sale, one a line, each for another buyer."
 
@@ -21,7 +22,7 @@ class Command(BaseCommand):
         """Add the sale, the number of passes and the prefix of the buyers' names."""
         parser.add_argument("sale", type=int, help="number of the sale")
         parser.add_argument("--count", type=int, default=1, help="how many passes (default 1)")
-        parser.add_argument("--prefix", default="b", help="buyers are named PREFIX1, PREFIX2, … (default b)")
+        parser.add_argument("--prefix", default="b", help="buyers are named x:PREFIX1, x:PREFIX2, … (default b)")
 
     def handle(self, *, sale: int, count: int, prefix: str, **_: object) -> None:
         """Print the passes.
@@ -37,6 +38,6 @@ class Command(BaseCommand):
         opens_ms, expires_ms = to_epoch_ms(found.opens_at), to_epoch_ms(found.closes_at + VALID_AFTER_CLOSING)
         try:
             for number in range(1, count + 1):
-                self.stdout.write(Pass(sale, f"{prefix}{number}", opens_ms, expires_ms).sign())
+                self.stdout.write(Pass(sale, external_id(f"{prefix}{number}"), opens_ms, expires_ms).sign())
         except ValueError as error:
             raise CommandError(str(error)) from error

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.hashers import PBKDF2PasswordHasher, check_password, make_password
-from django.contrib.auth.models import User
 from django.db import connections, transaction
 from django.test import Client
 from pytest_django import Settings
 
+from seckill.accounts.models import User
 from seckill.accounts.passwords import PasswordHasher, PasswordsBusyError
 from tests.web.conftest import PASSWORD
 from tests.web.responses import problem
