@@ -44,7 +44,7 @@ STATE_COLOURS = {
     State.SOLD_OUT.value: "primary",
     State.PAUSED.value: "warning",
     State.CLOSED.value: "default",
-    RedisStatus.UNKNOWN.value: "warning",
+    RedisStatus.NOT_LOADED.value: "warning",
     RedisStatus.UNREACHABLE.value: "danger",
 }
 
