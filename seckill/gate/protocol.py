@@ -21,8 +21,6 @@ from seckill.gate.request import Request, parse_target
 from seckill.gate.response import Response, problem_response
 
 if TYPE_CHECKING:
-    from uvicorn._types import HTTPScope
-
     from seckill.gate.application import Application
 
 log = structlog.get_logger(__name__)
@@ -415,23 +413,22 @@ class Connection(HttpToolsProtocol):
         if request is not self._request or request.is_forwarded or self.transport.is_closing():
             return
         request.is_forwarded = True
-        scope: HTTPScope = {
-            "type": "http",
-            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
-            "http_version": request.http_version,
-            "server": self.server,
-            "client": self.client,
-            "scheme": self.scheme or "http",
-            "method": request.method,
-            "root_path": self.root_path,
-            "path": request.target.path,
-            "raw_path": request.target.raw_path,
-            "query_string": request.target.query,
-            "headers": list(request.headers),  # a copy: Django may change it, and the client may repeat the request
-            "state": self.app_state.copy(),
-        }
         self.cycle = RequestResponseCycle(
-            scope=scope,
+            scope={
+                "type": "http",
+                "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+                "http_version": request.http_version,
+                "server": self.server,
+                "client": self.client,
+                "scheme": self.scheme or "http",
+                "method": request.method,
+                "root_path": self.root_path,
+                "path": request.target.path,
+                "raw_path": request.target.raw_path,
+                "query_string": request.target.query,
+                "headers": list(request.headers),  # a copy: Django may change it, and the client may repeat the request
+                "state": self.app_state.copy(),
+            },
             transport=self.transport,
             flow=self.flow,
             logger=self.logger,
