@@ -1,4 +1,4 @@
-"""The retry policy of all tasks.
+"""The retry policy of all tasks but `celery_task.host_task.report_heartbeat`.
 
     @shared_task(autoretry_for=TRANSIENT_ERRORS, **RETRY_POLICY)
 
