@@ -81,7 +81,7 @@ class OrderChangeList(ChangeList):
         orders: list[Order] = list(self.result_list)  # type: ignore[has-type]  # the base class is untyped
         usernames = _usernames(order.buyer for order in orders)
         for order in orders:
-            vars(order)["username"] = usernames.get(order.buyer)
+            order.username = usernames.get(order.buyer)  # type: ignore[attr-defined]  # of the list only
         self.result_list = orders
         self.full_result_count = self.result_count  # no full count is made, so show only the number of results
 
@@ -201,8 +201,10 @@ class OrderAdmin(ReadOnlyAdmin):
     @admin.display(description=_("user"))
     def user(self, order: Order) -> str | None:
         """Return the username of the buyer, or None if the buyer is not a registered user."""
-        found = vars(order)
-        return found["username"] if "username" in found else _usernames([order.buyer]).get(order.buyer)
+        if hasattr(order, "username"):  # set by `OrderChangeList`
+            username: str | None = order.username
+            return username
+        return _usernames([order.buyer]).get(order.buyer)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Order], search_term: str

@@ -186,7 +186,7 @@ def test_the_list_of_sales_shows_where_each_line_stands(admin_client: Client, li
 def test_a_sale_that_redis_does_not_know_says_so(admin_client: Client) -> None:
     sale = new_sale()
     cells = row(admin_client.get(reverse("admin:catalog_sale_changelist")), str(sale))
-    assert {cells[name] for name in IN_LINE} == {"unknown"}
+    assert {cells[name] for name in IN_LINE} == {"not loaded"}
     assert cells["paid"] == "0"
 
 
@@ -251,7 +251,7 @@ def test_the_panel_of_a_sale_refreshes_from_json(admin_client: Client, line: Lin
     }
     answer = admin_client.get(url)
     assert answer.json() == {
-        "reach": "known",
+        "reach": "loaded",
         "state": "sold_out",
         "state_label": "sold out",
         "epoch": 1,
@@ -272,7 +272,7 @@ def test_the_panel_of_an_unknown_sale_still_shows_the_ledger(admin_client: Clien
     order, _ = new_orders(sale, ["b1", "b2"])
     payment.pay(order)
     figures = admin_client.get(reverse("admin:catalog_sale_live", args=[sale.pk])).json()
-    assert figures["reach"] == "unknown"
+    assert figures["reach"] == "not_loaded"
     assert (figures["paid"], figures["sold"], figures["stock"]) == (1, 2, 7)
     assert {figures[name] for name in (*IN_LINE, "state_label", "waiting", "epoch")} == {None}
 
@@ -354,7 +354,7 @@ def test_the_last_audit_of_a_sale_that_agrees(admin_client: Client, line: Line, 
             "Outcomes in Redis": "3",
             "Orders in the ledger": "3",
             "Units on their way back": "1",
-            "Units under a claim": "0",
+            "Reserved units": "0",
             "Stock": "7",
             "Epoch": "1",
         },
@@ -373,7 +373,7 @@ def test_the_panel_of_a_busy_sale_has_no_numbers_for_what_was_not_compared(admin
         "Orders in the ledger",
         "Units on their way back",
     }
-    assert (numbers["Units under a claim"], numbers["Sold"], red) == ("1", "6", set())
+    assert (numbers["Reserved units"], numbers["Sold"], red) == ("1", "6", set())
 
 
 @pytest.mark.parametrize("repaired", [False, True])

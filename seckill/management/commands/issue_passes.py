@@ -1,7 +1,6 @@
 """``manage.py issue_passes SALE --count N``: issue passes for load tests, or for buyers of another system."""
 
 from argparse import ArgumentParser
-from datetime import timedelta
 
 from django.core.management.base import BaseCommand, CommandError
 
@@ -9,8 +8,6 @@ from seckill.catalog.models import Sale
 from seckill.line.buyers import external_id
 from seckill.line.passes import Pass
 from seckill.timestamps import to_epoch_ms
-
-VALID_AFTER_CLOSING = timedelta(days=1)
 
 
 class Command(BaseCommand):
@@ -35,9 +32,10 @@ class Command(BaseCommand):
             raise CommandError(f"There is no sale {sale}.")
         if count < 1:
             raise CommandError("--count has to be 1 or more.")
-        opens_ms, expires_ms = to_epoch_ms(found.opens_at), to_epoch_ms(found.closes_at + VALID_AFTER_CLOSING)
+        opens_ms, closes_ms = to_epoch_ms(found.opens_at), to_epoch_ms(found.closes_at)
         try:
             for number in range(1, count + 1):
-                self.stdout.write(Pass(sale, external_id(f"{prefix}{number}"), opens_ms, expires_ms).sign())
+                buyer = external_id(f"{prefix}{number}")
+                self.stdout.write(Pass.of_sale(sale, buyer, opens_ms=opens_ms, closes_ms=closes_ms).sign())
         except ValueError as error:
             raise CommandError(str(error)) from error
