@@ -15,7 +15,9 @@ from pathlib import Path
 import psutil
 import redis
 
-from devtools.embedded.shop import PROJECT, Seed, Shop, wait_until
+from devtools.embedded.child import Child
+from devtools.embedded.shop import PROJECT, Seed, Shop
+from devtools.waiting import wait_until
 from loadtest.comparison.audit import HOLDS_A_UNIT, ask_again, audit
 from loadtest.comparison.result import Latency, Run
 from loadtest.comparison.scenarios import Scenario
@@ -100,9 +102,7 @@ class Rush:
             *self._users(),
         ]
         with (self._directory / "locust.log").open("wb") as log:
-            self._crowd = subprocess.Popen(
-                command, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
+            self._crowd = Child(command, cwd=PROJECT, stdout=log)
 
         def all_here() -> bool:
             waiting = sum(int(file.read_text() or 0) for file in self._records.glob("waiting.*"))

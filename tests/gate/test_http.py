@@ -4,6 +4,7 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
+from devtools.waiting import wait_until_async
 from seckill.gate import protocol
 from tests.gate.echo import Echo, EchoServer
 from tests.gate.gate_server import GateServer, good_pass, problem, read_json
@@ -524,19 +525,19 @@ async def test_all_bodies_together_may_be_so_large(echo: EchoServer, monkeypatch
     begin = POST + b"Content-Length: 800\r\n\r\n"
     async with await Wire.open(echo.port) as first, await Wire.open(echo.port) as second:
         first.send(begin + b"x" * 700)
-        await echo.eventually(lambda: clients._body_bytes == 700)
+        await wait_until_async("clients._body_bytes == 700", lambda: clients._body_bytes == 700)
         second.send(begin + b"x" * 301)
         answer = await second.answer()
         assert problem(answer) == (503, "unavailable")
         assert (answer["connection"], answer["retry-after"]) == ("close", "2")
-        await echo.eventually(lambda: clients._body_bytes == 700)
+        await wait_until_async("clients._body_bytes == 700", lambda: clients._body_bytes == 700)
         first.send(b"x" * 100)
         assert (await first.answer()).status_code == 200
 
         async with await Wire.open(echo.port) as third:
             third.send(begin + b"x" * 799)
-            await echo.eventually(lambda: clients._body_bytes == 799)
-    await echo.eventually(lambda: clients._body_bytes == 0)  # also after a disconnect
+            await wait_until_async("clients._body_bytes == 799", lambda: clients._body_bytes == 799)
+    await wait_until_async("clients._body_bytes == 0", lambda: clients._body_bytes == 0)  # also after a disconnect
 
 
 # --- HEAD -----------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import redis
 from pytest_django import Settings
 
 from devtools.embedded.valkey import Valkey
+from devtools.waiting import wait_until_async
 from seckill.gate import batcher as groups
 from seckill.line.line import Line
 from seckill.line.passes import Pass
@@ -17,7 +18,6 @@ from tests.gate.caller import ask
 from tests.gate.gate_server import (
     HOUR_MS,
     GateServer,
-    eventually,
     forget_calls,
     good_pass,
     held,
@@ -92,7 +92,7 @@ async def test_sixty_four_who_wait_get_sixty_four_places_in_one_call(
         *await gate_server.line_up([gate_server.purchase(7, "early")]),
         *await gate_server.line_up([gate_server.purchase(7, "next")]),
     ]
-    await eventually(lambda: held(server) == 1)
+    await wait_until_async("the server holds a connection", lambda: held(server) == 1)
 
     crowd = await gate_server.line_up(gate_server.purchase(7, f"b{number}") for number in range(64))
     let_go(server)
@@ -111,7 +111,7 @@ async def test_those_who_come_while_two_groups_are_written_form_the_next_one(
     hold_writes(server)
     one = await gate_server.line_up([gate_server.purchase(7, "one")])
     two = await gate_server.line_up([gate_server.purchase(7, "two")])
-    await eventually(lambda: held(server) == 1)
+    await wait_until_async("the server holds a connection", lambda: held(server) == 1)
     late = await gate_server.line_up(gate_server.purchase(7, f"late{number}") for number in range(40))
 
     let_go(server)
@@ -183,7 +183,7 @@ async def test_when_too_many_wait_others_are_told_to_come_back(
         *await gate_server.line_up([gate_server.purchase(7, "first")]),
         *await gate_server.line_up([gate_server.purchase(7, "second")]),
     ]
-    await eventually(lambda: held(server) == 1)
+    await wait_until_async("the server holds a connection", lambda: held(server) == 1)
     waiting = await gate_server.line_up(gate_server.purchase(7, buyer) for buyer in ("one", "two"))
 
     refused = await gate_server.purchase(7, "three")
@@ -313,7 +313,7 @@ async def test_a_line_that_fills_up_within_a_group_tells_each_buyer_apart(
 
     hold_writes(server)
     first = await gate_server.line_up([gate_server.purchase(7, "a")])
-    await eventually(lambda: held(server) == 1)
+    await wait_until_async("the server holds a connection", lambda: held(server) == 1)
     group = await gate_server.line_up(gate_server.purchase(7, buyer) for buyer in ("b", "a", "c", "d", "b", "e"))
     let_go(server)
     responses = [await task for task in (*first, *group)]

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from devtools.waiting import wait_until_async
 from seckill.gate.asgi import RENEWAL, Message, Receive, Scope, Send
 from seckill.gate.metrics import RESPONSE_CACHE
 from tests.gate.clock import Clock
-from tests.gate.gate_server import eventually
 from tests.gate.visitor import CHINESE, Visit, Visitor
 from tests.gate.wire import Answered, Wire, request_bytes
 
@@ -58,7 +58,7 @@ async def crowd(visitor: Visitor, count: int, ask: Callable[[], Awaitable[Answer
 
 async def until_renewed(visitor: Visitor) -> None:
     """Wait until no background request to the shop is under way."""
-    await eventually(lambda: not visitor.application.public._renewing)
+    await wait_until_async("not visitor.application.public._renewing", lambda: not visitor.application.public._renewing)
 
 
 # --- shared -----------------------------------------------------------------------------------------------------
@@ -284,10 +284,10 @@ async def test_a_head_waits_for_no_get(visit: Visit) -> None:
     visitor = await visit(shop := Shop())
     shop.doors.clear()
     get = asyncio.ensure_future(visitor.get())
-    await eventually(lambda: shop.asked)
+    await wait_until_async("shop.asked", lambda: shop.asked)
     head = asyncio.ensure_future(visitor.get(method="HEAD"))
 
-    await eventually(lambda: shop.asked == ["GET /", "HEAD /"])
+    await wait_until_async("shop.asked == ['GET /', 'HEAD /']", lambda: shop.asked == ["GET /", "HEAD /"])
 
     shop.doors.set()
     await asyncio.gather(get, head)
@@ -641,7 +641,7 @@ async def test_who_hangs_up_while_asking_for_all_asks_to_the_end(visit: Visit) -
     [first] = await visitor.line_up(1, visitor.get)
     others = await visitor.crowd(49, visitor.get)
     first.cancel()
-    await eventually(lambda: len(visitor.answering()) == 49)
+    await wait_until_async("len(visitor.answering()) == 49", lambda: len(visitor.answering()) == 49)
     shop.doors.set()
 
     assert [(await answer).content for answer in others] == [b"answer 1"] * 49
@@ -657,7 +657,7 @@ async def test_when_the_one_who_asks_is_cancelled_each_other_asks_alone(visit: V
     others = await visitor.line_up(3, visitor.get)
 
     asking.cancel()
-    await eventually(lambda: len(shop.asked) == 4)
+    await wait_until_async("len(shop.asked) == 4", lambda: len(shop.asked) == 4)
     shop.doors.set()
 
     assert (await first).status_code == 500
@@ -688,7 +688,7 @@ async def test_one_who_stops_waiting_leaves_the_others_alone(visit: Visit) -> No
     shop.doors.clear()
     waiting = await visitor.line_up(4, visitor.get)
     waiting.pop(1).cancel()
-    await eventually(lambda: len(visitor.answering()) == 3)
+    await wait_until_async("len(visitor.answering()) == 3", lambda: len(visitor.answering()) == 3)
     shop.doors.set()
 
     assert [(await answer).content for answer in waiting] == [b"answer 1"] * 3
@@ -699,7 +699,7 @@ async def test_who_reads_slowly_holds_nobody_up(visit: Visit) -> None:
     visitor = await visit(shop := Shop(length=256 * 1024))
     async with await Wire.open(visitor.port, receive_bytes=4096) as slow:
         slow.send(request_bytes("GET", "/"))
-        await eventually(lambda: shop.asked)
+        await wait_until_async("shop.asked", lambda: shop.asked)
 
         others = await asyncio.gather(visitor.get(), visitor.get())
 
@@ -726,7 +726,7 @@ async def test_where_answers_are_personal_nobody_waits_for_anybody(visit: Visit)
     shop.doors.clear()
     visitors = [asyncio.ensure_future(visitor.get()) for _ in range(3)]
 
-    await eventually(lambda: len(shop.asked) == 4)
+    await wait_until_async("len(shop.asked) == 4", lambda: len(shop.asked) == 4)
 
     shop.doors.set()
     await asyncio.gather(*visitors)
@@ -821,7 +821,7 @@ async def test_while_somebody_asks_for_an_answer_it_is_not_renewed_as_well(visit
     (key,) = public._answers
     shop.doors.clear()
     asking = asyncio.create_task(public(public._answers[key].scope, _stay, _drop))
-    await eventually(lambda: len(shop.asked) == 2)
+    await wait_until_async("len(shop.asked) == 2", lambda: len(shop.asked) == 2)
     clock.now += 0.3  # the entries are stale by now
 
     assert (await visitor.get()).content == b"answer 1"

@@ -26,7 +26,7 @@ from pytest_django import Settings
 from unfold.forms import AdminPasswordChangeForm
 
 from devtools.embedded.ports import free_port
-from devtools.embedded.shop import WAIT_SECONDS_MAX
+from devtools.waiting import WAIT_SECONDS_MAX
 from orders import payment
 from orders.audit import run_audit
 from orders.models import Audit, Order

@@ -12,7 +12,7 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from celery_task.home_task import update_banner_list
-from devtools.embedded.shop import WAIT_SECONDS_MAX
+from devtools.waiting import WAIT_SECONDS_MAX
 from seckill.catalog import banners
 from seckill.catalog.banners import BANNERS_KEY, LOCK_KEY, BannerList, read_banners
 from seckill.catalog.models import Banner

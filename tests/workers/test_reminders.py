@@ -15,7 +15,7 @@ from celery_task.celery import app
 from celery_task.notification_task import dispatch_events, remind_buyers
 from celery_task.queues import NOTIFICATIONS, ON_REDIS
 from celery_task.runtime.delay import CLOCK_TOLERANCE_SECONDS
-from devtools.embedded.shop import wait_until
+from devtools.waiting import wait_until
 from orders.models import Event, Order
 from orders.outbox import REMINDER_OVERDUE_SECONDS
 from orders.payment import pay
