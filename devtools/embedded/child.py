@@ -1,8 +1,8 @@
 """Child processes that end with their parent, also when the parent gets SIGKILL.
 
 The first child starts a guardian (`devtools.embedded.guardian`), which holds one end of a pipe. The kernel closes the
-other end when the parent ends, and the guardian kills what is left. This works on Linux and macOS, and for children that
-run as another user.
+other end when the parent ends, and the guardian kills what is left. This works on Linux and macOS, and for children
+that run as another user.
 """
 
 import os
@@ -78,7 +78,7 @@ def _pipe_to_guardian() -> int:
     with _lock:
         if _pipe is None:
             reading, _pipe = os.pipe()
-            _guardian = subprocess.Popen(  # noqa: S603 (our own file)
+            _guardian = subprocess.Popen(  # our own file
                 [sys.executable, "-I", "-S", str(GUARDIAN)], stdin=reading, stdout=subprocess.DEVNULL, cwd="/",
                 start_new_session=True,
             )  # fmt: skip

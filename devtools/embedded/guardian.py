@@ -1,8 +1,8 @@
 """Kills the child processes of a parent that has ended. `devtools.embedded.child` starts it, by this file's path.
 
 Standard input is a pipe whose other end the parent holds. Each line is ``+PID``, a process group to end with the
-parent, or ``-PID``, a group whose leader has ended. The pipe ends with the parent, even if the parent gets SIGKILL. Then
-each remaining group gets SIGTERM, and SIGKILL five seconds later.
+parent, or ``-PID``, a group whose leader has ended. The pipe ends with the parent, even if the parent gets SIGKILL.
+Then each remaining group gets SIGTERM, and SIGKILL five seconds later.
 """
 
 import os

@@ -5,7 +5,6 @@ import csv
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -56,7 +55,7 @@ class Rush:
             environment["DOWNSTREAM_MAX_CONCURRENCY"] = str(SLOW_CALLS // system.calling_processes)
         self.shop = Shop(directory, seed, parts, environment, system.valkey_flags)
         self.shop.environment.setdefault("CELERY_RESULT_BACKEND", self.shop.valkey.url(3))
-        self._crowd: subprocess.Popen[bytes] | None = None
+        self._crowd: Child | None = None
         self._opens_at = 0.0  # seconds since 1970
         self._depth: list[tuple[float, int]] = []
         self._computed: list[tuple[float, float]] = []  # (seconds since the opening, CPU seconds of the generator)
