@@ -3,7 +3,7 @@
 import pytest
 
 from devtools.waiting import wait_until_async
-from seckill.gate import protocol
+from seckill.gate import reader
 from tests.gate.echo import EchoServer
 from tests.gate.gate_server import GateServer, good_pass, problem, read_json
 from tests.gate.raw_requests import END, GET, POST, heard, refused
@@ -12,7 +12,7 @@ from tests.line.conftest import LoadSale
 
 
 async def test_a_line_may_be_so_long_and_no_longer(echo: EchoServer) -> None:
-    most = b"/" + b"a" * (protocol.URL_BYTES_MAX - 1)
+    most = b"/" + b"a" * (reader.URL_BYTES_MAX - 1)
     assert await refused(echo, b"GET " + most + b"a HTTP/1.1\r\nHost: a\r\n\r\n") == (414, "url_too_long")
 
     assert (await heard(echo, b"GET " + most + b" HTTP/1.1\r\nHost: a\r\n\r\n")).raw_path == most
@@ -24,9 +24,9 @@ async def test_a_line_that_never_ends_is_cut(echo: EchoServer) -> None:
 
 
 async def test_there_may_be_so_many_headers_and_no_more(echo: EchoServer) -> None:
-    most = GET + b"X: y\r\n" * (protocol.HEADERS_MAX - 1)
+    most = GET + b"X: y\r\n" * (reader.HEADERS_MAX - 1)
     assert await refused(echo, most + b"X: y\r\n" + END) == (431, "headers_too_large")
-    assert len((await heard(echo, most + END)).headers) == protocol.HEADERS_MAX
+    assert len((await heard(echo, most + END)).headers) == reader.HEADERS_MAX
 
 
 @pytest.mark.parametrize("shape", ["value", "name", "many", "repeated"])
@@ -44,8 +44,8 @@ async def test_headers_may_be_so_large_and_no_larger(echo: EchoServer, shape: st
         lines.append((b"z", b"y" * (left - 1)))
         return b"".join(b"%s: %s\r\n" % line for line in lines)
 
-    assert await refused(echo, GET + headers(protocol.HEADER_BYTES_MAX + 1) + END) == (431, "headers_too_large")
-    assert (await heard(echo, GET + headers(protocol.HEADER_BYTES_MAX) + END)).method == "GET"
+    assert await refused(echo, GET + headers(reader.HEADER_BYTES_MAX + 1) + END) == (431, "headers_too_large")
+    assert (await heard(echo, GET + headers(reader.HEADER_BYTES_MAX) + END)).method == "GET"
 
 
 async def test_headers_that_never_end_are_cut(echo: EchoServer) -> None:
@@ -56,10 +56,10 @@ async def test_headers_that_never_end_are_cut(echo: EchoServer) -> None:
 @pytest.mark.parametrize(
     ("path", "most"),
     [
-        ("/", protocol.BODY_BYTES_MAX),
-        ("/administer", protocol.BODY_BYTES_MAX),
-        ("/admin/", protocol.ADMIN_BODY_BYTES_MAX),
-        ("/api/sales/7/purchase", protocol.HOT_BODY_BYTES_MAX),
+        ("/", reader.BODY_BYTES_MAX),
+        ("/administer", reader.BODY_BYTES_MAX),
+        ("/admin/", reader.ADMIN_BODY_BYTES_MAX),
+        ("/api/sales/7/purchase", reader.HOT_BODY_BYTES_MAX),
     ],
 )
 @pytest.mark.parametrize("shape", ["sized", "chunked"])
@@ -88,7 +88,7 @@ async def test_a_body_may_be_so_large_and_no_larger(
 
 
 async def test_a_body_that_is_announced_too_large_is_refused_before_it_is_sent(echo: EchoServer) -> None:
-    sent = request_bytes("POST", "/", {"content-length": str(protocol.BODY_BYTES_MAX + 1), "expect": "100-continue"})
+    sent = request_bytes("POST", "/", {"content-length": str(reader.BODY_BYTES_MAX + 1), "expect": "100-continue"})
 
     assert await refused(echo, sent) == (413, "too_large")
 
@@ -96,7 +96,7 @@ async def test_a_body_that_is_announced_too_large_is_refused_before_it_is_sent(e
 async def test_a_body_may_come_in_so_many_pieces_and_no_more(echo: EchoServer) -> None:
     """A piece costs more than its bytes: two connections of one-byte chunks must not delay all responses."""
     begin = POST + b"Transfer-Encoding: chunked\r\n\r\n"
-    most = protocol.PIECES_MAX + protocol.PIECES_MAX // (protocol.PIECE_BYTES - 1)  # each 64 bytes allow another one
+    most = reader.PIECES_MAX + reader.PIECES_MAX // (reader.PIECE_BYTES - 1)  # each 64 bytes allow another one
     assert await refused(echo, begin + b"1\r\nx\r\n" * (most + 2) + b"0\r\n\r\n") == (413, "too_large")
 
     assert (await heard(echo, begin + b"1\r\nx\r\n" * most + b"0\r\n\r\n")).body == b"x" * most
@@ -104,7 +104,7 @@ async def test_a_body_may_come_in_so_many_pieces_and_no_more(echo: EchoServer) -
 
 async def test_the_framing_of_a_body_is_bounded_too(echo: EchoServer) -> None:
     begin = POST + b"Transfer-Encoding: chunked\r\n\r\n"
-    much = b"x" * 2 * protocol.BODY_BYTES_MAX
+    much = b"x" * 2 * reader.BODY_BYTES_MAX
 
     assert await refused(echo, begin + b"1;" + much) == (413, "too_large")
     assert await refused(echo, begin + b"0\r\nX: " + much) == (413, "too_large")
@@ -136,7 +136,7 @@ async def test_all_bodies_together_may_be_so_large(echo: EchoServer, monkeypatch
     [
         (b"HEAD / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
         (b"HEAD / HTTP/1.1\r\n\r\n", 400),
-        (b"HEAD /" + b"a" * protocol.URL_BYTES_MAX + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
+        (b"HEAD /" + b"a" * reader.URL_BYTES_MAX + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
         (b"HEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999\r\n\r\n", 413),
     ],
 )

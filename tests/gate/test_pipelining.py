@@ -6,7 +6,7 @@ import pytest
 import redis
 
 from devtools.waiting import wait_until_async
-from seckill.gate import clients, protocol, snapshots
+from seckill.gate import clients, protocol, reader, snapshots
 from seckill.gate.asgi import Receive, Scope, Send
 from seckill.gate.protocol import Connection
 from tests.gate.echo import EchoServer
@@ -69,13 +69,13 @@ async def test_so_many_may_wait_behind_one_and_no_more(
     await gate_server.purchase(7, "first")
     hold_writes(server)
     async with await Wire.open(gate_server.port) as wire:
-        wire.send(buy("olga") + request_bytes("GET", "/") * (protocol.PIPELINED_MAX + extra))
+        wire.send(buy("olga") + request_bytes("GET", "/") * (reader.PIPELINED_MAX + extra))
         await wait_until_async("the server holds a connection", lambda: held(server) == 1)
         let_go(server)
 
-        answers = [await wire.answer() for _ in range(1 + protocol.PIPELINED_MAX + extra)]
+        answers = [await wire.answer() for _ in range(1 + reader.PIPELINED_MAX + extra)]
 
-        assert [answer.status_code for answer in answers] == [202] + [418] * protocol.PIPELINED_MAX + [503] * extra
+        assert [answer.status_code for answer in answers] == [202] + [418] * reader.PIPELINED_MAX + [503] * extra
         if extra:
             assert problem(answers[-1]) == (503, "unavailable")
             assert answers[-1].headers["connection"] == "close"
@@ -84,8 +84,8 @@ async def test_so_many_may_wait_behind_one_and_no_more(
 
 async def test_any_number_may_follow_one_another(echo: EchoServer) -> None:
     async with await Wire.open(echo.port) as wire:
-        for start in range(0, 3000, protocol.PIPELINED_MAX):
-            numbers = range(start, start + protocol.PIPELINED_MAX)
+        for start in range(0, 3000, reader.PIPELINED_MAX):
+            numbers = range(start, start + reader.PIPELINED_MAX)
             wire.send(b"".join(request_bytes("GET", f"/{number}") for number in numbers))
             for number in numbers:
                 assert (await wire.answer()).text == f"{number + 1} GET /{number}"
@@ -172,7 +172,7 @@ async def test_who_leaves_while_others_of_their_requests_wait_disturbs_nobody(
     await gate_server.purchase(7, "first")
     hold_writes(server)
     async with await Wire.open(gate_server.port) as wire:
-        wire.send(buy("olga") + request_bytes("GET", "/") * protocol.PIPELINED_MAX)
+        wire.send(buy("olga") + request_bytes("GET", "/") * reader.PIPELINED_MAX)
         await wait_until_async("the server holds a connection", lambda: held(server) == 1)
         wire.hang_up()
     let_go(server)
@@ -223,7 +223,7 @@ async def test_who_does_not_read_is_not_written_to_without_bound(visit: Visit, m
         )
         assert isinstance(connection, protocol.Connection)
         assert connection.transport.get_write_buffer_size() <= 2 * len(picture)
-        assert len(connection._waiting) <= protocol.PIPELINED_MAX + 1  # the refusal of all further requests
+        assert len(connection._waiting) <= reader.PIPELINED_MAX + 1  # the refusal of all further requests
 
         for _ in range(5):  # a client that reads slowly is sent slowly
             assert (await wire.answer()).content == picture
@@ -286,14 +286,14 @@ async def test_others_have_their_turn_between_the_reads_of_a_client_that_sends_v
     """Each read is a turn of its own, and too many requests in one read end the connection."""
     poll = request_bytes("GET", "/api/tickets/made-up")
     async with await Wire.open(gate_server.port) as wire:
-        wire.send(poll * protocol.AT_ONCE_MAX)
-        for _ in range(protocol.AT_ONCE_MAX):
+        wire.send(poll * reader.AT_ONCE_MAX)
+        for _ in range(reader.AT_ONCE_MAX):
             assert (await wire.answer()).status_code == 404
         await wait_until_async(
             "not client_of(gate_server).flow.read_paused", lambda: not client_of(gate_server).flow.read_paused
         )
-        wire.send(poll * (protocol.AT_ONCE_MAX + 1))
-        for _ in range(protocol.AT_ONCE_MAX):
+        wire.send(poll * (reader.AT_ONCE_MAX + 1))
+        for _ in range(reader.AT_ONCE_MAX):
             assert (await wire.answer()).status_code == 404
         assert problem(await wire.answer()) == (503, "unavailable")
 

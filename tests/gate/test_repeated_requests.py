@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from devtools.waiting import wait_until_async
-from seckill.gate import protocol, snapshots
+from seckill.gate import protocol, reader, snapshots
 from seckill.gate.application import Application
 from seckill.gate.asgi import Receive, Scope, Send
 from seckill.line.tickets import Ticket
@@ -105,7 +105,7 @@ async def test_the_same_bytes_within_a_header_are_no_request(echo: EchoServer) -
     [
         b"POST /a HTTP/1.1\r\nHost: a\r\n\r\n",
         b"GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx",
-        b"GET /a HTTP/1.1\r\nHost: a\r\nX: " + b"x" * protocol.REPEATED_BYTES_MAX + b"\r\n\r\n",
+        b"GET /a HTTP/1.1\r\nHost: a\r\nX: " + b"x" * reader.REPEATED_BYTES_MAX + b"\r\n\r\n",
         GET.replace(b"?b", b"") + GET.replace(b"?b", b""),
     ],
     ids=["another method", "a body", "large", "two at once"],

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from loadtest.comparison.report import title, verdict, violations
+from loadtest.comparison.report import title, violations
 from loadtest.comparison.result import Check, Run
+from loadtest.comparison.verdict import verdict
 from tests.loadtest.comparison import HOLDS, NOTHING, always, cells, comparison_of, half, page, run_of
 
 OVERSOLD = Check("No more orders than units", "at most 100", "103", holds=False)
