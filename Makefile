@@ -1,10 +1,11 @@
 # Two commands are all there is to know: `make demo` and `make test`.
 PYTHON ?= python3
 PORT ?= 8000
+export WORKERS
 DEMO_STOCK ?= 100
 BIN := .venv/bin
 
-.PHONY: demo test test-on-rabbitmq test-on-valkey faults loadtest bench lint format env clean help
+.PHONY: demo test check faults loadtest bench lint format env clean help
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -12,20 +13,13 @@ help: ## what there is
 demo: .venv/demo ## run the shop on this machine: PORT=8000 DEMO_STOCK=100
 	@PORT=$(PORT) DEMO_STOCK=$(DEMO_STOCK) exec $(BIN)/python -m devtools.demo
 
-test: .venv/development ## run every test, on real servers
-	@$(MAKE) --no-print-directory --jobs=2 test-on-rabbitmq test-on-valkey
+test: .venv/development ## run every test, on real servers: WORKERS=4
+	@exec $(BIN)/python -m tests
 
-test-on-rabbitmq: .venv/development
-	@mkdir -p var
-	@echo "Tasks, workers and several hosts on RabbitMQ meanwhile, into var/test-on-rabbitmq.log …"
-	@BROKER=rabbitmq $(BIN)/python -m pytest -q tests/cluster tests/tasks tests/workers >var/test-on-rabbitmq.log 2>&1 || { cat var/test-on-rabbitmq.log; false; }
-	@echo "On RabbitMQ: `tail -n 1 var/test-on-rabbitmq.log`"
-
-test-on-valkey: .venv/development
-	@echo "The ledger and the simulation on SQLite …"
-	@DATABASE_URL=sqlite:///ledger.sqlite3 $(BIN)/python -m pytest -q tests/orders tests/simulation/test_simulation.py
-	@echo "Everything on PostgreSQL and Valkey …"
-	@$(BIN)/python -m pytest
+check: .venv/development ## for the loop while editing, a minute: lint, and the tests that need no database
+	@$(MAKE) --no-print-directory lint
+	@DATABASE_URL=sqlite:///ledger.sqlite3 exec $(BIN)/python -m pytest -q -n auto --dist loadgroup -m "fast and not thorough" tests/gate tests/line tests/loadtest
+	@echo "Not run: everything with a database, workers, shops or a browser. make test runs it."
 
 faults: .venv/development ## kill, pause, wipe and restart every part, about 40 minutes, into docs/faults.md: SOAK_MINUTES=15 SEED=…
 	@FAULTS_TABLE=docs/faults.md exec $(BIN)/python -m pytest -m "" -p tests.faults.report -q tests/faults tests/simulation tests/orders/test_at_once.py

@@ -1,8 +1,7 @@
 """Machine: random events of a sale in any order, with invariants checked after every step and at the end.
 
-Hypothesis chooses the events and shrinks failures. Start with `tests.simulation.walk`.
-A doorbell that is never delivered is lost, and a
-worker that never takes its next step has crashed. Both may also come back late.
+Hypothesis chooses the events and shrinks failures. Start with `tests.simulation.walk`. A doorbell that is
+never delivered is lost, and a worker that never takes its next step has crashed. Both may also come back late.
 """
 
 from collections import Counter
