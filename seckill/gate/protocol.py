@@ -1,8 +1,7 @@
 """Protocol: the HTTP connection of a client. It serves the gate's routes itself, and forwards the rest to Django.
 
-`Reader` reads the requests. A connection serves one request at a time, and
-later ones wait, so responses are always in order. uvicorn does the rest: the socket, its flow control, and running
-Django's ASGI application.
+`Reader` reads the requests. A connection serves one request at a time, and later ones wait, so responses are always in
+order. uvicorn does the rest: the socket, its flow control, and running Django's ASGI application.
 """
 
 import asyncio
@@ -18,7 +17,6 @@ from seckill.gate.response import Response, problem_response
 
 if TYPE_CHECKING:
     from uvicorn._types import HTTPScope
-
 
 NOT_MODIFIED = 304  # such a response has no body and no Content-Length
 

@@ -24,7 +24,7 @@ print(child.pid, flush=True)
 time.sleep(600)
 """
 SLEEPS = "import time; time.sleep(600)"
-#: It ignores SIGTERM, and writes its child's id to a file.
+#: It ignores SIGTERM.
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
 
 
@@ -39,13 +39,15 @@ def test_a_child_ends_when_its_parent_is_killed(program: str, fork: bool) -> Non
     child = int(parent.stdout.readline())
     assert runs(child)
 
-    parent.kill()
-    parent.wait()
+    try:
+        parent.kill()
+        parent.wait()
 
-    wait_until("the child has ended", lambda: not runs(child))
-    parent.stdout.close()
-    if fork:
-        os.killpg(parent.pid, signal.SIGKILL)
+        wait_until("the child has ended", lambda: not runs(child))
+    finally:
+        parent.stdout.close()
+        if fork:
+            os.killpg(parent.pid, signal.SIGKILL)
 
 
 def test_a_child_has_its_own_group_no_input_and_the_given_output(tmp_path: Path) -> None:
