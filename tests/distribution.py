@@ -12,8 +12,10 @@ ONE_WORKER_A_FOLDER = ("cluster",)
 ONE_WORKER_A_FILE = ("browser", "faults", "shop")
 #: These use no database and start no process except Valkey.
 FAST = ("gate", "line", "loadtest")
+#: Fixtures of a module in these folders that take seconds to make.
+SHARED_FIXTURES = {"shop", "measured", "revisions"}
 #: Fixtures of tests that are not fast.
-SLOW_FIXTURES = {"db", "transactional_db", "shop", "own_valkey"}
+SLOW_FIXTURES = SHARED_FIXTURES | {"db", "transactional_db"}
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
@@ -26,7 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = within.parts[0]
         if folder in ONE_WORKER_A_FOLDER:
             item.add_marker(pytest.mark.xdist_group(folder))
-        elif folder in ONE_WORKER_A_FILE or "shop" in _fixtures(item):
+        elif folder in ONE_WORKER_A_FILE or _fixtures(item) & SHARED_FIXTURES:
             item.add_marker(pytest.mark.xdist_group(str(within)))
         if folder in FAST and not (_fixtures(item) & SLOW_FIXTURES or item.get_closest_marker("django_db")):
             item.add_marker("fast")

@@ -249,6 +249,14 @@ class Reader(HttpToolsProtocol):
         else:
             raise RefusedError(Problem.UNAVAILABLE, "Too many requests were sent at once on one connection.")
 
+    def respond(self, request: Request, response: Response) -> None:
+        """Send the response of a request (see `request.Client`)."""
+        raise NotImplementedError
+
+    def forward(self, request: Request) -> None:
+        """Have Django respond to a request (see `request.Client`)."""
+        raise NotImplementedError
+
     def _serve(self, request: Request) -> None:
         """Serve a request that has been read."""
         raise NotImplementedError
