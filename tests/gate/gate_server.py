@@ -89,7 +89,7 @@ class GateServer:
         for asks in asking:
             wanted = self.answering() + 1
             tasks.append(asyncio.create_task(asks))
-            await wait_until_async("partial(self._has_taken_up, wanted)", partial(self._has_taken_up, wanted))
+            await wait_until_async("the requests are taken up", partial(self._has_taken_up, wanted))
         return tasks
 
     def _has_taken_up(self, count: int) -> bool:

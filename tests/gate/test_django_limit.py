@@ -231,7 +231,7 @@ async def test_who_finds_the_queue_full_is_told_at_once_when_to_come_back(gate_s
 async def test_nobody_waits_longer_than_so_long(gate_server: GateServer) -> None:
     *_, cem = await gate_server.crowd("ann", "ben", "cem")
 
-    await wait_until_async("gate_server.tasks[2].done", gate_server.tasks[2].done)
+    await wait_until_async("the third request is answered", gate_server.tasks[2].done)
 
     assert (cem.status, cem.headers["retry-after"]) == (503, "2")
     views.let_go(2)

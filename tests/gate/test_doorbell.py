@@ -160,13 +160,13 @@ async def test_a_broker_that_comes_back_hears_the_next_ring(
         assert (await gate_server.purchase(7, "amir")).json()["place"] == 2
         assert (await gate_server.purchase(7, "bea")).json()["place"] == 3
         own_valkey.start()
-        await eventually_rung(gate_server, own_valkey)
+        await purchase_until_rung(gate_server, own_valkey)
 
     newest = sale.line.length(7)
     assert bells(own_valkey.url(0))[-1] == (SETTLE, [7, newest])
 
 
-async def eventually_rung(gate_server: GateServer, broker: Valkey) -> None:
+async def purchase_until_rung(gate_server: GateServer, broker: Valkey) -> None:
     """Purchase until a doorbell is sent: the one after a failure may use the old, broken connection."""
     numbers = itertools.count()
 

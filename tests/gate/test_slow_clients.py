@@ -52,7 +52,7 @@ async def until_looked_at(gate_server: GateServer) -> None:
     """Wait until each client was checked after now."""
     for _ in range(3):
         now = gate_server.application.clients.now
-        await wait_until_async("partial(_is_later, gate_server, now)", partial(_is_later, gate_server, now))
+        await wait_until_async("the clock moves on", partial(_is_later, gate_server, now))
 
 
 def _is_later(gate_server: GateServer, now: float) -> bool:
