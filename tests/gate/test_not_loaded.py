@@ -107,7 +107,7 @@ def test_a_database_that_was_restarted_is_asked_again(sale: Sale) -> None:
         async with open_gate_server() as gate_server:
             return problem(
                 await ask_until(
-                    "the wanted answer", lambda: gate_server.progress(made_up), lambda it: problem(it) in wanted
+                    "the sale is refused", lambda: gate_server.progress(made_up), lambda it: problem(it) in wanted
                 )
             )
 

@@ -91,7 +91,7 @@ async def test_a_sale_opens_on_the_page_with_the_next_snapshot(gate_server: Gate
 
     document = (
         await ask_until(
-            "the wanted answer", lambda: gate_server.progress(7), lambda answer: answer.json()["state"] == "open"
+            "the sale is open", lambda: gate_server.progress(7), lambda answer: answer.json()["state"] == "open"
         )
     ).json()
 
@@ -174,7 +174,7 @@ async def test_polling_without_pause_looks_at_redis_ten_times_a_second_at_most(
 
     sale.admit("olga")
     answer = await ask_until(
-        "the wanted answer", lambda: gate_server.progress(7), lambda answer: answer.json()["admitted"] == 1
+        "one buyer is admitted", lambda: gate_server.progress(7), lambda answer: answer.json()["admitted"] == 1
     )
     assert answer.json()["waiting"] == 1
 

@@ -94,7 +94,7 @@ async def test_a_returned_unit_moves_the_waitlist(gate_server: GateServer, load_
     sale.confirm_all(sale.claim("c2"))
 
     response = await ask_until(
-        "the wanted answer",
+        "the ticket has the outcome",
         lambda: gate_server.poll(ticket(2, "amir")),
         lambda answer: answer.json()["status"] == "confirmed",
     )
@@ -270,7 +270,7 @@ async def test_the_crowd_of_a_lost_line_comes_back_in_its_old_order(
     wipe_and_rebuild(sale, stock=5, rejoin_seconds=60)
 
     bea = await ask_until(
-        "the wanted answer", lambda: gate_server.poll(tickets["bea"]), lambda answer: "ticket" in answer.json()
+        "bea has a ticket again", lambda: gate_server.poll(tickets["bea"]), lambda answer: "ticket" in answer.json()
     )
     olga = await gate_server.poll(tickets["olga"])
 
