@@ -1,4 +1,4 @@
-"""docs/reference/patches.md lists every use of another library's private interface, with the version that was checked."""
+"""docs/reference/patches.md lists each use of another library's private interface, with the version checked."""
 
 import ast
 import re
@@ -20,7 +20,9 @@ DOCUMENTED = {"_meta", "_default_manager", "_fields", "_asdict", "_replace"}
 
 
 def test_the_table_has_a_row_for_each_line() -> None:
-    lines = [line for line in (PROJECT / "docs/reference/patches.md").read_text().splitlines() if line.startswith("| `")]
+    lines = [
+        line for line in (PROJECT / "docs/reference/patches.md").read_text().splitlines() if line.startswith("| `")
+    ]
 
     assert len(ROWS) == len(lines) > 10
 
@@ -28,7 +30,9 @@ def test_the_table_has_a_row_for_each_line() -> None:
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row['file']} {row['library']}")
 def test_the_installed_version_is_the_one_that_was_checked(row: dict[str, str]) -> None:
     assert (PROJECT / row["file"]).is_file()
-    assert version(row["library"]) == row["version"], "read its row in docs/reference/patches.md, then correct the version"
+    assert version(row["library"]) == row["version"], (
+        "read its row in docs/reference/patches.md, then correct the version"
+    )
 
 
 def test_every_private_name_of_another_library_is_in_the_table() -> None:

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
+from devtools.waiting import wait_until_async
 from seckill.gate import batcher as groups
 from seckill.gate.batcher import Batcher
-from tests.gate.gate_server import eventually
 
 
 class Counter:
@@ -44,9 +44,9 @@ async def test_a_lone_item_goes_at_once(counter: Counter) -> None:
 
     assert group.submit("a")
     assert not group.is_idle
-    await eventually(lambda: group.is_idle)
+    await wait_until_async("the batcher is idle", lambda: group.is_idle)
     assert group.submit("b")
-    await eventually(lambda: group.is_idle)
+    await wait_until_async("the batcher is idle", lambda: group.is_idle)
 
     assert (counter.groups, counter.failed) == (["a", "b"], [])
 
@@ -54,14 +54,14 @@ async def test_a_lone_item_goes_at_once(counter: Counter) -> None:
 async def test_what_arrives_meanwhile_is_the_next_group_in_order(counter: Counter) -> None:
     group = group_of(counter)
     group.submit("a")
-    await eventually(lambda: counter.groups == ["a"])
+    await wait_until_async("counter.groups == ['a']", lambda: counter.groups == ["a"])
 
     for item in "bcd":
         group.submit(item)
         await asyncio.sleep(0)
     assert counter.groups == ["a"]  # one batch at a time
     counter.may_answer.set()
-    await eventually(lambda: group.is_idle)
+    await wait_until_async("the batcher is idle", lambda: group.is_idle)
 
     assert counter.groups == ["a", "bcd"]
 
@@ -69,16 +69,16 @@ async def test_what_arrives_meanwhile_is_the_next_group_in_order(counter: Counte
 async def test_so_many_groups_are_under_way_together_and_no_more(counter: Counter) -> None:
     group = group_of(counter, at_once=2)
     group.submit("a")
-    await eventually(lambda: counter.groups == ["a"])
+    await wait_until_async("counter.groups == ['a']", lambda: counter.groups == ["a"])
     group.submit("b")
-    await eventually(lambda: counter.groups == ["a", "b"])
+    await wait_until_async("counter.groups == ['a', 'b']", lambda: counter.groups == ["a", "b"])
 
     for item in "cd":
         group.submit(item)
         await asyncio.sleep(0)
     assert counter.groups == ["a", "b"]
     counter.may_answer.set()
-    await eventually(lambda: group.is_idle)
+    await wait_until_async("the batcher is idle", lambda: group.is_idle)
 
     assert counter.groups == ["a", "b", "cd"]
 
@@ -99,7 +99,7 @@ async def test_who_comes_in_the_moment_the_last_group_ends_is_served() -> None:
     group = Batcher(commit, fail, largest=10)
     group.submit("a")
 
-    await eventually(lambda: groups_ == ["a", "b"])
+    await wait_until_async("groups_ == ['a', 'b']", lambda: groups_ == ["a", "b"])
 
 
 async def test_no_group_is_larger_than_allowed(counter: Counter) -> None:
@@ -107,7 +107,7 @@ async def test_no_group_is_larger_than_allowed(counter: Counter) -> None:
     group = group_of(counter, largest=3)
 
     assert all(group.submit(item) for item in "abcdefg")
-    await eventually(lambda: group.is_idle)
+    await wait_until_async("the batcher is idle", lambda: group.is_idle)
 
     assert counter.groups == ["abc", "def", "g"]
 
@@ -117,11 +117,11 @@ async def test_a_fault_fails_everybody_who_waits_at_once(counter: Counter) -> No
     group = group_of(counter, largest=2)
     for item in "abcdefg":
         group.submit(item)
-    await eventually(lambda: counter.groups == ["ab"])
+    await wait_until_async("counter.groups == ['ab']", lambda: counter.groups == ["ab"])
     counter.fault = RuntimeError("the kettle boiled over")
 
     counter.may_answer.set()
-    await eventually(lambda: group.is_idle)
+    await wait_until_async("the batcher is idle", lambda: group.is_idle)
 
     assert counter.failed == [("abcdefg", "the kettle boiled over")]
     assert counter.groups == ["ab"]
@@ -132,11 +132,11 @@ async def test_who_comes_after_a_fault_is_served(counter: Counter) -> None:
     counter.may_answer.set()
     group = group_of(counter)
     group.submit("a")
-    await eventually(lambda: group.is_idle)
+    await wait_until_async("the batcher is idle", lambda: group.is_idle)
     counter.fault = None
 
     group.submit("b")
-    await eventually(lambda: group.is_idle)
+    await wait_until_async("the batcher is idle", lambda: group.is_idle)
 
     assert counter.groups == ["a", "b"]
     assert counter.failed == [("a", "the kettle boiled over")]
@@ -146,12 +146,12 @@ async def test_not_more_may_wait_than_a_process_takes(counter: Counter, monkeypa
     monkeypatch.setattr(groups, "WAITING_MAX", 3)
     group = group_of(counter)
     group.submit("a")
-    await eventually(lambda: counter.groups == ["a"])
+    await wait_until_async("counter.groups == ['a']", lambda: counter.groups == ["a"])
 
     assert [group.submit(item) for item in "bcde"] == [True, True, True, False]
     counter.may_answer.set()
-    await eventually(lambda: group.is_idle)
+    await wait_until_async("the batcher is idle", lambda: group.is_idle)
 
     assert counter.groups == ["a", "bcd"]
     assert group.submit("f")
-    await eventually(lambda: group.is_idle)
+    await wait_until_async("the batcher is idle", lambda: group.is_idle)
