@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from devtools.embedded.shop import PROCESSES
 from loadtest.benchmark import million
 from loadtest.benchmark.million import Course, audit
 from loadtest.benchmark.shop import MeasuredShop, key
