@@ -12,7 +12,7 @@ RUN groupadd --gid 10001 shop \
 COPY --from=packages /opt/venv /opt/venv
 WORKDIR /app
 COPY . .
-ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 BIND=0.0.0.0:8000
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 SECKILL_BIND=0.0.0.0:8000
 # The settings require a SECRET_KEY; this dummy is only set for collectstatic. Only the directories of uploads and exports
 # belong to the shop's user, so that the shop cannot change its own code.
 RUN SECRET_KEY=collecting-static-files-signs-nothing python manage.py collectstatic --noinput --verbosity 0 \

@@ -14,7 +14,7 @@ from celery_task.runtime.db_connections import reuse_db_connections
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "seckill.settings")
 
-if os.environ.get("METRICS_PORT"):
+if os.environ.get("SECKILL_METRICS_PORT"):
     # Set before the first metric is created (`celery_task.runtime.metrics_server`). Always a new directory: metrics of
     # the web or of another worker would be added twice. prometheus_client chooses its value class on import, and
     # Flower's command has imported it already, so the class is chosen again.

@@ -33,7 +33,7 @@ def main() -> int:
     if is_taken(port):
         print(f"Port {port} is in use. Choose another one: make demo PORT={port + 1}", file=sys.stderr)
         return 1
-    var = Path(os.environ.get("VAR_DIR", PROJECT / "var"))
+    var = Path(os.environ.get("SECKILL_VAR_DIR", PROJECT / "var"))
     var.mkdir(parents=True, exist_ok=True)
     environment = demo_environment(var, port)
     valkey = None
@@ -107,7 +107,7 @@ def demo_environment(var: Path, port: int) -> dict[str, str]:
     environment = {
         "SECRET_KEY": os.environ.get("SECRET_KEY") or kept.get("SECRET_KEY") or secrets.token_urlsafe(48),
         "REDIS_URL": chosen_redis,
-        "PUBLIC_BASE_URL": os.environ.get("PUBLIC_BASE_URL", f"http://127.0.0.1:{port}"),
+        "SECKILL_PUBLIC_BASE_URL": os.environ.get("SECKILL_PUBLIC_BASE_URL", f"http://127.0.0.1:{port}"),
     }
     for name in ("DATABASE_URL", "CACHE_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"):
         if name in os.environ:
@@ -115,7 +115,7 @@ def demo_environment(var: Path, port: int) -> dict[str, str]:
     lines = [f"{name}={value}" for name, value in {**environment, "REDIS_PORT": str(redis_port)}.items()]
     file.touch(mode=0o600)
     file.write_text("\n".join(lines) + "\n")
-    return {**environment, "VAR_DIR": str(var), "BIND": f"127.0.0.1:{port}", "PYTHONUNBUFFERED": "1"}
+    return {**environment, "SECKILL_VAR_DIR": str(var), "SECKILL_BIND": f"127.0.0.1:{port}", "PYTHONUNBUFFERED": "1"}
 
 
 def announce(port: int, manager: Manager) -> None:

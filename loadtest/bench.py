@@ -73,7 +73,7 @@ def choose(environment: Mapping[str, str]) -> Choice:
         ledger=ledger,
         million=environment.get("MILLION") == "1",
         count=_at_least("COUNT", 1, environment.get("COUNT", "1000000")),
-        var=Path(environment.get("VAR_DIR", PROJECT / "var")).resolve(),
+        var=Path(environment.get("SECKILL_VAR_DIR", PROJECT / "var")).resolve(),
     )
 
 

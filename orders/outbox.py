@@ -69,7 +69,7 @@ def add_to_outbox(kind: Event.Kind, sale_id: int, numbers: Sequence[str], *, rem
 def reminder_time(created_at: datetime, pay_before: datetime) -> datetime | None:
     """Return when to remind buyers, or None for no reminder.
 
-    There is none if reminders or the webhook are off, or if the time to pay is below twice ``REMIND_SECONDS``.
+    There is none if reminders or the webhook are off, or if the time to pay is below twice ``SECKILL_REMIND_SECONDS``.
     """
     before = timedelta(seconds=settings.REMIND_SECONDS)
     worth_it = before and pay_before - created_at >= 2 * before

@@ -17,7 +17,7 @@ from seckill.rate import Rate
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.Env()
-VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var")))  # for all files written at run time
+VAR_DIR = Path(env.str("SECKILL_VAR_DIR", default=str(BASE_DIR / "var")))  # for all files written at run time
 VAR_DIR.mkdir(parents=True, exist_ok=True)
 env.read_env(VAR_DIR / "demo.env")  # addresses of a running demo, so that ./manage.py can reach it
 
@@ -34,7 +34,7 @@ if not DEBUG and (SECRET_KEY == INSECURE_SECRET_KEY or len(SECRET_KEY) < SECRET_
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])  # old keys: only verify, never sign
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
-HTTPS = env.bool("HTTPS", default=False)  # True behind a proxy that terminates TLS: secure cookies, HSTS
+HTTPS = env.bool("SECKILL_HTTPS", default=False)  # True behind a proxy that terminates TLS: secure cookies, HSTS
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
@@ -105,7 +105,7 @@ TEMPLATES = [
 DATABASES: dict[str, dict[str, Any]] = {
     "default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR}/db.sqlite3")
 }
-DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=10)  # maximum per process
+DATABASE_POOL_SIZE = env.int("SECKILL_DATABASE_POOL_SIZE", default=10)  # maximum per process
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # IMMEDIATE takes the write lock when a transaction begins, so that no reader deadlocks by becoming a writer.
     DATABASES["default"]["TEST"] = {"NAME": VAR_DIR / "test.sqlite3"}  # a file, as in real use: threads share it
@@ -144,16 +144,16 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DJANGO_THREADS = DATABASE_POOL_SIZE - 4
 if DJANGO_THREADS < 1:
     raise ImproperlyConfigured(
-        "DATABASE_POOL_SIZE must be at least 5: /readyz, /metrics, logging in, the gate, others."
+        "SECKILL_DATABASE_POOL_SIZE must be at least 5: /readyz, /metrics, logging in, the gate, others."
     )
-DJANGO_WAITING_MAX = env.int("DJANGO_WAITING_MAX", default=100)  # requests; a process handles about as many per second
+DJANGO_WAITING_MAX = env.int("SECKILL_DJANGO_WAITING_MAX", default=100)  # a process handles about as many per second
 DJANGO_WAIT_SECONDS = 3.0  # then 503 with Retry-After
 
 # --- Redis: the line, the cache, the broker ---------------------------------------------------------------------
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default=urlsplit(REDIS_URL)._replace(path="/1").geturl())
 CELERY_RESULT_BACKEND = env.str("CELERY_RESULT_BACKEND", default=urlsplit(REDIS_URL)._replace(path="/3").geturl())
-HOST = env.str("HOST", default=socket.gethostname())  # also names this host's queue
+HOST = env.str("SECKILL_HOST_NAME", default=socket.gethostname())  # also names this host's queue
 CACHE_URL = env.str("CACHE_URL", default=urlsplit(REDIS_URL)._replace(path="/2").geturl())
 CACHES = {
     "default": {
@@ -171,28 +171,29 @@ CACHES = {
 # --- The line ---------------------------------------------------------------------------------------------------
 POLL_AFTER_SECONDS = 2  # interval at which a waiting browser polls
 REJOIN_SECONDS = 5  # after Redis lost the line: two polls, so that buyers rejoin in their old order
-DOWNSTREAM_DELAY_SECONDS = env.float("DOWNSTREAM_DELAY_SECONDS", default=0)  # load tests: a slow call per order
-DOWNSTREAM_MAX_CONCURRENCY = env.int("DOWNSTREAM_MAX_CONCURRENCY", default=50)  # concurrent calls of one process
+DOWNSTREAM_DELAY_SECONDS = env.float("SECKILL_DOWNSTREAM_DELAY_SECONDS", default=0)  # load tests: a call per order
+DOWNSTREAM_MAX_CONCURRENCY = env.int("SECKILL_DOWNSTREAM_MAX_CONCURRENCY", default=50)  # calls of one process
 RESERVATION_LEASE_SECONDS = 5 + 2 * DOWNSTREAM_DELAY_SECONDS  # then another worker takes over the reservation
 SETTLE_CHUNK = 500  # places in one reservation
 SETTLE_CHUNK_MAX = 2_000  # when many buyers wait; reserving or confirming this many blocks Redis for 2 ms
 try:
-    PASS_RATE = Rate.parse(env.str("THROTTLE_PASS", default="60/min"))  # passes per account
+    PASS_RATE = Rate.parse(env.str("SECKILL_THROTTLE_PASS", default="60/min"))  # passes per account
 except ValueError as error:
-    raise ImproperlyConfigured(f"THROTTLE_PASS: {error}") from error
+    raise ImproperlyConfigured(f"SECKILL_THROTTLE_PASS: {error}") from error
 
 # --- Events -----------------------------------------------------------------------------------------------------
-WEBHOOK_URL = env.str("WEBHOOK_URL", default="")  # service that notifies buyers of their orders; empty: none
-WEBHOOK_SECRET = env.str("WEBHOOK_SECRET", default="")
+WEBHOOK_URL = env.str("SECKILL_WEBHOOK_URL", default="")  # service that notifies buyers of their orders; empty: none
+WEBHOOK_SECRET = env.str("SECKILL_WEBHOOK_SECRET", default="")
 if WEBHOOK_URL and len(WEBHOOK_SECRET) < SECRET_KEY_CHARS_MIN:
     raise ImproperlyConfigured(
-        f"WEBHOOK_URL needs a WEBHOOK_SECRET of at least {SECRET_KEY_CHARS_MIN} characters: notices are signed with it."
+        f"SECKILL_WEBHOOK_URL needs a SECKILL_WEBHOOK_SECRET of at least {SECRET_KEY_CHARS_MIN} characters:"
+        " notices are signed with it."
     )
-REMIND_SECONDS = env.int("REMIND_SECONDS", default=120)  # before the time to pay ends; 0: no reminders
+REMIND_SECONDS = env.int("SECKILL_REMIND_SECONDS", default=120)  # before the time to pay ends; 0: no reminders
 
 # --- Accounts ---------------------------------------------------------------------------------------------------
 PASSWORD_HASHERS = ["seckill.accounts.passwords.PasswordHasher"]  # Django's PBKDF2, one hash at a time per host
-PASSWORD_WAITING_MAX = env.int("PASSWORD_WAITING_MAX", default=5)  # logins; a host hashes two to four a second
+PASSWORD_WAITING_MAX = env.int("SECKILL_PASSWORD_WAITING_MAX", default=5)  # logins; a host hashes two to four a second
 PASSWORD_WAIT_SECONDS = 5.0  # for the host's lock: eight processes need this long for one hash each
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
@@ -213,11 +214,11 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_THROTTLE_RATES": {
-        "register": env.str("THROTTLE_REGISTER", default="30/min"),
-        "login": env.str("THROTTLE_LOGIN", default="30/min"),
+        "register": env.str("SECKILL_THROTTLE_REGISTER", default="30/min"),
+        "login": env.str("SECKILL_THROTTLE_LOGIN", default="30/min"),
     },
     "EXCEPTION_HANDLER": "seckill.api.exceptions.problem_handler",
-    "NUM_PROXIES": env.int("NUM_PROXIES", default=0),  # number of reverse proxies that add to X-Forwarded-For
+    "NUM_PROXIES": env.int("SECKILL_NUM_PROXIES", default=0),  # number of reverse proxies that add to X-Forwarded-For
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Flash sale",
@@ -262,7 +263,7 @@ STORAGES = {
     },
 }
 # External base URL of this site, for image URLs built without a request (by beat).
-PUBLIC_BASE_URL = env.str("PUBLIC_BASE_URL", default="http://127.0.0.1:8000").rstrip("/")
+PUBLIC_BASE_URL = env.str("SECKILL_PUBLIC_BASE_URL", default="http://127.0.0.1:8000").rstrip("/")
 
 # --- Mail: alerts -----------------------------------------------------------------------------------------------
 ADMINS = [("", address) for address in env.list("ADMINS", default=[])]
@@ -272,9 +273,9 @@ EMAIL_SUBJECT_PREFIX = ""
 SERVER_EMAIL = env.str("SERVER_EMAIL", default="root@localhost")  # sender
 
 # --- Logs: one line per event -----------------------------------------------------------------------------------
-LOG_FORMAT = env.str("LOG_FORMAT", default="console")  # console | json
-LOG_DIR = Path(chosen) if (chosen := env.str("LOG_DIR", default="")) else None  # None: to stderr
-LOG_NAME = env.str("LOG_NAME", default="shop")
+LOG_FORMAT = env.str("SECKILL_LOG_FORMAT", default="console")  # console | json
+LOG_DIR = Path(chosen) if (chosen := env.str("SECKILL_LOG_DIR", default="")) else None  # None: to stderr
+LOG_NAME = env.str("SECKILL_LOG_NAME", default="shop")
 if LOG_DIR:
     LOG_DIR.mkdir(parents=True, exist_ok=True)
 SHARED_PROCESSORS: list[Any] = [
@@ -329,7 +330,7 @@ LOGGING = {
         if LOG_DIR
         else {"class": "logging.StreamHandler", "formatter": "line"}
     },
-    "root": {"handlers": ["log"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "root": {"handlers": ["log"], "level": env.str("SECKILL_LOG_LEVEL", default="INFO")},
     "loggers": {
         "django": {"handlers": []},  # Django's handlers would mail each error to ADMINS during the request
         "django_structlog": {"level": "ERROR"},  # it logs start and end of each request, too much during a sale

@@ -38,15 +38,15 @@ def pytest_load_initial_conftests() -> None:
     if os.environ.get("BROKER") == "rabbitmq":
         rabbit = _start_rabbit(directory / "rabbitmq")
     os.environ |= {
-        "VAR_DIR": str(directory / "var"),
+        "SECKILL_VAR_DIR": str(directory / "var"),
         "SECRET_KEY": "a-secret-for-tests-of-at-least-32-characters",
         "DEBUG": "0",
         "REDIS_URL": valkey.url(0),
         "CELERY_BROKER_URL": rabbit.url if rabbit else valkey.url(1),
         "CACHE_URL": valkey.url(2),
         "ALLOWED_HOSTS": "127.0.0.1,localhost,testserver",
-        "PUBLIC_BASE_URL": "https://shop.example",
-        "LOG_LEVEL": "WARNING",
+        "SECKILL_PUBLIC_BASE_URL": "https://shop.example",
+        "SECKILL_LOG_LEVEL": "WARNING",
     }
 
 

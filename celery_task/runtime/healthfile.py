@@ -17,7 +17,7 @@ from celery_task.celery import app
 
 __all__ = ["app"]
 
-LIVENESS_FILE = Path(os.environ["LIVENESS_FILE"])
+LIVENESS_FILE = Path(os.environ["SECKILL_LIVENESS_FILE"])
 
 
 def touch_file(**_: object) -> None:

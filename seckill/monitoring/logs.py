@@ -1,4 +1,4 @@
-"""Log rotation: one file per process name in ``LOG_DIR``, rotated once a day.
+"""Log rotation: one file per process name in ``SECKILL_LOG_DIR``, rotated once a day.
 
 Processes write with `logging.handlers.WatchedFileHandler`, which checks before each line whether its file was renamed.
 A process may check just before the rename and write just after it. So a file is renamed on one day and compressed on

@@ -60,7 +60,7 @@ def test_every_variable_that_is_listed_is_read() -> None:
 def test_the_names_are_found_in_the_settings_at_all() -> None:
     names = set(read_names(PROJECT / "seckill/settings.py"))
 
-    assert {"SECRET_KEY", "DATABASE_URL", "THROTTLE_PASS", "NUM_PROXIES", "LOG_LEVEL"} <= names
+    assert {"SECRET_KEY", "DATABASE_URL", "SECKILL_THROTTLE_PASS", "SECKILL_NUM_PROXIES", "SECKILL_LOG_LEVEL"} <= names
     assert len(re.findall(r"\benv\.(?!read_env)\w+\(", (PROJECT / "seckill/settings.py").read_text())) == len(names)
 
 
@@ -96,7 +96,7 @@ def test_a_rate_that_is_none_is_refused_at_the_start() -> None:
     told = subprocess.run(
         [sys.executable, "manage.py", "check"],
         cwd=PROJECT,
-        env={**os.environ, "THROTTLE_PASS": "sixty a minute"},
+        env={**os.environ, "SECKILL_THROTTLE_PASS": "sixty a minute"},
         capture_output=True,
         text=True,
         check=False,
@@ -104,6 +104,6 @@ def test_a_rate_that_is_none_is_refused_at_the_start() -> None:
 
     assert told.returncode == 1
     assert told.stderr.strip().splitlines()[-1] == (
-        "django.core.exceptions.ImproperlyConfigured: THROTTLE_PASS: 'sixty a minute' is not a number, at least 1, "
-        "per s, min, h or d, such as 60/min"
+        "django.core.exceptions.ImproperlyConfigured: SECKILL_THROTTLE_PASS: 'sixty a minute' is not a number, at least "
+        "1, per s, min, h or d, such as 60/min"
     )

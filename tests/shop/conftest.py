@@ -28,7 +28,7 @@ def open_shop() -> Iterator[OpenShop]:
 
         def open_(*, stock: int = 100, **environment: str) -> Shop:
             parts = {"web": WEB, "worker": WORKER, "background": BACKGROUND, "beat": BEAT}
-            shop = Shop(Path(directory), seed(), parts, {"LOG_LEVEL": "INFO", **environment})
+            shop = Shop(Path(directory), seed(), parts, {"SECKILL_LOG_LEVEL": "INFO", **environment})
             shops.append(shop)
             shop.open(stock=stock)
             return shop

@@ -36,7 +36,7 @@ REMIND_SECONDS = 15  # after the order and before its deadline: almost four time
 @pytest.fixture
 def notifier(settings: Settings) -> Iterator[Notifier]:
     with Notifier() as running:
-        settings.WEBHOOK_URL, settings.REMIND_SECONDS = running.environment["WEBHOOK_URL"], REMIND_SECONDS
+        settings.WEBHOOK_URL, settings.REMIND_SECONDS = running.environment["SECKILL_WEBHOOK_URL"], REMIND_SECONDS
         yield running
 
 
