@@ -5,24 +5,18 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import environ
 import structlog
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from seckill.environment import BASE_DIR, DEBUG, env
 from seckill.rate import Rate
 
-BASE_DIR = Path(__file__).resolve().parent.parent
-
-env = environ.Env()
 VAR_DIR = Path(env.str("SECKILL_VAR_DIR", default=str(BASE_DIR / "var")))  # for all files written at run time
-VAR_DIR.mkdir(parents=True, exist_ok=True)
-env.read_env(VAR_DIR / "demo.env")  # addresses of a running demo, so that ./manage.py can reach it
 
 # --- Security ---------------------------------------------------------------------------------------------------
-DEBUG = env.bool("DEBUG", default=False)
 INSECURE_SECRET_KEY = "insecure-key-for-development-only"  # noqa: S105 (public, and rejected below)
 SECRET_KEY = env.str("SECRET_KEY", default=INSECURE_SECRET_KEY if DEBUG else "")
 SECRET_KEY_CHARS_MIN = 32
@@ -276,8 +270,6 @@ SERVER_EMAIL = env.str("SERVER_EMAIL", default="root@localhost")  # sender
 LOG_FORMAT = env.str("SECKILL_LOG_FORMAT", default="console")  # console | json
 LOG_DIR = Path(chosen) if (chosen := env.str("SECKILL_LOG_DIR", default="")) else None  # None: to stderr
 LOG_NAME = env.str("SECKILL_LOG_NAME", default="shop")
-if LOG_DIR:
-    LOG_DIR.mkdir(parents=True, exist_ok=True)
 SHARED_PROCESSORS: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -323,7 +315,7 @@ LOGGING = {
     },
     "handlers": {
         "log": {
-            "class": "logging.handlers.WatchedFileHandler",
+            "class": "seckill.monitoring.logs.LogFile",
             "filename": LOG_DIR / f"{LOG_NAME}.log",
             "formatter": "line",
         }

@@ -43,7 +43,7 @@ ENVIRONMENT = {
 
 
 def with_former_names(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment with each ``SECKILL_NAME`` also as ``NAME``, which older revisions read, unless it is set."""
+    """Return the environment with each ``SECKILL_NAME`` also as ``NAME``, which older revisions read, if unset."""
     former = {name.removeprefix(PREFIX): value for name, value in environment.items() if name.startswith(PREFIX)}
     return {**former, **environment}
 
