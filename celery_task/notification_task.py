@@ -17,6 +17,7 @@ from celery_task.runtime.publishing import PUBLISH_OPTIONS
 from celery_task.runtime.queue_probe import queue_depths
 from orders import outbox
 from orders.models import Event
+from seckill import conf
 
 COMPRESS_BYTES = 10_000  # about 60 orders
 
@@ -26,7 +27,7 @@ COMPRESS_BYTES = 10_000  # about 60 orders
 NOTIFY_OPTIONS: dict[str, Any] = {
     "autoretry_for": (httpx.HTTPError, OperationalError),
     "retry_backoff": 1,
-    "retry_backoff_max": 8,
+    "retry_backoff_max": conf.WEBHOOK_RETRY_SECONDS_MAX,
     "retry_jitter": True,
     "max_retries": 5,
     "rate_limit": "50/s",  # per worker, to protect the webhook's server

@@ -16,14 +16,15 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from orders.models import Event, Order
+from seckill import conf
 from seckill.timestamps import format_iso8601, to_epoch_ms
 
 log = structlog.get_logger(__name__)
 
-LEASE_SECONDS = 20  # after that, another worker may take an undelivered event
+LEASE_SECONDS = conf.OUTBOX_LEASE_SECONDS
 LEASE_BATCH_MAX = 100  # events leased at once
 REMINDER_OVERDUE_SECONDS = 5  # a reminder this late is considered lost
-RETENTION_DAYS = 7
+RETENTION_DAYS = conf.EVENT_RETENTION_DAYS
 PURGE_BATCH = 1_000
 ORDERS_PER_EVENT_MAX = 500  # limits the size of one delivery
 

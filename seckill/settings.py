@@ -11,8 +11,8 @@ from django.urls import reverse_lazy
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from seckill import conf
 from seckill.environment import BASE_DIR, DEBUG, env
-from seckill.rate import Rate
 
 VAR_DIR = Path(env.str("SECKILL_VAR_DIR", default=str(BASE_DIR / "var")))  # for all files written at run time
 
@@ -99,7 +99,6 @@ TEMPLATES = [
 DATABASES: dict[str, dict[str, Any]] = {
     "default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR}/db.sqlite3")
 }
-DATABASE_POOL_SIZE = env.int("SECKILL_DATABASE_POOL_SIZE", default=10)  # maximum per process
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # IMMEDIATE takes the write lock when a transaction begins, so that no reader deadlocks by becoming a writer.
     DATABASES["default"]["TEST"] = {"NAME": VAR_DIR / "test.sqlite3"}  # a file, as in real use: threads share it
@@ -115,7 +114,7 @@ else:
     DATABASES["default"]["OPTIONS"] = {
         "pool": {
             "min_size": 1,
-            "max_size": DATABASE_POOL_SIZE,
+            "max_size": conf.DATABASE_POOL_SIZE,
             "timeout": 5,
             # By default, the pool backs off from an unreachable server and notices its return late.
             "reconnect_timeout": 2,
@@ -126,22 +125,20 @@ else:
         "keepalives_idle": 2,
         "keepalives_interval": 1,
         "keepalives_count": 3,
-        "tcp_user_timeout": 5000,  # milliseconds
+        "tcp_user_timeout": conf.DATABASE_TIMEOUT_SECONDS * 1000,
         "options": "-c tcp_keepalives_idle=2 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=3"
-        " -c tcp_user_timeout=5000",
+        f" -c tcp_user_timeout={conf.DATABASE_TIMEOUT_SECONDS * 1000}",
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Django behind the gate -------------------------------------------------------------------------------------
-# One thread per pooled connection, so that no request holds a thread while waiting for a connection. Four connections
-# are reserved: for /readyz, /metrics and logging in, which have a thread each, and for the gate.
-DJANGO_THREADS = DATABASE_POOL_SIZE - 4
-if DJANGO_THREADS < 1:
+if conf.DJANGO_THREADS < 1:
     raise ImproperlyConfigured(
         "SECKILL_DATABASE_POOL_SIZE must be at least 5: /readyz, /metrics, logging in, the gate, others."
     )
-DJANGO_WAITING_MAX = env.int("SECKILL_DJANGO_WAITING_MAX", default=100)  # a process handles about as many per second
-DJANGO_WAIT_SECONDS = 3.0  # then 503 with Retry-After
+DJANGO_THREADS = conf.DJANGO_THREADS
+DJANGO_WAITING_MAX = conf.DJANGO_WAITING_MAX
+DJANGO_WAIT_SECONDS = conf.DJANGO_WAIT_SECONDS
 
 # --- Redis: the line, the cache, the broker ---------------------------------------------------------------------
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
@@ -163,17 +160,14 @@ CACHES = {
 }
 
 # --- The line ---------------------------------------------------------------------------------------------------
-POLL_AFTER_SECONDS = 2  # interval at which a waiting browser polls
-REJOIN_SECONDS = 5  # after Redis lost the line: two polls, so that buyers rejoin in their old order
-DOWNSTREAM_DELAY_SECONDS = env.float("SECKILL_DOWNSTREAM_DELAY_SECONDS", default=0)  # load tests: a call per order
-DOWNSTREAM_MAX_CONCURRENCY = env.int("SECKILL_DOWNSTREAM_MAX_CONCURRENCY", default=50)  # calls of one process
-RESERVATION_LEASE_SECONDS = 5 + 2 * DOWNSTREAM_DELAY_SECONDS  # then another worker takes over the reservation
-SETTLE_CHUNK = 500  # places in one reservation
-SETTLE_CHUNK_MAX = 2_000  # when many buyers wait; reserving or confirming this many blocks Redis for 2 ms
-try:
-    PASS_RATE = Rate.parse(env.str("SECKILL_THROTTLE_PASS", default="60/min"))  # passes per account
-except ValueError as error:
-    raise ImproperlyConfigured(f"SECKILL_THROTTLE_PASS: {error}") from error
+POLL_AFTER_SECONDS = conf.POLL_AFTER_SECONDS
+REJOIN_SECONDS = conf.REJOIN_SECONDS
+DOWNSTREAM_DELAY_SECONDS = conf.DOWNSTREAM_DELAY_SECONDS
+DOWNSTREAM_MAX_CONCURRENCY = conf.DOWNSTREAM_MAX_CONCURRENCY
+RESERVATION_LEASE_SECONDS = conf.RESERVATION_LEASE_SECONDS
+SETTLE_CHUNK = conf.SETTLE_CHUNK
+SETTLE_CHUNK_MAX = conf.SETTLE_CHUNK_MAX
+PASS_RATE = conf.PASS_RATE
 
 # --- Events -----------------------------------------------------------------------------------------------------
 WEBHOOK_URL = env.str("SECKILL_WEBHOOK_URL", default="")  # service that notifies buyers of their orders; empty: none
@@ -183,20 +177,19 @@ if WEBHOOK_URL and len(WEBHOOK_SECRET) < SECRET_KEY_CHARS_MIN:
         f"SECKILL_WEBHOOK_URL needs a SECKILL_WEBHOOK_SECRET of at least {SECRET_KEY_CHARS_MIN} characters:"
         " notices are signed with it."
     )
-REMIND_SECONDS = env.int("SECKILL_REMIND_SECONDS", default=120)  # before the time to pay ends; 0: no reminders
+REMIND_SECONDS = conf.REMIND_SECONDS
 
 # --- Accounts ---------------------------------------------------------------------------------------------------
 PASSWORD_HASHERS = ["seckill.accounts.passwords.PasswordHasher"]  # Django's PBKDF2, one hash at a time per host
-PASSWORD_WAITING_MAX = env.int("SECKILL_PASSWORD_WAITING_MAX", default=5)  # logins; a host hashes two to four a second
-PASSWORD_WAIT_SECONDS = 5.0  # for the host's lock: eight processes need this long for one hash each
+PASSWORD_WAITING_MAX = conf.PASSWORD_WAITING_MAX
+PASSWORD_WAIT_SECONDS = conf.PASSWORD_WAIT_SECONDS
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 SESSION_ENGINE = "seckill.accounts.sessions"  # in the database; deleting a session revokes its login cookies
-# Lifetime of a login cookie. Redis stores revocations for twice as long.
-LOGIN_COOKIE_SECONDS = 3600
+LOGIN_COOKIE_SECONDS = conf.LOGIN_COOKIE_SECONDS
 LOGIN_URL = "/login/"
 LOGIN_REDIRECT_URL = "/"
 

@@ -14,7 +14,9 @@ from io import TextIOWrapper
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
 
-ROTATED_FILES_MAX = 7  #: rotated files per log, one a day
+from seckill import conf
+
+ROTATED_FILES_MAX = conf.LOG_FILES_MAX
 LOCK = ".rotation"
 DAY_OF_FILE = re.compile(r"(?P<name>.+\.log)\.(?P<day>\d{4}-\d{2}-\d{2})(?P<compressed>\.gz)?")
 
