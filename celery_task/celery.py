@@ -26,7 +26,17 @@ SHUTDOWN_WAIT_SECONDS_MAX = 2
 NICENESS = 10
 
 app = Celery("seckill", task_cls="celery_task.runtime.task:ShopTask", events="celery_task.runtime.events:WorkerEvents")
-app.config_from_object("celery_task.config")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+
+
+@app.add_defaults
+def computed_settings() -> dict[str, Any]:
+    """Return the settings that need code; Celery asks for them when it first needs any setting."""
+    from celery_task.config import CONFIG  # noqa: PLC0415 (reads the Django settings)
+
+    return CONFIG
+
+
 reuse_db_connections(app)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import environ
 from celery.app.defaults import NAMESPACES, flatten
+from django.core.exceptions import ImproperlyConfigured
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -19,7 +20,7 @@ READ_ELSEWHERE = frozenset({"SECKILL_BIND", "SECKILL_LIVENESS_FILE", "SECKILL_ME
 
 CELERY_PREFIX = "CELERY_"
 #: Types of Celery settings whose values can be written in a variable. Dicts and lists belong in code.
-CELERY_TYPES = ("int", "float", "bool", "string")
+CELERY_TYPES = ("int", "float", "bool", "string", "str")
 
 
 class Environment(environ.Env):  # type: ignore[misc]  # django-environ is untyped
@@ -45,14 +46,17 @@ def celery_variables() -> dict[str, Any]:
     """Return the Celery settings that the environment sets, such as ``CELERY_TASK_TIME_LIMIT``, by their full names.
 
     Raises:
-        ValueError: a value does not have the type that Celery gives the setting.
+        ImproperlyConfigured: a value does not have the type that Celery gives the setting.
     """
-    options = {f"{CELERY_PREFIX}{name}".upper(): option for name, option in flatten(NAMESPACES)}
-    return {
-        name: option.to_python(os.environ[name])
-        for name, option in options.items()
-        if name in os.environ and option.type in CELERY_TYPES
-    }
+    found: dict[str, Any] = {}
+    for option_name, option in flatten(NAMESPACES):
+        name = f"{CELERY_PREFIX}{option_name}".upper()
+        if option.type in CELERY_TYPES and name in os.environ:
+            try:
+                found[name] = option.to_python(os.environ[name])
+            except (TypeError, ValueError) as error:
+                raise ImproperlyConfigured(f"{name}={os.environ[name]!r}: {option.type} expected") from error
+    return found
 
 
 def unknown_variables() -> list[str]:

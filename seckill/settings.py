@@ -12,7 +12,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from seckill import conf
-from seckill.environment import BASE_DIR, DEBUG, env
+from seckill.environment import BASE_DIR, DEBUG, celery_variables, env
 
 VAR_DIR = Path(env.str("SECKILL_VAR_DIR", default=str(BASE_DIR / "var")))  # for all files written at run time
 
@@ -30,7 +30,12 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[:
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 HTTPS = env.bool("SECKILL_HTTPS", default=False)  # True behind a proxy that terminates TLS: secure cookies, HSTS
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
-SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+# Browsers remember HSTS for so long, also if TLS stops working: start small, and raise it when all is well.
+SECURE_HSTS_SECONDS = env.int("SECKILL_HSTS_SECONDS", default=60 if HTTPS else 0)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("SECKILL_HSTS_INCLUDE_SUBDOMAINS", default=False)
+SECURE_HSTS_PRELOAD = env.bool("SECKILL_HSTS_PRELOAD", default=False)
+SECURE_SSL_REDIRECT = env.bool("SECKILL_SSL_REDIRECT", default=HTTPS)
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]  # asked by plain HTTP on this machine
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
@@ -140,10 +145,15 @@ DJANGO_THREADS = conf.DJANGO_THREADS
 DJANGO_WAITING_MAX = conf.DJANGO_WAITING_MAX
 DJANGO_WAIT_SECONDS = conf.DJANGO_WAIT_SECONDS
 
-# --- Redis: the line, the cache, the broker ---------------------------------------------------------------------
+# --- Language, time ---------------------------------------------------------------------------------------------
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", _("English")), ("zh-hans", _("Simplified Chinese"))]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+USE_TZ = True
+TIME_ZONE = env.str("TIME_ZONE", default="UTC")  # for the admin and for schedules at a time of day
+
+# --- Redis: the line, the cache ---------------------------------------------------------------------------------
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
-CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default=urlsplit(REDIS_URL)._replace(path="/1").geturl())
-CELERY_RESULT_BACKEND = env.str("CELERY_RESULT_BACKEND", default=urlsplit(REDIS_URL)._replace(path="/3").geturl())
 HOST = env.str("SECKILL_HOST_NAME", default=socket.gethostname())  # also names this host's queue
 CACHE_URL = env.str("CACHE_URL", default=urlsplit(REDIS_URL)._replace(path="/2").geturl())
 CACHES = {
@@ -158,6 +168,51 @@ CACHES = {
         },
     }
 }
+
+# --- Celery: https://docs.celeryq.dev/en/stable/userguide/configuration.html ------------------------------------
+# Queues, routes, schedules and transport options are in celery_task/config.py.
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default=urlsplit(REDIS_URL)._replace(path="/1").geturl())
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # retry forever: after a long broker outage no worker needs a restart
+CELERY_BROKER_CHANNEL_ERROR_RETRY = True  # also after an error reply: a Redis out of memory terminated the worker
+CELERY_BROKER_CONNECTION_TIMEOUT = 2  # seconds, also for each step of publishing
+# Seconds. RabbitMQ requeues the messages of a lost host after two missed heartbeats: half a minute at most. Without
+# heartbeats it waits for the TCP timeout. Redis has the visibility timeout instead.
+CELERY_BROKER_HEARTBEAT = 10
+# Tasks store no result unless they ask for it: buyers poll their ticket, and the ledger holds the outcome.
+CELERY_RESULT_BACKEND = env.str("CELERY_RESULT_BACKEND", default=urlsplit(REDIS_URL)._replace(path="/3").geturl())
+CELERY_RESULT_EXPIRES = 86_400
+CELERY_RESULT_EXTENDED = True  # store the task's name and arguments with the result
+CELERY_REDIS_SOCKET_CONNECT_TIMEOUT = CELERY_REDIS_SOCKET_TIMEOUT = CELERY_BROKER_CONNECTION_TIMEOUT
+CELERY_REDIS_RETRY_ON_TIMEOUT = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_TRACK_STARTED = True
+CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]  # never pickle: a message must not be able to run code
+CELERY_ENABLE_UTC = True
+CELERY_TIMEZONE = TIME_ZONE  # for crontabs without a time zone
+CELERY_IMPORTS = [
+    "celery_task.runtime.metrics_server",
+    "celery_task.order_task",
+    "celery_task.home_task",
+    "celery_task.notification_task",
+    "celery_task.host_task",
+    "celery_task.user_task",
+    "celery_task.monitoring_task",
+    "celery_task.export_task",
+]
+CELERY_TASK_CREATE_MISSING_QUEUES = False  # a misspelt queue is an error, not a new queue without a worker
+# Acknowledge a task when it has ended, not when it is fetched; the task of a killed child is delivered again.
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_TIME_LIMIT = 60  # seconds; a settlement takes milliseconds
+CELERY_TASK_SOFT_TIME_LIMIT = 50
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_SEND_TASK_EVENTS = True  # for Flower
+CELERY_TASK_SEND_SENT_EVENT = True
+CELERY_BEAT_SCHEDULER = "celery_task.beat.scheduler:Scheduler"
+vars().update(celery_variables())  # any number, text or yes/no of Celery's can be set by a variable of the same name
 
 # --- The line ---------------------------------------------------------------------------------------------------
 POLL_AFTER_SECONDS = conf.POLL_AFTER_SECONDS
@@ -188,7 +243,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
-SESSION_ENGINE = "seckill.accounts.sessions"  # in the database; deleting a session revokes its login cookies
+SESSION_ENGINE = "seckill.accounts.sessions"  # Django's cached_db; deleting a session revokes its login cookies
 LOGIN_COOKIE_SECONDS = conf.LOGIN_COOKIE_SECONDS
 LOGIN_URL = "/login/"
 LOGIN_REDIRECT_URL = "/"
@@ -223,13 +278,6 @@ SPECTACULAR_SETTINGS = {
         "seckill.api.gate_schema.add_gate",  # purchase, tickets and progress are not DRF views
     ],
 }
-
-# --- Language, time ---------------------------------------------------------------------------------------------
-LANGUAGE_CODE = "en"
-LANGUAGES = [("en", _("English")), ("zh-hans", _("Simplified Chinese"))]
-LOCALE_PATHS = [BASE_DIR / "locale"]
-USE_TZ = True
-TIME_ZONE = env.str("TIME_ZONE", default="UTC")  # for the admin and for schedules at a time of day
 
 # --- Files ------------------------------------------------------------------------------------------------------
 STATIC_URL = "/static/"

@@ -13,11 +13,11 @@ from datetime import datetime, timedelta
 from celery import Task
 from django.utils import timezone
 
-from celery_task.config import VISIBILITY_SECONDS
 from celery_task.queues import ON_REDIS
 from celery_task.runtime.publishing import PUBLISH_OPTIONS
+from seckill import conf
 
-RELAY_SECONDS = VISIBILITY_SECONDS * 2 / 3  # the rest is for waiting in the queue
+RELAY_SECONDS = conf.VISIBILITY_SECONDS * 2 / 3  # the rest is for waiting in the queue
 CLOCK_TOLERANCE_SECONDS = 1  # timers and clocks are not exact
 
 

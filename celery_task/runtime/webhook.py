@@ -9,8 +9,9 @@ import httpx
 from django.conf import settings
 
 from orders.outbox import EventPayload
+from seckill import conf
 
-TIMEOUT = httpx.Timeout(5, connect=2)  # seconds
+TIMEOUT = httpx.Timeout(conf.WEBHOOK_TIMEOUT_SECONDS, connect=2)
 
 
 @cache
