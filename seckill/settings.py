@@ -44,6 +44,7 @@ FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 
 # --- Applications -----------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
+    "seckill",  # first: its runserver wins over that of staticfiles
     "unfold",
     "unfold.contrib.filters",
     "django.contrib.admin",
@@ -51,7 +52,6 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
-    "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "rest_framework",
     "drf_spectacular",
@@ -66,7 +66,6 @@ INSTALLED_APPS = [
     "seckill.backoffice",
     "orders",
     "celery_task",
-    "seckill",  # management commands
 ]
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
