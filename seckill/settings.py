@@ -147,7 +147,6 @@ DJANGO_WAIT_SECONDS = conf.DJANGO_WAIT_SECONDS
 # --- Language, time ---------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("zh-hans", _("Simplified Chinese"))]
-LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_TZ = True
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")  # for the admin and for schedules at a time of day
 
