@@ -3,8 +3,10 @@ PYTHON ?= python3
 PORT ?= 8000
 DEMO_STOCK ?= 100
 BIN := .venv/bin
+# For all supported versions of Python and all systems: hashes of every file, and markers where packages differ.
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(UPGRADE) pyproject.toml
 
-.PHONY: demo test test-on-rabbitmq test-on-valkey faults loadtest bench lint format env clean help
+.PHONY: demo lock test test-on-rabbitmq test-on-valkey faults loadtest bench lint format env clean help
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -47,6 +49,13 @@ format: .venv/development ## let ruff lay the code out
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
+lock: .venv/bin/python ## write requirements*.txt with hashes from pyproject.toml: UPGRADE=--upgrade
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(LOCK) --extra dev --output-file requirements-dev.txt
+	@$(LOCK) --extra loadtest --constraint requirements-dev.txt --output-file requirements-loadtest.txt
+	@$(LOCK) --extra demo --constraint requirements-dev.txt --output-file requirements-demo.txt
+	@$(LOCK) --constraint requirements-dev.txt --output-file requirements.txt
+
 env: ## write .env with fresh secrets, for docker-compose
 	@sh deploy/make-env
 
@@ -58,17 +67,17 @@ clean: ## forget the demo's data and the installed packages
 	@echo "Making a virtual environment …"
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "The venv module of $(PYTHON) does not work (Debian: apt install python3-venv)." >&2; exit 1; }
 
-.venv/demo: requirements-demo.txt requirements.txt | .venv/bin/python
+.venv/demo: requirements-demo.txt | .venv/bin/python
 	@echo "Installing what the shop needs (about half a minute the first time) …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-demo.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-demo.txt
 	@touch $@
 
-.venv/loadtest: requirements-loadtest.txt requirements-demo.txt requirements.txt | .venv/bin/python
+.venv/loadtest: requirements-loadtest.txt | .venv/bin/python
 	@echo "Installing what load tests need (about a minute the first time) …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-loadtest.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-loadtest.txt
 	@touch $@ .venv/demo
 
-.venv/development: requirements-dev.txt requirements-loadtest.txt requirements-demo.txt requirements.txt | .venv/bin/python
+.venv/development: requirements-dev.txt | .venv/bin/python
 	@echo "Installing what tests and lint need (about a minute the first time) …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@ .venv/demo .venv/loadtest
