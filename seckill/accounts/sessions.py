@@ -12,6 +12,7 @@ from typing import Any
 import redis
 import structlog
 from django.contrib.sessions.backends import cached_db, db
+from django.core.cache.backends.base import BaseCache
 from django_redis.exceptions import ConnectionInterrupted
 
 from seckill import conf
@@ -27,12 +28,15 @@ ERRORS = (redis.RedisError, ConnectionInterrupted)  # raised by the line, by the
 class SessionStore(cached_db.SessionStore):
     """Django's cached database session store, with the rules above."""
 
+    _cache: BaseCache  # set by the base class
+    _session: dict[str, Any]
+
     def load(self) -> dict[str, Any]:
         """Return the session's data: from the cache, else from the database; empty if it is unknown or has expired."""
         copy = self._copy()
         if copy is not None:
             return copy
-        row = self._get_session_from_db()
+        row = self._get_session_from_db()  # type: ignore[attr-defined]  # missing in the stubs
         if row is None:
             return {}
         data: dict[str, Any] = self.decode(row.session_data)
@@ -46,7 +50,7 @@ class SessionStore(cached_db.SessionStore):
     def save(self, must_create: bool = False) -> None:  # noqa: FBT001, FBT002 (Django's signature)
         """Save the session in the database, then its copy."""
         db.SessionStore.save(self, must_create)
-        self._store_copy(dict(self.items()))
+        self._store_copy(self._session)
 
     def delete(self, session_key: str | None = None) -> None:
         """Revoke a session's login, then delete the session (this one by default) and its copy.

@@ -127,7 +127,7 @@ def test_a_beat_serves_too(start_beat: StartBeat, port: int) -> None:
 
 
 def test_a_web_process_keeps_its_own_directory_whatever_its_environment_says(tmp_path: Path) -> None:
-    """All containers of a host may share one environment, so METRICS_PORT is also set for the web process."""
+    """All containers of a host may share one environment, so SECKILL_METRICS_PORT is also set for the web process."""
     program = """
 import os, runpy
 runpy.run_path("deploy/gunicorn.conf.py")

@@ -14,6 +14,9 @@ class Command(runserver.Command):
     them by itself under ``DEBUG``. Orders are written by a worker, and sales loaded by beat: run those beside it.
     """
 
+    addr: str  # these three are set by Django's handle()
+    port: str
+    _raw_ipv6: bool
     help = "Serve the shop with the gate, and restart when its code changes. For development only."
 
     def inner_run(self, *args: Any, **options: Any) -> None:  # noqa: ANN401, ARG002 (Django's signature)
@@ -27,7 +30,7 @@ class Command(runserver.Command):
             "seckill.asgi:application",
             host=self.addr,
             port=int(self.port),
-            http="seckill.gate.protocol:Connection",  # type: ignore[arg-type]  # the name of a class is allowed too
+            http="seckill.gate.protocol:Connection",
             ws="none",
             lifespan="on",
             proxy_headers=False,
