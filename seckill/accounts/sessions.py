@@ -40,7 +40,7 @@ class SessionStore(cached_db.SessionStore):
         if row is None:
             return {}
         data: dict[str, Any] = self.decode(row.session_data)
-        self._store_copy(data)
+        self._store_copy(data, self.get_expiry_age(expiry=row.expire_date))  # without it, the age would load the data
         return data
 
     def exists(self, session_key: str) -> bool:
@@ -50,7 +50,7 @@ class SessionStore(cached_db.SessionStore):
     def save(self, must_create: bool = False) -> None:  # noqa: FBT001, FBT002 (Django's signature)
         """Save the session in the database, then its copy."""
         db.SessionStore.save(self, must_create)
-        self._store_copy(self._session)
+        self._store_copy(self._session, self.get_expiry_age())
 
     def delete(self, session_key: str | None = None) -> None:
         """Revoke a session's login, then delete the session (this one by default) and its copy.
@@ -87,8 +87,8 @@ class SessionStore(cached_db.SessionStore):
         login = Login(buyer="", login_id=login_id_of(str(self.session_key)), auth_hash="", issued_ms=0, username="")
         return get_line().run(find_revoked([login]))[0]
 
-    def _store_copy(self, data: dict[str, Any]) -> None:
+    def _store_copy(self, data: dict[str, Any], expiry_age_seconds: int) -> None:
         try:
-            self._cache.set(self.cache_key, data, min(conf.SESSION_COPY_SECONDS, self.get_expiry_age()))
+            self._cache.set(self.cache_key, data, min(conf.SESSION_COPY_SECONDS, expiry_age_seconds))
         except ERRORS as error:
             log.warning("session_copy_not_stored", error=str(error))
