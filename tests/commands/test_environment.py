@@ -26,6 +26,7 @@ READERS = (
     "seckill/conf.py",
     "deploy/gunicorn.conf.py",
     "devtools/demo.py",
+    "celery_task/runtime/healthfile.py",
     "celery_task/runtime/metrics_server.py",
     "seckill/management/commands/seed_demo.py",
 )
