@@ -1,18 +1,19 @@
 # One image for all processes of the shop; the command selects one. Wheels only, so amd64 and arm64 build the same way.
-FROM python:3.13-slim AS packages
+# Python, PostgreSQL and Valkey are the versions that the tests run on.
+FROM python:3.11-slim AS packages
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/venv
 COPY requirements.txt /tmp/
-RUN /opt/venv/bin/pip install --only-binary :all: -r /tmp/requirements.txt \
+RUN /opt/venv/bin/pip install --only-binary :all: --require-hashes -r /tmp/requirements.txt \
     && /opt/venv/bin/pip uninstall --yes --quiet pip
 
-FROM python:3.13-slim
+FROM python:3.11-slim
 RUN groupadd --gid 10001 shop \
     && useradd --no-log-init --uid 10001 --gid shop --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin shop
 COPY --from=packages /opt/venv /opt/venv
 WORKDIR /app
 COPY . .
-ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 BIND=0.0.0.0:8000
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 SECKILL_BIND=0.0.0.0:8000
 # The settings require a SECRET_KEY; this dummy is only set for collectstatic. Only the directories of uploads and exports
 # belong to the shop's user, so that the shop cannot change its own code.
 RUN SECRET_KEY=collecting-static-files-signs-nothing python manage.py collectstatic --noinput --verbosity 0 \

@@ -5,9 +5,11 @@ export WORKERS
 DEMO_STOCK ?= 100
 BIN := .venv/bin
 DOCS := var/docs-venv
+# For all supported versions of Python and all systems: hashes of every file, and markers where packages differ.
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(UPGRADE) pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: demo test check faults loadtest bench lint format docs env clean help
+.PHONY: demo test check faults loadtest bench lint format docs lock env clean help
 
 # "##@" begins a group, "##" says what a target does, " // " precedes its variables.
 help: ## list the targets
@@ -51,6 +53,13 @@ format: .venv/development ## format the code with ruff
 docs: $(DOCS)/installed ## build the documentation as a site, into var/site
 	@$(DOCS)/bin/mkdocs build --strict
 
+lock: .venv/bin/python ## write requirements*.txt with hashes from pyproject.toml // UPGRADE=--upgrade
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(LOCK) --extra dev --output-file requirements-dev.txt
+	@$(LOCK) --extra loadtest --constraint requirements-dev.txt --output-file requirements-loadtest.txt
+	@$(LOCK) --extra demo --constraint requirements-dev.txt --output-file requirements-demo.txt
+	@$(LOCK) --constraint requirements-dev.txt --output-file requirements.txt
+
 ##@ Break and measure
 faults: .venv/development ## kill, pause, wipe and restart every part, about 40 minutes // SOAK_MINUTES=15 SEED=…
 	@FAULTS_TABLE=docs/explanation/faults.md exec $(BIN)/python -m pytest -m "" -p tests.faults.report -q tests/faults tests/simulation tests/orders/test_at_once.py
@@ -66,19 +75,19 @@ bench: .venv/loadtest ## ceilings and costs, needs wrk, about 8 minutes // ROWS=
 	@echo "Making a virtual environment …"
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "The venv module of $(PYTHON) does not work (Debian: apt install python3-venv)." >&2; exit 1; }
 
-.venv/demo: requirements-demo.txt requirements.txt | .venv/bin/python
+.venv/demo: requirements-demo.txt | .venv/bin/python
 	@echo "Installing what the shop needs (about half a minute the first time) …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-demo.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-demo.txt
 	@touch $@
 
-.venv/loadtest: requirements-loadtest.txt requirements-demo.txt requirements.txt | .venv/bin/python
+.venv/loadtest: requirements-loadtest.txt | .venv/bin/python
 	@echo "Installing what load tests need (about a minute the first time) …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-loadtest.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-loadtest.txt
 	@touch $@ .venv/demo
 
-.venv/development: requirements-dev.txt requirements-loadtest.txt requirements-demo.txt requirements.txt | .venv/bin/python
+.venv/development: requirements-dev.txt | .venv/bin/python
 	@echo "Installing what tests and lint need (about a minute the first time) …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@ .venv/demo .venv/loadtest
 
 $(DOCS)/installed: requirements-docs.txt | .venv/bin/python

@@ -14,7 +14,7 @@ from celery_task.runtime.db_connections import reuse_db_connections
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "seckill.settings")
 
-if os.environ.get("METRICS_PORT"):
+if os.environ.get("SECKILL_METRICS_PORT"):
     # Set before the first metric is created (`celery_task.runtime.metrics_server`). Always a new directory: metrics of
     # the web or of another worker would be added twice. prometheus_client chooses its value class on import, and
     # Flower's command has imported it already, so the class is chosen again.
@@ -26,7 +26,17 @@ SHUTDOWN_WAIT_SECONDS_MAX = 2
 NICENESS = 10
 
 app = Celery("seckill", task_cls="celery_task.runtime.task:ShopTask", events="celery_task.runtime.events:WorkerEvents")
-app.config_from_object("celery_task.config")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+
+
+@app.add_defaults
+def computed_settings() -> dict[str, Any]:
+    """Return the settings that need code; Celery asks for them when it first needs any setting."""
+    from celery_task.config import CONFIG  # noqa: PLC0415 (reads the Django settings)
+
+    return CONFIG
+
+
 reuse_db_connections(app)
 
 

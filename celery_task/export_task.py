@@ -18,12 +18,12 @@ from celery_task.runtime.publishing import PUBLISH_OPTIONS
 from celery_task.runtime.retries import RETRY_POLICY, TRANSIENT_ERRORS
 from orders.export import delete_old_exports, lease_stalled_exports, mark_cancelled, mark_failed, write_next_chunk
 from orders.models import Export
+from seckill import conf
 
 log = structlog.get_logger(__name__)
 
 PROGRESS = "PROGRESS"  #: Celery state of a running export: ``{"rows": int, "total": int}``
-# A chunk takes half a second. On Redis, a message held for longer than `VISIBILITY_SECONDS` is delivered again.
-CHUNK_SECONDS_MAX = 20
+CHUNK_SECONDS_MAX = conf.EXPORT_CHUNK_SECONDS_MAX
 TOO_SLOW = gettext_noop("A chunk of it took too long to write.")
 
 
@@ -32,7 +32,7 @@ TOO_SLOW = gettext_noop("A chunk of it took too long to write.")
     ignore_result=False,
     track_started=False,  # or each chunk would set the state to STARTED again
     soft_time_limit=CHUNK_SECONDS_MAX,
-    time_limit=CHUNK_SECONDS_MAX + 5,
+    time_limit=CHUNK_SECONDS_MAX + conf.EXPORT_KILL_SECONDS,
     autoretry_for=TRANSIENT_ERRORS,
     **RETRY_POLICY,  # then `resume_stalled_exports` sends it again
 )

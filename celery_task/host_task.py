@@ -93,7 +93,7 @@ def report_heartbeat(task: Task) -> None:
 
 @shared_task
 def rotate_logs() -> None:
-    """Rotate this host's log files, if it writes any (``LOG_DIR``)."""
+    """Rotate this host's log files, if it writes any (``SECKILL_LOG_DIR``)."""
     if settings.LOG_DIR:
         rotate(settings.LOG_DIR, timezone.localdate())
 

@@ -13,6 +13,7 @@ from celery_task.runtime import queue_probe
 from celery_task.runtime.metrics import ALERTS_TOTAL
 from celery_task.runtime.publishing import PUBLISH_OPTIONS
 from celery_task.runtime.retries import RETRY_POLICY, TRANSIENT_ERRORS
+from seckill import conf
 from seckill.line.line import get_line
 from seckill.monitoring.alerts import (
     CheckResult,
@@ -28,7 +29,7 @@ from seckill.monitoring.models import Alert, Host
 
 log = structlog.get_logger(__name__)
 
-HEARTBEAT_TIMEOUT_SECONDS = 60  # heartbeats are requested every 15 s
+HEARTBEAT_TIMEOUT_SECONDS = conf.HOST_TIMEOUT_SECONDS
 
 
 @shared_task

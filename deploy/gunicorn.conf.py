@@ -8,10 +8,10 @@ from pathlib import Path
 
 # Every process writes its metrics to files in this directory, and /metrics adds them up.
 _metrics = Path(
-    os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(Path(os.environ.get("VAR_DIR", "var")) / "metrics"))
+    os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(Path(os.environ.get("SECKILL_VAR_DIR", "var")) / "metrics"))
 )
 
-os.environ.pop("METRICS_PORT", None)  # only for workers and beats: it would redirect the metrics
+os.environ.pop("SECKILL_METRICS_PORT", None)  # only for workers and beats: it would redirect the metrics
 
 # Each waiting buyer holds a connection, and many systems have a soft limit of 1024 open files: raise it to this number.
 OPEN_FILES_MAX = 65_536
@@ -21,7 +21,7 @@ if _soft != resource.RLIM_INFINITY and _soft < _wanted:
     with suppress(OSError, ValueError):  # macOS reports a higher limit than it allows; keep the old one
         resource.setrlimit(resource.RLIMIT_NOFILE, (_wanted, _hard))
 
-bind = os.environ.get("BIND", "127.0.0.1:8000")
+bind = os.environ.get("SECKILL_BIND", "127.0.0.1:8000")
 workers = int(os.environ.get("WEB_CONCURRENCY", str(min(4, os.cpu_count() or 2))))
 worker_class = "seckill.gate.worker.GateWorker"
 backlog = 4096  # many buyers connect in the same second

@@ -24,6 +24,7 @@ from devtools.embedded.ports import free_port, is_taken
 from devtools.embedded.shop import PROJECT, QUIET_PROCESSES
 from devtools.embedded.valkey import Valkey
 from devtools.waiting import wait_until
+from seckill.management.running_demo import DemoRunsError, hold_lock, read_values, write_values
 
 READY_SECONDS_MAX = 90
 ASKED_TO_STOP = (130, 143)  # honcho's exit statuses after Ctrl-C and SIGTERM
@@ -35,8 +36,19 @@ def main() -> int:
     if is_taken(port):
         print(f"Port {port} is in use. Choose another one: make demo PORT={port + 1}", file=sys.stderr)
         return 1
-    var = Path(os.environ.get("VAR_DIR", PROJECT / "var"))
+    var = Path(os.environ.get("SECKILL_VAR_DIR", PROJECT / "var")).resolve()
     var.mkdir(parents=True, exist_ok=True)
+    try:
+        lock = hold_lock(var)
+    except DemoRunsError:
+        print(f"A demo runs in {var} already. Stop it, or choose another directory: SECKILL_VAR_DIR", file=sys.stderr)
+        return 1
+    with lock:
+        return run(var, port)
+
+
+def run(var: Path, port: int) -> int:
+    """Set up and run the demo in the directory ``var``; return the exit status."""
     environment = demo_environment(var, port)
     valkey = None
     if "REDIS_URL" not in os.environ:
@@ -91,11 +103,9 @@ class FirstToStop(Printer):  # type: ignore[misc]  # honcho is untyped
 def demo_environment(var: Path, port: int) -> dict[str, str]:
     """Return the demo's environment: from the caller's environment, else from the last run, else new values.
 
-    The values are saved in ``var/demo.env``. The Django settings read this file too, so that ``./manage.py`` works
-    beside a running demo.
+    The values are saved in ``var/demo.env``, so that ``./manage.py`` works beside the running demo.
     """
-    file = var / "demo.env"
-    kept = dict(line.split("=", 1) for line in file.read_text().splitlines()) if file.exists() else {}
+    kept = read_values(var)
     if "REDIS_URL" not in os.environ:
         redis_port = int(kept.get("REDIS_PORT", "0"))
         if not redis_port or is_taken(redis_port):
@@ -106,15 +116,13 @@ def demo_environment(var: Path, port: int) -> dict[str, str]:
     environment = {
         "SECRET_KEY": os.environ.get("SECRET_KEY") or kept.get("SECRET_KEY") or secrets.token_urlsafe(48),
         "REDIS_URL": chosen_redis,
-        "PUBLIC_BASE_URL": os.environ.get("PUBLIC_BASE_URL", f"http://127.0.0.1:{port}"),
+        "SECKILL_PUBLIC_BASE_URL": os.environ.get("SECKILL_PUBLIC_BASE_URL", f"http://127.0.0.1:{port}"),
     }
     for name in ("DATABASE_URL", "CACHE_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"):
         if name in os.environ:
             environment[name] = os.environ[name]
-    lines = [f"{name}={value}" for name, value in {**environment, "REDIS_PORT": str(redis_port)}.items()]
-    file.touch(mode=0o600)
-    file.write_text("\n".join(lines) + "\n")
-    return {**environment, "VAR_DIR": str(var), "BIND": f"127.0.0.1:{port}", "PYTHONUNBUFFERED": "1"}
+    write_values(var, {**environment, "REDIS_PORT": str(redis_port)})
+    return {**environment, "SECKILL_VAR_DIR": str(var), "SECKILL_BIND": f"127.0.0.1:{port}", "PYTHONUNBUFFERED": "1"}
 
 
 def announce(port: int, manager: Manager) -> None:

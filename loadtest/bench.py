@@ -4,8 +4,8 @@ ROWS (comma-separated names) selects the measurements. ROUNDS (default 3) is the
 3) the length of each measurement. LEDGER=sqlite runs without PostgreSQL. BASELINE=REVISION also measures that revision
 of this repository, in the same rounds. MILLION=1 instead sends COUNT (default 1,000,000) purchases through the product
 and audits the result. Results are written to ``bench.json`` and ``bench.md`` (``million.json``, ``million.md`` and a
-chart) in VAR_DIR. Exit status: 0 when every request was answered and the audit holds, 1 when not, 2 when a setting is
-invalid or wrk is missing.
+chart) in SECKILL_VAR_DIR. Exit status: 0 when every request was answered and the audit holds, 1 when not, 2 when a
+setting is invalid or wrk is missing.
 """
 
 import os
@@ -73,7 +73,7 @@ def choose(environment: Mapping[str, str]) -> Choice:
         ledger=ledger,
         million=environment.get("MILLION") == "1",
         count=_at_least("COUNT", 1, environment.get("COUNT", "1000000")),
-        var=Path(environment.get("VAR_DIR", PROJECT / "var")).resolve(),
+        var=Path(environment.get("SECKILL_VAR_DIR", PROJECT / "var")).resolve(),
     )
 
 

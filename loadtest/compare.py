@@ -48,7 +48,7 @@ def main() -> int:
     control = os.environ.get("NEGATIVE_CONTROL") == "1"
     if control:
         systems, scenarios = [LINE], [CONTROL]
-    var = Path(os.environ.get("VAR_DIR", PROJECT / "var"))
+    var = Path(os.environ.get("SECKILL_VAR_DIR", PROJECT / "var"))
     directory = var / "loadtest"
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)

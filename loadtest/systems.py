@@ -46,7 +46,7 @@ SYNC = System(
     # Worker and beat are the product's. Here they open and close the sale and settle nothing.
     parts={**LINE.parts, "web": (*_THREADED_WEB, "seckill.wsgi")},
     slow_parts={},
-    environment={"DATABASE_POOL_SIZE": str(THREADS)},
+    environment={"SECKILL_DATABASE_POOL_SIZE": str(THREADS)},
     buys_inside=True,
     calling_processes=WEB_PROCESSES,
 )
@@ -58,7 +58,7 @@ NAIVE = System(
         "worker": (*_BASELINE_WORKER, "--concurrency", str(WEB_PROCESSES)),
     },
     slow_parts={"worker": (*_BASELINE_WORKER, *_WAITS)},
-    environment={"DATABASE_POOL_SIZE": str(SLOW_CALLS), "DJANGO_SETTINGS_MODULE": "loadtest.baseline.settings"},
+    environment={"SECKILL_DATABASE_POOL_SIZE": str(SLOW_CALLS), "DJANGO_SETTINGS_MODULE": "loadtest.baseline.settings"},
     # With Valkey's default log sync, as most people run it. A sync at each of its nine commands per purchase would
     # be an unfair comparison. Its 202 is only as durable as the last second.
     valkey_flags=("--appendfsync", "everysec"),

@@ -1,6 +1,6 @@
 """Downstream: a simulated slow call per order, such as to a warehouse or a payment provider.
 
-Load tests enable the call with ``DOWNSTREAM_DELAY_SECONDS``; a shop replaces it with its own call. The call happens
+Load tests enable the call with ``SECKILL_DOWNSTREAM_DELAY_SECONDS``; a shop replaces it with its own. The call happens
 after a place is reserved and before its order is written. It must be idempotent per buyer and sale: after a crash the
 place is reserved again and the call is repeated.
 

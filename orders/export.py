@@ -22,9 +22,10 @@ from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from orders.models import Export, Order
+from seckill import conf
 
-CHUNK_ROWS = 10_000
-UNFINISHED_MAX = 5  #: per user
+CHUNK_ROWS = conf.EXPORT_CHUNK_ROWS
+UNFINISHED_MAX = conf.EXPORTS_UNFINISHED_MAX
 LEASE_SECONDS = 60  # longer than one chunk may take, with all retries
 STALLED_MAX = 100  # exports sent again at once
 ABANDONED_AFTER = timedelta(days=1)

@@ -16,13 +16,14 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from orders.models import Event, Order
+from seckill import conf
 from seckill.timestamps import format_iso8601, to_epoch_ms
 
 log = structlog.get_logger(__name__)
 
-LEASE_SECONDS = 20  # after that, another worker may take an undelivered event
+LEASE_SECONDS = conf.OUTBOX_LEASE_SECONDS
 LEASE_BATCH_MAX = 100  # events leased at once
-RETENTION_DAYS = 7
+RETENTION_DAYS = conf.EVENT_RETENTION_DAYS
 PURGE_BATCH = 1_000
 ORDERS_PER_EVENT_MAX = 500  # limits the size of one delivery
 
@@ -68,7 +69,7 @@ def add_to_outbox(kind: Event.Kind, sale_id: int, numbers: Sequence[str], *, rem
 def reminder_time(created_at: datetime, pay_before: datetime) -> datetime | None:
     """Return when to remind buyers, or None for no reminder.
 
-    There is none if reminders or the webhook are off, or if the time to pay is below twice ``REMIND_SECONDS``.
+    There is none if reminders or the webhook are off, or if the time to pay is below twice ``SECKILL_REMIND_SECONDS``.
     """
     before = timedelta(seconds=settings.REMIND_SECONDS)
     worth_it = before and pay_before - created_at >= 2 * before

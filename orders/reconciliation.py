@@ -12,6 +12,7 @@ from django.utils import timezone
 from orders.audit import run_audit
 from orders.models import Audit, Order, unreleased_orders
 from orders.outcomes import outcome_of
+from seckill import conf
 from seckill.catalog.models import Sale
 from seckill.line import commands
 from seckill.line.line import Line
@@ -20,7 +21,7 @@ from seckill.timestamps import to_epoch_ms
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
-ENDED_SALE_TTL_SECONDS = 7 * 86_400  # how long tickets of an ended sale can be polled
+ENDED_SALE_TTL_SECONDS = conf.ENDED_SALE_TTL_SECONDS
 
 
 def redis_config(sale: Sale) -> commands.SaleConfig:

@@ -12,12 +12,13 @@ from orders.downstream import ConcurrencyLimiter
 from orders.ledger import write_orders
 from orders.models import Order
 from orders.reconciliation import rebuild_line
+from seckill import conf
 from seckill.line import commands
 from seckill.line.line import Line
 
 log = structlog.get_logger(__name__)
 
-SETTLE_SECONDS_MAX = 20
+SETTLE_SECONDS_MAX = conf.SETTLE_SECONDS_MAX
 RESERVATIONS_PER_LINE = 8
 POLL_SECONDS_MIN, POLL_SECONDS_MAX = 0.01, 0.2
 

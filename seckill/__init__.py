@@ -2,7 +2,7 @@
 
 Layers, lowest first; each imports only those before it, and `lint-imports` checks it:
 
-1. errors, timestamps, rate
+1. environment, rate; then conf; then errors, timestamps, lease
 2. catalog, then line, then accounts
 3. `orders`: the ledger
 4. monitoring (alerts, logs)

@@ -5,24 +5,18 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import environ
 import structlog
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from seckill.rate import Rate
+from seckill import conf
+from seckill.environment import BASE_DIR, DEBUG, celery_variables, env
 
-BASE_DIR = Path(__file__).resolve().parent.parent
-
-env = environ.Env()
-VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var")))  # for all files written at run time
-VAR_DIR.mkdir(parents=True, exist_ok=True)
-env.read_env(VAR_DIR / "demo.env")  # addresses of a running demo, so that ./manage.py can reach it
+VAR_DIR = Path(env.str("SECKILL_VAR_DIR", default=str(BASE_DIR / "var")))  # for all files written at run time
 
 # --- Security ---------------------------------------------------------------------------------------------------
-DEBUG = env.bool("DEBUG", default=False)
 INSECURE_SECRET_KEY = "insecure-key-for-development-only"  # noqa: S105 (public, and rejected below)
 SECRET_KEY = env.str("SECRET_KEY", default=INSECURE_SECRET_KEY if DEBUG else "")
 SECRET_KEY_CHARS_MIN = 32
@@ -34,9 +28,14 @@ if not DEBUG and (SECRET_KEY == INSECURE_SECRET_KEY or len(SECRET_KEY) < SECRET_
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])  # old keys: only verify, never sign
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
-HTTPS = env.bool("HTTPS", default=False)  # True behind a proxy that terminates TLS: secure cookies, HSTS
+HTTPS = env.bool("SECKILL_HTTPS", default=False)  # True behind a proxy that terminates TLS: secure cookies, HSTS
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
-SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+# Browsers remember HSTS for so long, also if TLS stops working: start small, and raise it when all is well.
+SECURE_HSTS_SECONDS = env.int("SECKILL_HSTS_SECONDS", default=60 if HTTPS else 0)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("SECKILL_HSTS_INCLUDE_SUBDOMAINS", default=False)
+SECURE_HSTS_PRELOAD = env.bool("SECKILL_HSTS_PRELOAD", default=False)
+SECURE_SSL_REDIRECT = env.bool("SECKILL_SSL_REDIRECT", default=HTTPS)
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]  # asked by plain HTTP on this machine
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
@@ -45,6 +44,7 @@ FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 
 # --- Applications -----------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
+    "seckill",  # first: its runserver wins over that of staticfiles
     "unfold",
     "unfold.contrib.filters",
     "django.contrib.admin",
@@ -52,7 +52,6 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
-    "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "rest_framework",
     "drf_spectacular",
@@ -67,7 +66,6 @@ INSTALLED_APPS = [
     "seckill.backoffice",
     "orders",
     "celery_task",
-    "seckill",  # management commands
 ]
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
@@ -105,7 +103,6 @@ TEMPLATES = [
 DATABASES: dict[str, dict[str, Any]] = {
     "default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR}/db.sqlite3")
 }
-DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=10)  # maximum per process
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # IMMEDIATE takes the write lock when a transaction begins, so that no reader deadlocks by becoming a writer.
     DATABASES["default"]["TEST"] = {"NAME": VAR_DIR / "test.sqlite3"}  # a file, as in real use: threads share it
@@ -121,7 +118,7 @@ else:
     DATABASES["default"]["OPTIONS"] = {
         "pool": {
             "min_size": 1,
-            "max_size": DATABASE_POOL_SIZE,
+            "max_size": conf.DATABASE_POOL_SIZE,
             "timeout": 5,
             # By default, the pool backs off from an unreachable server and notices its return late.
             "reconnect_timeout": 2,
@@ -132,28 +129,30 @@ else:
         "keepalives_idle": 2,
         "keepalives_interval": 1,
         "keepalives_count": 3,
-        "tcp_user_timeout": 5000,  # milliseconds
+        "tcp_user_timeout": conf.DATABASE_TIMEOUT_SECONDS * 1000,
         "options": "-c tcp_keepalives_idle=2 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=3"
-        " -c tcp_user_timeout=5000",
+        f" -c tcp_user_timeout={conf.DATABASE_TIMEOUT_SECONDS * 1000}",
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Django behind the gate -------------------------------------------------------------------------------------
-# One thread per pooled connection, so that no request holds a thread while waiting for a connection. Four connections
-# are reserved: for /readyz, /metrics and logging in, which have a thread each, and for the gate.
-DJANGO_THREADS = DATABASE_POOL_SIZE - 4
-if DJANGO_THREADS < 1:
+if conf.DJANGO_THREADS < 1:
     raise ImproperlyConfigured(
-        "DATABASE_POOL_SIZE must be at least 5: /readyz, /metrics, logging in, the gate, others."
+        "SECKILL_DATABASE_POOL_SIZE must be at least 5: /readyz, /metrics, logging in, the gate, others."
     )
-DJANGO_WAITING_MAX = env.int("DJANGO_WAITING_MAX", default=100)  # requests; a process handles about as many per second
-DJANGO_WAIT_SECONDS = 3.0  # then 503 with Retry-After
+DJANGO_THREADS = conf.DJANGO_THREADS
+DJANGO_WAITING_MAX = conf.DJANGO_WAITING_MAX
+DJANGO_WAIT_SECONDS = conf.DJANGO_WAIT_SECONDS
 
-# --- Redis: the line, the cache, the broker ---------------------------------------------------------------------
+# --- Language, time ---------------------------------------------------------------------------------------------
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", _("English")), ("zh-hans", _("Simplified Chinese"))]
+USE_TZ = True
+TIME_ZONE = env.str("TIME_ZONE", default="UTC")  # for the admin and for schedules at a time of day
+
+# --- Redis: the line, the cache ---------------------------------------------------------------------------------
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
-CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default=urlsplit(REDIS_URL)._replace(path="/1").geturl())
-CELERY_RESULT_BACKEND = env.str("CELERY_RESULT_BACKEND", default=urlsplit(REDIS_URL)._replace(path="/3").geturl())
-HOST = env.str("HOST", default=socket.gethostname())  # also names this host's queue
+HOST = env.str("SECKILL_HOST_NAME", default=socket.gethostname())  # also names this host's queue
 CACHE_URL = env.str("CACHE_URL", default=urlsplit(REDIS_URL)._replace(path="/2").geturl())
 CACHES = {
     "default": {
@@ -168,41 +167,83 @@ CACHES = {
     }
 }
 
+# --- Celery: https://docs.celeryq.dev/en/stable/userguide/configuration.html ------------------------------------
+# Queues, routes, schedules and transport options are in celery_task/config.py.
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default=urlsplit(REDIS_URL)._replace(path="/1").geturl())
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # retry forever: after a long broker outage no worker needs a restart
+CELERY_BROKER_CHANNEL_ERROR_RETRY = True  # also after an error reply: a Redis out of memory terminated the worker
+CELERY_BROKER_CONNECTION_TIMEOUT = 2  # seconds, also for each step of publishing
+# Seconds. RabbitMQ requeues the messages of a lost host after two missed heartbeats: half a minute at most. Without
+# heartbeats it waits for the TCP timeout. Redis has the visibility timeout instead.
+CELERY_BROKER_HEARTBEAT = 10
+# Tasks store no result unless they ask for it: buyers poll their ticket, and the ledger holds the outcome.
+CELERY_RESULT_BACKEND = env.str("CELERY_RESULT_BACKEND", default=urlsplit(REDIS_URL)._replace(path="/3").geturl())
+CELERY_RESULT_EXPIRES = 86_400
+CELERY_RESULT_EXTENDED = True  # store the task's name and arguments with the result
+CELERY_REDIS_SOCKET_CONNECT_TIMEOUT = CELERY_REDIS_SOCKET_TIMEOUT = CELERY_BROKER_CONNECTION_TIMEOUT
+CELERY_REDIS_RETRY_ON_TIMEOUT = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_TRACK_STARTED = True
+CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]  # never pickle: a message must not be able to run code
+CELERY_ENABLE_UTC = True
+CELERY_TIMEZONE = TIME_ZONE  # for crontabs without a time zone
+CELERY_IMPORTS = [
+    "celery_task.runtime.metrics_server",
+    "celery_task.order_task",
+    "celery_task.home_task",
+    "celery_task.notification_task",
+    "celery_task.host_task",
+    "celery_task.user_task",
+    "celery_task.monitoring_task",
+    "celery_task.export_task",
+]
+CELERY_TASK_CREATE_MISSING_QUEUES = False  # a misspelt queue is an error, not a new queue without a worker
+# Acknowledge a task when it has ended, not when it is fetched; the task of a killed child is delivered again.
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_TIME_LIMIT = 60  # seconds; a settlement takes milliseconds
+CELERY_TASK_SOFT_TIME_LIMIT = 50
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_SEND_TASK_EVENTS = True  # for Flower
+CELERY_TASK_SEND_SENT_EVENT = True
+CELERY_BEAT_SCHEDULER = "celery_task.beat.scheduler:Scheduler"
+vars().update(celery_variables())  # any number, text or yes/no of Celery's can be set by a variable of the same name
+
 # --- The line ---------------------------------------------------------------------------------------------------
-POLL_AFTER_SECONDS = 2  # interval at which a waiting browser polls
-REJOIN_SECONDS = 5  # after Redis lost the line: two polls, so that buyers rejoin in their old order
-DOWNSTREAM_DELAY_SECONDS = env.float("DOWNSTREAM_DELAY_SECONDS", default=0)  # load tests: a slow call per order
-DOWNSTREAM_MAX_CONCURRENCY = env.int("DOWNSTREAM_MAX_CONCURRENCY", default=50)  # concurrent calls of one process
-RESERVATION_LEASE_SECONDS = 5 + 2 * DOWNSTREAM_DELAY_SECONDS  # then another worker takes over the reservation
-SETTLE_CHUNK = 500  # places in one reservation
-SETTLE_CHUNK_MAX = 2_000  # when many buyers wait; reserving or confirming this many blocks Redis for 2 ms
-try:
-    PASS_RATE = Rate.parse(env.str("THROTTLE_PASS", default="60/min"))  # passes per account
-except ValueError as error:
-    raise ImproperlyConfigured(f"THROTTLE_PASS: {error}") from error
+POLL_AFTER_SECONDS = conf.POLL_AFTER_SECONDS
+REJOIN_SECONDS = conf.REJOIN_SECONDS
+DOWNSTREAM_DELAY_SECONDS = conf.DOWNSTREAM_DELAY_SECONDS
+DOWNSTREAM_MAX_CONCURRENCY = conf.DOWNSTREAM_MAX_CONCURRENCY
+RESERVATION_LEASE_SECONDS = conf.RESERVATION_LEASE_SECONDS
+SETTLE_CHUNK = conf.SETTLE_CHUNK
+SETTLE_CHUNK_MAX = conf.SETTLE_CHUNK_MAX
+PASS_RATE = conf.PASS_RATE
 
 # --- Events -----------------------------------------------------------------------------------------------------
-WEBHOOK_URL = env.str("WEBHOOK_URL", default="")  # service that notifies buyers of their orders; empty: none
-WEBHOOK_SECRET = env.str("WEBHOOK_SECRET", default="")
+WEBHOOK_URL = env.str("SECKILL_WEBHOOK_URL", default="")  # service that notifies buyers of their orders; empty: none
+WEBHOOK_SECRET = env.str("SECKILL_WEBHOOK_SECRET", default="")
 if WEBHOOK_URL and len(WEBHOOK_SECRET) < SECRET_KEY_CHARS_MIN:
     raise ImproperlyConfigured(
-        f"WEBHOOK_URL needs a WEBHOOK_SECRET of at least {SECRET_KEY_CHARS_MIN} characters: notices are signed with it."
+        f"SECKILL_WEBHOOK_URL needs a SECKILL_WEBHOOK_SECRET of at least {SECRET_KEY_CHARS_MIN} characters:"
+        " notices are signed with it."
     )
-REMIND_SECONDS = env.int("REMIND_SECONDS", default=120)  # before the time to pay ends; 0: no reminders
+REMIND_SECONDS = conf.REMIND_SECONDS
 
 # --- Accounts ---------------------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.User"
 PASSWORD_HASHERS = ["seckill.accounts.passwords.PasswordHasher"]  # Django's PBKDF2, one hash at a time per host
-PASSWORD_WAITING_MAX = env.int("PASSWORD_WAITING_MAX", default=5)  # logins; a host hashes two to four a second
-PASSWORD_WAIT_SECONDS = 5.0  # for the host's lock: eight processes need this long for one hash each
+PASSWORD_WAITING_MAX = conf.PASSWORD_WAITING_MAX
+PASSWORD_WAIT_SECONDS = conf.PASSWORD_WAIT_SECONDS
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
-SESSION_ENGINE = "seckill.accounts.sessions"  # in the database; deleting a session revokes its login cookies
-# Lifetime of a login cookie. Redis stores revocations for twice as long.
-LOGIN_COOKIE_SECONDS = 3600
+SESSION_ENGINE = "seckill.accounts.sessions"  # Django's cached_db; deleting a session revokes its login cookies
+LOGIN_COOKIE_SECONDS = conf.LOGIN_COOKIE_SECONDS
 LOGIN_URL = "/login/"
 LOGIN_REDIRECT_URL = "/"
 
@@ -214,11 +255,11 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_THROTTLE_RATES": {
-        "register": env.str("THROTTLE_REGISTER", default="30/min"),
-        "login": env.str("THROTTLE_LOGIN", default="30/min"),
+        "register": env.str("SECKILL_THROTTLE_REGISTER", default="30/min"),
+        "login": env.str("SECKILL_THROTTLE_LOGIN", default="30/min"),
     },
     "EXCEPTION_HANDLER": "seckill.api.exceptions.problem_handler",
-    "NUM_PROXIES": env.int("NUM_PROXIES", default=0),  # number of reverse proxies that add to X-Forwarded-For
+    "NUM_PROXIES": env.int("SECKILL_NUM_PROXIES", default=0),  # number of reverse proxies that add to X-Forwarded-For
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Flash sale",
@@ -236,13 +277,6 @@ SPECTACULAR_SETTINGS = {
         "seckill.api.gate_schema.add_gate",  # purchase, tickets and progress are not DRF views
     ],
 }
-
-# --- Language, time ---------------------------------------------------------------------------------------------
-LANGUAGE_CODE = "en"
-LANGUAGES = [("en", _("English")), ("zh-hans", _("Simplified Chinese"))]
-LOCALE_PATHS = [BASE_DIR / "locale"]
-USE_TZ = True
-TIME_ZONE = env.str("TIME_ZONE", default="UTC")  # for the admin and for schedules at a time of day
 
 # --- Files ------------------------------------------------------------------------------------------------------
 STATIC_URL = "/static/"
@@ -263,7 +297,7 @@ STORAGES = {
     },
 }
 # External base URL of this site, for image URLs built without a request (by beat).
-PUBLIC_BASE_URL = env.str("PUBLIC_BASE_URL", default="http://127.0.0.1:8000").rstrip("/")
+PUBLIC_BASE_URL = env.str("SECKILL_PUBLIC_BASE_URL", default="http://127.0.0.1:8000").rstrip("/")
 
 # --- Mail: alerts -----------------------------------------------------------------------------------------------
 ADMINS = [("", address) for address in env.list("ADMINS", default=[])]
@@ -273,11 +307,9 @@ EMAIL_SUBJECT_PREFIX = ""
 SERVER_EMAIL = env.str("SERVER_EMAIL", default="root@localhost")  # sender
 
 # --- Logs: one line per event -----------------------------------------------------------------------------------
-LOG_FORMAT = env.str("LOG_FORMAT", default="console")  # console | json
-LOG_DIR = Path(chosen) if (chosen := env.str("LOG_DIR", default="")) else None  # None: to stderr
-LOG_NAME = env.str("LOG_NAME", default="shop")
-if LOG_DIR:
-    LOG_DIR.mkdir(parents=True, exist_ok=True)
+LOG_FORMAT = env.str("SECKILL_LOG_FORMAT", default="console")  # console | json
+LOG_DIR = Path(chosen) if (chosen := env.str("SECKILL_LOG_DIR", default="")) else None  # None: to stderr
+LOG_NAME = env.str("SECKILL_LOG_NAME", default="shop")
 SHARED_PROCESSORS: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -323,14 +355,14 @@ LOGGING = {
     },
     "handlers": {
         "log": {
-            "class": "logging.handlers.WatchedFileHandler",
+            "class": "seckill.monitoring.logs.LogFile",
             "filename": LOG_DIR / f"{LOG_NAME}.log",
             "formatter": "line",
         }
         if LOG_DIR
         else {"class": "logging.StreamHandler", "formatter": "line"}
     },
-    "root": {"handlers": ["log"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "root": {"handlers": ["log"], "level": env.str("SECKILL_LOG_LEVEL", default="INFO")},
     "loggers": {
         "django": {"handlers": []},  # Django's handlers would mail each error to ADMINS during the request
         "django_structlog": {"level": "ERROR"},  # it logs start and end of each request, too much during a sale

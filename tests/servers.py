@@ -23,8 +23,8 @@ ENVIRONMENT = {
     "SECRET_KEY": "a-secret-for-tests-of-at-least-32-characters",
     "DEBUG": "0",
     "ALLOWED_HOSTS": "127.0.0.1,localhost,testserver",
-    "PUBLIC_BASE_URL": "https://shop.example",
-    "LOG_LEVEL": "WARNING",
+    "SECKILL_PUBLIC_BASE_URL": "https://shop.example",
+    "SECKILL_LOG_LEVEL": "WARNING",
 }
 NOWHERE = "redis://127.0.0.1:1/0"  # for the controlling process, which only reads the settings
 
@@ -41,7 +41,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     directory = Path(tempfile.mkdtemp(prefix="seckill-tests-"))
     directory.chmod(0o755)  # PostgreSQL may run as another user
     atexit.register(_stop)
-    os.environ |= ENVIRONMENT | {"VAR_DIR": str(directory / "var")}
+    os.environ |= ENVIRONMENT | {"SECKILL_VAR_DIR": str(directory / "var")}
     if _controls_workers(early_config):
         os.environ |= {"REDIS_URL": NOWHERE, "CELERY_BROKER_URL": NOWHERE, "CACHE_URL": NOWHERE}
     else:

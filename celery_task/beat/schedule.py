@@ -7,11 +7,11 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django_celery_beat.tzcrontab import TzAwareCrontab
 
-# Workers drop older ticks, so that a worker that was down for hours doesn't run all of them. The worker compares with
-# its own clock: this must be longer than the clock skew between hosts, or every tick would be dropped.
-TICK_EXPIRES_SECONDS = 120
+from seckill import conf
 
-PROBE_INTERVAL_SECONDS = 5  # between queue latency probes (`celery_task.runtime.queue_probe`)
+TICK_EXPIRES_SECONDS = conf.TICK_EXPIRES_SECONDS
+
+PROBE_INTERVAL_SECONDS = conf.PROBE_INTERVAL_SECONDS
 
 
 def _every(seconds: int, task: str) -> dict[str, Any]:
@@ -33,8 +33,8 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "probe-queues": _every(PROBE_INTERVAL_SECONDS, "celery_task.monitoring_task.probe_queues"),
     "run-checks": _every(10, "celery_task.monitoring_task.run_checks"),
     "dispatch-events": _every(2, "celery_task.notification_task.dispatch_events"),
-    "update-banner-list": _every(5, "celery_task.home_task.update_banner_list"),
-    "request-heartbeats": _every(15, "celery_task.host_task.request_heartbeats"),
+    "update-banner-list": _every(conf.BANNERS_REFRESH_SECONDS, "celery_task.home_task.update_banner_list"),
+    "request-heartbeats": _every(conf.HOST_HEARTBEAT_SECONDS, "celery_task.host_task.request_heartbeats"),
     "rotate-logs": _daily(4, 20, "celery_task.host_task.request_log_rotation"),
     "delete-old-events": _daily(4, 20, "celery_task.notification_task.purge_events"),
     "clear-sessions": _daily(4, 10, "celery_task.user_task.clear_expired_sessions"),

@@ -34,11 +34,12 @@ from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
 
 from celery_task.models import Leader
+from seckill import conf
 
 log = structlog.get_logger(__name__)
 
-RENEW_SECONDS = 1
-LEASE_SECONDS = 3  # without a heartbeat for this long, a leader has lost the lead
+RENEW_SECONDS = conf.BEAT_RENEW_SECONDS
+LEASE_SECONDS = conf.BEAT_LEASE_SECONDS
 RETRY_SECONDS = 1  # after a database or broker error
 INVALID_RETRY_SECONDS = 300
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)

@@ -1,8 +1,8 @@
 """The Celery application with a health file, whose age a health check reads.
 
-``celery -A celery_task.runtime.healthfile worker`` touches LIVENESS_FILE with each heartbeat that it sends to the
-broker (every 2 s). ``celery -A celery_task.runtime.healthfile beat`` touches it at each tick (every second), as leader
-and as standby. A stale file means that the process hangs, or that the worker has lost the broker.
+``celery -A celery_task.runtime.healthfile worker`` touches SECKILL_LIVENESS_FILE with each heartbeat that it sends to
+the broker (every 2 s). ``celery -A celery_task.runtime.healthfile beat`` touches it at each tick (every second), as
+leader and as standby. A stale file means that the process hangs, or that the worker has lost the broker.
 
 ``celery inspect ping`` is no alternative: it would start Python, Django and a broker connection in every container
 every few seconds, make every worker answer every check, and can't check beat at all.
@@ -17,7 +17,7 @@ from celery_task.celery import app
 
 __all__ = ["app"]
 
-LIVENESS_FILE = Path(os.environ["LIVENESS_FILE"])
+LIVENESS_FILE = Path(os.environ["SECKILL_LIVENESS_FILE"])
 
 
 def touch_file(**_: object) -> None:

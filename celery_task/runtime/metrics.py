@@ -1,6 +1,6 @@
 """Prometheus metrics of tasks.
 
-Each worker serves its own metrics at ``METRICS_PORT``, if that is set (`celery_task.runtime.metrics_server`).
+Each worker serves its own metrics at ``SECKILL_METRICS_PORT``, if that is set (`celery_task.runtime.metrics_server`).
 """
 
 import time

@@ -1,4 +1,4 @@
-"""Prometheus endpoint of a worker or beat, at ``METRICS_PORT`` if that is set.
+"""Prometheus endpoint of a worker or beat, at ``SECKILL_METRICS_PORT`` if that is set.
 
 A worker's children write their metrics to files in a directory that `celery_task.celery` creates. The main process adds
 them up. It first merges the files of dead children into one, so that their counts are kept, and neither disk use nor
@@ -71,7 +71,7 @@ class MetricsServer:
 
 
 METRICS_SERVER = (
-    MetricsServer(int(os.environ["METRICS_PORT"]), Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
-    if os.environ.get("METRICS_PORT")
+    MetricsServer(int(os.environ["SECKILL_METRICS_PORT"]), Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
+    if os.environ.get("SECKILL_METRICS_PORT")
     else None
 )

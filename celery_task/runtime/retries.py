@@ -16,7 +16,7 @@ TRANSIENT_ERRORS = (OperationalError, redis.ConnectionError, redis.TimeoutError)
 
 RETRIES_MAX = 5
 #: Delays before the retries are random, up to 1, 2, 4, 8 and 8 s: shorter than Redis' visibility timeout
-#: (`celery_task.config.VISIBILITY_SECONDS`), because Redis delivers a message that a worker holds for longer again.
+#: (`seckill.conf.VISIBILITY_SECONDS`), because Redis delivers a message that a worker holds for longer again.
 RETRY_POLICY: dict[str, Any] = {
     "retry_backoff": 1,
     "retry_backoff_max": 8,

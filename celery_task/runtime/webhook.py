@@ -1,4 +1,4 @@
-"""Webhook: posts events to the service that notifies buyers (``WEBHOOK_URL``)."""
+"""Webhook: posts events to the service that notifies buyers (``SECKILL_WEBHOOK_URL``)."""
 
 import hashlib
 import hmac
@@ -9,8 +9,9 @@ import httpx
 from django.conf import settings
 
 from orders.outbox import EventPayload
+from seckill import conf
 
-TIMEOUT = httpx.Timeout(5, connect=2)  # seconds
+TIMEOUT = httpx.Timeout(conf.WEBHOOK_TIMEOUT_SECONDS, connect=2)
 
 
 @cache
@@ -20,10 +21,10 @@ def _client() -> httpx.Client:
 
 
 def post(document: EventPayload) -> None:
-    """Post an event as JSON; do nothing without ``WEBHOOK_URL``. The response body is not read.
+    """Post an event as JSON; do nothing without ``SECKILL_WEBHOOK_URL``. The response body is not read.
 
     ``Idempotency-Key`` is the same for every delivery of an event. ``X-Signature`` is ``sha256=`` followed by the HMAC
-    of the body with ``WEBHOOK_SECRET``, in hexadecimal.
+    of the body with ``SECKILL_WEBHOOK_SECRET``, in hexadecimal.
 
     Raises:
         httpx.HTTPError: a response other than 2xx, a timeout, or no connection.

@@ -82,7 +82,7 @@ class Seed:
             self._create_database(self._name, template="template1")
             url = postgres.url(self._name)
         environment = {"SECRET_KEY": "of-no-use-once-the-data-are-made-----", **os.environ, "DATABASE_URL": url}
-        environment |= {"VAR_DIR": str(directory)}
+        environment |= {"SECKILL_VAR_DIR": str(directory)}
         manage(environment, "migrate", "--verbosity", "0")
         manage(environment, "collectstatic", "--noinput", "--verbosity", "0")
         manage(environment, "seed_demo")
@@ -122,13 +122,13 @@ class Shop:
         self.processes: dict[str, Child] = {}
         self.environment = {
             **os.environ,
-            "VAR_DIR": str(directory / "var"),
+            "SECKILL_VAR_DIR": str(directory / "var"),
             "REDIS_URL": self.valkey.url(0),
             "CELERY_BROKER_URL": self.valkey.url(1),
             "CACHE_URL": self.valkey.url(2),
             "DATABASE_URL": seed.copy_to(directory / "var"),
-            "PUBLIC_BASE_URL": self.address,
-            "BIND": f"127.0.0.1:{self.port}",
+            "SECKILL_PUBLIC_BASE_URL": self.address,
+            "SECKILL_BIND": f"127.0.0.1:{self.port}",
             "WEB_CONCURRENCY": "2",
             **(environment or {}),
         }

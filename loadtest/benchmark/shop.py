@@ -27,6 +27,8 @@ QUEUES = ("orders", "default", "notifications", "celery", "unacked")
 # Names of parts and queues in older revisions.
 FORMER_PARTS = {"chores": "background"}
 FORMER_QUEUES = ("banners", "notices")
+# Older revisions read most variables without this prefix.
+PREFIX = "SECKILL_"
 LINGER_SECONDS = 0.3  # wait for requests under way when the load generator left
 IDLE_CORES_MAX = 0.05  # a web process that uses less than this share of a core is idle
 IDLE_LOOK_SECONDS = 0.5
@@ -34,11 +36,17 @@ DAY_SECONDS = 86_400
 LONG_AGO = "2000-01-01 00:00:00+00:00"
 UNLIMITED = "1000000/min"
 ENVIRONMENT = {
-    "LOG_LEVEL": "WARNING",
-    "THROTTLE_REGISTER": UNLIMITED,
-    "THROTTLE_LOGIN": UNLIMITED,
-    "THROTTLE_PASS": UNLIMITED,
+    "SECKILL_LOG_LEVEL": "WARNING",
+    "SECKILL_THROTTLE_REGISTER": UNLIMITED,
+    "SECKILL_THROTTLE_LOGIN": UNLIMITED,
+    "SECKILL_THROTTLE_PASS": UNLIMITED,
 }
+
+
+def with_former_names(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment with each ``SECKILL_NAME`` also as ``NAME``, which older revisions read, if unset."""
+    former = {name.removeprefix(PREFIX): value for name, value in environment.items() if name.startswith(PREFIX)}
+    return {**former, **environment}
 
 
 def line_of(revision: Revision) -> System:
@@ -77,7 +85,7 @@ class RevisionSeed(Seed):
         else:
             self._create_database(self._name, template="template1")
             url = postgres.url(self._name)
-        environment = {**os.environ, "DATABASE_URL": url, "VAR_DIR": str(directory)}
+        environment = with_former_names({**os.environ, "DATABASE_URL": url, "SECKILL_VAR_DIR": str(directory)})
         for command in (("migrate", "--verbosity", "0"), ("collectstatic", "--noinput", "--verbosity", "0")):
             revision.run(environment, "manage.py", *command)
         revision.run(environment, "manage.py", "seed_demo")
@@ -91,6 +99,7 @@ class RevisionShop(Shop):
     ) -> None:
         self._revision = revision
         super().__init__(directory, seed, system.parts, environment, system.valkey_flags)
+        self.environment = with_former_names(self.environment)
 
     def manage(self, *arguments: str) -> str:
         """Run a management command on this shop and return its output."""

@@ -20,7 +20,12 @@ SECONDS = 6
 def generator_per_second(directory: Path) -> float:
     """Return the requests per second that Locust completes on this machine. Files go to the directory."""
     address = f"http://127.0.0.1:{(port := free_port())}"
-    environment = {**os.environ, "BIND": f"127.0.0.1:{port}", "WEB_CONCURRENCY": "2", "VAR_DIR": str(directory)}
+    environment = {
+        **os.environ,
+        "SECKILL_BIND": f"127.0.0.1:{port}",
+        "WEB_CONCURRENCY": "2",
+        "SECKILL_VAR_DIR": str(directory),
+    }
     with (directory / "ceiling.log").open("wb") as log:
         server = Child(
             [sys.executable, *WEB[:-1], "loadtest.constant:application"], cwd=PROJECT, env=environment, stdout=log

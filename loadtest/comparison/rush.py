@@ -48,11 +48,11 @@ class Rush:
         self._records = directory / "records"
         self._tell = tell
         parts = dict(system.parts)
-        environment = {"LOG_LEVEL": "WARNING", **system.environment}
+        environment = {"SECKILL_LOG_LEVEL": "WARNING", **system.environment}
         if scenario.work_seconds:
             parts |= system.slow_parts
-            environment["DOWNSTREAM_DELAY_SECONDS"] = str(scenario.work_seconds)
-            environment["DOWNSTREAM_MAX_CONCURRENCY"] = str(SLOW_CALLS // system.calling_processes)
+            environment["SECKILL_DOWNSTREAM_DELAY_SECONDS"] = str(scenario.work_seconds)
+            environment["SECKILL_DOWNSTREAM_MAX_CONCURRENCY"] = str(SLOW_CALLS // system.calling_processes)
         self.shop = Shop(directory, seed, parts, environment, system.valkey_flags)
         self.shop.environment.setdefault("CELERY_RESULT_BACKEND", self.shop.valkey.url(3))
         self._crowd: Child | None = None

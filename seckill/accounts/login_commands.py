@@ -9,6 +9,7 @@ from typing import Any
 
 from django.conf import settings
 
+from seckill import conf
 from seckill.accounts.keys import LOGIN_KEYS
 from seckill.accounts.logins import Login
 from seckill.line.command import Command
@@ -16,7 +17,7 @@ from seckill.rate import Rate
 
 LUA_DIR = Path(__file__).parent / "lua"
 ISSUE_BATCH_MAX = 1000  #: logins in one call of `issue_passes` and `find_revoked`
-REVOCATIONS_MAX = 200_000  #: entries in Redis: revoked logins and changed accounts
+REVOCATIONS_MAX = conf.REVOCATIONS_MAX
 
 # In lifetimes of a cookie. Two, because a response in flight may set a cookie after its login was revoked.
 KEEP_LIVES = 2

@@ -1,8 +1,8 @@
 """Passwords: hashing is slow by design, so each host hashes one password at a time.
 
 Logging in, registering and changing a password wait twice: for the process's only hashing thread, and in that thread
-for a lock shared by all processes of the host. The lock is on the directory ``VAR_DIR``, because a container may not
-allow writing a file. The kernel releases it when a process dies.
+for a lock shared by all processes of the host. The lock is on the directory ``SECKILL_VAR_DIR``, because a container
+may not allow writing a file. The kernel releases it when a process dies.
 """
 
 import fcntl

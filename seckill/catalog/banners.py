@@ -13,11 +13,12 @@ from django.conf import settings
 from django.core.cache import cache
 from redis.exceptions import LockNotOwnedError
 
+from seckill import conf
 from seckill.catalog.models import Banner
 
 BANNERS_KEY = "banners"
 LOCK_KEY = "banners:filling"
-TTL_SECONDS = 60  # beat refreshes the list every 5 s; without beat, requests rebuild it after this time
+TTL_SECONDS = conf.BANNERS_TTL_SECONDS
 LOCK_TTL_SECONDS = 5  # bounds the wait for a process that dies while filling the cache
 LOCK_POLL_SECONDS = 0.02
 

@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar, cast
 
+from seckill import conf
+
 Item = TypeVar("Item")
 
-WAITING_MAX = 20_000  # more connections than one process takes
+WAITING_MAX = conf.BATCHER_WAITING_MAX
 
 
 class Batcher(Generic[Item]):

@@ -8,20 +8,21 @@ from typing import Protocol
 
 import structlog
 
+from seckill import conf
 from seckill.gate.metrics import CONNECTIONS_REFUSED
 
 log = structlog.get_logger(__name__)
 
-CLIENTS_MAX = 10_000
+CLIENTS_MAX = conf.CLIENTS_MAX
 OTHER_FILES = 200  # file descriptors for the files of a process and its connections to other servers
-BODIES_BYTES_MAX = 64 * 1024 * 1024  # of all request bodies held in memory
+BODIES_BYTES_MAX = conf.BODIES_BYTES_MAX
 
 CHECK_INTERVAL_SECONDS = 0.5
 CHECKS_PER_TURN = 1_000  # connections to check before the event loop runs other tasks
-HEADERS_SECONDS = 10  # for the headers of a request, from its first byte
-BODY_SECONDS = 60  # for the whole request
-KEEP_ALIVE_SECONDS = 75  # idle; buyers who wait for the opening keep their connections and need no new ones in the rush
-READING_SECONDS = 60  # for the client to read the transport's buffer, 64 KiB or more
+HEADERS_SECONDS = conf.HEADERS_SECONDS
+BODY_SECONDS = conf.BODY_SECONDS
+KEEP_ALIVE_SECONDS = conf.KEEP_ALIVE_SECONDS
+READING_SECONDS = conf.READING_SECONDS
 LINGER_SECONDS = 2  # for the client to read the response to a refused request
 
 

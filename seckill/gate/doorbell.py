@@ -7,11 +7,12 @@ import structlog
 from kombu.exceptions import OperationalError
 
 from celery_task.order_task import ring
+from seckill import conf
 from seckill.gate.metrics import DOORBELLS
 
 log = structlog.get_logger(__name__)
 
-MIN_INTERVAL_SECONDS = 0.1  # between two rings for a sale; the second covers the buyers who joined meanwhile
+MIN_INTERVAL_SECONDS = conf.DOORBELL_INTERVAL_SECONDS
 
 
 class Doorbell:

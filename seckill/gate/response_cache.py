@@ -19,6 +19,7 @@ import structlog
 from django.http import HttpRequest
 from django.utils.translation import get_language_from_request
 
+from seckill import conf
 from seckill.gate.asgi import RENEWAL, AsgiApplication, Message, Receive, Scope, Send
 from seckill.gate.metrics import CACHE_HIT, RESPONSE_CACHE
 from seckill.gate.request import Request
@@ -26,12 +27,12 @@ from seckill.gate.response import Header, Response, head
 
 log = structlog.get_logger(__name__)
 
-FRESH_SECONDS = 0.2  # little, compared to the 5 s that banners may lag behind the database
+FRESH_SECONDS = conf.RESPONSE_FRESH_SECONDS
 # A first visit loads thirty modules at once. Their names change with their content, so a cached one is never outdated.
 IMMUTABLE_FRESH_SECONDS = 60.0
 # When a response is no longer fresh, one request to Django renews it, and clients get the stale one for so long. So no
 # response but an immutable one is older than a second, counted from the request to Django.
-STALE_SECONDS = 0.75
+STALE_SECONDS = conf.RESPONSE_STALE_SECONDS
 BODY_BYTES_MAX = 256 * 1024
 RESPONSES_MAX = 256  # least recently used evicted first; with BODY_BYTES_MAX, 64 MiB at most
 PATHS_MAX = 1024

@@ -4,12 +4,13 @@ import asyncio
 import time
 from dataclasses import dataclass
 
+from seckill import conf
 from seckill.gate.response import Response
 from seckill.line import commands
 from seckill.line.line import AsyncLine
 from seckill.line.snapshot import Snapshot
 
-SNAPSHOT_TTL_SECONDS = 0.1
+SNAPSHOT_TTL_SECONDS = conf.SNAPSHOT_TTL_SECONDS
 CACHED_MAX = 1_000  # sales; the one read longest ago is evicted first
 UNCACHED_READS_MAX = 4  # reads of sales not cached: made-up ids must not take the connections that purchases need
 RATE_WINDOW_SECONDS = 1.0  # over which the rate of the pointer is measured

@@ -10,6 +10,7 @@ import redis.asyncio
 from django.conf import settings
 from redis.backoff import ExponentialBackoff
 
+from seckill import conf
 from seckill.line.command import Command
 from seckill.line.keys import sale_keys
 from seckill.line.ordered_calls import OrderedCalls
@@ -24,12 +25,12 @@ T = TypeVar("T")
 # the gate that can't succeed fails in less than two seconds.
 RETRIES = 2
 BACKOFF = ExponentialBackoff(cap=0.2, base=0.02)
-SOCKET_TIMEOUT_SECONDS = 0.6
+SOCKET_TIMEOUT_SECONDS = conf.LINE_TIMEOUT_SECONDS
 # uvloop raises RuntimeError on a write to a connection that has just been closed. redis-py does not expect it.
 CONNECTION_LOST: Any = (redis.ConnectionError, redis.TimeoutError, RuntimeError)
 # Calls that can't be batched (rejoining buyers, polls of made-up sales) wait for a free connection instead of failing.
-CONNECTIONS_MAX = 32
-CONNECTION_WAIT_SECONDS = 2
+CONNECTIONS_MAX = conf.LINE_CONNECTIONS_MAX
+CONNECTION_WAIT_SECONDS = conf.LINE_CONNECTION_WAIT_SECONDS
 CALLS_AT_ONCE = 100  # in a pipeline of `Line.run_all`; Redis serves other clients in between
 
 

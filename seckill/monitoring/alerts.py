@@ -15,14 +15,15 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from orders.models import Audit
+from seckill import conf
 from seckill.catalog.models import Sale
 from seckill.line import commands
 from seckill.line.line import Line
 from seckill.monitoring.models import Alert
 
-STALLED_SECONDS = 15  # longer than a normal pause: the sweeper rings every second, a lease lasts 5 s
+STALLED_SECONDS = conf.STALLED_SECONDS
 MARK_TTL_SECONDS = 3600
-MAIL_LEASE_SECONDS = 60  # longer than all retries of a mail; after that another worker may send it
+MAIL_LEASE_SECONDS = conf.MAIL_LEASE_SECONDS
 MAILS_MAX = 100  # per run of the checks
 
 

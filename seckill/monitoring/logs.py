@@ -1,6 +1,6 @@
-"""Log rotation: one file per process name in ``LOG_DIR``, rotated once a day.
+"""Log rotation: one file per process name in ``SECKILL_LOG_DIR``, rotated once a day.
 
-Processes write with `logging.handlers.WatchedFileHandler`, which checks before each line whether its file was renamed.
+Processes write with `LogFile`, which checks before each line whether its file was renamed.
 A process may check just before the rename and write just after it. So a file is renamed on one day and compressed on
 the next.
 """
@@ -10,11 +10,23 @@ import gzip
 import re
 import shutil
 from datetime import date
+from io import TextIOWrapper
+from logging.handlers import WatchedFileHandler
 from pathlib import Path
 
-ROTATED_FILES_MAX = 7  #: rotated files per log, one a day
+from seckill import conf
+
+ROTATED_FILES_MAX = conf.LOG_FILES_MAX
 LOCK = ".rotation"
 DAY_OF_FILE = re.compile(r"(?P<name>.+\.log)\.(?P<day>\d{4}-\d{2}-\d{2})(?P<compressed>\.gz)?")
+
+
+class LogFile(WatchedFileHandler):
+    """Python's handler for files that others rotate, which creates its directory when it opens the file."""
+
+    def _open(self) -> TextIOWrapper:
+        Path(self.baseFilename).parent.mkdir(parents=True, exist_ok=True)
+        return super()._open()
 
 
 def rotate(directory: Path, today: date) -> None:

@@ -55,8 +55,8 @@ class Host:
         self._directory = directory
         self._inside = network.inside(name)
         self._environment = environment | {
-            "HOST": name,
-            "VAR_DIR": str(directory / "var"),
+            "SECKILL_HOST_NAME": name,
+            "SECKILL_VAR_DIR": str(directory / "var"),
             "FAIL_POINTS": str(self.fail_points.directory),
         }
         self._processes: dict[str, Child] = {}
@@ -129,13 +129,13 @@ class Cluster:
         environment = {
             **os.environ,
             "ALLOWED_HOSTS": ",".join(self.network.address_of(name) for name in HOSTS),
-            "BIND": f"0.0.0.0:{PORT}",
+            "SECKILL_BIND": f"0.0.0.0:{PORT}",
             "CACHE_URL": self._redis[2],
             "CELERY_BROKER_URL": self._broker,
             "CELERY_RESULT_BACKEND": self._redis[3],
             "CSRF_TRUSTED_ORIGINS": "",
-            "DATABASE_POOL_SIZE": "6",
-            "LOG_LEVEL": "DEBUG",
+            "SECKILL_DATABASE_POOL_SIZE": "6",
+            "SECKILL_LOG_LEVEL": "DEBUG",
             "REDIS_URL": self._redis[0],
             "WEB_CONCURRENCY": "1",
         }

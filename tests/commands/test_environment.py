@@ -11,12 +11,22 @@ from pathlib import Path
 
 import environ
 import pytest
+from celery.app.defaults import NAMESPACES, flatten
+
+from celery_task.beat.schedule import SCHEDULE
+from celery_task.celery import app
+from celery_task.queues import ROUTES
+from seckill.checks import check_variables
+from seckill.environment import CELERY_TYPES, READ_ELSEWHERE, env, unknown_variables
 
 PROJECT = Path(__file__).resolve().parents[2]
 READERS = (
     "seckill/settings.py",
+    "seckill/environment.py",
+    "seckill/conf.py",
     "deploy/gunicorn.conf.py",
     "devtools/demo.py",
+    "celery_task/runtime/healthfile.py",
     "celery_task/runtime/metrics_server.py",
     "seckill/management/commands/seed_demo.py",
 )
@@ -54,14 +64,16 @@ def test_every_variable_that_is_read_is_listed(reader: str) -> None:
 
 
 def test_every_variable_that_is_listed_is_read() -> None:
-    assert set(listed()) - {name for reader in READERS for name in read_names(PROJECT / reader)} == set()
+    celery = {f"CELERY_{name}".upper() for name, option in flatten(NAMESPACES) if option.type in CELERY_TYPES}
+
+    assert set(listed()) - {name for reader in READERS for name in read_names(PROJECT / reader)} - celery == set()
 
 
 def test_the_names_are_found_in_the_settings_at_all() -> None:
     names = set(read_names(PROJECT / "seckill/settings.py"))
 
-    assert {"SECRET_KEY", "DATABASE_URL", "THROTTLE_PASS", "NUM_PROXIES", "LOG_LEVEL"} <= names
-    assert len(re.findall(r"\benv\.(?!read_env)\w+\(", (PROJECT / "seckill/settings.py").read_text())) == len(names)
+    assert {"SECRET_KEY", "DATABASE_URL", "SECKILL_NUM_PROXIES", "SECKILL_LOG_LEVEL"} <= names
+    assert len(re.findall(r"\benv\.\w+\(", (PROJECT / "seckill/settings.py").read_text())) == len(names)
 
 
 def test_every_entry_is_explained_in_the_line_above() -> None:
@@ -96,7 +108,7 @@ def test_a_rate_that_is_none_is_refused_at_the_start() -> None:
     told = subprocess.run(
         [sys.executable, "manage.py", "check"],
         cwd=PROJECT,
-        env={**os.environ, "THROTTLE_PASS": "sixty a minute"},
+        env={**os.environ, "SECKILL_THROTTLE_PASS": "sixty a minute"},
         capture_output=True,
         text=True,
         check=False,
@@ -104,6 +116,48 @@ def test_a_rate_that_is_none_is_refused_at_the_start() -> None:
 
     assert told.returncode == 1
     assert told.stderr.strip().splitlines()[-1] == (
-        "django.core.exceptions.ImproperlyConfigured: THROTTLE_PASS: 'sixty a minute' is not a number, at least 1, "
-        "per s, min, h or d, such as 60/min"
+        "django.core.exceptions.ImproperlyConfigured: SECKILL_THROTTLE_PASS: 'sixty a minute' is not a number, at "
+        "least 1, per s, min, h or d, such as 60/min"
     )
+
+
+def test_every_listed_name_of_ours_is_known_to_the_check() -> None:
+    assert {name for name in listed() if name.startswith("SECKILL_")} == {
+        name for name in env.names | READ_ELSEWHERE if name.startswith("SECKILL_")
+    }
+
+
+def test_a_misspelt_variable_is_a_warning_and_a_platform_s_own_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECKILL_HTPS", "1")
+    monkeypatch.setenv("HOST", "x86_64-conda-linux-gnu")
+    monkeypatch.setenv("HTTPS", "on")
+
+    assert unknown_variables() == ["SECKILL_HTPS"]
+    (warning,) = check_variables(None)
+    assert (warning.id, warning.hint) == ("seckill.W001", "Did you mean SECKILL_HTTPS?")
+
+
+def celery_setting(name: str, **variables: str) -> str:
+    """Return a setting of a Celery process with these variables."""
+    return subprocess.run(
+        [sys.executable, "-c", f"from celery_task import app; print(app.conf.{name})"],
+        cwd=PROJECT, env={**os.environ, **variables}, check=True, stdout=subprocess.PIPE, text=True,
+    ).stdout.strip()  # fmt: skip
+
+
+def test_celery_s_settings_can_be_set_by_variables() -> None:
+    assert celery_setting("task_time_limit") == "60"
+    assert celery_setting("task_time_limit", CELERY_TASK_TIME_LIMIT="77") == "77.0"
+    assert celery_setting("task_acks_late", CELERY_TASK_ACKS_LATE="false") == "False"
+    assert celery_setting("worker_concurrency", CELERY_WORKER_CONCURRENCY="3") == "3"
+
+
+def test_a_celery_variable_of_the_wrong_type_is_refused_by_name() -> None:
+    with pytest.raises(subprocess.CalledProcessError):
+        celery_setting("task_time_limit", CELERY_TASK_TIME_LIMIT="a minute")
+
+
+def test_celery_s_queues_routes_and_schedules_come_from_code() -> None:
+    assert set(app.amqp.queues) >= {"orders", "default", "notifications", "exports"}
+    assert app.conf.task_routes == ROUTES
+    assert app.conf.beat_schedule == SCHEDULE

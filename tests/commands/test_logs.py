@@ -113,8 +113,8 @@ def start_writer(
     tmp_path: Path, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
     """Return a function that starts a process of the shop that logs until there is a file ``stop``."""
-    monkeypatch.setenv("LOG_DIR", str(directory))
-    monkeypatch.setenv("LOG_FORMAT", "json")
+    monkeypatch.setenv("SECKILL_LOG_DIR", str(directory))
+    monkeypatch.setenv("SECKILL_LOG_FORMAT", "json")
     monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "seckill.settings")
     started = []
 

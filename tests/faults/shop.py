@@ -60,7 +60,7 @@ class FaultyShop(Shop):
             directory,
             seed,
             {name: with_faults(arguments, directory) for name, arguments in parts.items()},
-            {"LOG_LEVEL": "INFO", "FAIL_POINTS": str(self.fail_points.directory), **(environment or {})},
+            {"SECKILL_LOG_LEVEL": "INFO", "FAIL_POINTS": str(self.fail_points.directory), **(environment or {})},
             valkey_flags,
         )
         self.ledger_url = self.environment["DATABASE_URL"]

@@ -27,7 +27,7 @@ def test_waits():
     file.with_suffix(".new").rename(file)
     signal.pause()
 """
-OF_THE_OUTER_RUN = {"DATABASE_URL", "BROKER", "REDIS_URL", "CELERY_BROKER_URL", "CACHE_URL", "VAR_DIR"}
+OF_THE_OUTER_RUN = {"DATABASE_URL", "BROKER", "REDIS_URL", "CELERY_BROKER_URL", "CACHE_URL", "SECKILL_VAR_DIR"}
 
 
 def runs(pid: int) -> bool:

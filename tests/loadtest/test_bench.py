@@ -264,7 +264,9 @@ def test_sides_take_turns_and_the_warm_up_does_not_count(monkeypatch: pytest.Mon
         "growth",
         replace(MEASUREMENTS["growth"], measure=lambda *_: Findings(figures={"busy_p99": 7.0})),
     )
-    choice = bench.choose({"ROWS": "accept,pass,growth", "ROUNDS": "2", "SECONDS": "7", "VAR_DIR": str(tmp_path)})
+    choice = bench.choose(
+        {"ROWS": "accept,pass,growth", "ROUNDS": "2", "SECONDS": "7", "SECKILL_VAR_DIR": str(tmp_path)}
+    )
 
     found = bench.measure(Console(quiet=True), choice, measured_sides(("v1", "now"), tmp_path))
 
@@ -288,7 +290,7 @@ def test_a_failed_request_is_told(
     monkeypatch.setattr(bench, "open_stage", lambda *_: nullcontext({"now": {"line": shop}}))
     monkeypatch.setattr(bench, "measure", lambda *_: {"now": rounds})
 
-    choice = bench.choose({"VAR_DIR": str(tmp_path), "ROWS": "accept"})
+    choice = bench.choose({"SECKILL_VAR_DIR": str(tmp_path), "ROWS": "accept"})
     assert bench.bench(Console(quiet=True), choice, [NOW]) == status
 
     kept = json.loads((tmp_path / "bench.json").read_text(encoding="utf-8"))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.benchmark.revision import COMPLETE, Revision, RevisionError, set_up
+from loadtest.benchmark.shop import with_former_names
 
 
 def git(repository: Path, *arguments: str) -> str:
@@ -127,3 +128,18 @@ def test_a_revision_that_can_not_be_installed_says_why(project: Path, revisions:
     git(project, "commit", "--quiet", "--message", "no demo")
     with pytest.raises(RevisionError, match=r"This revision has no requirements-demo\.txt"):
         set_up("HEAD", project=project, directory=revisions)
+
+
+def test_older_revisions_find_their_variables_too() -> None:
+    environment = {
+        "SECKILL_BIND": "127.0.0.1:8001",
+        "SECKILL_LOG_LEVEL": "WARNING",
+        "LOG_LEVEL": "INFO",
+        "PORT": "8000",
+    }
+
+    assert with_former_names(environment) == {
+        **environment,
+        "BIND": "127.0.0.1:8001",
+        "LOG_LEVEL": "INFO",
+    }

@@ -65,7 +65,7 @@ def test_two_locust_processes_share_the_passes(tmp_path: Path, monkeypatch: pyte
 
 
 def test_an_oversell_is_found(tmp_path: Path) -> None:
-    environment = {**os.environ, "VAR_DIR": str(tmp_path), "NEGATIVE_CONTROL": "1", "LEDGER": "sqlite"}
+    environment = {**os.environ, "SECKILL_VAR_DIR": str(tmp_path), "NEGATIVE_CONTROL": "1", "LEDGER": "sqlite"}
 
     done = subprocess.run(
         [sys.executable, "-m", "loadtest.compare"],
@@ -93,7 +93,7 @@ def test_an_oversell_is_found(tmp_path: Path) -> None:
 def test_a_choice_that_is_none(tmp_path: Path, variable: str, value: str, says: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "loadtest.compare"],
-        cwd=PROJECT, env={**os.environ, "VAR_DIR": str(tmp_path), variable: value},
+        cwd=PROJECT, env={**os.environ, "SECKILL_VAR_DIR": str(tmp_path), variable: value},
         capture_output=True, text=True, timeout=WAIT_SECONDS_MAX, check=False,
     )  # fmt: skip
 

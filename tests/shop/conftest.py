@@ -27,7 +27,7 @@ def open_shop() -> Iterator[OpenShop]:
     with tempfile.TemporaryDirectory(prefix="seckill-shop-") as directory:
 
         def open_(*, stock: int = 100, **environment: str) -> Shop:
-            shop = Shop(Path(directory), seed(), PROCESSES, {"LOG_LEVEL": "INFO", **environment})
+            shop = Shop(Path(directory), seed(), PROCESSES, {"SECKILL_LOG_LEVEL": "INFO", **environment})
             shops.append(shop)
             shop.open(stock=stock)
             return shop

@@ -26,7 +26,9 @@ BLOCKED = (
 
 @pytest.fixture
 def shop(open_shop: OpenShop) -> Shop:
-    return open_shop(WEB_CONCURRENCY="1", DATABASE_POOL_SIZE=str(THREADS + 4), DJANGO_WAITING_MAX=str(WAITING_MAX))
+    return open_shop(
+        WEB_CONCURRENCY="1", SECKILL_DATABASE_POOL_SIZE=str(THREADS + 4), SECKILL_DJANGO_WAITING_MAX=str(WAITING_MAX)
+    )
 
 
 @pytest.fixture

@@ -18,7 +18,15 @@ from devtools.embedded.shop import PROCESSES, PROJECT
 from devtools.waiting import WAIT_SECONDS_MAX, wait_until
 from tests.visitor import get, post
 
-WITHOUT = {"REDIS_URL", "DATABASE_URL", "CELERY_BROKER_URL", "CACHE_URL", "SECRET_KEY", "LOG_LEVEL", "PUBLIC_BASE_URL"}
+WITHOUT = {
+    "REDIS_URL",
+    "DATABASE_URL",
+    "CELERY_BROKER_URL",
+    "CACHE_URL",
+    "SECRET_KEY",
+    "SECKILL_LOG_LEVEL",
+    "SECKILL_PUBLIC_BASE_URL",
+}
 
 
 class Demo:
@@ -26,7 +34,7 @@ class Demo:
 
     def __init__(self, var: Path, port: int) -> None:
         environment = {name: value for name, value in os.environ.items() if name not in WITHOUT}
-        self.environment = environment | {"VAR_DIR": str(var), "PORT": str(port), "DEMO_STOCK": "7"}
+        self.environment = environment | {"SECKILL_VAR_DIR": str(var), "PORT": str(port), "DEMO_STOCK": "7"}
         self.port = port
         self._output = var.with_suffix(f".{port}.{len(list(var.parent.iterdir()))}.txt")
         with self._output.open("wb") as output:
@@ -91,7 +99,7 @@ def test_it_serves_then_leaves_nothing_behind_and_continues_with_its_data(demo: 
     assert [name for name, pid in demo.pids().items() if alive(pid)] == []
     assert not is_taken(demo.port)
 
-    second = Demo(Path(demo.environment["VAR_DIR"]), demo.port)
+    second = Demo(Path(demo.environment["SECKILL_VAR_DIR"]), demo.port)
     try:
         second.await_ready()
         assert get(ticket).json()["order"] == order

@@ -314,7 +314,7 @@ def test_an_export_that_cannot_be_written_says_why(
     export = begun()
     (tmp_path / "exports").write_text("a file where a directory should be")
 
-    start_slow_worker(VAR_DIR=str(tmp_path))
+    start_slow_worker(SECKILL_VAR_DIR=str(tmp_path))
     export = await_end(export)
 
     assert export.result == "failed"

@@ -50,7 +50,7 @@ def start_host(processes: list[Process], tmp_path: Path) -> StartHost:
 
     def start(name: str) -> Process:
         Host.objects.filter(name=name).delete()
-        environment = {"VAR_DIR": str(tmp_path / name), "LOG_DIR": str(tmp_path / name / "logs")}
+        environment = {"SECKILL_VAR_DIR": str(tmp_path / name), "SECKILL_LOG_DIR": str(tmp_path / name / "logs")}
         one_by_one = ("--pool", "threads", "--concurrency", "1")
         processes.append(worker(tmp_path, name, "host,broadcast", *one_by_one, environment=environment))
         processes[-1].start()

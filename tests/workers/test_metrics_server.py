@@ -64,7 +64,7 @@ def port() -> int:
 @pytest.fixture
 def counting(start_worker: StartWorker, port: int, tmp_path: Path) -> Process:
     """Start a worker with two children, metrics and the odd tasks."""
-    environment = {"METRICS_PORT": str(port), "TMPDIR": str(tmp_path)}
+    environment = {"SECKILL_METRICS_PORT": str(port), "TMPDIR": str(tmp_path)}
     return start_worker(
         "default", "--concurrency", "2", "--include", "tests.workers.odd_tasks", environment=environment
     )
@@ -122,13 +122,13 @@ def test_what_children_counted_stays_counted_when_they_are_gone(counting: Proces
 
 
 def test_a_beat_serves_too(start_beat: StartBeat, port: int) -> None:
-    start_beat(environment={"METRICS_PORT": str(port)})
+    start_beat(environment={"SECKILL_METRICS_PORT": str(port)})
 
     wait_until("it serves", lambda: served(port) is not None)
 
 
 def test_a_web_process_keeps_its_own_directory_whatever_its_environment_says(tmp_path: Path) -> None:
-    """All containers of a host may share one environment, so METRICS_PORT is also set for the web process."""
+    """All containers of a host may share one environment, so SECKILL_METRICS_PORT is also set for the web process."""
     program = """
 import os, runpy
 runpy.run_path("deploy/gunicorn.conf.py")
@@ -137,7 +137,7 @@ print(os.environ["PROMETHEUS_MULTIPROC_DIR"])
 """
     done = subprocess.run(
         [sys.executable, "-c", program],
-        env=os.environ | {"METRICS_PORT": "9101", "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)},
+        env=os.environ | {"SECKILL_METRICS_PORT": "9101", "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)},
         cwd=PROJECT, capture_output=True, text=True, check=True,
     )  # fmt: skip
 

@@ -27,7 +27,7 @@ def test_compose_runs_the_processes_of_the_procfile() -> None:
 def test_prometheus_scrapes_every_worker_and_beat_at_the_port_that_compose_sets() -> None:
     scraping = yaml.safe_load((PROJECT / "deploy/prometheus.yml").read_text())
     targets = {job["job_name"]: job["static_configs"][0]["targets"] for job in scraping["scrape_configs"]}
-    ports = {name: COMPOSE[name].get("environment", {}).get("METRICS_PORT") for name in CELERY}
+    ports = {name: COMPOSE[name].get("environment", {}).get("SECKILL_METRICS_PORT") for name in CELERY}
 
     assert targets == {"web": ["web:8000"], "work": [f"{name}:{port}" for name, port in ports.items()]}
 

@@ -68,7 +68,7 @@ def test_beat_leads(start_line: StartLine) -> None:
 
 def test_the_shop_is_served(start_line: StartLine) -> None:
     port = free_port()
-    start_line("web", BIND=f"127.0.0.1:{port}", WEB_CONCURRENCY="1")
+    start_line("web", SECKILL_BIND=f"127.0.0.1:{port}", WEB_CONCURRENCY="1")
 
     def served() -> bool:
         with suppress(httpx.TransportError):

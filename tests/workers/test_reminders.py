@@ -31,7 +31,7 @@ REMIND_SECONDS = 15  # before the payment deadline
 @pytest.fixture
 def notifier(settings: Settings) -> Iterator[Notifier]:
     with Notifier() as running:
-        settings.WEBHOOK_URL, settings.REMIND_SECONDS = running.environment["WEBHOOK_URL"], REMIND_SECONDS
+        settings.WEBHOOK_URL, settings.REMIND_SECONDS = running.environment["SECKILL_WEBHOOK_URL"], REMIND_SECONDS
         yield running
 
 

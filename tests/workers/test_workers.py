@@ -284,7 +284,8 @@ def test_every_module_can_be_the_first_to_be_imported(tmp_path: Path) -> None:
     begun = {
         module: subprocess.Popen(
             [sys.executable, "-c", f"import django, celery_task; django.setup(); import celery_task.{module}"],
-            cwd=PROJECT, env={**os.environ, "VAR_DIR": str(tmp_path)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            cwd=PROJECT, env={**os.environ, "SECKILL_VAR_DIR": str(tmp_path)},
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )
         for module in MODULES
     }  # fmt: skip

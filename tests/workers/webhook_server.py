@@ -49,7 +49,7 @@ class Notifier:
     @property
     def environment(self) -> dict[str, str]:
         """Return the environment of a worker that delivers to it."""
-        return {"WEBHOOK_URL": f"{self.address}/orders", "WEBHOOK_SECRET": SECRET}
+        return {"SECKILL_WEBHOOK_URL": f"{self.address}/orders", "SECKILL_WEBHOOK_SECRET": SECRET}
 
     def told(self) -> list[str]:
         """Return the events received, in order."""

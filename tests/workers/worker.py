@@ -35,8 +35,8 @@ class Process:
         self._environment = {
             **os.environ,
             "DATABASE_URL": database_url(),
-            "HOST": name,
-            "LOG_LEVEL": "INFO",
+            "SECKILL_HOST_NAME": name,
+            "SECKILL_LOG_LEVEL": "INFO",
             **(environment or {}),
         }
         self._process: Child | None = None

@@ -193,9 +193,9 @@ def test_a_longer_list_of_exports_costs_no_more_queries(
     url = reverse("admin:orders_export_changelist")
     finish(begun(browser, sale=sale.pk))
     browser.get(url)
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(6):
         browser.get(url)
     for _ in range(9):
         finish(begun(browser, sale=sale.pk))
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(6):
         browser.get(url)

@@ -165,7 +165,7 @@ def test_a_page_asks_the_database_nothing_for_a_visitor_with_cookies(
 
     with django_assert_num_queries(0):
         ann.get("/")
-    with django_assert_num_queries(2):  # session, account: the same as without the cookie
+    with django_assert_num_queries(1):  # the account: the same as without the cookie
         ann.get("/api/auth/me")
 
 
