@@ -28,7 +28,7 @@ STALLED_AFTER = timedelta(seconds=60)  # longer than one chunk may take, with al
 ABANDONED_AFTER = timedelta(days=1)
 RETENTION = timedelta(days=7)
 
-ABANDONED = gettext_noop("It was not finished within a day.")
+ABANDONED = gettext_noop("The export did not finish within a day.")
 COLUMNS = {
     "number": "number",
     "sale": "sale_id",

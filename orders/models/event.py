@@ -28,11 +28,11 @@ class Event(models.Model):
     )
     kind = models.CharField(_("kind"), max_length=9, choices=Kind.choices)
     numbers = models.JSONField(_("order numbers"))  #: list of str
-    occurred_at = models.DateTimeField(_("at"))
+    occurred_at = models.DateTimeField(_("occurred at"))
     locked_at = models.DateTimeField(null=True)  #: start of the delivery lease
     notified_at = models.DateTimeField(_("buyers notified at"), null=True)
     published_at = models.DateTimeField(_("published at"), null=True)
-    remind_at = models.DateTimeField(_("buyers to be reminded at"), null=True)  #: NULL: none or done
+    remind_at = models.DateTimeField(_("reminder due at"), null=True)  #: NULL: none or done
 
     class Meta:
         verbose_name = _("order event")

@@ -28,7 +28,7 @@ class RedisStatus(StrEnum):
 
 
 REACH_LABELS: dict[RedisStatus, Promise] = {
-    RedisStatus.UNKNOWN: _("unknown"),
+    RedisStatus.UNKNOWN: _("not loaded"),
     RedisStatus.UNREACHABLE: _("unreachable"),
 }
 STATE_LABELS: dict[State, Promise] = {

@@ -85,7 +85,7 @@ def test_a_sale_that_does_not_exist_can_not_open() -> None:
 def test_a_sale_that_was_over_needs_a_new_closing_time(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(opens_in=-3600, closes_in=-60, status="closed")
 
-    with pytest.raises(CommandError, match=rf"^Sale {sale.pk} closed at .* UTC\. Give --minutes\.$"):
+    with pytest.raises(CommandError, match=rf"^Sale {sale.pk} closed at .* UTC\. Use --minutes to reopen it\.$"):
         open_sale(sale.pk)
 
     assert Sale.objects.get(pk=sale.pk).status == "closed"
@@ -96,7 +96,7 @@ def test_a_sale_that_was_over_needs_a_new_closing_time(make_sale: MakeSale, line
 def test_a_sale_can_not_close_before_it_opens(make_sale: MakeSale, line: Line, minutes: int) -> None:
     sale = make_sale(opens_in=600)
 
-    with pytest.raises(CommandError, match=r"Give --minutes\.$"):
+    with pytest.raises(CommandError, match=r"Use --minutes to reopen it\.$"):
         open_sale(sale.pk, f"--minutes={minutes}")
 
     assert (Sale.objects.get(pk=sale.pk).opens_at, join(line, sale, "ann")) == (sale.opens_at, [RejectReason.NOT_OPEN])
@@ -106,9 +106,7 @@ def test_a_sale_whose_buyers_were_told_that_it_has_ended_stays_so(make_sale: Mak
     sale = make_sale(status="closed")
     Sale.objects.filter(pk=sale.pk).update(ended_at=timezone.now())
 
-    with pytest.raises(
-        CommandError, match=rf"^Sale {sale.pk} has ended, and its buyers were told so\. Make a new one\.$"
-    ):
+    with pytest.raises(CommandError, match=rf"^Sale {sale.pk} has ended and can't be reopened\. Create a new sale\.$"):
         open_sale(sale.pk, "--minutes", 5)
 
     assert (Sale.objects.get(pk=sale.pk).status, join(line, sale, "ann")) == ("closed", [RejectReason.CLOSED])

@@ -71,8 +71,8 @@ def test_a_sale_redis_does_not_know_is_reported_and_rebuilt_when_asked(make_sale
     sale = make_sale(stock=2)
     line.client.flushall()
 
-    assert reconcile() == (1, [f"sale {sale.pk}: unknown to Redis"])
-    assert reconcile("--repair") == (0, [f"sale {sale.pk}: unknown to Redis", f"sale {sale.pk}: rebuilt"])
+    assert reconcile() == (1, [f"sale {sale.pk}: not loaded in Redis"])
+    assert reconcile("--repair") == (0, [f"sale {sale.pk}: not loaded in Redis", f"sale {sale.pk}: rebuilt"])
     assert (look(line, sale).stock, look(line, sale).epoch) == (2, 2)
 
 
@@ -81,7 +81,7 @@ def test_what_is_being_settled_is_said_to_be_busy_and_is_no_failure(make_sale: M
     join(line, sale, "ann", "ben")
     claim_and_die(line, sale, upto=2)
 
-    assert reconcile() == (0, [f"sale {sale.pk}: busy, units being settled: 2; ask again"])
+    assert reconcile() == (0, [f"sale {sale.pk}: busy: 2 units are being settled; try again"])
 
 
 @pytest.mark.parametrize("arguments", [(), ("--repair",)])
@@ -96,7 +96,7 @@ def test_a_ledger_that_contradicts_itself_is_said_loudly_and_never_repaired_from
     assert reconcile(*arguments) == (
         1,
         [
-            f"sale {wrong.pk}: THE LEDGER CONTRADICTS ITSELF: {numbers}; nothing is repaired from it",
+            f"sale {wrong.pk}: THE LEDGER CONTRADICTS ITSELF: {numbers}; it is not repaired automatically",
             f"sale {other.pk}: agrees",
         ],
     )
@@ -140,7 +140,7 @@ def test_a_redis_that_is_away_is_one_sentence(make_sale: MakeSale, settings: Set
     settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
     get_line.cache_clear()
     try:
-        with pytest.raises(CommandError, match=r"^Redis does not answer: Error 111 connecting to .*\.$") as caught:
+        with pytest.raises(CommandError, match=r"^Redis does not respond: Error 111 connecting to .*\.$") as caught:
             reconcile()
     finally:
         get_line.cache_clear()

@@ -226,7 +226,7 @@ async def test_who_finds_the_queue_full_is_told_at_once_when_to_come_back(gate_s
     assert [late.headers["retry-after"] for late in (program, person, head)] == ["2"] * 3
     assert json.loads(program.content)["code"] == "unavailable"
     assert program.headers["content-type"] == "application/problem+json"
-    assert b"Very many people at once" in person.content
+    assert b"The shop is very busy" in person.content
     assert person.headers["content-type"] == "text/html; charset=utf-8"
     assert (head.content, int(head.headers["content-length"]) > 0) == (b"", True)
     assert len(views.inside) <= 2

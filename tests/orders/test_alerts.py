@@ -230,7 +230,7 @@ def test_an_alert_and_its_end_are_mailed_once_each() -> None:
     assert lease_unmailed() == []
     assert [message.subject for message in mail.outbox] == [
         "Alert: line and ledger differ: sale 7",
-        "Over: line and ledger differ: sale 7",
+        "Resolved: line and ledger differ: sale 7",
     ]
     assert mail.outbox[0].to == ["ops@shop.example"]
 
@@ -263,7 +263,7 @@ def test_an_end_that_comes_while_the_beginning_is_mailed_is_told_too(monkeypatch
 
     assert lease_unmailed() == [pk]
     deliver(pk)
-    assert [message.subject for message in mail.outbox] == ["Over: line and ledger differ: sale 7"]
+    assert [message.subject for message in mail.outbox] == ["Resolved: line and ledger differ: sale 7"]
 
 
 def refuse(*_: Any) -> None:

@@ -198,7 +198,7 @@ def test_a_ledger_that_counts_other_units_than_its_orders_hold_contradicts_itsel
     assert (found.stock, found.sold, found.active_orders) == (7, wrong, 2)
     assert logs == [
         {
-            "event": "ledger_contradicts_itself", "log_level": "error",
+            "event": "contradiction_found", "log_level": "error",
             "sale": sale.pk, "stock": 7, "sold": wrong, "active_orders": 2,
         }
     ]  # fmt: skip
@@ -329,7 +329,7 @@ def test_a_drift_is_logged_with_its_numbers(make_sale: MakeSale, line: Line) -> 
 
     assert logs == [
         {
-            "event": "drift", "log_level": "error", "sale": sale.pk, "epoch": 1,
+            "event": "drift_found", "log_level": "error", "sale": sale.pk, "epoch": 1,
             "redis_stock": 10, "db_stock": 6, "outcomes": 1, "orders": 1,
         }
     ]  # fmt: skip

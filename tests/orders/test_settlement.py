@@ -136,7 +136,7 @@ def test_a_sale_redis_does_not_know_is_settled_for_nobody(make_sale: MakeSale, l
     join(line, sale, "ann")
     line.invalidate(sale.pk)
 
-    with pytest.raises(commands.SaleNotLoadedError, match=f"sale {sale.pk} is unknown to Redis"):
+    with pytest.raises(commands.SaleNotLoadedError, match=f"sale {sale.pk} is not loaded in Redis"):
         settle(line, sale.pk, upto=1)
 
     assert (entries(sale), sold(sale)) == ([], 0)

@@ -149,7 +149,7 @@ def test_who_has_waited_too_long_for_a_turn_is_told_when_to_come_back(client: Cl
         assert answer["Retry-After"] == "2"
     answer = client.post("/admin/login/", {"username": "ann", "password": PASSWORD}, headers={"Accept": "text/html"})
     assert (answer.status_code, answer["Retry-After"]) == (503, "2")
-    assert "Very many people at once" in answer.content.decode()
+    assert "The shop is very busy" in answer.content.decode()
     assert User.objects.count() == 0
 
 

@@ -219,7 +219,7 @@ def test_a_pass_for_another_sale_is_none(client: Client, make_sale: MakeSale, li
 
     document = problem(client.post(address(kettles), headers=bearer(lamps, "ann")), 401, "bad_pass")
 
-    assert document["detail"] == "It is a pass for another sale."
+    assert document["detail"] == "The pass is for another sale."
     assert (in_line(line, kettles), in_line(line, lamps), Order.objects.count()) == ([], [], 0)
 
 
@@ -228,7 +228,7 @@ def test_a_pass_that_has_expired_is_none(client: Client, make_sale: MakeSale, li
 
     document = problem(client.post(address(sale), headers=bearer(sale, "ann", valid_seconds=-1)), 401, "bad_pass")
 
-    assert document["detail"] == "It has expired."
+    assert document["detail"] == "The pass has expired."
     assert in_line(line, sale) == []
 
 

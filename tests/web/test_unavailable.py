@@ -19,7 +19,7 @@ def test_a_page_that_needs_the_ledger_says_so_and_tries_again(client: Client, ad
     page = answer.content.decode()
     assert '<meta http-equiv="refresh" content="2">' in page
     assert "If you are in line, your place is kept." in page
-    assert "您的位置会保留" in page
+    assert "您的排队号会保留" in page
 
 
 @pytest.mark.usefixtures("_database_is_away")

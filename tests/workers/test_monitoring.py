@@ -60,7 +60,7 @@ def test_an_alert_is_mailed_once_when_the_mail_server_is_back(start_worker: Star
 
     assert [mail["Subject"] for mail in mails] == [
         "Alert: a host is silent: host web-1",
-        "Over: a host is silent: host web-1",
+        "Resolved: a host is silent: host web-1",
     ]
     assert [(mail["From"], mail["To"]) for mail in mails] == [
         ("shop@shop.example", "ops@shop.example, boss@shop.example")

@@ -51,14 +51,14 @@ function show(order) {
     created: exactDateTime(order.created_at),
     "pay-before": dateTime(order.pay_before),
     paid: order.status_changed_at ? exactDateTime(order.status_changed_at) : "",
-    back: order.status_changed_at ? exactDateTime(order.status_changed_at) : "",
+    closed: order.status_changed_at ? exactDateTime(order.status_changed_at) : "",
   });
   const pending = order.status === "pending";
   bound(root, "status").dataset.state = order.status;
   bound(root, "payment").hidden = !pending;
   bound(root, "pay-before-row").hidden = !pending;
   bound(root, "paid-row").hidden = order.status !== "paid";
-  bound(root, "back-row").hidden = pending || order.status === "paid";
+  bound(root, "closed-row").hidden = pending || order.status === "paid";
   bound(root, "sale-link").setAttribute("href", address("sales", order.sale));
   actions.offer(order);
   root.hidden = false;
