@@ -11,7 +11,7 @@ from seckill.catalog.models import Sale
 from seckill.line.commands import RejectReason
 from seckill.line.line import Line
 from tests.conftest import MakeSale
-from tests.orders.crowd import in_line, join, look
+from tests.orders.crowd import in_line, join, snapshot_of
 
 pytestmark = pytest.mark.django_db
 
@@ -55,7 +55,7 @@ def test_twice_is_as_good_as_once(make_sale: MakeSale, line: Line) -> None:
     open_sale(sale.pk)
 
     assert Sale.objects.get(pk=sale.pk).opens_at == opens_at
-    assert (in_line(line, sale), look(line, sale).epoch, look(line, sale).stock) == (["ann"], 1, 3)
+    assert (in_line(line, sale), snapshot_of(line, sale).epoch, snapshot_of(line, sale).stock) == (["ann"], 1, 3)
 
 
 def test_a_sale_that_was_over_opens_again_for_some_minutes(make_sale: MakeSale, line: Line) -> None:

@@ -14,7 +14,7 @@ from seckill.catalog.models import Sale
 from seckill.line.keys import sale_keys
 from seckill.line.line import Line, get_line
 from tests.conftest import MakeSale
-from tests.orders.crowd import add_units_behind_its_back, claim_and_die, in_line, join, look, sell
+from tests.orders.crowd import add_units_behind_its_back, in_line, join, reserve_and_die, sell, snapshot_of
 
 pytestmark = pytest.mark.django_db
 
@@ -39,7 +39,7 @@ def test_what_agrees_is_said_to(make_sale: MakeSale, line: Line) -> None:
     sell(line, kettles, "ann", "ben", "cleo")
 
     assert reconcile() == reconcile("--repair") == (0, [f"sale {kettles.pk}: agrees", f"sale {lamps.pk}: agrees"])
-    assert (look(line, kettles).epoch, look(line, lamps).epoch) == (1, 1)
+    assert (snapshot_of(line, kettles).epoch, snapshot_of(line, lamps).epoch) == (1, 1)
 
 
 def test_what_differs_is_reported_and_left_alone(make_sale: MakeSale, line: Line) -> None:
@@ -51,7 +51,7 @@ def test_what_differs_is_reported_and_left_alone(make_sale: MakeSale, line: Line
 
     assert reconcile() == (1, [report])
     assert reconcile() == (1, [report])  # a check without repair changes nothing
-    assert (look(line, sale).stock, look(line, sale).epoch) == (7, 1)
+    assert (snapshot_of(line, sale).stock, snapshot_of(line, sale).epoch) == (7, 1)
 
 
 def test_what_differs_is_repaired_when_asked(make_sale: MakeSale, line: Line) -> None:
@@ -62,9 +62,13 @@ def test_what_differs_is_repaired_when_asked(make_sale: MakeSale, line: Line) ->
     status, printed = reconcile("--repair")
 
     assert (status, len(printed), printed[1]) == (0, 2, f"sale {sale.pk}: rebuilt")
-    assert (look(line, sale).stock, look(line, sale).epoch, in_line(line, sale)) == (0, 2, ["ann", "ben", "cleo"])
+    assert (snapshot_of(line, sale).stock, snapshot_of(line, sale).epoch, in_line(line, sale)) == (
+        0,
+        2,
+        ["ann", "ben", "cleo"],
+    )
     assert reconcile("--repair") == (0, [f"sale {sale.pk}: agrees"])
-    assert look(line, sale).epoch == 2
+    assert snapshot_of(line, sale).epoch == 2
 
 
 def test_a_sale_redis_does_not_know_is_reported_and_rebuilt_when_asked(make_sale: MakeSale, line: Line) -> None:
@@ -73,13 +77,13 @@ def test_a_sale_redis_does_not_know_is_reported_and_rebuilt_when_asked(make_sale
 
     assert reconcile() == (1, [f"sale {sale.pk}: not loaded in Redis"])
     assert reconcile("--repair") == (0, [f"sale {sale.pk}: not loaded in Redis", f"sale {sale.pk}: rebuilt"])
-    assert (look(line, sale).stock, look(line, sale).epoch) == (2, 2)
+    assert (snapshot_of(line, sale).stock, snapshot_of(line, sale).epoch) == (2, 2)
 
 
 def test_what_is_being_settled_is_said_to_be_busy_and_is_no_failure(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=5)
     join(line, sale, "ann", "ben")
-    claim_and_die(line, sale, upto=2)
+    reserve_and_die(line, sale, upto=2)
 
     assert reconcile() == (0, [f"sale {sale.pk}: busy: 2 units are being settled; try again"])
 
@@ -100,7 +104,7 @@ def test_a_ledger_that_contradicts_itself_is_said_loudly_and_never_repaired_from
             f"sale {other.pk}: agrees",
         ],
     )
-    assert (look(line, wrong).epoch, look(line, wrong).stock) == (1, 2)
+    assert (snapshot_of(line, wrong).epoch, snapshot_of(line, wrong).stock) == (1, 2)
     assert Audit.objects.get(sale=wrong).triggered_by == "command"
 
 
@@ -113,7 +117,7 @@ def test_sales_that_have_ended_are_looked_at_when_they_are_named(make_sale: Make
     assert reconcile() == (0, [f"sale {other.pk}: agrees", f"sale {third.pk}: agrees"])
     assert reconcile(str(third.pk), str(ended.pk), str(ended.pk)) == (1, [report, f"sale {third.pk}: agrees"])
     assert reconcile(str(ended.pk), "--repair") == (0, [report, f"sale {ended.pk}: rebuilt"])
-    assert (look(line, ended).stock, look(line, ended).ended_ms > 0) == (2, True)
+    assert (snapshot_of(line, ended).stock, snapshot_of(line, ended).ended_ms > 0) == (2, True)
     assert set(Audit.objects.values_list("sale", flat=True)) == {ended.pk, other.pk, third.pk}
 
 

@@ -103,11 +103,11 @@ class Case:
         silent = [buyer.name for buyer in self.crowd.accepted if not buyer.outcome]
         assert silent == [], f"accepted, and never told: {self.crowd.answers}"
         assert len(self.crowd.accepted) == len(self.buyers), self.crowd.answers
-        assert {buyer.name for buyer in self.crowd.told("confirmed")} == by_buyer.keys()
+        assert {buyer.name for buyer in self.crowd.with_status("confirmed")} == by_buyer.keys()
         self.audit_places(by_buyer)
 
     def audit_places(self, by_buyer: dict[str, int]) -> None:
         """Check first come, first served: one place per buyer, orders keep their places, and the first places won."""
         assert sorted(buyer.place for buyer in self.buyers) == list(range(1, len(self.buyers) + 1))
-        assert {buyer.name: buyer.place for buyer in self.crowd.told("confirmed")} == by_buyer
-        assert [buyer.place for buyer in self.crowd.told("confirmed")] == list(range(1, len(by_buyer) + 1))
+        assert {buyer.name: buyer.place for buyer in self.crowd.with_status("confirmed")} == by_buyer
+        assert [buyer.place for buyer in self.crowd.with_status("confirmed")] == list(range(1, len(by_buyer) + 1))

@@ -172,4 +172,4 @@ class FaultyShop(Shop):
             "left": books["stock"] - sold,
             "claims": 0,
         }
-        return books == expected and crowd.everybody_knows
+        return books == expected and crowd.all_decided

@@ -18,14 +18,14 @@ from tests.gate.gate_server import (
     HOUR_MS,
     GateServer,
     eventually,
-    forget_calls,
     good_pass,
     held,
     hold_writes,
-    let_go,
     open_gate_server,
     problem,
     read_json,
+    release_writes,
+    reset_call_counts,
     script_calls,
 )
 from tests.gate.wire import Wire, request_bytes
@@ -53,7 +53,7 @@ async def test_a_purchase_gives_a_ticket_for_the_next_place(gate_server: GateSer
 async def test_ahead_counts_only_those_who_still_wait(gate_server: GateServer, load_sale: LoadSale) -> None:
     sale = load_sale(stock=9)
     sale.admit("amir", "bea", "carl", "dana")
-    sale.claim("c1", upto=3)
+    sale.reserve_places("c1", upto=3)
 
     assert (await gate_server.purchase(7, "olga")).json()["ahead"] == 1
     assert (await gate_server.purchase(7, "amir")).json()["ahead"] == 0
@@ -86,7 +86,7 @@ async def test_sixty_four_who_wait_get_sixty_four_places_in_one_call(
 ) -> None:
     sale = load_sale(stock=3)
     await gate_server.purchase(7, "first")  # the script is cached on the server from here on
-    forget_calls(server)
+    reset_call_counts(server)
     hold_writes(server)
     early = [
         *await gate_server.line_up([gate_server.purchase(7, "early")]),
@@ -95,7 +95,7 @@ async def test_sixty_four_who_wait_get_sixty_four_places_in_one_call(
     await eventually(lambda: held(server) == 1)
 
     crowd = await gate_server.line_up(gate_server.purchase(7, f"b{number}") for number in range(64))
-    let_go(server)
+    release_writes(server)
 
     assert [(await one).json()["place"] for one in (*early, *crowd)] == list(range(2, 68))
     assert sale.buyers_in_line() == ["first", "early", "next", *(f"b{number}" for number in range(64))]
@@ -107,14 +107,14 @@ async def test_those_who_come_while_two_groups_are_written_form_the_next_one(
 ) -> None:
     load_sale(stock=0, line_limit=100)
     await gate_server.purchase(7, "first")
-    forget_calls(server)
+    reset_call_counts(server)
     hold_writes(server)
     one = await gate_server.line_up([gate_server.purchase(7, "one")])
     two = await gate_server.line_up([gate_server.purchase(7, "two")])
     await eventually(lambda: held(server) == 1)
     late = await gate_server.line_up(gate_server.purchase(7, f"late{number}") for number in range(40))
 
-    let_go(server)
+    release_writes(server)
 
     assert [(await task).json()["place"] for task in (*one, *two, *late)] == list(range(2, 44))
     assert script_calls(server) == 3
@@ -125,7 +125,7 @@ async def test_a_group_larger_than_one_call_may_be_is_cut(
 ) -> None:
     sale = load_sale(stock=0, line_limit=5000)
     await gate_server.purchase(7, "first")
-    forget_calls(server)
+    reset_call_counts(server)
     gate = gate_server.application.gate
 
     answers = [
@@ -150,7 +150,7 @@ async def test_a_buyer_who_hangs_up_keeps_the_place_and_disturbs_nobody(
     two.cancel()
     with pytest.raises(asyncio.CancelledError):
         await two
-    let_go(server)
+    release_writes(server)
 
     assert [(await task).json()["place"] for task in (one, three, four)] == [2, 4, 5]
     assert sale.buyers_in_line() == ["first", "one", "two", "three", "four"]
@@ -167,7 +167,7 @@ async def test_a_whole_group_that_hangs_up_leaves_the_gate_working(
     for task in gone:
         task.cancel()
     await asyncio.gather(*gone, return_exceptions=True)
-    let_go(server)
+    release_writes(server)
 
     assert (await gate_server.purchase(7, "three")).json()["place"] == 4
     assert sale.buyers_in_line() == ["first", "one", "two", "three"]
@@ -187,7 +187,7 @@ async def test_when_too_many_wait_others_are_told_to_come_back(
     waiting = await gate_server.line_up(gate_server.purchase(7, buyer) for buyer in ("one", "two"))
 
     refused = await gate_server.purchase(7, "three")
-    let_go(server)
+    release_writes(server)
 
     assert problem(refused) == (503, "unavailable")
     assert refused.headers["retry-after"] == "2"
@@ -233,7 +233,7 @@ async def test_nobody_buys_without_a_pass_of_this_shop(
 async def test_nobody_buys_without_the_header(gate_server: GateServer, load_sale: LoadSale) -> None:
     sale = load_sale()
 
-    response = await gate_server.ask("POST", "/api/sales/7/purchase")
+    response = await gate_server.request("POST", "/api/sales/7/purchase")
 
     assert problem(response) == (401, "bad_pass")
     assert response.headers["www-authenticate"] == "Bearer"
@@ -315,7 +315,7 @@ async def test_a_line_that_fills_up_within_a_group_tells_each_buyer_apart(
     first = await gate_server.line_up([gate_server.purchase(7, "a")])
     await eventually(lambda: held(server) == 1)
     group = await gate_server.line_up(gate_server.purchase(7, buyer) for buyer in ("b", "a", "c", "d", "b", "e"))
-    let_go(server)
+    release_writes(server)
     responses = [await task for task in (*first, *group)]
 
     assert [response.status_code for response in responses] == [202, 202, 202, 202, 409, 202, 409]
@@ -330,7 +330,7 @@ async def test_a_line_that_fills_up_within_a_group_tells_each_buyer_apart(
 async def test_a_purchase_is_a_post(gate_server: GateServer, load_sale: LoadSale, method: str) -> None:
     sale = load_sale()
 
-    response = await gate_server.ask(
+    response = await gate_server.request(
         method, "/api/sales/7/purchase", {"authorization": f"Bearer {good_pass(7, 'olga')}"}
     )
 
@@ -397,10 +397,10 @@ async def test_all_other_addresses_are_the_shop_s(
 ) -> None:
     sale = load_sale()
 
-    sent = await gate_server.ask("POST", target, {"authorization": f"Bearer {good_pass(7, 'olga')}"})
+    sent = await gate_server.request("POST", target, {"authorization": f"Bearer {good_pass(7, 'olga')}"})
 
     assert (sent.status_code, sent.content) == (418, b"the shop")
-    assert gate_server.shop.passed_on == [f"http {path}"]
+    assert gate_server.app.passed_on == [f"http {path}"]
     assert sale.buyers_in_line() == []
 
 
@@ -412,7 +412,7 @@ async def test_the_gate_s_own_addresses_never_reach_the_shop(gate_server: GateSe
     await gate_server.progress(7)
     await gate_server.purchase_with(7, "Bearer nothing")
 
-    assert gate_server.shop.passed_on == []
+    assert gate_server.app.passed_on == []
 
 
 # --- Redis out of reach ----------------------------------------------------------------------------------------------
@@ -459,5 +459,5 @@ async def test_a_redis_that_answers_nothing_costs_seconds_not_minutes(load_sale:
 
         assert [problem(response) for response in crowd] == [(503, "unavailable")] * 10
         assert sale.line.length(7) == 1
-        let_go(server)
+        release_writes(server)
         assert (await gate_server.purchase(7, "olga")).json()["place"] == 2

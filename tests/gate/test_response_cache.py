@@ -449,7 +449,7 @@ async def test_a_header_sent_twice_is_not_guessed_at(visit: Visit) -> None:
     visitor = await visit(Shop({**PUBLIC, "Vary": "Accept-Language"}))
     twice = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept-Language: zh-hans\r\nAccept-Language: en\r\n\r\n"
 
-    assert (await visitor.ask(twice)).content == b"answer 1"  # Django would read: zh-hans,en
+    assert (await visitor.request(twice)).content == b"answer 1"  # Django would read: zh-hans,en
     assert (await visitor.get(accept_language="en")).content == b"answer 2"
 
 
@@ -641,7 +641,7 @@ async def test_who_hangs_up_while_asking_for_all_asks_to_the_end(visit: Visit) -
     [first] = await visitor.line_up(1, visitor.get)
     others = await visitor.crowd(49, visitor.get)
     first.cancel()
-    await eventually(lambda: len(visitor.answering()) == 49)
+    await eventually(lambda: len(visitor.unanswered()) == 49)
     shop.doors.set()
 
     assert [(await answer).content for answer in others] == [b"answer 1"] * 49
@@ -653,7 +653,7 @@ async def test_when_the_one_who_asks_is_cancelled_each_other_asks_alone(visit: V
     visitor = await visit(shop := Shop())
     shop.doors.clear()
     [first] = await visitor.line_up(1, visitor.get)
-    [asking] = visitor.answering()[0].tasks
+    [asking] = visitor.unanswered()[0].tasks
     others = await visitor.line_up(3, visitor.get)
 
     asking.cancel()
@@ -688,7 +688,7 @@ async def test_one_who_stops_waiting_leaves_the_others_alone(visit: Visit) -> No
     shop.doors.clear()
     waiting = await visitor.line_up(4, visitor.get)
     waiting.pop(1).cancel()
-    await eventually(lambda: len(visitor.answering()) == 3)
+    await eventually(lambda: len(visitor.unanswered()) == 3)
     shop.doors.set()
 
     assert [(await answer).content for answer in waiting] == [b"answer 1"] * 3

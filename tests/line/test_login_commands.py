@@ -218,7 +218,7 @@ def test_each_buyer_gets_as_many_as_the_limit_allows(line: Line) -> None:
     assert counts(line) == {"u1": "2", "u2": "2", "u3": "1"}
 
 
-def test_a_buyer_who_is_in_a_group_several_times_is_counted_each_time(line: Line) -> None:
+def test_a_buyer_who_is_in_a_batch_several_times_is_counted_each_time(line: Line) -> None:
     rate = Rate(limit=3, window_seconds=AGES)
     phone = login("u1", "ann's phone")
 
@@ -273,7 +273,7 @@ def test_counts_go_by_themselves_when_nobody_asks_any_more(line: Line) -> None:
     assert 990_000 < line.client.pttl(LOGIN_KEYS.pass_counts) <= 1_000_000
 
 
-def test_a_group_in_which_nobody_is_counted_writes_nothing(line: Line) -> None:
+def test_a_batch_in_which_nobody_is_counted_writes_nothing(line: Line) -> None:
     line.run(revoke_login(ANN.login_id))
 
     assert line.run(issue_passes([ANN], OFTEN)).results == [VOID]

@@ -29,7 +29,7 @@ from seckill.monitoring.alerts import (
 )
 from seckill.monitoring.models import Alert
 from tests.conftest import MakeSale
-from tests.orders.crowd import add_units_behind_its_back, at_once, claim_and_die, join, sell, settle_all
+from tests.orders.crowd import add_units_behind_its_back, at_once, join, reserve_and_die, sell, settle_all
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -114,7 +114,7 @@ def test_an_audit_that_could_not_compare_neither_raises_nor_ends(make_sale: Make
 
     for busy in (sale, quiet):
         join(line, busy, "ann")
-        claim_and_die(line, busy, upto=1)
+        reserve_and_die(line, busy, upto=1)
         assert run_audit(line, busy.pk, by=Audit.By.BEAT).result == Audit.Result.BUSY
     apply_results(check_audits())
 
@@ -179,7 +179,7 @@ def test_a_line_that_moves_slowly_has_not_stalled(make_sale: MakeSale, line: Lin
     apply_results(check_lines(line))
     age_marks(line, sale, 20)
 
-    claim_and_die(line, sale, upto=1)
+    reserve_and_die(line, sale, upto=1)
     apply_results(check_lines(line))
     apply_results(check_lines(line))
 

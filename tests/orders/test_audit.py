@@ -26,11 +26,11 @@ from tests.orders.crowd import (
     add_units_behind_its_back,
     at_once,
     await_waiter,
-    claim_and_die,
     in_line,
     join,
-    look,
+    reserve_and_die,
     sell,
+    snapshot_of,
 )
 
 pytestmark = pytest.mark.django_db
@@ -83,7 +83,7 @@ def test_a_line_at_rest_agrees_with_the_ledger(make_sale: MakeSale, line: Line) 
     orders = sell(line, sale, "ann", "ben", "cleo", "dan")
     pay(orders["ben"])
     cancel(orders["ann"])  # its unit is not released yet
-    assert look(line, sale).stock == 0
+    assert snapshot_of(line, sale).stock == 0
 
     found = look_by_command(line, sale)
     assert found.result == "agrees"
@@ -140,7 +140,7 @@ def test_while_places_are_being_settled_only_the_ledger_is_judged(make_sale: Mak
     sale = make_sale(stock=7)
     sell(line, sale, "ann")
     join(line, sale, "ben", "cleo")
-    claim = claim_and_die(line, sale, upto=3)
+    claim = reserve_and_die(line, sale, upto=3)
     add_units_behind_its_back(line, sale, 5)
 
     found = look_by_command(line, sale)
@@ -226,7 +226,7 @@ def test_what_the_line_says_does_not_hide_that_the_ledger_is_wrong(
         sell(line, sale, "ann")
         count_wrong(sale, sold=4)
     join(line, busy, "ben")
-    claim_and_die(line, busy, upto=2)
+    reserve_and_die(line, busy, upto=2)
     line.invalidate(unknown.pk)
 
     look_by_command(line, busy)
@@ -252,7 +252,7 @@ def test_nothing_is_built_from_a_ledger_that_contradicts_itself(make_sale: MakeS
     found = [reconcile(line, sale.pk, by=Audit.By.BEAT) for sale in (wrong, forgotten)]
 
     assert [(audit.result, audit.repaired) for audit in found] == [("contradiction", False), ("contradiction", False)]
-    assert (look(line, wrong).epoch, look(line, wrong).stock) == (1, 5)
+    assert (snapshot_of(line, wrong).epoch, snapshot_of(line, wrong).stock) == (1, 5)
     assert not line.client.exists(sale_keys(forgotten.pk).meta)
     assert set(Sale.objects.values_list("sold", "epoch")) == {(1, 1)}
 
@@ -285,7 +285,7 @@ def test_looking_changes_nothing(make_sale: MakeSale, line: Line) -> None:
     assert (line.client.get(sale_keys(sale.pk).stock), Sale.objects.values().get(), list(Order.objects.values())) == (
         before
     )
-    assert look(line, sale).epoch == 1
+    assert snapshot_of(line, sale).epoch == 1
 
 
 @pytest.mark.parametrize("trouble", ["drift", "unknown"])
@@ -301,9 +301,13 @@ def test_a_repaired_line_keeps_its_people_and_the_audit_says_so(make_sale: MakeS
 
     last = Audit.objects.get()
     assert (found.result, found.repaired, last.result, last.repaired) == (trouble, True, trouble, True)
-    assert (look(line, sale).stock, look(line, sale).epoch, in_line(line, sale)) == (0, 2, ["ann", "ben", "cleo"])
+    assert (snapshot_of(line, sale).stock, snapshot_of(line, sale).epoch, in_line(line, sale)) == (
+        0,
+        2,
+        ["ann", "ben", "cleo"],
+    )
     assert reconcile(line, sale.pk, by=Audit.By.BEAT).result == "agrees"
-    assert (look(line, sale).epoch, Audit.objects.get().repaired) == (2, False)
+    assert (snapshot_of(line, sale).epoch, Audit.objects.get().repaired) == (2, False)
 
 
 @pytest.mark.parametrize("quiet", ["agrees", "busy"])
@@ -311,11 +315,11 @@ def test_a_line_that_agrees_or_is_busy_is_not_rebuilt(make_sale: MakeSale, line:
     sale = make_sale(stock=2)
     join(line, sale, "ann")
     if quiet == "busy":
-        claim_and_die(line, sale, upto=1)
+        reserve_and_die(line, sale, upto=1)
 
     found = reconcile(line, sale.pk, by=Audit.By.BEAT)
 
-    assert (found.result, found.repaired, look(line, sale).epoch) == (quiet, False, 1)
+    assert (found.result, found.repaired, snapshot_of(line, sale).epoch) == (quiet, False, 1)
 
 
 def test_a_drift_is_logged_with_its_numbers(make_sale: MakeSale, line: Line) -> None:
@@ -350,7 +354,7 @@ def test_many_who_audit_a_sale_for_the_first_time_at_once_all_succeed(make_sale:
 def test_an_audit_waits_for_orders_that_are_being_written(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=7)
     join(line, sale, "ann")
-    claim = claim_and_die(line, sale, upto=1)
+    claim = reserve_and_die(line, sale, upto=1)
     confirmed = Event()
 
     def write() -> str:

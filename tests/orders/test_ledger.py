@@ -15,7 +15,7 @@ from orders.stock import SaleChangedError
 from seckill.catalog.models import Sale
 from seckill.line.line import Line
 from tests.conftest import MakeSale
-from tests.orders.crowd import add_units_behind_its_back, claim_and_die, entries, join, sell, sold
+from tests.orders.crowd import add_units_behind_its_back, entries, join, reserve_and_die, sell, sold
 
 pytestmark = pytest.mark.django_db
 
@@ -124,7 +124,7 @@ def test_without_the_guard_in_python_the_database_still_refuses_to_oversell(make
     sale = make_sale(stock=3)
     join(line, sale, "ann", "ben", "cleo", "dan", "eve")
     add_units_behind_its_back(line, sale, 2)
-    claim = claim_and_die(line, sale, upto=5)
+    claim = reserve_and_die(line, sale, upto=5)
     assert len(claim.places) == 5
 
     with pytest.raises(IntegrityError, match="sale_never_oversold"):
@@ -139,7 +139,7 @@ def test_an_order_is_one_transaction_with_what_is_sold(make_sale: MakeSale, line
     """If the counter cannot be updated, no orders are written."""
     sale = make_sale(stock=2)
     join(line, sale, "ann", "ben")
-    claim = claim_and_die(line, sale, upto=2)
+    claim = reserve_and_die(line, sale, upto=2)
 
     def shrink_before_counting(execute, sql, params, many, context):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 (Django's wrapper)
         if sql.startswith('UPDATE "catalog_sale" SET "sold"'):

@@ -20,7 +20,7 @@ from seckill.line import commands
 from seckill.line.line import Line
 from seckill.timestamps import format_iso8601, to_epoch_ms
 from tests.conftest import MakeSale
-from tests.orders.crowd import ONE_WRITER, at_once, claim_and_die, join, sell
+from tests.orders.crowd import ONE_WRITER, at_once, join, reserve_and_die, sell
 
 pytestmark = pytest.mark.django_db
 
@@ -117,7 +117,7 @@ def test_without_its_event_nothing_happens(make_sale: MakeSale, line: Line) -> N
     orders = sell(line, sale, "ann", "ben", "cleo")
     let_time_pass(orders["cleo"])
     join(line, sale, "dan")
-    claim = claim_and_die(line, sale, upto=4)
+    claim = reserve_and_die(line, sale, upto=4)
     before = (list(Order.objects.order_by("place").values()), Sale.objects.values().get())
     changes: list[Callable[[], object]] = [
         partial(write_orders, claim),
@@ -140,7 +140,7 @@ def test_without_its_event_nothing_happens(make_sale: MakeSale, line: Line) -> N
 def test_orders_that_were_not_written_are_no_event(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=1)
     join(line, sale, "ann")
-    claim = claim_and_die(line, sale, upto=1)
+    claim = reserve_and_die(line, sale, upto=1)
 
     with transaction.atomic():
         assert len(write_orders(claim)) == 1

@@ -97,7 +97,7 @@ def test_an_order_written_by_the_statement_is_what_the_orm_would_have_written(ma
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("count", [500, 501, 2000])
-def test_a_group_is_recorded_in_events_of_five_hundred(make_sale: MakeSale, count: int) -> None:
+def test_a_batch_is_recorded_in_events_of_five_hundred(make_sale: MakeSale, count: int) -> None:
     sale = make_sale(stock=count)
 
     with before("INSERT INTO orders_order", nothing) as inserts:
@@ -111,7 +111,7 @@ def test_a_group_is_recorded_in_events_of_five_hundred(make_sale: MakeSale, coun
 
 
 @pytest.mark.django_db
-def test_where_many_wait_more_are_claimed_at_once(make_sale: MakeSale, line: Line, settings: Settings) -> None:
+def test_where_many_wait_more_are_reserved_at_once(make_sale: MakeSale, line: Line, settings: Settings) -> None:
     settings.SETTLE_CHUNK, settings.SETTLE_CHUNK_MAX = 2, 5
     sale = make_sale(stock=60)
     join(line, sale, *(f"fan-{number}" for number in range(60)))
@@ -188,7 +188,7 @@ def test_somebody_else_may_be_faster_nine_times(make_sale: MakeSale, faster: int
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("units", [0, 1000, 1001], ids=["none left", "all but one", "one each"])
-def test_a_full_group_of_which_half_has_orders_is_completed(make_sale: MakeSale, units: int) -> None:
+def test_a_full_batch_of_which_half_has_orders_is_completed(make_sale: MakeSale, units: int) -> None:
     sale = make_sale(stock=999 + units)
     fans = [f"fan-{number}" for number in range(2000)]
     write_orders(commands.Reservation("first", sale.pk, 1, [(place, fans[place - 1]) for place in range(2, 2000, 2)]))
@@ -284,7 +284,7 @@ def test_two_workers_write_orders_of_one_sale_side_by_side(make_sale: MakeSale) 
 
 @two_writers
 @pytest.mark.django_db(transaction=True)
-def test_two_workers_with_one_claim_write_it_once(make_sale: MakeSale) -> None:
+def test_two_workers_with_one_reservation_write_it_once(make_sale: MakeSale) -> None:
     sale = make_sale(stock=4)
     claim = claim_of(sale, "ann", "ben")
     slow = Worker(claim)

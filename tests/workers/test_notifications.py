@@ -52,7 +52,7 @@ def start(start_worker: StartWorker, notifier: Notifier | None = None, *, queues
     return start_worker(queues, *one_by_one, environment=notifier.environment if notifier else {})
 
 
-def await_told(number: int = 1) -> None:
+def await_notified(number: int = 1) -> None:
     """Return once ``number`` events were delivered."""
     told = Event.objects.filter(published_at__isnull=False)
     wait_until(f"{number} events are told", lambda: told.count() == number)
@@ -69,7 +69,7 @@ def test_a_sale_that_is_settled_is_told_to_its_buyers_and_then_to_other_programs
     wait_until("it is settled", Event.objects.exists)
     dispatch_events.apply_async()
 
-    await_told()
+    await_notified()
     event = Event.objects.get()
     document = outbox.payload_of(event)
     assert [order["buyer"] for order in document["orders"]] == ["ann", "ben"]
@@ -85,7 +85,7 @@ def test_a_sale_that_is_settled_is_told_to_its_buyers_and_then_to_other_programs
     assert event.notified_at < event.published_at
 
 
-def test_a_notice_that_is_not_taken_is_tried_again_and_a_redirect_is_not_followed(
+def test_a_notification_that_is_not_taken_is_tried_again_and_a_redirect_is_not_followed(
     make_sale: MakeSale, line: Line, start_worker: StartWorker, notifier: Notifier, listener: Listener
 ) -> None:
     notifier.answers.extend([503, 307, 429])
@@ -93,7 +93,7 @@ def test_a_notice_that_is_not_taken_is_tried_again_and_a_redirect_is_not_followe
     sell(line, make_sale(stock=1), "ann")
 
     dispatch_events.apply_async()
-    await_told()
+    await_notified()
 
     event = Event.objects.get()
     assert notifier.told() == [f"orders.confirmed-{event.pk}"] * 4
@@ -115,7 +115,7 @@ def test_an_event_whose_buyers_can_not_be_told_is_published_all_the_same(
     sell(line, make_sale(stock=1), "ann")
 
     dispatch_events.apply_async()
-    await_told()
+    await_notified()
 
     assert len(notifier.heard) == TRIES
     wait_until("it is published", listener.listen)
@@ -135,10 +135,10 @@ def test_a_chain_that_comes_three_times_tells_once(
     for _ in range(2):
         publish_events.delay([event.pk])
     start(start_worker, notifier)
-    await_told()
+    await_notified()
     pay(Order.objects.get())
     dispatch_events.apply_async()
-    await_told(2)
+    await_notified(2)
 
     paid = Event.objects.get(kind=Event.Kind.PAID)
     assert notifier.told() == [f"orders.confirmed-{event.pk}", f"orders.paid-{paid.pk}"]
@@ -158,7 +158,7 @@ def test_a_chain_that_got_lost_is_sent_again_after_the_lease(
     Event.objects.filter(pk=lost.pk).update(locked_at=timezone.now() - timedelta(seconds=outbox.LEASE_SECONDS + 1))
 
     dispatch_events.apply_async()
-    await_told()
+    await_notified()
 
     assert notifier.told() == [f"orders.confirmed-{lost.pk}"]
     assert Event.objects.get(pk=under_way.pk).notified_at is None
@@ -170,10 +170,10 @@ def test_what_nobody_rang_for_is_told_by_the_clock(
     order = sell(line, make_sale(stock=1), "ann")["ann"]
     start(start_worker, notifier)
     start_beat()
-    await_told()
+    await_notified()
 
     pay(order)  # in a request, which never waits for the broker
-    await_told(2)
+    await_notified(2)
 
     assert [key.split("-")[0] for key in notifier.told()] == ["orders.confirmed", "orders.paid"]
 
@@ -185,7 +185,7 @@ def test_without_anybody_to_notify_events_are_published(
     start(start_worker)
 
     dispatch_events.apply_async()
-    await_told()
+    await_notified()
 
     assert notifier.heard == []
     assert Event.objects.get().notified_at is None

@@ -90,7 +90,7 @@ def test_a_queue_that_is_served_is_young_and_one_that_nobody_serves_grows_older(
     assert ages["orders"] >= 40 > ages["banners"]
 
 
-def test_a_queue_that_nobody_serves_gets_one_sounding_and_not_one_each_time() -> None:
+def test_a_queue_that_nobody_serves_gets_one_probe_and_not_one_each_time() -> None:
     for _ in range(3):
         probe_queues.run()
 
@@ -99,7 +99,7 @@ def test_a_queue_that_nobody_serves_gets_one_sounding_and_not_one_each_time() ->
     assert tasks(ORDERS) == [HEAR]
 
 
-def test_a_sounding_lost_in_a_queue_that_is_never_empty_is_sent_again_after_ten_minutes() -> None:
+def test_a_probe_lost_in_a_queue_that_is_never_empty_is_sent_again_after_ten_minutes() -> None:
     probe_queues.run()
     sent_earlier("orders", 590)
     probe_queues.run()
@@ -111,7 +111,7 @@ def test_a_sounding_lost_in_a_queue_that_is_never_empty_is_sent_again_after_ten_
     assert tasks(ORDERS) == [HEAR, HEAR]
 
 
-def test_an_old_sounding_that_is_heard_late_changes_nothing() -> None:
+def test_an_old_probe_that_is_heard_late_changes_nothing() -> None:
     now = time.time()
     queue_probe.mark_sent("orders", now)
     receive_probe.run("orders", now)
@@ -120,7 +120,7 @@ def test_an_old_sounding_that_is_heard_late_changes_nothing() -> None:
     assert queue_probe.read_probes()["orders"].received_at == now
 
 
-def test_the_queue_of_the_sounder_grows_old_when_it_does_not_run() -> None:
+def test_the_queue_of_the_prober_grows_old_when_it_does_not_run() -> None:
     assert queue_probe.queue_ages() == {}
     now = time.time()
     queue_probe.mark_received("default", now)
