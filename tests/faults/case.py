@@ -94,7 +94,7 @@ class Case:
         """Check every invariant."""
         sold = min(self.stock, len(self.buyers))
         assert self.shop.books(self.sale) == {
-            "stock": self.stock, "sold": sold, "active_orders": sold, "left": self.stock - sold, "claims": 0,
+            "stock": self.stock, "sold": sold, "active_orders": sold, "left": self.stock - sold, "reservations": 0,
         }  # fmt: skip
         orders = self.shop.orders(self.sale)
         by_buyer = {buyer: place for place, buyer, _ in orders}

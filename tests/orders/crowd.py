@@ -43,9 +43,9 @@ def sell(line: Line, sale: Sale, *buyers: str) -> dict[str, Order]:
 
 def reserve_and_die(line: Line, sale: Sale, *, upto: int) -> commands.Reservation:
     """Reserve places as a worker that then dies."""
-    claim = line.run(commands.reserve(sale.pk, uuid4().hex, upto=upto, chunk=500, lease_seconds=3600))
-    assert claim is not None
-    return claim
+    reservation = line.run(commands.reserve(sale.pk, uuid4().hex, upto=upto, chunk=500, lease_seconds=3600))
+    assert reservation is not None
+    return reservation
 
 
 def snapshot_of(line: Line, sale: Sale) -> Snapshot:

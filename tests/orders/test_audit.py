@@ -140,7 +140,7 @@ def test_while_places_are_being_settled_only_the_ledger_is_judged(make_sale: Mak
     sale = make_sale(stock=7)
     sell(line, sale, "ann")
     join(line, sale, "ben", "cleo")
-    claim = reserve_and_die(line, sale, upto=3)
+    reservation = reserve_and_die(line, sale, upto=3)
     add_units_behind_its_back(line, sale, 5)
 
     found = look_by_command(line, sale)
@@ -150,7 +150,7 @@ def test_while_places_are_being_settled_only_the_ledger_is_judged(make_sale: Mak
         "stock": 7, "sold": 1, "active_orders": 1, "epoch": 1, "reserved_units": 2, "redis_stock": 9, **NOT_COMPARED
     }  # fmt: skip
 
-    line.run(commands.confirm(claim, []))  # the reservation is closed, so the error shows
+    line.run(commands.confirm(reservation, []))  # the reservation is closed, so the error shows
 
     found = look_by_command(line, sale)
     assert (found.result, found.redis_stock, found.db_stock) == ("drift", 11, 6)
@@ -354,12 +354,12 @@ def test_many_who_audit_a_sale_for_the_first_time_at_once_all_succeed(make_sale:
 def test_an_audit_waits_for_orders_that_are_being_written(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=7)
     join(line, sale, "ann")
-    claim = reserve_and_die(line, sale, upto=1)
+    reservation = reserve_and_die(line, sale, upto=1)
     confirmed = Event()
 
     def write() -> str:
         with transaction.atomic():
-            line.run(commands.confirm(claim, write_orders(claim)))
+            line.run(commands.confirm(reservation, write_orders(reservation)))
             confirmed.set()
             await_waiter()
         return ""

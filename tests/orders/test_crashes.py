@@ -44,13 +44,13 @@ def test_places_of_a_worker_that_died_before_writing_are_taken_over(make_sale: M
 def test_a_reservation_is_left_alone_while_its_worker_may_be_alive(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=3)
     join(line, sale, "ann", "ben", "cleo")
-    claim = reserve_and_die(line, sale, upto=2)
+    reservation = reserve_and_die(line, sale, upto=2)
 
     assert settle(line, sale.pk, upto=3) == 1  # only cleo, behind the reserved places
 
     assert entries(sale) == [(3, "cleo", "pending")]
     assert snapshot_of(line, sale).reserved_units == 2
-    line.run(commands.confirm(claim, write_orders(claim)))  # the worker was alive
+    line.run(commands.confirm(reservation, write_orders(reservation)))  # the worker was alive
     assert [place for place, _, _ in entries(sale)] == [1, 2, 3]
     assert (sold(sale), snapshot_of(line, sale).stock, snapshot_of(line, sale).reserved_units) == (3, 0, 0)
 
@@ -112,11 +112,11 @@ def test_a_slow_worker_that_confirms_first_leaves_the_same_books(make_sale: Make
 def test_a_reservation_from_before_a_rebuild_is_written_and_counted_once(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=3)
     join(line, sale, "ann", "ben")
-    claim = reserve_and_die(line, sale, upto=2)
+    reservation = reserve_and_die(line, sale, upto=2)
     rebuild_line(line, sale.pk, broken_epoch=1)  # drops the reservation; the buyers are still in line
     assert (snapshot_of(line, sale).epoch, snapshot_of(line, sale).stock, snapshot_of(line, sale).pointer) == (2, 3, 0)
 
-    line.run(commands.confirm(claim, write_orders(claim)))
+    line.run(commands.confirm(reservation, write_orders(reservation)))
 
     assert (sold(sale), snapshot_of(line, sale).stock) == (2, 1)
     assert settle(line, sale.pk, upto=2) == 0

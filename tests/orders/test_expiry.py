@@ -141,13 +141,13 @@ def test_an_order_cancelled_while_its_reservation_is_open_gives_its_unit_back_on
 ) -> None:
     sale = make_sale(stock=1)
     join(line, sale, "ann", "ben")
-    claim = reserve_and_die(line, sale, upto=1)
-    decided = write_orders(claim)
+    reservation = reserve_and_die(line, sale, upto=1)
+    decided = write_orders(reservation)
     cancel(Order.objects.get(buyer="ann"))
     release_units(line)
     assert snapshot_of(line, sale).stock == 0  # the reservation still holds the unit
 
-    line.run(commands.confirm(claim, decided))
+    line.run(commands.confirm(reservation, decided))
 
     assert (snapshot_of(line, sale).stock, sold(sale)) == (1, 0)
     assert line.outcome(sale.pk, "ann") == Released("cancelled")

@@ -84,8 +84,8 @@ def test_what_did_not_happen_is_no_event(make_sale: MakeSale, line: Line) -> Non
         cancel(orders["ann"])
     with pytest.raises(OrderDecidedError):
         pay(orders["ben"])
-    claim = commands.Reservation("again", sale.pk, 1, [(1, "ann"), (2, "ben")])
-    write_orders(claim)  # the worker died before it could confirm, and another one took over
+    reservation = commands.Reservation("again", sale.pk, 1, [(1, "ann"), (2, "ben")])
+    write_orders(reservation)  # the worker died before it could confirm, and another one took over
     expire_overdue_orders()
 
     assert happened(sale) == [("confirmed", ["ann", "ben"]), ("paid", ["ann"]), ("cancelled", ["ben"])]
@@ -117,10 +117,10 @@ def test_without_its_event_nothing_happens(make_sale: MakeSale, line: Line) -> N
     orders = sell(line, sale, "ann", "ben", "cleo")
     let_time_pass(orders["cleo"])
     join(line, sale, "dan")
-    claim = reserve_and_die(line, sale, upto=4)
+    reservation = reserve_and_die(line, sale, upto=4)
     before = (list(Order.objects.order_by("place").values()), Sale.objects.values().get())
     changes: list[Callable[[], object]] = [
-        partial(write_orders, claim),
+        partial(write_orders, reservation),
         partial(pay, orders["ann"]),
         partial(cancel, orders["ben"]),
         expire_overdue_orders,
@@ -140,10 +140,10 @@ def test_without_its_event_nothing_happens(make_sale: MakeSale, line: Line) -> N
 def test_orders_that_were_not_written_are_no_event(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=1)
     join(line, sale, "ann")
-    claim = reserve_and_die(line, sale, upto=1)
+    reservation = reserve_and_die(line, sale, upto=1)
 
     with transaction.atomic():
-        assert len(write_orders(claim)) == 1
+        assert len(write_orders(reservation)) == 1
         transaction.set_rollback(True)  # the worker's host fails before the commit
 
     assert (Order.objects.count(), Event.objects.count()) == (0, 0)

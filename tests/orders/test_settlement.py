@@ -233,9 +233,9 @@ def test_a_place_that_is_somebody_elses_in_the_ledger_is_not_sold_again(make_sal
 def test_writing_a_reservation_twice_gives_the_same_orders(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=5)
     join(line, sale, "ann", "ben", "cleo")
-    claim = reserve_and_die(line, sale, upto=3)
+    reservation = reserve_and_die(line, sale, upto=3)
 
-    first, again = write_orders(claim), write_orders(claim)
+    first, again = write_orders(reservation), write_orders(reservation)
 
     assert sorted(buyer for buyer, _ in first) == ["ann", "ben", "cleo"]
     # PostgreSQL stores microseconds, the outcome milliseconds; both results must be equal
@@ -246,9 +246,9 @@ def test_writing_a_reservation_twice_gives_the_same_orders(make_sale: MakeSale, 
 def test_a_slow_worker_sells_nothing_in_a_sale_that_has_ended(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=3)
     join(line, sale, "ann")
-    claim = reserve_and_die(line, sale, upto=1)
+    reservation = reserve_and_die(line, sale, upto=1)
     Sale.objects.filter(pk=sale.pk).update(ended_at=timezone.now())
 
-    assert write_orders(claim) == []
+    assert write_orders(reservation) == []
 
     assert (entries(sale), sold(sale)) == ([], 0)

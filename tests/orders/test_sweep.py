@@ -183,13 +183,13 @@ def test_a_closed_sale_does_not_end_while_somebody_could_still_win(make_sale: Ma
 def test_a_closed_sale_does_not_end_while_places_are_being_settled(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=1)
     join(line, sale, "ann")
-    claim = reserve_and_die(line, sale, upto=1)
+    reservation = reserve_and_die(line, sale, upto=1)
     Sale.objects.filter(pk=sale.pk).update(status=Sale.Status.CLOSED)
     for _ in range(2):
         assert sweep(line) == []
     assert (snapshot_of(line, sale).state(), snapshot_of(line, sale).waiting, ended_at_of(sale)) == (State.CLOSED, 0, 0)
 
-    line.run(commands.confirm(claim, write_orders(claim)))
+    line.run(commands.confirm(reservation, write_orders(reservation)))
     sweep(line)
 
     assert ended_at_of(sale) > 0
@@ -335,9 +335,9 @@ def test_an_end_that_only_the_line_was_told_of_is_an_end(make_sale: MakeSale, li
 
 def test_a_sale_does_not_end_before_everybody_was_told_of_their_order(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=1)
-    claim = reserve_and_die(line, sale, upto=join(line, sale, "ann")[0])
-    write_orders(claim)
-    line.run(commands.confirm(claim, []))  # a line that has lost ann's outcome
+    reservation = reserve_and_die(line, sale, upto=join(line, sale, "ann")[0])
+    write_orders(reservation)
+    line.run(commands.confirm(reservation, []))  # a line that has lost ann's outcome
     Order.objects.update(status=Order.Status.PAID)
     line.client.set(sale_keys(sale.pk).stock, 0)
 

@@ -67,7 +67,11 @@ export class BuyButton {
   }
 }
 
-/** Return the button of a buyer in line, undefined for other visitors. @param {View} view @returns {ButtonState | undefined} */
+/**
+ * Return the button of a buyer in line, undefined for other visitors.
+ * @param {View} view
+ * @returns {ButtonState | undefined}
+ */
 function stateInLine(view) {
   switch (view.name) {
     case "joining":

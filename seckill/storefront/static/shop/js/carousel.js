@@ -37,7 +37,8 @@ export function startCarousel(root, slides) {
 
   /** @param {number} index */
   const scrollToSlide = (index) => {
-    track.scrollTo({ left: slides[index].offsetLeft - track.offsetLeft, behavior: reducedMotion ? "instant" : "smooth" });
+    const behavior = reducedMotion ? "instant" : "smooth";
+    track.scrollTo({ left: slides[index].offsetLeft - track.offsetLeft, behavior });
   };
 
   /** @param {boolean} wanted */
