@@ -6,7 +6,7 @@ BIN := .venv/bin
 
 .PHONY: demo test test-on-rabbitmq test-on-valkey faults loadtest bench lint format env clean help
 
-help: ## what there is
+help: ## show this help
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: .venv/demo ## run the shop on this machine: PORT=8000 DEMO_STOCK=100
@@ -17,7 +17,7 @@ test: .venv/development ## run every test, on real servers
 
 test-on-rabbitmq: .venv/development
 	@mkdir -p var
-	@echo "Tasks, workers and several hosts on RabbitMQ meanwhile, into var/test-on-rabbitmq.log …"
+	@echo "Tasks, workers and several hosts on RabbitMQ at the same time, into var/test-on-rabbitmq.log …"
 	@BROKER=rabbitmq $(BIN)/python -m pytest -q tests/cluster tests/tasks tests/workers >var/test-on-rabbitmq.log 2>&1 || { cat var/test-on-rabbitmq.log; false; }
 	@echo "On RabbitMQ: `tail -n 1 var/test-on-rabbitmq.log`"
 
@@ -43,19 +43,19 @@ lint: .venv/development ## ruff, mypy strict, import layers, missing migrations
 	$(BIN)/lint-imports
 	DEBUG=1 $(BIN)/python manage.py makemigrations --check --dry-run
 
-format: .venv/development ## let ruff lay the code out
+format: .venv/development ## format the code with ruff
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
 env: ## write .env with fresh secrets, for docker-compose
 	@sh deploy/make-env
 
-clean: ## forget the demo's data and the installed packages
+clean: ## delete the demo's data and the installed packages
 	rm -rf .venv var
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; $(PYTHON) is `$(PYTHON) --version`. Choose one: make PYTHON=python3.12 …" >&2; exit 1; }
-	@echo "Making a virtual environment …"
+	@echo "Creating a virtual environment …"
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "The venv module of $(PYTHON) does not work (Debian: apt install python3-venv)." >&2; exit 1; }
 
 .venv/demo: requirements-demo.txt requirements.txt | .venv/bin/python

@@ -65,7 +65,7 @@ def test_refused_for_twenty_seconds(
     "before",
     [
         pytest.param(True, id="not committed"),
-        pytest.param(False, id="committed, and not confirmed", marks=pytest.mark.thorough),
+        pytest.param(False, id="committed, and nobody told", marks=pytest.mark.thorough),
     ],
 )
 def test_cut_off_during_commit(
