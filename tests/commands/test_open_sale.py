@@ -102,7 +102,7 @@ def test_a_sale_can_not_close_before_it_opens(make_sale: MakeSale, line: Line, m
     assert (Sale.objects.get(pk=sale.pk).opens_at, join(line, sale, "ann")) == (sale.opens_at, [RejectReason.NOT_OPEN])
 
 
-def test_a_sale_whose_buyers_were_told_that_it_has_ended_stays_so(make_sale: MakeSale, line: Line) -> None:
+def test_a_sale_that_has_ended_cannot_be_reopened(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(status="closed")
     Sale.objects.filter(pk=sale.pk).update(ended_at=timezone.now())
 

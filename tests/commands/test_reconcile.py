@@ -54,7 +54,7 @@ def test_what_differs_is_reported_and_left_alone(make_sale: MakeSale, line: Line
     assert (snapshot_of(line, sale).stock, snapshot_of(line, sale).epoch) == (7, 1)
 
 
-def test_what_differs_is_repaired_when_asked(make_sale: MakeSale, line: Line) -> None:
+def test_a_line_that_differs_is_repaired_on_request(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=2)
     sell(line, sale, "ann", "ben", "cleo")
     add_units_behind_its_back(line, sale, 4)
@@ -71,7 +71,7 @@ def test_what_differs_is_repaired_when_asked(make_sale: MakeSale, line: Line) ->
     assert snapshot_of(line, sale).epoch == 2
 
 
-def test_a_sale_redis_does_not_know_is_reported_and_rebuilt_when_asked(make_sale: MakeSale, line: Line) -> None:
+def test_a_sale_that_is_not_loaded_is_reported_and_rebuilt_on_request(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=2)
     line.client.flushall()
 

@@ -145,7 +145,7 @@ async def test_a_broker_that_is_away_costs_nobody_a_place(
     assert unhandled == []  # a failed doorbell is expected and logged in one line
 
 
-async def test_a_broker_that_comes_back_hears_the_next_ring(
+async def test_a_broker_that_comes_back_gets_the_next_doorbell(
     load_sale: LoadSale, own_valkey: Valkey, broker: Broker
 ) -> None:
     broker.move(own_valkey.url(0))

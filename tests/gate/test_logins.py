@@ -146,7 +146,7 @@ async def test_a_changed_account_ends_all_its_logins(gate_server: GateServer, lo
     assert (await ask_me(gate_server, cookies(login("u17")))).status_code == 418
 
 
-async def test_who_requests_too_often_is_told_when_to_come_back(
+async def test_a_buyer_who_requests_passes_too_often_gets_retry_after(
     settings: Settings, gate_server: GateServer, load_sale: LoadSale
 ) -> None:
     load_sale()
@@ -166,11 +166,11 @@ async def test_a_sale_that_is_over_issues_no_passes(gate_server: GateServer, loa
     assert problem(await ask_pass(gate_server, cookies(login()))) == (403, "closed")
 
 
-async def test_the_ledger_knows_whether_there_is_a_sale_that_redis_does_not_know(gate_server: GateServer) -> None:
+async def test_the_ledger_decides_whether_a_sale_that_is_not_loaded_exists(gate_server: GateServer) -> None:
     assert (await ask_pass(gate_server, cookies(login()))).status_code == 418
 
 
-async def test_a_crowd_that_asks_at_once_is_one_batch(
+async def test_requests_of_a_crowd_at_once_are_one_batch(
     gate_server: GateServer, load_sale: LoadSale, server: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(snapshots, "SNAPSHOT_TTL_SECONDS", 60)
@@ -193,7 +193,7 @@ async def test_a_crowd_that_asks_at_once_is_one_batch(
 # --- Current user ---------------------------------------------------------------------------------------------------
 
 
-async def test_a_login_cookie_says_who_is_asking(gate_server: GateServer, load_sale: LoadSale) -> None:
+async def test_a_login_cookie_identifies_the_user(gate_server: GateServer, load_sale: LoadSale) -> None:
     load_sale()
 
     response = await ask_me(gate_server, cookies(login(username="Zoë \N{PANDA FACE}")))

@@ -100,7 +100,7 @@ async def test_a_flood_of_made_up_sales_keeps_nobody_from_buying(
     assert line.length(sale.pk) == 1
 
 
-def test_a_database_that_was_restarted_is_asked_again(sale: Sale) -> None:
+def test_a_restarted_database_is_queried_again(sale: Sale) -> None:
     made_up = sale.pk + 1000
 
     async def visit(*wanted: tuple[int, str]) -> tuple[int, str]:

@@ -112,7 +112,7 @@ async def test_calls_that_begin_while_the_connection_breaks_are_made_again(
         assert len({(await call).places[0] for call in calls}) == len(calls)
 
 
-async def test_a_server_that_accepts_connections_and_says_nothing_is_tried_three_times_for_all(
+async def test_a_server_that_accepts_connections_and_sends_nothing_is_tried_three_times_for_all(
     ordered: AsyncLine,
 ) -> None:
     tried: list[asyncio.StreamWriter] = []
@@ -164,7 +164,7 @@ async def test_whoever_gives_up_does_not_leave_a_reply_to_the_next(
     assert len({(await call).places[0] for call in calls.values()}) == 2
 
 
-async def test_a_refusal_of_the_server_is_told_and_disturbs_no_other_call(
+async def test_an_error_reply_of_the_server_is_raised_and_disturbs_no_other_call(
     ordered: AsyncLine, load_sale: LoadSale, server: redis.Redis
 ) -> None:
     load_sale()
@@ -183,7 +183,7 @@ async def test_a_refusal_of_the_server_is_told_and_disturbs_no_other_call(
     assert writers(server) == connections
 
 
-async def test_a_server_that_has_forgotten_its_scripts_is_asked_once(
+async def test_a_server_that_has_lost_its_scripts_gets_them_once(
     ordered: AsyncLine, load_sale: LoadSale, server: redis.Redis
 ) -> None:
     load_sale()

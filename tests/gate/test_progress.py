@@ -219,7 +219,7 @@ async def test_of_many_sales_the_one_read_longest_ago_goes(
         await line.close()
 
 
-async def test_a_sale_that_redis_forgot_is_forgotten_here_too(
+async def test_the_cached_snapshot_of_a_sale_that_is_no_longer_loaded_is_dropped(
     load_sale: LoadSale, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(snapshots, "SNAPSHOT_TTL_SECONDS", 0)
@@ -281,9 +281,7 @@ def test_a_wait_is_estimated_from_the_pace_of_the_line(
     assert CachedSnapshot(load_sale().snapshot(), 0.0, places_per_second).eta_seconds(ahead) == eta_s
 
 
-async def test_a_line_that_moves_tells_how_long_it_will_take(
-    load_sale: LoadSale, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_line_that_moves_has_an_estimated_wait(load_sale: LoadSale, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(snapshots, "SNAPSHOT_TTL_SECONDS", 0)
     monkeypatch.setattr(snapshots, "RATE_WINDOW_SECONDS", 0.02)
     sale = load_sale(stock=1000, line_limit=1000)

@@ -201,9 +201,7 @@ async def test_two_thousand_slow_connections_hold_up_nobody(
     assert gate_server.application.clients._body_bytes == 0
 
 
-async def test_clients_in_excess_are_told_to_come_back(
-    gate_server: GateServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_clients_in_excess_get_retry_after(gate_server: GateServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gate_server.application.clients, "_clients_max", 2)
     async with await Wire.open(gate_server.port) as first, await Wire.open(gate_server.port) as second:
         for wire in (first, second):

@@ -32,7 +32,7 @@ def ticket(place: int, buyer: str, *, epoch: int = 1) -> str:
     return Ticket(7, place, buyer, epoch).sign()
 
 
-async def test_a_waiting_ticket_tells_place_and_people_ahead(gate_server: GateServer, load_sale: LoadSale) -> None:
+async def test_a_waiting_ticket_returns_place_and_buyers_ahead(gate_server: GateServer, load_sale: LoadSale) -> None:
     sale = load_sale(stock=9)
     sale.admit("olga", "amir", "bea", "carl")
     sale.reserve_places("c1", upto=1)
@@ -57,7 +57,9 @@ async def test_a_reserved_place_is_queued_with_nobody_ahead(gate_server: GateSer
         }  # fmt: skip
 
 
-async def test_a_confirmed_ticket_tells_the_order_and_when_to_pay(gate_server: GateServer, load_sale: LoadSale) -> None:
+async def test_a_confirmed_ticket_returns_the_order_and_the_deadline(
+    gate_server: GateServer, load_sale: LoadSale
+) -> None:
     sale = load_sale()
     sale.admit("olga", "amir")
     sale.confirm(sale.reserve_places("c1", upto=1), {"olga": Confirmed("7K2Q-M9XD-4TPA", 1_893_456_000_123)})
@@ -101,7 +103,7 @@ async def test_a_returned_unit_moves_the_waitlist(gate_server: GateServer, load_
     assert (await gate_server.poll(ticket(3, "bea"))).json()["place_in_waitlist"] == 1
 
 
-async def test_the_end_of_the_waitlist_is_told(gate_server: GateServer, load_sale: LoadSale) -> None:
+async def test_a_ticket_returns_the_end_of_the_waitlist(gate_server: GateServer, load_sale: LoadSale) -> None:
     sale = load_sale(stock=1)
     sale.admit("olga", "amir")
     sale.confirm_all(sale.reserve_places("c1"))

@@ -23,7 +23,7 @@ def test_buyers_get_places_in_the_order_they_came(load_sale: LoadSale) -> None:
     assert sale.places() == {"olga": 1, "amir": 2, "bea": 3, "zoe": 4}
 
 
-def test_an_admission_tells_where_the_line_stands(load_sale: LoadSale) -> None:
+def test_an_admission_returns_where_the_line_stands(load_sale: LoadSale) -> None:
     sale = load_sale(stock=17, epoch=3, stock_left=11, pointer=0)
     sale.admit("olga", "amir")
     sale.reserve_places("c1", upto=1)
@@ -96,7 +96,7 @@ def test_a_sale_that_admits_nobody_says_why_and_keeps_nobody(load_sale: LoadSale
 
 
 @pytest.mark.parametrize(("first", "second"), list(combinations(REFUSING, 2)))
-def test_of_two_reasons_the_one_that_lasts_longer_is_told(
+def test_of_two_reject_reasons_the_one_that_lasts_longer_is_returned(
     load_sale: LoadSale, first: RejectReason, second: RejectReason
 ) -> None:
     sale = load_sale(**(REFUSING[second] | REFUSING[first]))
@@ -206,7 +206,7 @@ def test_buyers_join_behind_a_sold_out_line_and_wait(load_sale: LoadSale) -> Non
     assert (admission.stock, admission.pointer, admission.places_issued) == (0, 1, 3)
 
 
-def test_a_server_that_forgot_the_scripts_is_taught_them_again(load_sale: LoadSale) -> None:
+def test_a_server_that_lost_the_scripts_gets_them_again(load_sale: LoadSale) -> None:
     sale = load_sale()
     assert sale.admit("olga") == [1]
     sale.line.client.script_flush()

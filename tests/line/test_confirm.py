@@ -133,7 +133,7 @@ def test_places_reserved_again_after_a_rebuild_are_counted_once(load_sale: LoadS
     assert sale.snapshot().reserved_units == 0
 
 
-def test_a_line_that_was_forgotten_takes_no_confirmation(load_sale: LoadSale) -> None:
+def test_a_line_that_is_not_loaded_takes_no_confirmation(load_sale: LoadSale) -> None:
     sale = load_sale()
     sale.admit("olga")
     claim = sale.reserve_places("c1")

@@ -21,7 +21,7 @@ def test_a_sold_out_sale_ends_for_those_who_wait(load_sale: LoadSale) -> None:
     assert sale.admit("carl", "olga") == [RejectReason.SOLD_OUT, 1]
 
 
-def test_finishing_twice_tells_the_same_moment(load_sale: LoadSale) -> None:
+def test_ending_a_sale_twice_returns_the_same_time(load_sale: LoadSale) -> None:
     sale = load_sale(stock=0)
     ended_ms = sale.finish()
     before = sale.contents()

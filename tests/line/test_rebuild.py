@@ -8,7 +8,7 @@ from tests.line.conftest import LoadSale
 from tests.line.sale_in_line import CANCELLED, EXPIRED, HOUR_MS, Orders, SaleInLine, order
 
 
-def test_a_loaded_sale_is_known_with_everything_the_shop_decided(unloaded_sale: SaleInLine) -> None:
+def test_a_rebuilt_sale_is_loaded_with_everything_the_shop_decided(unloaded_sale: SaleInLine) -> None:
     sale = unloaded_sale
     config = sale.config(stock=37, opens_in_ms=-5000, closes_in_ms=90_000, status="paused", line_limit=555)
 
@@ -93,7 +93,7 @@ def test_orders_of_the_ledger_are_restored_with_holes_between_them(unloaded_sale
     assert sale.outcome("eve") == EXPIRED
 
 
-def test_a_restored_line_is_unknown_until_it_is_rebuilt(unloaded_sale: SaleInLine) -> None:
+def test_a_restored_line_is_not_loaded_until_it_is_rebuilt(unloaded_sale: SaleInLine) -> None:
     unloaded_sale.restore([(1, "olga", order("1"))])
 
     with pytest.raises(commands.SaleNotLoadedError):

@@ -107,7 +107,7 @@ def test_nobody_comes_back_to_a_sale_that_has_ended(load_sale: LoadSale) -> None
     assert sale.contents() == before
 
 
-def test_whoever_has_a_place_in_an_ended_sale_is_told_that_place(load_sale: LoadSale) -> None:
+def test_a_buyer_with_a_place_in_an_ended_sale_gets_that_place(load_sale: LoadSale) -> None:
     sale = load_sale()
     sale.restore([(2, "amir", order("2"))])
     sale.rebuild(sale.config(), epoch=2, ended_ms=1_700_000_000_000)
@@ -115,7 +115,7 @@ def test_whoever_has_a_place_in_an_ended_sale_is_told_that_place(load_sale: Load
     assert sale.rejoin("amir", 2) == (2, 2)
 
 
-def test_nobody_comes_back_to_a_sale_that_redis_does_not_know(unloaded_sale: SaleInLine) -> None:
+def test_nobody_rejoins_a_sale_that_is_not_loaded(unloaded_sale: SaleInLine) -> None:
     with pytest.raises(SaleNotLoadedError):
         unloaded_sale.rejoin("olga", 1)
 

@@ -101,7 +101,7 @@ def test_a_sale_that_is_not_loaded_takes_nothing_back(unloaded_sale: SaleInLine)
     assert unloaded_sale.contents() == {}
 
 
-def test_a_forgotten_line_takes_nothing_back(load_sale: LoadSale) -> None:
+def test_a_line_that_is_not_loaded_takes_nothing_back(load_sale: LoadSale) -> None:
     sale = load_sale(stock=1)
     sale.admit("olga")
     sale.confirm_all(sale.reserve_places("c1"))

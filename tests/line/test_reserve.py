@@ -22,7 +22,7 @@ def test_a_worker_reserves_the_first_places_in_order(load_sale: LoadSale) -> Non
     assert (seen.pointer, seen.stock, seen.reserved_units, seen.waiting) == (2, 3, 2, 1)
 
 
-def test_the_same_reservation_asked_for_twice_holds_the_same_places(load_sale: LoadSale) -> None:
+def test_the_same_reservation_requested_twice_holds_the_same_places(load_sale: LoadSale) -> None:
     sale = load_sale(stock=5)
     sale.admit("olga", "amir", "bea")
     claim = sale.reserve_places("c1", upto=2)

@@ -120,7 +120,7 @@ def test_a_process_that_dies_before_the_line_answers_loses_no_unit(make_sale: Ma
     assert entries(sale) == [(1, "ann", "cancelled"), (2, "ben", "pending")]
 
 
-def test_units_of_a_sale_redis_forgot_wait_for_the_rebuilt_line(make_sale: MakeSale, line: Line) -> None:
+def test_units_of_a_sale_that_is_not_loaded_wait_for_the_rebuilt_line(make_sale: MakeSale, line: Line) -> None:
     forgotten, known = make_sale(stock=2), make_sale(stock=2)
     cancel(sell(line, forgotten, "ann", "ben")["ann"])
     cancel(sell(line, known, "ann", "ben")["ben"])

@@ -54,7 +54,7 @@ def test_a_new_sale_is_loaded_as_its_row_says(make_sale: MakeSale, line: Line) -
     assert Sale.objects.get(pk=sale.pk).epoch == 1
 
 
-def test_publishing_a_known_sale_takes_over_what_changed_and_keeps_the_line(make_sale: MakeSale, line: Line) -> None:
+def test_publishing_a_loaded_sale_takes_over_what_changed_and_keeps_the_line(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=2)
     sell(line, sale, "ann", "ben", "cleo")
     sale.refresh_from_db()

@@ -76,7 +76,7 @@ def test_an_order_carries_the_price_of_its_sale_and_the_time_to_pay(make_sale: M
     assert order.pay_before - order.created_at == timedelta(seconds=77)
 
 
-def test_the_line_tells_each_buyer_the_number_and_the_deadline_of_the_order(make_sale: MakeSale, line: Line) -> None:
+def test_the_line_has_the_number_and_the_deadline_of_each_buyers_order(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=2)
 
     orders = sell(line, sale, "ann", "ben")

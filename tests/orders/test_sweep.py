@@ -38,7 +38,7 @@ def close_now(sale: Sale) -> None:
     Sale.objects.filter(pk=sale.pk).update(closes_at=timezone.now() - timedelta(milliseconds=1))
 
 
-def test_a_sale_redis_never_heard_of_is_loaded(make_sale: MakeSale, line: Line) -> None:
+def test_a_new_sale_is_loaded(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=57, publish=False)
 
     assert sweep(line) == []
@@ -47,7 +47,7 @@ def test_a_sale_redis_never_heard_of_is_loaded(make_sale: MakeSale, line: Line) 
     assert join(line, sale, "ann") == [1]
 
 
-def test_a_sale_redis_forgot_is_rebuilt(make_sale: MakeSale, line: Line) -> None:
+def test_a_sale_that_redis_lost_is_rebuilt(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=3)
     sell(line, sale, "ann")
     line.client.flushall()
@@ -273,7 +273,7 @@ def test_units_added_to_a_sold_out_sale_go_to_those_who_wait(make_sale: MakeSale
     assert (entries(sale)[-1], sold(sale), snapshot_of(line, sale).waiting) == ((2, "ben", "pending"), 2, 1)
 
 
-def test_an_ended_sale_is_forgotten_by_redis_after_a_week(make_sale: MakeSale, line: Line) -> None:
+def test_an_ended_sale_is_deleted_from_redis_after_a_week(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=1)
     orders = sell(line, sale, "ann", "ben")
     keys = sale_keys(sale.pk)
@@ -313,7 +313,7 @@ def test_a_sale_that_ended_more_than_a_week_ago_is_not_loaded_again(make_sale: M
     assert line.run(commands.snapshot(sale.pk, lease_seconds=5)) is None
 
 
-def test_the_sweep_asks_the_ledger_once_for_any_number_of_quiet_sales(
+def test_the_sweep_queries_the_ledger_once_for_any_number_of_quiet_sales(
     make_sale: MakeSale, line: Line, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     for stock in (3, 5, 8, 13):
@@ -323,7 +323,7 @@ def test_the_sweep_asks_the_ledger_once_for_any_number_of_quiet_sales(
         assert sweep(line) == []
 
 
-def test_an_end_that_only_the_line_was_told_of_is_an_end(make_sale: MakeSale, line: Line) -> None:
+def test_an_end_that_only_the_line_has_is_an_end(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=3, status=Sale.Status.CLOSED)
     ended_ms = line.run(commands.end_sale(sale.pk))  # and here the sweeper died
     Sale.objects.filter(pk=sale.pk).update(status=Sale.Status.OPEN)
@@ -333,7 +333,7 @@ def test_an_end_that_only_the_line_was_told_of_is_an_end(make_sale: MakeSale, li
     assert ended_ms == ended_at_of(sale) > 0
 
 
-def test_a_sale_does_not_end_before_everybody_was_told_of_their_order(make_sale: MakeSale, line: Line) -> None:
+def test_a_sale_does_not_end_before_every_order_is_confirmed(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=1)
     reservation = reserve_and_die(line, sale, upto=join(line, sale, "ann")[0])
     write_orders(reservation)

@@ -46,7 +46,7 @@ def rung() -> list[list[int]]:
     return [json.loads(message.body)[0] for message in messages]
 
 
-def test_a_doorbell_that_is_heard_settles_the_sale(make_sale: MakeSale, line: Line) -> None:
+def test_a_doorbell_settles_the_sale(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=2)
     join(line, sale, "ann")
 
@@ -59,7 +59,7 @@ def test_a_doorbell_that_is_heard_settles_the_sale(make_sale: MakeSale, line: Li
     assert entries(sale) == [(1, "ann", "pending"), (2, "ben", "pending")]
 
 
-def test_a_doorbell_that_is_heard_late_settles_those_who_came_after_it_too(make_sale: MakeSale, line: Line) -> None:
+def test_a_late_doorbell_settles_buyers_who_came_after_it_too(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=5)
     join(line, sale, "ann", "ben", "cleo")
 

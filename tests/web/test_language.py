@@ -9,7 +9,7 @@ pytestmark = pytest.mark.django_db
 CHINESE = {"Accept-Language": "zh-hans"}
 
 
-def test_a_chinese_browser_is_told_in_chinese_what_is_wrong(client: Client) -> None:
+def test_a_chinese_browser_gets_chinese_error_messages(client: Client) -> None:
     User.objects.create_user("Zoe")
     again = {"username": "zoe", "password": "seven-copper-kettles"}
 

@@ -136,7 +136,7 @@ def test_a_place_that_nobody_can_settle_is_an_honest_503(
     assert (entries(sale), in_line(line, sale)) == ([], ["ann"])
 
 
-def test_without_a_unit_left_a_buyer_is_told_so_and_waits(client: Client, make_sale: MakeSale, line: Line) -> None:
+def test_without_a_unit_left_a_buyer_gets_sold_out_and_waits(client: Client, make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=1)
     orders = sell(line, sale, "ann")
 

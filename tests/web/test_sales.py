@@ -78,7 +78,7 @@ STATES: list[tuple[str, Arrange, str, int]] = [
 @pytest.mark.parametrize(
     ("arrange", "state", "remaining"), [case[1:] for case in STATES], ids=[case[0] for case in STATES]
 )
-def test_a_sale_is_shown_as_the_line_knows_it(
+def test_a_sale_is_shown_with_the_figures_of_the_line(
     client: Client, make_sale: MakeSale, line: Line, arrange: Arrange, state: str, remaining: int
 ) -> None:
     sale = arrange(make_sale, line)
@@ -114,7 +114,7 @@ LEDGER_STATES: list[tuple[str, dict[str, Any], dict[str, Any], str, int]] = [
     [case[1:] for case in LEDGER_STATES],
     ids=[case[0] for case in LEDGER_STATES],
 )
-def test_while_the_line_can_not_say_the_ledger_does(
+def test_while_the_line_is_unavailable_the_figures_are_those_of_the_ledger(
     request: pytest.FixtureRequest, client: Client, make_sale: MakeSale, away: bool,
     make: dict[str, Any], change: dict[str, Any], state: str, remaining: int,
 ) -> None:  # fmt: skip

@@ -305,7 +305,7 @@ def test_a_crontab_that_never_comes_is_refused_in_the_admin(ops: Client) -> None
     assert CrontabSchedule.objects.get().month_of_year == "3"
 
 
-def test_the_actions_switch_and_tell_beat(ops: Client) -> None:
+def test_the_actions_switch_schedules_and_notify_beat(ops: Client) -> None:
     schedule = new_schedule(last_run_at=timezone.now(), total_run_count=7)
     url = reverse("admin:django_celery_beat_periodictask_changelist")
     for action, enabled in (("disable", False), ("enable", True)):

@@ -31,7 +31,7 @@ def test_the_admin_says_so_too(client: Client) -> None:
 
 
 @pytest.mark.usefixtures("_database_is_away")
-def test_a_program_that_asks_for_a_page_gets_a_problem(client: Client) -> None:
+def test_a_program_that_requests_a_page_gets_a_problem(client: Client) -> None:
     problem(client.get("/sales/1/"), 503, "unavailable")
 
 

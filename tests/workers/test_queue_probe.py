@@ -111,7 +111,7 @@ def test_a_probe_lost_in_a_queue_that_is_never_empty_is_sent_again_after_ten_min
     assert tasks(ORDERS) == [HEAR, HEAR]
 
 
-def test_an_old_probe_that_is_heard_late_changes_nothing() -> None:
+def test_an_old_probe_that_is_received_late_changes_nothing() -> None:
     now = time.time()
     queue_probe.mark_sent("orders", now)
     receive_probe.run("orders", now)
@@ -133,7 +133,7 @@ def test_the_queue_of_the_prober_grows_old_when_it_does_not_run() -> None:
 # --- Prometheus
 
 
-def test_metrics_tell_how_the_work_stands() -> None:
+def test_metrics_show_queues_beat_and_alerts() -> None:
     probe_queues.run()
     sent_earlier("exports", 30)
     Leader.objects.create(pk=1, holder="web-1:7:x", heartbeat_count=4_711)
@@ -164,7 +164,7 @@ def test_metrics_tell_how_the_work_stands() -> None:
 
 
 @pytest.mark.usefixtures("_deaf_broker")
-def test_a_broker_that_says_nothing_leaves_the_others_be() -> None:
+def test_a_broker_that_does_not_respond_leaves_the_other_metrics() -> None:
     found = shown()  # which would hang
 
     assert found["seckill_broker_up"] == 0
@@ -173,7 +173,7 @@ def test_a_broker_that_says_nothing_leaves_the_others_be() -> None:
 
 
 @pytest.mark.usefixtures("_cache_is_away", "_database_is_away")
-def test_without_cache_and_ledger_metrics_tell_what_is_left() -> None:
+def test_without_cache_and_ledger_the_other_metrics_remain() -> None:
     found = shown()
 
     assert found == {

@@ -69,7 +69,7 @@ def await_quiet(worker: Process) -> None:
 
 def reminded(notifier: Notifier) -> list[str]:
     """Return the reminders received."""
-    return [key for key in notifier.told() if key.startswith("orders.reminder")]
+    return [key for key in notifier.received() if key.startswith("orders.reminder")]
 
 
 def runs_when_due(worker: Process, event: Event) -> int:
@@ -166,4 +166,4 @@ def test_a_reminder_that_got_lost_is_found_by_the_sweep(
     wait_until("she is reminded", lambda: reminded(notifier))
 
     wait_until("it is written down", lambda: Event.objects.filter(pk=event.pk, remind_at=None).exists())
-    assert notifier.told() == [f"orders.reminder-{event.pk}"]
+    assert notifier.received() == [f"orders.reminder-{event.pk}"]
