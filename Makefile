@@ -1,17 +1,33 @@
-# Two commands are all there is to know: `make demo` and `make test`.
+# `make help` lists all targets. Two are all there is to know: `make demo` and `make test`.
 PYTHON ?= python3
 PORT ?= 8000
 DEMO_STOCK ?= 100
 BIN := .venv/bin
+DOCS := var/docs-venv
 
-.PHONY: demo test test-on-rabbitmq test-on-valkey faults loadtest bench lint format env clean help
+.DEFAULT_GOAL := help
+.PHONY: demo test test-on-rabbitmq test-on-valkey faults loadtest bench lint format docs env clean help
 
-help: ## show this help
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+# "##@" begins a group, "##" says what a target does, " // " precedes its variables.
+help: ## list the targets
+	@echo "make TARGET [VARIABLE=value …]"
+	@awk '/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.* ## / { \
+			name = text = $$0; sub(/:.*/, "", name); sub(/^.* ## /, "", text); variables = text; \
+			if (sub(/^.* \/\/ /, "", variables)) sub(/ \/\/ .*/, "", text); else variables = ""; \
+			printf "  %-9s %s\n", name, text; if (variables) printf "  %-9s   %s\n", "", variables }' $(MAKEFILE_LIST)
 
-demo: .venv/demo ## run the shop on this machine: PORT=8000 DEMO_STOCK=100
+##@ Use
+demo: .venv/demo ## run the shop on this machine // PORT=8000 DEMO_STOCK=100
 	@PORT=$(PORT) DEMO_STOCK=$(DEMO_STOCK) exec $(BIN)/python -m devtools.demo
 
+env: ## write .env with fresh secrets, for docker-compose
+	@sh deploy/make-env
+
+clean: ## delete the demo's data and the installed packages
+	rm -rf .venv var
+
+##@ Change
 test: .venv/development ## run every test, on real servers
 	@$(MAKE) --no-print-directory --jobs=2 test-on-rabbitmq test-on-valkey
 
@@ -27,15 +43,6 @@ test-on-valkey: .venv/development
 	@echo "Everything on PostgreSQL and Valkey …"
 	@$(BIN)/python -m pytest
 
-faults: .venv/development ## kill, pause, wipe and restart every part, about 40 minutes, into docs/faults.md: SOAK_MINUTES=15 SEED=…
-	@FAULTS_TABLE=docs/faults.md exec $(BIN)/python -m pytest -m "" -p tests.faults.report -q tests/faults tests/simulation tests/orders/test_at_once.py
-
-loadtest: .venv/loadtest ## compare sync, naive and line, about 8 minutes: SCENARIOS=A,B,C SYSTEMS=sync,naive,line LEDGER=postgres
-	@exec $(BIN)/python -m loadtest.compare
-
-bench: .venv/loadtest ## ceilings and costs, needs wrk, about 8 minutes: ROWS=accept,pass BASELINE=REVISION ROUNDS=3 SECONDS=3, or MILLION=1
-	@exec $(BIN)/python -m loadtest.bench
-
 lint: .venv/development ## ruff, mypy strict, import layers, missing migrations
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -47,11 +54,18 @@ format: .venv/development ## format the code with ruff
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-env: ## write .env with fresh secrets, for docker-compose
-	@sh deploy/make-env
+docs: $(DOCS)/installed ## build the documentation as a site, into var/site
+	@$(DOCS)/bin/mkdocs build --strict
 
-clean: ## delete the demo's data and the installed packages
-	rm -rf .venv var
+##@ Break and measure
+faults: .venv/development ## kill, pause, wipe and restart every part, about 40 minutes // SOAK_MINUTES=15 SEED=…
+	@FAULTS_TABLE=docs/explanation/faults.md exec $(BIN)/python -m pytest -m "" -p tests.faults.report -q tests/faults tests/simulation tests/orders/test_at_once.py
+
+loadtest: .venv/loadtest ## compare sync, naive and line, about 8 minutes // SCENARIOS=A,B,C SYSTEMS=sync,naive,line LEDGER=postgres
+	@exec $(BIN)/python -m loadtest.compare
+
+bench: .venv/loadtest ## ceilings and costs, needs wrk, about 8 minutes // ROWS=accept,pass BASELINE=REVISION ROUNDS=3 SECONDS=3, or MILLION=1
+	@exec $(BIN)/python -m loadtest.bench
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; $(PYTHON) is `$(PYTHON) --version`. Choose one: make PYTHON=python3.12 …" >&2; exit 1; }
@@ -72,3 +86,9 @@ clean: ## delete the demo's data and the installed packages
 	@echo "Installing what tests and lint need (about a minute the first time) …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@ .venv/demo .venv/loadtest
+
+$(DOCS)/installed: requirements-docs.txt | .venv/bin/python
+	@echo "Installing what the documentation needs (about half a minute the first time) …"
+	@$(BIN)/python -m venv $(DOCS)
+	@$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt
+	@touch $@

@@ -16,7 +16,8 @@ VISIBILITY_SECONDS = 30
 broker_transport_options: dict[str, Any] = (
     {
         # Seconds until the message of a dead worker is delivered again. The sweeper resends doorbells sooner. A message
-        # that a worker holds for longer is delivered twice: see `celery_task.runtime.delay`.
+        # that a worker holds for longer is delivered twice, so no task is sent with an ETA: work for later is a row
+        # with a due time, and a periodic task sends it when it is due.
         "visibility_timeout": VISIBILITY_SECONDS,
         "unacked_restore_interval": 1,
         "unacked_restore_throttle": 1,

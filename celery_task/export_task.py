@@ -14,9 +14,9 @@ from django.utils.translation import gettext_noop
 from kombu.exceptions import OperationalError as BrokerError
 
 from celery_task.celery import app
-from celery_task.order_task import TRANSIENT_ERRORS
 from celery_task.runtime.publishing import PUBLISH_OPTIONS
-from orders.export import delete_old_exports, mark_cancelled, mark_failed, stalled_exports, write_next_chunk
+from celery_task.runtime.retries import RETRY_POLICY, TRANSIENT_ERRORS
+from orders.export import delete_old_exports, lease_stalled_exports, mark_cancelled, mark_failed, write_next_chunk
 from orders.models import Export
 
 log = structlog.get_logger(__name__)
@@ -34,22 +34,19 @@ TOO_SLOW = gettext_noop("Writing a chunk took too long.")
     soft_time_limit=CHUNK_SECONDS_MAX,
     time_limit=CHUNK_SECONDS_MAX + 5,
     autoretry_for=TRANSIENT_ERRORS,
-    retry_backoff=1,
-    retry_backoff_max=8,
-    retry_jitter=True,
-    max_retries=4,  # then `resume_stalled_exports` sends it again
+    **RETRY_POLICY,  # then `resume_stalled_exports` sends it again
 )
 def export_orders(self: Task, export_id: str, chunk: int) -> dict[str, int]:
     """Write the chunk of an export that follows its first ``chunk`` chunks, and send the task for the next chunk.
 
-    The last chunk returns ``{"rows": int, "parts": int}``. Repeated, late and reordered deliveries are safe: only the
+    The last chunk returns ``{"rows": int, "chunks": int}``. Repeated, late and reordered deliveries are safe: only the
     task that wrote a chunk sends the next one.
 
     Raises:
         Ignore: more chunks follow, or this delivery is out of date.
     """
     export = Export.objects.filter(pk=export_id, result="").first()
-    if export is None or export.parts != chunk:
+    if export is None or export.chunks != chunk:
         raise Ignore
     if chunk == 0:
         _update_progress(self, states.STARTED)
@@ -67,7 +64,7 @@ def export_orders(self: Task, export_id: str, chunk: int) -> dict[str, int]:
     if not written:
         raise Ignore
     if export.result:
-        return {"rows": export.rows, "parts": export.parts}
+        return {"rows": export.rows, "chunks": export.chunks}
     _update_progress(self, PROGRESS, rows=export.rows, total=export.total)
     enqueue(export)
     raise Ignore  # or Celery would record the whole export as finished
@@ -85,7 +82,7 @@ def enqueue(export: Export) -> None:
     """Send the task for the next chunk. If the broker is unavailable, `resume_stalled_exports` sends it later."""
     try:
         with denied_join_result():  # or sending would need the result backend, to subscribe to an unused result
-            export_orders.apply_async((str(export.pk), export.parts), task_id=str(export.pk), **PUBLISH_OPTIONS)
+            export_orders.apply_async((str(export.pk), export.chunks), task_id=str(export.pk), **PUBLISH_OPTIONS)
     except (BrokerError, OSError) as error:
         log.warning("export_not_enqueued", export=str(export.pk), error=str(error))
 
@@ -116,7 +113,7 @@ def has_started(export: Export) -> bool:
 @shared_task
 def resume_stalled_exports() -> None:
     """Send lost export tasks again (every 30 s)."""
-    for export in stalled_exports():
+    for export in lease_stalled_exports():
         enqueue(export)
 
 

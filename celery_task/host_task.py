@@ -69,6 +69,7 @@ def _remove_host(host: Host) -> None:
 # --- Run on the host
 
 
+# Without the limit of `RETRY_POLICY`: only this task registers a new host, however long the database is away.
 @shared_task(bind=True, max_retries=None)
 def report_heartbeat(task: Task) -> None:
     """Record this host's health, and write the picture copies that it lacks."""

@@ -6,13 +6,13 @@ from datetime import timedelta
 import redis
 import structlog
 from celery import shared_task
-from django.db import OperationalError
 from django.db.models.functions import Now
 from django_redis.exceptions import ConnectionInterrupted
 
 from celery_task.runtime import queue_probe
 from celery_task.runtime.metrics import ALERTS_TOTAL
 from celery_task.runtime.publishing import PUBLISH_OPTIONS
+from celery_task.runtime.retries import RETRY_POLICY, TRANSIENT_ERRORS
 from seckill.line.line import get_line
 from seckill.monitoring.alerts import (
     CheckResult,
@@ -71,13 +71,12 @@ def log_transitions(changes: list[Transition]) -> None:
             log.info("alert_resolved", kind=alert.kind, subject=alert.subject, started_at=str(alert.started_at))
 
 
-# Few retries: a retry that Redis holds beyond the visibility timeout is delivered twice. If the mail server stays
-# unavailable, `run_checks` sends the task again.
-@shared_task(
-    autoretry_for=(OSError, OperationalError), retry_backoff=1, retry_backoff_max=16, retry_jitter=True, max_retries=5
-)
+@shared_task(autoretry_for=(OSError, *TRANSIENT_ERRORS), **RETRY_POLICY)
 def mail_alert(alert_id: int) -> None:
-    """Mail a raised or resolved alert to ``ADMINS``. A repeated task mails again only if a worker died in between."""
+    """Mail a raised or resolved alert to ``ADMINS``. A repeated task mails again only if a worker died in between.
+
+    If the mail server stays unavailable, `run_checks` sends the task again.
+    """
     deliver(alert_id)
 
 

@@ -1,13 +1,10 @@
-"""Order tasks: settlement on a due, and periodic sweeps."""
+"""Order tasks: settlement when a doorbell rings, and periodic sweeps."""
 
-from typing import Any
-
-import redis
 import structlog
 from celery import shared_task
-from django.db import OperationalError
 
 from celery_task.runtime.publishing import PUBLISH_OPTIONS
+from celery_task.runtime.retries import RETRY_POLICY, TRANSIENT_ERRORS
 from orders.expiry import expire_overdue_orders, release_units
 from orders.models import Audit, Order, is_order_number
 from orders.payment import OrderDecidedError, cancel
@@ -20,22 +17,12 @@ from seckill.line.line import get_line
 
 log = structlog.get_logger(__name__)
 
-# Errors of an unavailable server are retried soon; after the last retry the sweeper rings the due again.
-TRANSIENT_ERRORS = (OperationalError, redis.ConnectionError, redis.TimeoutError)
-RETRY_POLICY: dict[str, Any] = {
-    "autoretry_for": TRANSIENT_ERRORS,
-    "retry_backoff": 1,
-    "retry_backoff_max": 8,
-    "retry_jitter": True,
-    "max_retries": 4,
-}
 
-
-@shared_task(**RETRY_POLICY)
+@shared_task(autoretry_for=TRANSIENT_ERRORS, **RETRY_POLICY)
 def settle_orders(sale_id: int, upto: int) -> None:
     """Settle sale ``sale_id`` at least up to place ``upto``. Repeated, late and reordered doorbells are safe.
 
-    Buyers who joined since the due rang are settled too: workers that fall behind take larger batches, and later
+    Buyers who joined since the doorbell rang are settled too: workers that fall behind take larger batches, and later
     doorbells for the same places do nothing.
     """
     line = get_line()
@@ -56,7 +43,7 @@ def ring(sale_id: int, upto: int) -> None:
 
 @shared_task
 def ring_doorbells() -> None:
-    """Sweep all sales, and ring the due of each that has buyers to settle (every second)."""
+    """Sweep all sales, and ring the doorbell of each that has buyers to settle (every second)."""
     for due in sweep(get_line()):
         ring(due.sale_id, due.upto)
 
@@ -70,7 +57,7 @@ def expire_unpaid_orders() -> None:
         ring(sale_id, line.length(sale_id))
 
 
-@shared_task(**RETRY_POLICY)
+@shared_task(autoretry_for=TRANSIENT_ERRORS, **RETRY_POLICY)
 def cancel_order(number: str) -> None:
     """Cancel a pending order. Other programs send this task by name; paid or cancelled orders stay unchanged.
 

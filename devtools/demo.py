@@ -1,7 +1,8 @@
 """``python -m devtools.demo``: run the whole shop on this machine, with no installed servers.
 
-Starts an embedded Valkey (unless REDIS_URL is set), SQLite (unless DATABASE_URL is set), gunicorn with the gate and
-Django, two Celery workers and beat. When one process exits, all are stopped. All files are written below ``var/``.
+Starts an embedded Valkey (unless REDIS_URL is set), SQLite (unless DATABASE_URL is set), and the processes of the
+Procfile but Flower: gunicorn with the gate and Django, Celery workers and beat. When one process exits, all are
+stopped. All files are written below ``var/``.
 """
 
 import os
@@ -20,7 +21,7 @@ from honcho.manager import Manager
 from honcho.printer import Message, Printer
 
 from devtools.embedded.ports import free_port, is_taken
-from devtools.embedded.shop import BACKGROUND, BEAT, PROJECT, WEB, WORKER
+from devtools.embedded.shop import PROJECT, QUIET_PROCESSES
 from devtools.embedded.valkey import Valkey
 
 READY_SECONDS_MAX = 90
@@ -55,12 +56,7 @@ def main() -> int:
     print("Starting the servers …", flush=True)
     printer = FirstToStop(sys.stdout)
     manager = Manager(printer)
-    commands = {
-        "web": [sys.executable, *WEB],
-        "worker": [sys.executable, *WORKER, "--loglevel", "WARNING"],
-        "background": [sys.executable, *BACKGROUND, "--loglevel", "WARNING"],
-        "beat": [sys.executable, *BEAT, "--loglevel", "WARNING"],
-    }
+    commands = {name: [sys.executable, *arguments] for name, arguments in QUIET_PROCESSES.items()}
     if valkey is not None:
         commands = {"valkey": valkey.command(), **commands}
     for name, command in commands.items():

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from devtools.embedded.shop import BACKGROUND, BEAT, WEB, WORKER
+from devtools.embedded.shop import QUIET_PROCESSES, WORKER
 
 WEB_PROCESSES = 2
 THREADS = 50  #: of each process that serves one request per thread; together 100 request slots
@@ -37,12 +37,7 @@ class System:
 LINE = System(
     name="line",
     sentence="This project: a purchase takes a place in line and is answered; one message settles a group of places.",
-    parts={
-        "web": WEB,
-        "worker": (*WORKER, "--loglevel", "WARNING"),
-        "background": (*BACKGROUND, "--loglevel", "WARNING"),
-        "beat": (*BEAT, "--loglevel", "WARNING"),
-    },
+    parts=QUIET_PROCESSES,
     slow_parts={"worker": (*WORKER, *_WAITS, "--loglevel", "WARNING")},
 )
 SYNC = System(

@@ -3,7 +3,6 @@
 from typing import TypedDict
 
 import structlog
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Count, Q
 from django.utils import timezone
@@ -55,7 +54,7 @@ def _compare(line: Line, found: Audit) -> Audit.Result:
     with transaction.atomic():
         # The lock blocks settlement and releases during the comparison.
         sale = Sale.objects.select_for_update().get(pk=found.sale_id)
-        seen = line.run(commands.snapshot(sale.pk, lease_seconds=settings.RESERVATION_LEASE_SECONDS))
+        seen = line.run(commands.snapshot(sale.pk))
         if seen is None:
             return Audit.Result.UNKNOWN
         found.epoch, found.reserved_units, found.redis_stock = seen.epoch, seen.reserved_units, seen.stock

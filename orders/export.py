@@ -17,6 +17,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import Storage, storages
 from django.db import transaction
 from django.db.models import QuerySet
+from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
@@ -24,7 +25,8 @@ from orders.models import Export, Order
 
 CHUNK_ROWS = 10_000
 UNFINISHED_MAX = 5  #: per user
-STALLED_AFTER = timedelta(seconds=60)  # longer than one chunk may take, with all retries
+LEASE_SECONDS = 60  # longer than one chunk may take, with all retries
+STALLED_MAX = 100  # exports sent again at once
 ABANDONED_AFTER = timedelta(days=1)
 RETENTION = timedelta(days=7)
 
@@ -109,9 +111,10 @@ def request_export(export: Export) -> None:
         get_user_model().objects.select_for_update().get(pk=export.requested_by_id)
         if Export.objects.filter(requested_by=export.requested_by_id, result="").count() >= UNFINISHED_MAX:
             raise TooManyExportsError
-        export.requested_at = export.progressed_at = timezone.now()
+        export.requested_at = timezone.now()
         export.max_order_id = _newest_id()
         export.save(force_insert=True)
+        Export.objects.filter(pk=export.pk).renew_leases()
 
 
 def export_now(export: Export) -> bytes:
@@ -156,18 +159,17 @@ def write_next_chunk(export: Export) -> bool:
     """Write one chunk and advance the export. Return False if another worker did so first or the export has ended."""
     total = orders_in(export).count() if export.total is None else export.total
     chunk = read_chunk(export)
-    name = _storage().save(f"{export.pk}/{export.parts + 1:04}.csv", ContentFile(chunk.content))
+    name = _storage().save(f"{export.pk}/{export.chunks + 1:04}.csv", ContentFile(chunk.content))
     now = timezone.now()
     moved = {
         "total": total,
         "rows": export.rows + chunk.rows,
         "files": [*export.files, name],
         "last_id": chunk.last_id,
-        "progressed_at": now,
     }
     if chunk.is_last:
         moved |= {"result": Export.Result.DONE, "ended_at": now}
-    if not Export.objects.filter(pk=export.pk, result="", last_id=export.last_id).update(**moved):
+    if not Export.objects.filter(pk=export.pk, result="", last_id=export.last_id).update(**moved, locked_at=Now()):
         _storage().delete(name)
         return False
     for field, value in moved.items():
@@ -192,8 +194,8 @@ def _end(export: Export, result: Export.Result, error: str = "") -> bool:
     return ended
 
 
-def stalled_exports() -> Iterator[Export]:
-    """Yield exports without progress for `STALLED_AFTER`. Each is yielded at most once per `STALLED_AFTER`.
+def lease_stalled_exports() -> list[Export]:
+    """Lease exports without progress for `LEASE_SECONDS`, oldest first, at most `STALLED_MAX`.
 
     Exports not finished within `ABANDONED_AFTER` are marked as failed first.
     """
@@ -202,9 +204,7 @@ def stalled_exports() -> Iterator[Export]:
     unfinished.filter(requested_at__lt=now - ABANDONED_AFTER).update(
         result=Export.Result.FAILED, error=ABANDONED, ended_at=now
     )
-    for export in unfinished.filter(progressed_at__lt=now - STALLED_AFTER).order_by("requested_at"):
-        if unfinished.filter(pk=export.pk, progressed_at=export.progressed_at).update(progressed_at=now):
-            yield export
+    return unfinished.order_by("requested_at").lease_pending(LEASE_SECONDS, limit=STALLED_MAX)
 
 
 # --- Files

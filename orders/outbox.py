@@ -11,8 +11,8 @@ from typing import TypedDict
 
 import structlog
 from django.conf import settings
-from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from orders.models import Event, Order
@@ -22,7 +22,6 @@ log = structlog.get_logger(__name__)
 
 LEASE_SECONDS = 20  # after that, another worker may take an undelivered event
 LEASE_BATCH_MAX = 100  # events leased at once
-REMINDER_OVERDUE_SECONDS = 5  # a reminder this late is considered lost
 RETENTION_DAYS = 7
 PURGE_BATCH = 1_000
 ORDERS_PER_EVENT_MAX = 500  # limits the size of one delivery
@@ -80,33 +79,21 @@ def reminder_time(created_at: datetime, pay_before: datetime) -> datetime | None
 
 
 def lease_pending() -> list[Event]:
-    """Lease unpublished events, oldest first, at most 100. On the first lease, ``locked_at`` is None in the result."""
-    return _lease(Event.objects.filter(published_at__isnull=True))
+    """Lease unpublished events, oldest first, at most `LEASE_BATCH_MAX`."""
+    unpublished = Event.objects.filter(published_at__isnull=True)
+    return unpublished.order_by("id").lease_pending(LEASE_SECONDS, limit=LEASE_BATCH_MAX)
 
 
-def lease_overdue_reminders() -> list[Event]:
-    """Lease events whose reminder is overdue, oldest first, at most 100."""
-    return _lease(Event.objects.filter(remind_at__lt=timezone.now() - timedelta(seconds=REMINDER_OVERDUE_SECONDS)))
-
-
-def _lease(events: QuerySet[Event]) -> list[Event]:
-    """Lease those events that have no current lease. Return them as they were before.
-
-    Rows are locked only during these two statements. Concurrent callers skip each other's rows.
-    """
-    now = timezone.now()
-    free = Q(locked_at__isnull=True) | Q(locked_at__lt=now - timedelta(seconds=LEASE_SECONDS))
-    with transaction.atomic():
-        leased = list(events.filter(free).order_by("id").select_for_update(skip_locked=True)[:LEASE_BATCH_MAX])
-        if leased:
-            Event.objects.filter(pk__in=[event.pk for event in leased]).update(locked_at=now)
-    return leased
+def lease_due_reminders() -> list[Event]:
+    """Lease events whose buyers are to be reminded by now, the earliest first, at most `LEASE_BATCH_MAX`."""
+    due = Event.objects.filter(remind_at__lte=Now())
+    return due.order_by("remind_at").lease_pending(LEASE_SECONDS, limit=LEASE_BATCH_MAX)
 
 
 def renew_leases(event_ids: Sequence[int]) -> list[Event]:
     """Renew the leases of these events and return the events, oldest first. Missing ids are ignored."""
     picked = Event.objects.filter(pk__in=event_ids)
-    picked.update(locked_at=timezone.now())
+    picked.renew_leases()
     return list(picked.order_by("id"))
 
 
@@ -169,14 +156,13 @@ def mark_reminded(event: Event) -> None:
     Event.objects.filter(pk=event.pk).update(remind_at=None)
 
 
-def cancel_reminders(sale_id: int) -> list[int]:
-    """Cancel the reminders of a sale without pending orders. Return the ids of the events concerned."""
+def cancel_reminders(sale_id: int) -> int:
+    """Cancel the reminders of a sale without pending orders. Return the number of events concerned."""
     # Read the events before the orders: an order confirmed in between belongs to an event not in this list.
     to_come = list(Event.objects.filter(sale=sale_id, remind_at__isnull=False).values_list("pk", flat=True))
     if not to_come or Order.objects.filter(sale=sale_id, status=Order.Status.PENDING).exists():
-        return []
-    Event.objects.filter(pk__in=to_come).update(remind_at=None)
-    return to_come
+        return 0
+    return Event.objects.filter(pk__in=to_come).update(remind_at=None)
 
 
 def delete_old_events() -> int:

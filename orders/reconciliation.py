@@ -59,7 +59,7 @@ def rebuild_line(line: Line, sale_id: int, *, broken_epoch: int | None) -> None:
     """
     with transaction.atomic():
         sale = Sale.objects.select_for_update().get(pk=sale_id)
-        seen = line.run(commands.snapshot(sale_id, lease_seconds=settings.RESERVATION_LEASE_SECONDS))
+        seen = line.run(commands.snapshot(sale_id))
         if seen is not None and seen.epoch != broken_epoch:
             return
         epoch = sale.epoch + 1

@@ -47,7 +47,6 @@ def settle(line: Line, sale_id: int, upto: int) -> int:
                     uuid4().hex,
                     upto=upto,
                     chunk=limiter.count,
-                    lease_seconds=settings.RESERVATION_LEASE_SECONDS,
                 )
             )
             if reservation is None:
@@ -89,7 +88,7 @@ def settle_and_wait(line: Line, sale_id: int, buyer: str, place: int) -> Order |
     pause_seconds = POLL_SECONDS_MIN
     settle(line, sale_id, place)
     while not line.outcome(sale_id, buyer):
-        seen = line.run(commands.snapshot(sale_id, lease_seconds=settings.RESERVATION_LEASE_SECONDS))
+        seen = line.run(commands.snapshot(sale_id))
         if seen is None or seen.expired_reservations or (place > seen.pointer and seen.stock > 0):
             settle(line, sale_id, place)
         elif place > seen.pointer:

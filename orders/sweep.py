@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import redis
 import structlog
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
@@ -59,7 +58,7 @@ def sweep(line: Line) -> list[DueSettlement]:
 
 
 def _snapshot(sale: Sale) -> Command[Snapshot | None]:
-    return commands.snapshot(sale.pk, lease_seconds=settings.RESERVATION_LEASE_SECONDS)
+    return commands.snapshot(sale.pk)
 
 
 def _config_changed(snapshot: Snapshot, sale: Sale) -> bool:

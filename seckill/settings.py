@@ -191,6 +191,7 @@ if WEBHOOK_URL and len(WEBHOOK_SECRET) < SECRET_KEY_CHARS_MIN:
 REMIND_SECONDS = env.int("REMIND_SECONDS", default=120)  # before the time to pay ends; 0: no reminders
 
 # --- Accounts ---------------------------------------------------------------------------------------------------
+AUTH_USER_MODEL = "accounts.User"
 PASSWORD_HASHERS = ["seckill.accounts.passwords.PasswordHasher"]  # Django's PBKDF2, one hash at a time per host
 PASSWORD_WAITING_MAX = env.int("PASSWORD_WAITING_MAX", default=5)  # logins; a host hashes two to four a second
 PASSWORD_WAIT_SECONDS = 5.0  # for the host's lock: eight processes need this long for one hash each
@@ -393,7 +394,7 @@ UNFOLD = {
                 "title": _("Accounts"),
                 "separator": True,
                 "items": [
-                    _admin_link(_("Users"), "person", "auth_user", "auth.view_user"),
+                    _admin_link(_("Users"), "person", "accounts_user", "accounts.view_user"),
                     _admin_link(_("Groups"), "group", "auth_group", "auth.view_group"),
                 ],
             },

@@ -92,7 +92,7 @@ class Rabbit:
             if self.process.poll() is not None or time.monotonic() > give_up_at:
                 raise NoRabbitError((self.directory / "output").read_text(errors="replace")[-2000:])
             time.sleep(0.5)
-        if VHOST not in self.control("list_vhosts").stdout.split():  # as docs/celery.md says it
+        if VHOST not in self.control("list_vhosts").stdout.split():  # as docs/how-to/run-workers.md says it
             self.control("add_vhost", VHOST)
             self.control("add_user", USER, PASSWORD)
             self.control("set_permissions", "--vhost", VHOST, USER, ".*", ".*", ".*")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import sqlite3
@@ -18,6 +19,7 @@ from typing import Any
 
 import psycopg
 import redis
+from honcho.environ import parse_procfile
 
 from devtools.embedded.ports import free_port
 from devtools.embedded.postgres import Postgres
@@ -27,16 +29,20 @@ from seckill.line.keys import sale_keys
 PROJECT = Path(__file__).resolve().parents[2]
 WAIT_SECONDS_MAX = 120  # generous, for slow and busy machines; only ends hanging waits
 
-#: Arguments of the Python interpreter for each part of the shop.
-WEB = ("-m", "gunicorn", "-c", "deploy/gunicorn.conf.py", "seckill.asgi")
-_WORKER = ("-m", "celery", "-A", "celery_task", "worker", "--without-gossip", "--without-mingle")
-WORKER = (*_WORKER, "--hostname", "worker@%h", "--queues", "orders,default", "--concurrency", "2")
-#: A worker for all queues that buyers don't wait for.
-BACKGROUND = (
-    *(*_WORKER, "--hostname", "background@%h", "--queues", "notifications,exports,host,broadcast"),
-    *("--pool", "threads", "--concurrency", "4"),
-)
-BEAT = ("-m", "celery", "-A", "celery_task", "beat", "--pidfile=")
+
+def _read_procfile() -> dict[str, tuple[str, ...]]:
+    """Return the Procfile's processes as arguments of the Python interpreter, without Flower: it needs a password."""
+    lines = parse_procfile((PROJECT / "Procfile").read_text()).processes
+    return {name: ("-m", *shlex.split(line)) for name, line in lines.items() if name != "flower"}
+
+
+#: Arguments of the Python interpreter for each process of the shop, by name: the Procfile's.
+PROCESSES = _read_procfile()
+#: The same, with few log lines.
+QUIET_PROCESSES = {
+    name: arguments if name == "web" else (*arguments, "--loglevel", "WARNING") for name, arguments in PROCESSES.items()
+}
+WEB, WORKER, EXPORTS, BEAT = (PROCESSES[name] for name in ("web", "worker", "exports", "beat"))
 
 
 def wait_until(what: str, condition: Callable[[], object], seconds_max: float = WAIT_SECONDS_MAX) -> None:

@@ -29,7 +29,7 @@ class Migration(migrations.Migration):
                 ('sold', models.PositiveIntegerField(verbose_name='sold')),
                 ('active_orders', models.PositiveIntegerField(verbose_name='orders that hold a unit')),
                 ('epoch', models.PositiveIntegerField(null=True, verbose_name='epoch')),
-                ('reserved_units', models.PositiveIntegerField(null=True, verbose_name='units reserved')),
+                ('reserved_units', models.PositiveIntegerField(null=True, verbose_name='reserved units')),
                 ('pending_release', models.PositiveIntegerField(null=True, verbose_name='units being released')),
                 ('redis_stock', models.BigIntegerField(null=True, verbose_name='units left (Redis)')),
                 ('db_stock', models.BigIntegerField(null=True, verbose_name='units left (ledger)')),
@@ -45,6 +45,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Export',
             fields=[
+                ('locked_at', models.DateTimeField(editable=False, null=True)),
                 ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                 ('requested_at', models.DateTimeField(verbose_name='requested at')),
                 ('statuses', models.JSONField(blank=True, default=list, verbose_name='statuses')),
@@ -55,7 +56,6 @@ class Migration(migrations.Migration):
                 ('rows', models.PositiveIntegerField(default=0, editable=False, verbose_name='rows')),
                 ('files', models.JSONField(default=list, editable=False)),
                 ('last_id', models.PositiveBigIntegerField(default=0, editable=False)),
-                ('progressed_at', models.DateTimeField(editable=False)),
                 ('result', models.CharField(blank=True, choices=[('done', 'done'), ('failed', 'failed'), ('cancelled', 'cancelled')], editable=False, max_length=9, verbose_name='result')),
                 ('error', models.TextField(blank=True, editable=False, verbose_name='error')),
                 ('ended_at', models.DateTimeField(editable=False, null=True, verbose_name='ended at')),
@@ -73,10 +73,10 @@ class Migration(migrations.Migration):
             name='Event',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('locked_at', models.DateTimeField(editable=False, null=True)),
                 ('kind', models.CharField(choices=[('confirmed', 'confirmed'), ('paid', 'paid'), ('cancelled', 'cancelled'), ('expired', 'expired')], max_length=9, verbose_name='kind')),
                 ('numbers', models.JSONField(verbose_name='order numbers')),
                 ('occurred_at', models.DateTimeField(verbose_name='occurred at')),
-                ('locked_at', models.DateTimeField(null=True)),
                 ('notified_at', models.DateTimeField(null=True, verbose_name='buyers notified at')),
                 ('published_at', models.DateTimeField(null=True, verbose_name='published at')),
                 ('remind_at', models.DateTimeField(null=True, verbose_name='reminder due at')),

@@ -39,7 +39,7 @@ class Audit(models.Model):
     active_orders = models.PositiveIntegerField(_("orders that hold a unit"))
     # The line against the ledger, read under a lock of the sale
     epoch = models.PositiveIntegerField(_("epoch"), null=True)
-    reserved_units = models.PositiveIntegerField(_("units reserved"), null=True)
+    reserved_units = models.PositiveIntegerField(_("reserved units"), null=True)
     pending_release = models.PositiveIntegerField(_("units being released"), null=True)
     redis_stock = models.BigIntegerField(_("units left (Redis)"), null=True)
     db_stock = models.BigIntegerField(_("units left (ledger)"), null=True)

@@ -5,9 +5,10 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from seckill.catalog.models import Sale
+from seckill.lease import LeasedModel
 
 
-class Event(models.Model):
+class Event(LeasedModel):
     """A change of orders, written in the same transaction and waiting for delivery.
 
     One row covers up to 500 orders of a transaction, so a settled reservation is one event or a few. Delivery is at
@@ -29,10 +30,9 @@ class Event(models.Model):
     kind = models.CharField(_("kind"), max_length=9, choices=Kind.choices)
     numbers = models.JSONField(_("order numbers"))  #: list of str
     occurred_at = models.DateTimeField(_("occurred at"))
-    locked_at = models.DateTimeField(null=True)  #: start of the delivery lease
     notified_at = models.DateTimeField(_("buyers notified at"), null=True)
     published_at = models.DateTimeField(_("published at"), null=True)
-    remind_at = models.DateTimeField(_("reminder due at"), null=True)  #: NULL: none or done
+    remind_at = models.DateTimeField(_("reminder due at"), null=True)  #: NULL: no reminder, or sent
 
     class Meta:
         verbose_name = _("order event")

@@ -7,10 +7,14 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from seckill.catalog.models import Sale
+from seckill.lease import LeasedModel
 
 
-class Export(models.Model):
-    """A requested CSV file of orders. Workers write it in chunks, one at a time."""
+class Export(LeasedModel):
+    """A requested CSV file of orders. Workers write it in chunks, one at a time.
+
+    It is leased to the task of its next chunk, from the moment that the task is sent.
+    """
 
     class Result(models.TextChoices):
         DONE = "done", _("done")
@@ -33,7 +37,6 @@ class Export(models.Model):
     rows = models.PositiveIntegerField(_("rows"), default=0, editable=False)
     files = models.JSONField(default=list, editable=False)  #: list of str: names of the chunks in the storage
     last_id = models.PositiveBigIntegerField(default=0, editable=False)  #: the last order written
-    progressed_at = models.DateTimeField(editable=False)  #: when a chunk was written or its task was sent again
     # Result
     result = models.CharField(_("result"), max_length=9, choices=Result.choices, blank=True, editable=False)
     error = models.TextField(_("error"), blank=True, editable=False)
@@ -49,7 +52,7 @@ class Export(models.Model):
         return str(self.pk)
 
     @property
-    def parts(self) -> int:
+    def chunks(self) -> int:
         """The number of chunks written."""
         return len(self.files)
 

@@ -1,1 +1,4 @@
-"""Accounts: sessions, passwords, and the login cookie that the gate reads. Uses the line's Redis."""
+"""Accounts: the user model, sessions, passwords, and the login cookie that the gate reads.
+
+Layer: above the line, whose Redis it uses; below the ledger (`orders`).
+"""

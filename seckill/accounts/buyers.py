@@ -1,10 +1,16 @@
-"""Buyers: the name of a registered user in the line and the ledger."""
-
-from typing import Any
+"""The buyer behind a logged-in request."""
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
+from seckill.accounts.models import User
 
-def buyer_of_user(user: AbstractBaseUser | AnonymousUser | Any) -> str:  # noqa: ANN401 (DRF's type of request.user)
-    """Return the buyer name of a registered user, such as ``u17``."""
-    return f"u{user.pk}"
+
+def buyer_of_user(user: AbstractBaseUser | AnonymousUser) -> str:
+    """Return the buyer id of a registered user, such as ``u:jv2Zr0c8fWq1XbLm``.
+
+    Raises:
+        TypeError: the user is anonymous.
+    """
+    if not isinstance(user, User):
+        raise TypeError("an anonymous user has no buyer id")
+    return user.buyer_id

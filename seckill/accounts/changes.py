@@ -6,14 +6,12 @@ from typing import Any
 
 import redis
 import structlog
-from django.contrib.auth import get_user_model
-from django.contrib.auth.models import AbstractUser
 from django.db import DatabaseError, transaction
 from django.db.models.signals import post_delete, post_save
 
-from seckill.accounts.buyers import buyer_of_user
 from seckill.accounts.login_commands import set_auth_hash
 from seckill.accounts.login_cookie import HASHED_FIELDS, auth_hash_of
+from seckill.accounts.models import User
 from seckill.line.line import get_line
 
 log = structlog.get_logger(__name__)
@@ -27,12 +25,12 @@ class AccountKeepsChangingError(Exception):
 
 def connect_signals() -> None:
     """Connect the signal handlers. Called once, from ``AppConfig.ready``."""
-    post_save.connect(_saved, sender=get_user_model(), dispatch_uid="login_cookie")
-    post_delete.connect(_deleted, sender=get_user_model(), dispatch_uid="login_cookie")
+    post_save.connect(_saved, sender=User, dispatch_uid="login_cookie")
+    post_delete.connect(_deleted, sender=User, dispatch_uid="login_cookie")
 
 
 def _saved(
-    instance: AbstractUser,
+    instance: User,
     *,
     created: bool,
     update_fields: Collection[str] | None = None,
@@ -43,24 +41,24 @@ def _saved(
     _publish_after_commit(instance)
 
 
-def _deleted(instance: AbstractUser, **_: Any) -> None:  # noqa: ANN401 (signals pass further arguments)
+def _deleted(instance: User, **_: Any) -> None:  # noqa: ANN401 (signals pass further arguments)
     _publish_after_commit(instance)
 
 
-def _publish_after_commit(user: AbstractUser) -> None:
-    transaction.on_commit(partial(_publish, user.pk, buyer_of_user(user)))
+def _publish_after_commit(user: User) -> None:
+    transaction.on_commit(partial(_publish, user.buyer_id))
 
 
-def _publish(user_id: int, buyer: str) -> None:
+def _publish(buyer: str) -> None:
     """Publish the auth hash and log a failure. After a failure, old cookies expire after ``LOGIN_COOKIE_SECONDS``."""
     try:
-        publish_auth_hash(user_id, buyer)
+        publish_auth_hash(buyer)
     except (redis.RedisError, DatabaseError, AccountKeepsChangingError) as error:
         log.error("auth_hash_not_published", buyer=buyer, error=str(error))  # noqa: TRY400 (a traceback adds nothing)
 
 
-def publish_auth_hash(user_id: int, buyer: str) -> None:
-    """Store the account's current auth hash in Redis.
+def publish_auth_hash(buyer: str) -> None:
+    """Store the current auth hash of an account, given by its buyer id, in Redis.
 
     Two concurrent changes may be published in either order. Each publisher reads the account again afterwards and
     repeats if the hash differs, so the last one to publish stores the current hash.
@@ -70,14 +68,14 @@ def publish_auth_hash(user_id: int, buyer: str) -> None:
         django.db.DatabaseError: the account can't be read.
         AccountKeepsChangingError: the account changed during each of `ATTEMPTS_MAX` attempts.
     """
-    auth_hash = _current_auth_hash(user_id)
+    auth_hash = _current_auth_hash(buyer)
     for _ in range(ATTEMPTS_MAX):
         get_line().run(set_auth_hash(buyer, auth_hash))
-        told, auth_hash = auth_hash, _current_auth_hash(user_id)
+        told, auth_hash = auth_hash, _current_auth_hash(buyer)
         if auth_hash == told:
             return
     raise AccountKeepsChangingError(buyer)
 
 
-def _current_auth_hash(user_id: int) -> str:
-    return auth_hash_of(get_user_model().objects.filter(pk=user_id).only(*HASHED_FIELDS).first())
+def _current_auth_hash(buyer: str) -> str:
+    return auth_hash_of(User.objects.filter(buyer_id=buyer).only(*HASHED_FIELDS).first())

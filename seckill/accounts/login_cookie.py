@@ -5,7 +5,6 @@ from base64 import urlsafe_b64encode
 
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
-from django.contrib.auth.models import AbstractUser
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import salted_hmac
@@ -13,15 +12,15 @@ from django.utils.functional import LazyObject, empty
 from msgspec.structs import replace
 from rest_framework import status
 
-from seckill.accounts.buyers import buyer_of_user
 from seckill.accounts.logins import COOKIE, Login, login_id_of
+from seckill.accounts.models import User
 from seckill.line.signing import BadTokenError
 
 AUTH_HASH_BYTES = 12
 HASHED_FIELDS = frozenset({"username", "password", "is_active"})
 
 
-def auth_hash_of(user: AbstractUser | None) -> str:
+def auth_hash_of(user: User | None) -> str:
     """Return the auth hash of an account: 16 characters that reveal nothing, or '' for an account that can't log in."""
     if user is None or not user.is_active:
         return ""
@@ -45,7 +44,7 @@ class LoginCookieMiddleware(SessionMiddleware):
         user = request.user
         if isinstance(user, LazyObject) and user._wrapped is empty:  # noqa: SLF001 (Django has no public API for this)
             return response  # no view accessed the user
-        if isinstance(user, AbstractUser) and session.session_key is not None:
+        if isinstance(user, User) and session.session_key is not None:
             _renew(request, response, user, session.session_key)
         # Check the session too: a missing CSRF token also makes the user anonymous.
         elif COOKIE in request.COOKIES and SESSION_KEY not in session:
@@ -53,9 +52,9 @@ class LoginCookieMiddleware(SessionMiddleware):
         return response
 
 
-def _renew(request: HttpRequest, response: HttpResponse, user: AbstractUser, session_key: str) -> None:
+def _renew(request: HttpRequest, response: HttpResponse, user: User, session_key: str) -> None:
     now_ms = int(time.time() * 1000)
-    login = Login(buyer_of_user(user), login_id_of(session_key), auth_hash_of(user), now_ms, user.get_username())
+    login = Login(user.buyer_id, login_id_of(session_key), auth_hash_of(user), now_ms, user.get_username())
     try:
         held = Login.verify(request.COOKIES.get(COOKIE, ""))
     except BadTokenError:

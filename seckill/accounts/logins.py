@@ -38,11 +38,11 @@ def account_json(username: str) -> dict[str, str]:
 class Login(Struct, frozen=True):
     """A user logged in by one session. Times are milliseconds since 1970, UTC."""
 
-    buyer: str  #: such as ``u17``
+    buyer: str  #: the account's ``buyer_id``
     login_id: str  #: from the session key, see `login_id_of`
     auth_hash: str  #: changes with the account's password, name or right to log in
     issued_ms: int  #: by the clock of the signing host
-    username: str  #: up to 150 Unicode characters
+    username: str  #: normalised, up to 150 Unicode characters
 
     def sign(self) -> str:
         """Return the cookie's value. It contains ``A-Za-z0-9_-`` only, even for Unicode user names."""

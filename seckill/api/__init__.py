@@ -1,1 +1,4 @@
-"""JSON API behind the gate, one file per noun. A top layer: domain code does not import it."""
+"""JSON API behind the gate, one file per noun.
+
+Layer: above tasks (`celery_task`), beside gate and storefront; only the entry points and the back office are above.
+"""

@@ -6,8 +6,7 @@ CORS preflight request, which fails here. Every call that uses a session does ne
 
 from typing import Any
 
-from django.contrib.auth import authenticate, get_user_model, login, logout, password_validation
-from django.contrib.auth.validators import UnicodeUsernameValidator
+from django.contrib.auth import authenticate, login, logout, password_validation
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext_lazy as _
@@ -20,10 +19,11 @@ from rest_framework.throttling import ScopedRateThrottle
 from rest_framework.views import APIView
 
 from seckill.accounts.logins import account_json
+from seckill.accounts.models import User
+from seckill.accounts.usernames import USERNAME_CHARS_MAX
 from seckill.api.exceptions import ProblemError
 from seckill.errors.problems import Problem
 
-User = get_user_model()
 NAME_TAKEN = _("This name is already in use.")
 
 
@@ -44,14 +44,18 @@ class RegisterApi(APIView):
     class InputSerializer(serializers.Serializer[Any]):
         """User name and password of the new account."""
 
-        username = serializers.CharField(max_length=150, validators=[UnicodeUsernameValidator()])
+        username = serializers.CharField(max_length=USERNAME_CHARS_MAX)
         password = serializers.CharField(max_length=128, trim_whitespace=False, write_only=True)
 
         def validate_username(self, value: str) -> str:
-            """Reject a name that is taken. Names are compared without case."""
-            if User.objects.filter(username__iexact=value).exists():
+            """Return the normalised name. Reject one that is not allowed, or taken in whatever spelling."""
+            try:
+                name: str = User._meta.get_field("username").clean(value, None)  # noqa: SLF001 (Django documents it)
+            except ValidationError as error:
+                raise serializers.ValidationError(error.messages) from error
+            if User.objects.filter(username=name).exists():
                 raise serializers.ValidationError(NAME_TAKEN)
-            return value
+            return name
 
         def validate(self, attrs: dict[str, str]) -> dict[str, str]:
             """Apply Django's password rules."""
@@ -69,7 +73,7 @@ class RegisterApi(APIView):
         """
         fields = self.InputSerializer(data=request.data)
         fields.is_valid(raise_exception=True)
-        user = User(username=User.normalize_username(fields.validated_data["username"]))
+        user = User(username=fields.validated_data["username"])
         user.set_password(fields.validated_data["password"])  # slow, so it runs before the transaction
         try:
             with transaction.atomic():
@@ -91,7 +95,7 @@ class LoginApi(APIView):
     class InputSerializer(serializers.Serializer[Any]):
         """User name and password."""
 
-        username = serializers.CharField(max_length=150)
+        username = serializers.CharField(max_length=USERNAME_CHARS_MAX)
         password = serializers.CharField(max_length=128, trim_whitespace=False, write_only=True)
 
     @extend_schema(request=InputSerializer, responses=AccountSerializer, operation_id="login")

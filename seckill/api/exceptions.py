@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from seckill.errors.problems import MEDIA_TYPE, Problem
-from seckill.errors.unavailable import TRANSIENT_ERRORS, unavailable_response
+from seckill.errors.unavailable import UNAVAILABLE_ERRORS, unavailable_response
 from seckill.line.commands import SaleNotLoadedError
 
 PROBLEM_OF_STATUS = {
@@ -97,7 +97,7 @@ def internal_error(request: HttpRequest) -> HttpResponse:
     views, this function those raised in other middleware.
     """
     error = sys.exc_info()[1]
-    if isinstance(error, TRANSIENT_ERRORS):
+    if isinstance(error, UNAVAILABLE_ERRORS):
         return unavailable_response(request, error)
     if request.path.startswith("/api/"):
         return HttpResponse(Problem.INTERNAL.body(), status=Problem.INTERNAL.value.status, content_type=MEDIA_TYPE)

@@ -34,7 +34,7 @@ def recorded_state(export: Export) -> ExportState:
     """Return the state stored in the row. It can't tell STARTED from QUEUED."""
     if export.result:
         return ExportState(export.result)
-    return ExportState.PROGRESS if export.parts else ExportState.QUEUED
+    return ExportState.PROGRESS if export.chunks else ExportState.QUEUED
 
 
 def state_of(export: Export) -> ExportState:

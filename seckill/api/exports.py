@@ -40,13 +40,13 @@ from orders.export import (
     request_export,
 )
 from orders.models import Export, Order
+from seckill.api.cache_control import NO_STORE
 from seckill.api.exceptions import ProblemError
 from seckill.api.export_state import ExportState, state_of
 from seckill.api.permissions import CanViewOrders
 from seckill.catalog.models import Sale
 from seckill.errors.problems import Problem
 
-NO_STORE = {"Cache-Control": "no-store"}
 CSV = "text/csv"
 
 

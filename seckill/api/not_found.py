@@ -2,7 +2,6 @@
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from seckill.api.exceptions import ProblemError
@@ -15,12 +14,10 @@ class NotFoundApi(APIView):
 
     authentication_classes = ()
 
-    def dispatch(self, request: Request, *args: object, **kwargs: object) -> Response:  # type: ignore[override]  # narrower on purpose
-        """Handle the request's method by `missing`, because DRF responds 405 to methods without a handler."""
-        self.http_method_names = [*APIView.http_method_names, (request.method or "").lower()]
-        setattr(self, (request.method or "get").lower(), self.missing)
-        return super().dispatch(request, *args, **kwargs)  # type: ignore[return-value]  # DRF's own annotation is wider
+    def initial(self, request: Request, *args: object, **kwargs: object) -> None:  # noqa: ARG002 (DRF's signature)
+        """Raise a 404 problem. DRF calls this before it looks for a handler of the method, and would respond 405.
 
-    def missing(self, request: Request, *args: object, **kwargs: object) -> Response:  # noqa: ARG002 (a handler)
-        """Raise a 404 problem."""
+        Raises:
+            ProblemError: always.
+        """
         raise ProblemError(Problem.NOT_FOUND)

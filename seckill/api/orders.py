@@ -13,13 +13,13 @@ from orders.models import Order, is_order_number
 from orders.payment import OrderDecidedError, cancel, pay
 from seckill.accounts.buyers import buyer_of_user
 from seckill.api.authentication import PassAuthentication, SessionAuthentication
+from seckill.api.cache_control import NO_STORE
 from seckill.api.exceptions import ProblemError
 from seckill.api.permissions import IsBuyer
 from seckill.errors.problems import Problem
 from seckill.line.passes import Pass
 
 LISTED_MAX = 100
-NO_STORE = {"Cache-Control": "no-store"}
 
 
 class OrderSerializer(serializers.ModelSerializer[Order]):

@@ -1,14 +1,14 @@
 """Sale API: list and view sales, issue a pass, purchase synchronously."""
 
 from datetime import timedelta
-from typing import Any, cast
+from typing import cast
 
 import redis
 import structlog
 from django.conf import settings
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_serializer
+from drf_spectacular.utils import extend_schema, extend_schema_field, inline_serializer
 from rest_framework import serializers, status
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
@@ -19,6 +19,7 @@ from orders.settlement import settle_and_wait
 from seckill.accounts.buyers import buyer_of_user
 from seckill.accounts.login_commands import PassResult, count_pass
 from seckill.api.authentication import BadPassError, PassAuthentication
+from seckill.api.cache_control import NO_STORE
 from seckill.api.exceptions import ProblemError
 from seckill.api.orders import OrderSerializer
 from seckill.api.permissions import HasPass
@@ -101,7 +102,7 @@ def read_snapshots(sales: list[Sale]) -> dict[int, Snapshot | None]:
     snapshots: dict[int, Snapshot | None] = dict.fromkeys(sale.pk for sale in sales)
     try:
         for sale in sales:
-            snapshots[sale.pk] = line.run(commands.snapshot(sale.pk, lease_seconds=settings.RESERVATION_LEASE_SECONDS))
+            snapshots[sale.pk] = line.run(commands.snapshot(sale.pk))
     except redis.RedisError as error:
         log.warning("server_unavailable", server="redis", error=str(error))
     return snapshots
@@ -140,16 +141,17 @@ class PassApi(APIView):
 
     permission_classes = (IsAuthenticated,)
 
-    @extend_schema_serializer(component_name="Pass")
-    class OutputSerializer(serializers.Serializer[Any]):
-        """A pass, the opening time of its sale, and when the pass expires."""
+    # A function instead of a class body, because "pass" is a Python keyword.
+    PassSerializer = inline_serializer(
+        "Pass",
+        {
+            "pass": serializers.CharField(),
+            "not_before": serializers.DateTimeField(),
+            "expires_at": serializers.DateTimeField(),
+        },
+    )
 
-        # "pass" is a Python keyword, so this field can't be declared as an attribute.
-        vars()["pass"] = serializers.CharField()
-        not_before = serializers.DateTimeField()
-        expires_at = serializers.DateTimeField()
-
-    @extend_schema(request=None, responses=OutputSerializer, operation_id="issue_pass")
+    @extend_schema(request=None, responses=PassSerializer, operation_id="issue_pass")
     def post(self, request: Request, sale_id: int) -> Response:
         """Issue the caller's pass. It can be requested before the sale opens. 403 ``closed``, 404, or 429."""
         sale = get_object_or_404(Sale, pk=sale_id)
@@ -159,7 +161,7 @@ class PassApi(APIView):
         _count_pass(buyer)
         return Response(
             pass_json(sale.pk, buyer, opens_ms=to_epoch_ms(sale.opens_at), closes_ms=to_epoch_ms(sale.closes_at)),
-            headers={"Cache-Control": "no-store"},
+            headers=NO_STORE,
         )
 
 

@@ -25,10 +25,10 @@ from celery_task.beat.editing import (
     validate_crontab,
 )
 from seckill.api.accounts import NAME_TAKEN
+from seckill.api.cache_control import NO_STORE
 from seckill.api.exceptions import ProblemError
 from seckill.errors.problems import Problem
 
-NO_STORE = {"Cache-Control": "no-store"}
 LISTED_MAX = 1000
 SECONDS_MAX = 366 * 86_400
 CRONTAB_FIELDS = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")

@@ -1,1 +1,4 @@
-"""The admin, one file per noun. A top layer: domain code does not import it."""
+"""The admin, one file per noun.
+
+Layer: above API, gate and storefront; only the entry points are above it.
+"""

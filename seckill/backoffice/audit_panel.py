@@ -36,7 +36,7 @@ MEANINGS: dict[Audit.Result, Promise] = {
     ),
     Audit.Result.UNREACHABLE: _("Redis did not respond."),
     Audit.Result.CONTRADICTION: _(
-        "The ledger contradicts itself. This is not repaired automatically: see docs/operations.md."
+        "The ledger contradicts itself. This is not repaired automatically: see docs/how-to/recover.md."
     ),
 }
 REPAIRED = _("The line has been rebuilt from the ledger.")

@@ -1,7 +1,6 @@
 """Hosts in the admin: state and resources."""
 
 from datetime import timedelta
-from typing import cast
 
 from django.contrib import admin
 from django.db.models import BooleanField, Case, QuerySet, Value, When
@@ -37,7 +36,7 @@ class HostAdmin(ReadOnlyAdmin):
     @display(description=_("state"), label=COLOURS)
     def state(self, host: Host) -> tuple[str, Promise]:
         """Return whether the last heartbeat is recent (``reports``) or not (``silent``), with its label."""
-        is_silent = cast("bool", vars(host)["is_silent"])
+        is_silent: bool = host.is_silent  # type: ignore[attr-defined]  # annotated above
         return ("silent", _("silent")) if is_silent else ("reports", _("online"))
 
     @admin.display(description=_("load per core"), ordering="load")

@@ -1,6 +1,5 @@
 """Orders in the admin: search, export, and cancel pending orders. The admin makes no other change to the ledger."""
 
-import re
 from collections.abc import Iterable
 from datetime import date
 from typing import Any
@@ -8,7 +7,6 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.views.main import SEARCH_VAR
-from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Q, QuerySet
@@ -29,17 +27,17 @@ from unfold.views import ChangeList
 from orders.export import UNFINISHED_MAX, TooManyExportsError, created_between
 from orders.models import NUMBER_ALPHABET, Order
 from orders.payment import OrderDecidedError, cancel
+from seckill.accounts.models import User
+from seckill.accounts.usernames import normalize_username
 from seckill.api.exports import ExportRequestSerializer, start_export
 from seckill.backoffice.read_only import ReadOnlyAdmin
-
-User = get_user_model()
+from seckill.line.buyers import ACCOUNT
 
 COUNT_MAX = 10_000  #: orders counted and paged through at most: counting a million orders is slow
 CANCEL_MAX = 1_000  #: orders cancelled in one action at most
 USERS_MAX = 1_000  #: users whose orders one search term finds at most
 NUMBER_PREFIX_MIN = 4  #: characters of an order number needed to search by number
 
-USER_BUYER = re.compile(r"u([1-9][0-9]{0,17})")  # format of `seckill.accounts.buyers.buyer_of_user`
 LOOKALIKES = str.maketrans("OIL", "011")  # letters that people write for 0 and 1 when a number is read out to them
 
 SEARCH_LEFT_OUT = _("The export uses the filters, but not the search.")
@@ -83,15 +81,15 @@ class OrderChangeList(ChangeList):
         orders: list[Order] = list(self.result_list)  # type: ignore[has-type]  # the base class is untyped
         usernames = _usernames(order.buyer for order in orders)
         for order in orders:
-            vars(order)["username"] = usernames.get(order.buyer)
+            order.username = usernames.get(order.buyer)  # type: ignore[attr-defined]  # of the list only
         self.result_list = orders
         self.full_result_count = self.result_count  # no full count is made, so show only the number of results
 
 
 def _usernames(buyers: Iterable[str]) -> dict[str, str]:
     """Return the usernames of the registered users among the buyers, by buyer."""
-    ids = [int(match[1]) for match in map(USER_BUYER.fullmatch, buyers) if match]
-    return {f"u{pk}": name for pk, name in User.objects.filter(pk__in=ids).values_list("pk", "username")}
+    accounts = [buyer for buyer in buyers if buyer.startswith(ACCOUNT)]
+    return dict(User.objects.filter(buyer_id__in=accounts).values_list("buyer_id", "username"))
 
 
 class DayRangeFilter(RangeDateFilter):
@@ -203,26 +201,25 @@ class OrderAdmin(ReadOnlyAdmin):
     @admin.display(description=_("user"))
     def user(self, order: Order) -> str | None:
         """Return the username of the buyer, or None if the buyer is not a registered user."""
-        found = vars(order)
-        return found["username"] if "username" in found else _usernames([order.buyer]).get(order.buyer)
+        if hasattr(order, "username"):  # set by `OrderChangeList`
+            username: str | None = order.username
+            return username
+        return _usernames([order.buyer]).get(order.buyer)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Order], search_term: str
     ) -> tuple[QuerySet[Order], bool]:
         """Return the orders that match every word: a prefix of the number or buyer, or a part of the username."""
         for word in search_term.split():
-            buyers = [
-                f"u{pk}"
-                for pk in User.objects.filter(username__icontains=word)
+            buyers = list(
+                User.objects.filter(username__contains=normalize_username(word))
                 .order_by(Length("username"), "pk")  # best match first, if there are more than `USERS_MAX`
-                .values_list("pk", flat=True)[: USERS_MAX + 1]
-            ]
+                .values_list("buyer_id", flat=True)[: USERS_MAX + 1]
+            )
             if len(buyers) > USERS_MAX:
                 text = _("More than %(count)d user names contain “%(word)s”; not all of their orders are shown.")
                 self.message_user(request, text % {"word": word, "count": USERS_MAX}, messages.WARNING)
-            found = Q(buyer__in=[*buyers[:USERS_MAX], word])
-            if not USER_BUYER.fullmatch(word):  # a search for u1 must not find u10
-                found |= Q(buyer__startswith=word)
+            found = Q(buyer__in=buyers[:USERS_MAX]) | Q(buyer__startswith=word)
             if number := _number_prefix(word):
                 found |= Q(number__startswith=number)
             queryset = queryset.filter(found)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypedDict
 
-from django.conf import settings
 from django.db.models import Count
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -22,13 +21,13 @@ from seckill.line.state import State
 class RedisStatus(StrEnum):
     """Whether Redis returned a snapshot of a sale."""
 
-    KNOWN = "known"  #: the sale is loaded
-    UNKNOWN = "unknown"  #: the sale is not loaded; the sweeper loads it
+    LOADED = "loaded"
+    NOT_LOADED = "not_loaded"  #: the sweeper loads the sale
     UNREACHABLE = "unreachable"  #: Redis did not answer
 
 
 REACH_LABELS: dict[RedisStatus, Promise] = {
-    RedisStatus.UNKNOWN: _("not loaded"),
+    RedisStatus.NOT_LOADED: _("not loaded"),
     RedisStatus.UNREACHABLE: _("unreachable"),
 }
 STATE_LABELS: dict[State, Promise] = {
@@ -62,7 +61,7 @@ class SaleStats:
     """Figures of one sale at one moment."""
 
     reach: RedisStatus
-    snapshot: Snapshot | None  #: None unless ``reach`` is KNOWN
+    snapshot: Snapshot | None  #: None unless ``reach`` is LOADED
     stock: int
     sold: int
     pending: int  #: pending orders
@@ -109,13 +108,16 @@ def load_stats(line: Line, sales: Sequence[Sale]) -> dict[int, SaleStats]:
     reachable = True
     for sale in sales:
         snapshot = None
+        reach = RedisStatus.UNREACHABLE
         if reachable:
             try:
-                snapshot = line.run(commands.snapshot(sale.pk, lease_seconds=settings.RESERVATION_LEASE_SECONDS))
+                snapshot = line.run(commands.snapshot(sale.pk))
             except RedisError:
                 reachable = False
+            else:
+                reach = RedisStatus.LOADED if snapshot else RedisStatus.NOT_LOADED
         views[sale.pk] = SaleStats(
-            reach=(RedisStatus.KNOWN if snapshot else RedisStatus.UNKNOWN) if reachable else RedisStatus.UNREACHABLE,
+            reach=reach,
             snapshot=snapshot,
             stock=sale.stock,
             sold=sale.sold,

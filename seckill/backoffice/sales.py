@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
@@ -44,7 +44,7 @@ STATE_COLOURS = {
     State.SOLD_OUT.value: "primary",
     State.PAUSED.value: "warning",
     State.CLOSED.value: "default",
-    RedisStatus.UNKNOWN.value: "warning",
+    RedisStatus.NOT_LOADED.value: "warning",
     RedisStatus.UNREACHABLE.value: "danger",
 }
 
@@ -58,12 +58,13 @@ class SaleChangeList(ChangeList):
         sales: list[Sale] = list(self.result_list)  # type: ignore[has-type]  # the base class is untyped
         views = load_stats(get_line(), sales)
         for sale in sales:
-            vars(sale)["live"] = views[sale.pk]
+            sale.live = views[sale.pk]  # type: ignore[attr-defined]  # of the list only
         self.result_list = sales
 
 
 def _live(sale: Sale) -> SaleStats:
-    return cast("SaleStats", vars(sale)["live"])
+    live: SaleStats = sale.live  # type: ignore[attr-defined]  # set by `SaleChangeList`
+    return live
 
 
 def _shown(sale: Sale, name: Literal["remaining", "reserved", "admitted", "pointer"]) -> int | Promise:

@@ -1,1 +1,4 @@
-"""Catalog: products, sales, banners and their pictures. Imports no other part of the shop."""
+"""Catalog: products, sales, banners and their pictures.
+
+Layer: below the line and everything else of the shop; only errors, timestamps and rate are below it.
+"""

@@ -4,12 +4,14 @@ Refreshed by beat every 5 s, by the admin on commit, and by the first request th
 """
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypedDict
 from urllib.parse import urljoin
 
 from django.conf import settings
 from django.core.cache import cache
+from redis.exceptions import LockNotOwnedError
 
 from seckill.catalog.models import Banner
 
@@ -61,19 +63,25 @@ def refresh_banners() -> list[BannerEntry]:
 
 
 def read_banners() -> BannerList:
-    """Return the cached list. If the cache is empty, one caller fills it and the others wait."""
-    give_up_at = time.monotonic() + LOCK_TTL_SECONDS
-    while True:
-        cached = cache.get(BANNERS_KEY)
-        if cached is not None:
-            return BannerList(cached["banners"], max(0, int(time.time() - cached["built_at"])), hit=True)
-        if cache.add(LOCK_KEY, 1, LOCK_TTL_SECONDS):
-            try:
-                if cache.get(BANNERS_KEY) is None:  # another process may have filled it by now
-                    return BannerList(refresh_banners(), 0, hit=False)
-            finally:
-                cache.delete(LOCK_KEY)
-            continue
-        if time.monotonic() > give_up_at:
-            return BannerList(build_banners(), 0, hit=False)
-        time.sleep(LOCK_POLL_SECONDS)
+    """Return the cached list. If the cache is empty, one caller fills it and the others wait.
+
+    Raises:
+        redis.RedisError: the cache can't be reached.
+    """
+    if (cached := _cached()) is not None:
+        return cached
+    lock = cache.lock(LOCK_KEY, timeout=LOCK_TTL_SECONDS, sleep=LOCK_POLL_SECONDS, blocking_timeout=LOCK_TTL_SECONDS)
+    if not lock.acquire():
+        return BannerList(build_banners(), 0, hit=False)
+    try:
+        return _cached() or BannerList(refresh_banners(), 0, hit=False)  # another process may have filled it by now
+    finally:
+        with suppress(LockNotOwnedError):  # it took longer than the lock lasts, and another process may hold it
+            lock.release()
+
+
+def _cached() -> BannerList | None:
+    cached = cache.get(BANNERS_KEY)
+    if cached is None:
+        return None
+    return BannerList(cached["banners"], max(0, int(time.time() - cached["built_at"])), hit=True)

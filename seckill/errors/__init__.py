@@ -1,1 +1,4 @@
-"""Error responses shared by the gate, the API and the pages."""
+"""Error responses shared by the gate, the API and the pages.
+
+Layer: the lowest; imports no other part of the shop.
+"""

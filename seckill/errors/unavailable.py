@@ -16,7 +16,7 @@ from seckill.errors.unavailable_page import CONTENT_TYPE, PAGE, SECURITY_POLICY,
 log = structlog.get_logger(__name__)
 
 #: From Redis (line and cache), the database or its connection pool, and overload. A retry may succeed.
-TRANSIENT_ERRORS = (redis.RedisError, OperationalError, BusyError)
+UNAVAILABLE_ERRORS = (redis.RedisError, OperationalError, BusyError)
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]
 
@@ -38,7 +38,7 @@ class UnavailableMiddleware:
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """Return 503 for a transient error, else None for Django's default handling."""
-        return unavailable_response(request, error) if isinstance(error, TRANSIENT_ERRORS) else None
+        return unavailable_response(request, error) if isinstance(error, UNAVAILABLE_ERRORS) else None
 
 
 def unavailable_response(request: HttpRequest, error: BaseException) -> HttpResponse:

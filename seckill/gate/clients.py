@@ -25,7 +25,7 @@ READING_SECONDS = 60  # for the client to read the transport's buffer, 64 KiB or
 LINGER_SECONDS = 2  # for the client to read the response to a refused request
 
 
-class Client(Protocol):
+class LimitedConnection(Protocol):
     """A connection, as `Clients` checks its limits. Times are values of `Clients.now`."""
 
     since: float  #: when the last response was sent, or the first byte of the present request came
@@ -58,13 +58,13 @@ class Clients:
     def __init__(self) -> None:
         self.date = b""  #: value of the header Date
         self.now = 0.0  #: monotonic seconds, updated twice a second, which is precise enough for the time limits
-        self._clients: set[Client] = set()
+        self._clients: set[LimitedConnection] = set()
         self._body_bytes = 0
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._clients_max = CLIENTS_MAX if files == resource.RLIM_INFINITY else min(CLIENTS_MAX, files - OTHER_FILES)
         self._tick()
 
-    def add(self, client: Client) -> bool:
+    def add(self, client: LimitedConnection) -> bool:
         """Add a client. Return False if there are too many."""
         if len(self._clients) >= self._clients_max:
             CONNECTIONS_REFUSED.inc()
@@ -72,7 +72,7 @@ class Clients:
         self._clients.add(client)
         return True
 
-    def discard(self, client: Client) -> None:
+    def discard(self, client: LimitedConnection) -> None:
         """Remove a client."""
         self._clients.discard(client)
 
@@ -99,7 +99,7 @@ class Clients:
         self.now = time.monotonic()
 
 
-def _check(client: Client, now: float) -> None:
+def _check(client: LimitedConnection, now: float) -> None:
     """Close a connection over its time limit plus `CHECK_INTERVAL_SECONDS`, by which `Clients.now` may lag."""
     since, end = client.since, client.close
     if client.is_closing:

@@ -45,7 +45,7 @@ for _reason in ("full", "late"):  # Prometheus needs a first value to compute a 
 UNREAD = Counter("seckill_django_responses_unread", "Responses dropped because their client did not read them")
 
 
-class RefusedError(Exception):
+class NoThreadError(Exception):
     """The request does not get a thread: too many wait (``full``), or it has waited too long (``late``)."""
 
 
@@ -53,8 +53,8 @@ class ClientDisconnectedError(Exception):
     """The client disconnected before its request got a thread."""
 
 
-class Client:
-    """The client of a request: the body it sent, and whether it is still connected."""
+class BufferedRequest:
+    """The body of a request, and whether its client is still connected."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
@@ -145,29 +145,29 @@ class ConcurrencyLimit:
         self._waiting: dict[asyncio.Future[Executor], None] = {}  # in order; a dict, because any may leave
         self._waiting_max = waiting_max
 
-    async def enter(self, client: Client) -> Executor:
+    async def enter(self, request: BufferedRequest) -> Executor:
         """Return a thread for a request, after waiting for one. Give it back with `leave`.
 
         Raises:
-            RefusedError: too many requests wait, or this one waited too long.
+            NoThreadError: too many requests wait, or this one waited too long.
             ClientDisconnectedError: the client disconnected meanwhile.
         """
-        thread = self._free.pop() if self._free else await self._wait(client)
+        thread = self._free.pop() if self._free else await self._wait(request)
         INSIDE.inc()
         return thread
 
-    async def _wait(self, client: Client) -> Executor:
+    async def _wait(self, request: BufferedRequest) -> Executor:
         if len(self._waiting) >= self._waiting_max:
-            raise RefusedError("full")
+            raise NoThreadError("full")
         turn: asyncio.Future[Executor] = asyncio.get_running_loop().create_future()
         self._waiting[turn] = None
         WAITING.inc()
         is_served = False
         try:
             await asyncio.wait(
-                (turn, client.left), timeout=settings.DJANGO_WAIT_SECONDS, return_when=asyncio.FIRST_COMPLETED
+                (turn, request.left), timeout=settings.DJANGO_WAIT_SECONDS, return_when=asyncio.FIRST_COMPLETED
             )
-            is_served = turn.done() and not client.left.done()
+            is_served = turn.done() and not request.left.done()
         finally:
             WAITING.dec()
             self._waiting.pop(turn, None)
@@ -175,7 +175,7 @@ class ConcurrencyLimit:
                 self._give(turn.result())
         if is_served:
             return turn.result()
-        raise ClientDisconnectedError if client.left.done() else RefusedError("late")
+        raise ClientDisconnectedError if request.left.done() else NoThreadError("late")
 
     def leave(self, thread: Executor) -> None:
         """Give a thread back. It becomes free after its last steps of the request."""
@@ -217,24 +217,24 @@ class DjangoLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle an HTTP request."""
         lane = self._limit_for(scope)
-        client = Client(receive)
+        request = BufferedRequest(receive)
         response = BufferedResponse(send)
         try:
-            await client.read_body()
-            thread = await lane.enter(client)
+            await request.read_body()
+            thread = await lane.enter(request)
             try:
                 async with ThreadSensitiveContext(executor=thread):
-                    await self._django(scope, client.receive, response.hold)
+                    await self._django(scope, request.receive, response.hold)
             finally:
                 lane.leave(thread)
         except ClientDisconnectedError:
             return
-        except RefusedError as refusal:
+        except NoThreadError as refusal:
             REFUSED.labels(str(refusal)).inc()
             await _refuse(scope, send)
             return
         finally:
-            client.forget()
+            request.forget()
         await response.forward()
 
     def _limit_for(self, scope: Scope) -> ConcurrencyLimit:

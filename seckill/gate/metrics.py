@@ -12,8 +12,11 @@ ADMIT_BATCH_SIZE = Histogram(
 )
 DOORBELLS = Counter("seckill_doorbells", "Doorbells rung, or not rung because the broker was unavailable", ["result"])
 RESPONSE_CACHE = Counter(
-    "seckill_response_cache", "Requests for Django: served from the response cache, or passed on", ["result"]
+    "seckill_response_cache",
+    "Requests behind the gate: answered from the response cache (hit) or by Django (miss)",
+    ["result"],
 )
+CACHE_HIT = "hit"  #: of `RESPONSE_CACHE`, and the route under which `ResponseTally` counts it
 CONNECTIONS_REFUSED = Counter("seckill_connections_refused", "Connections refused with 503 because too many were open")
 
 
@@ -23,8 +26,8 @@ class ResponseTally(Counts[tuple[str, int]]):
     def flush(self) -> None:
         """Add the counts since the last call to the Prometheus counters."""
         for (call, status), count in self.items():
-            if call == "shared":
-                RESPONSE_CACHE.labels("shared").inc(count)
+            if call == CACHE_HIT:
+                RESPONSE_CACHE.labels(CACHE_HIT).inc(count)
             else:
                 RESPONSES.labels(call, status).inc(count)
         self.clear()

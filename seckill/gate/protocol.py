@@ -16,12 +16,11 @@ from uvicorn.server import ServerState
 
 from seckill.errors.problems import Problem
 from seckill.gate.deferred import error_response
+from seckill.gate.metrics import CACHE_HIT
 from seckill.gate.request import Request, parse_target
 from seckill.gate.response import Response, problem_response
 
 if TYPE_CHECKING:
-    from uvicorn._types import HTTPScope
-
     from seckill.gate.application import Application
 
 log = structlog.get_logger(__name__)
@@ -46,7 +45,7 @@ SENT_ONCE = (b"host", b"content-length", b"transfer-encoding")
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class RefusedError(Exception):
+class RefusedRequestError(Exception):
     """The request is refused. Raised in callbacks of the parser."""
 
     def __init__(self, problem: Problem, detail: str = "") -> None:
@@ -66,7 +65,7 @@ class Connection(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.shop = cast("Application", config.loaded_app)
-        self.since = self.shop.clients.now  #: see `clients.Client`
+        self.since = self.shop.clients.now  #: see `clients.LimitedConnection`
         self.is_reading = False  #: whether a request has been read in part
         self.paused_since: float | None = None  #: since when the client has not read its responses
         self.is_last = False  #: whether further bytes from the client are ignored
@@ -192,9 +191,9 @@ class Connection(HttpToolsProtocol):
             self.is_last = True  # the request is served without the upgrade; the bytes after it are of another protocol
         except httptools.HttpParserCallbackError as error:
             reason = error.__context__
-            if not isinstance(reason, RefusedError):
+            if not isinstance(reason, RefusedRequestError):
                 log.error("request_failed", exc_info=reason)  # noqa: TRY400 (the traceback is that of its context)
-                reason = RefusedError(Problem.INTERNAL)
+                reason = RefusedRequestError(Problem.INTERNAL)
             self._refuse(reason.response)
         except httptools.HttpParserError:
             self._refuse(problem_response(Problem.BAD_REQUEST, "The request is not valid HTTP/1.1."))
@@ -213,7 +212,7 @@ class Connection(HttpToolsProtocol):
         """Called for each part of the request target."""
         self.url += url
         if len(self.url) > URL_BYTES_MAX:
-            raise RefusedError(Problem.URL_TOO_LONG)
+            raise RefusedRequestError(Problem.URL_TOO_LONG)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Called for each header, and for each trailer of a chunked body. Trailers are dropped."""
@@ -228,11 +227,11 @@ class Connection(HttpToolsProtocol):
         if len(headers) > HEADERS_MAX or (
             self._received + self._together > HEADER_BYTES_MAX and _size(headers) > HEADER_BYTES_MAX
         ):
-            raise RefusedError(Problem.HEADERS_TOO_LARGE)
+            raise RefusedRequestError(Problem.HEADERS_TOO_LARGE)
         if len(fields) != len(headers):
             names = [name for name, _ in headers]
             if any(names.count(name) > 1 for name in SENT_ONCE):
-                raise RefusedError(Problem.BAD_REQUEST, "A header that may occur only once was sent twice.")
+                raise RefusedRequestError(Problem.BAD_REQUEST, "A header that may occur only once was sent twice.")
         self._read_target()
         if b"transfer-encoding" in fields or b"content-length" in fields:
             self._expect_body(fields)
@@ -245,10 +244,10 @@ class Connection(HttpToolsProtocol):
             self._body_bytes_max = ADMIN_BODY_BYTES_MAX if self._target.path.startswith("/admin/") else BODY_BYTES_MAX
         coding = fields.get(b"transfer-encoding")
         if coding is not None and coding.lower() != b"chunked":
-            raise RefusedError(Problem.BAD_REQUEST, "The only supported transfer coding is chunked.")
+            raise RefusedRequestError(Problem.BAD_REQUEST, "The only supported transfer coding is chunked.")
         length = int(fields.get(b"content-length", b"0"))
         if length > self._body_bytes_max:
-            raise RefusedError(Problem.TOO_LARGE)
+            raise RefusedRequestError(Problem.TOO_LARGE)
         waits = (coding or length) and fields.get(b"expect", b"").lower() == b"100-continue"
         if waits and self._request is None and self.parser.get_http_version() == "1.1":
             self.transport.write(CONTINUE)
@@ -260,30 +259,30 @@ class Connection(HttpToolsProtocol):
             try:
                 parsed = httptools.parse_url(url)
             except httptools.HttpParserInvalidURLError as error:
-                raise RefusedError(Problem.BAD_REQUEST, "The URL is not valid.") from error
+                raise RefusedRequestError(Problem.BAD_REQUEST, "The URL is not valid.") from error
             schema, host = parsed.schema or b"", parsed.host
             if schema.lower() not in (b"http", b"https") or not host or parsed.userinfo:
-                raise RefusedError(Problem.BAD_REQUEST, "The URL is not valid.")
+                raise RefusedRequestError(Problem.BAD_REQUEST, "The URL is not valid.")
             host = b"[%s]" % host if b":" in host else host
             host = host if parsed.port is None else b"%s:%d" % (host, parsed.port)
             self.headers = [(name, value) for name, value in self.headers if name != b"host"] + [(b"host", host)]
             fields[b"host"] = host
             url = (parsed.path or b"/") + (b"?" + parsed.query if parsed.query else b"")
         elif b"host" not in fields and self.parser.get_http_version() == "1.1":
-            raise RefusedError(Problem.BAD_REQUEST, "The Host header is missing.")
+            raise RefusedRequestError(Problem.BAD_REQUEST, "The Host header is missing.")
         try:
             self._target = parse_target(url)
         except UnicodeDecodeError as error:
-            raise RefusedError(Problem.BAD_REQUEST, "The URL is not valid.") from error
+            raise RefusedRequestError(Problem.BAD_REQUEST, "The URL is not valid.") from error
 
     def on_body(self, body: bytes) -> None:
         """Called for each piece of the body."""
         self._pieces += 1
         size = len(self._body) + len(body)
         if size > self._body_bytes_max or self._pieces > PIECES_MAX + size // PIECE_BYTES:
-            raise RefusedError(Problem.TOO_LARGE)
+            raise RefusedRequestError(Problem.TOO_LARGE)
         if not self.shop.clients.take_body_bytes(len(body)):
-            raise RefusedError(Problem.UNAVAILABLE)
+            raise RefusedRequestError(Problem.UNAVAILABLE)
         self._body += body
 
     def _take_body(self) -> bytes:
@@ -311,12 +310,12 @@ class Connection(HttpToolsProtocol):
         if not keep_alive or b"connection" in self._fields:  # otherwise it is 1.1
             version = parser.get_http_version()
             if version not in ("1.0", "1.1"):
-                raise RefusedError(Problem.BAD_REQUEST, "The request is not valid HTTP/1.1.")
+                raise RefusedRequestError(Problem.BAD_REQUEST, "The request is not valid HTTP/1.1.")
             keep_alive = keep_alive and version == "1.1"
         self.is_last = not keep_alive
         self._at_once += 1
         if self._at_once > AT_ONCE_MAX:
-            raise RefusedError(Problem.UNAVAILABLE, "Too many requests were sent at once on one connection.")
+            raise RefusedRequestError(Problem.UNAVAILABLE, "Too many requests were sent at once on one connection.")
         request = Request(
             parser.get_method().decode("ascii"), self._target, version, self.headers, self._fields,
             self._take_body() if self._body else b"", keep_alive, self,
@@ -328,7 +327,7 @@ class Connection(HttpToolsProtocol):
             self._waiting.append(request)
             self.flow.pause_reading()
         else:
-            raise RefusedError(Problem.UNAVAILABLE, "Too many requests were sent at once on one connection.")
+            raise RefusedRequestError(Problem.UNAVAILABLE, "Too many requests were sent at once on one connection.")
 
     # --- Responding -------------------------------------------------------------------------------------------------
 
@@ -364,7 +363,7 @@ class Connection(HttpToolsProtocol):
         if request is not self._request or request.is_forwarded or self.transport.is_closing():
             return
         call = request.target.route
-        self.shop.tally[call[0] if call is not None else "shared", response.status] += 1
+        self.shop.tally[call[0] if call is not None else CACHE_HIT, response.status] += 1
         self._write(response, with_body=request.method != "HEAD", keep_alive=request.keep_alive)
         self._finished(request)
 
@@ -414,23 +413,22 @@ class Connection(HttpToolsProtocol):
         if request is not self._request or request.is_forwarded or self.transport.is_closing():
             return
         request.is_forwarded = True
-        scope: HTTPScope = {
-            "type": "http",
-            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
-            "http_version": request.http_version,
-            "server": self.server,
-            "client": self.client,
-            "scheme": self.scheme or "http",
-            "method": request.method,
-            "root_path": self.root_path,
-            "path": request.target.path,
-            "raw_path": request.target.raw_path,
-            "query_string": request.target.query,
-            "headers": list(request.headers),  # a copy: Django may change it, and the client may repeat the request
-            "state": self.app_state.copy(),
-        }
         self.cycle = RequestResponseCycle(
-            scope=scope,
+            scope={
+                "type": "http",
+                "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+                "http_version": request.http_version,
+                "server": self.server,
+                "client": self.client,
+                "scheme": self.scheme or "http",
+                "method": request.method,
+                "root_path": self.root_path,
+                "path": request.target.path,
+                "raw_path": request.target.raw_path,
+                "query_string": request.target.query,
+                "headers": list(request.headers),  # a copy: Django may change it, and the client may repeat the request
+                "state": self.app_state.copy(),
+            },
             transport=self.transport,
             flow=self.flow,
             logger=self.logger,

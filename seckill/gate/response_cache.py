@@ -20,7 +20,7 @@ from django.http import HttpRequest
 from django.utils.translation import get_language_from_request
 
 from seckill.gate.asgi import RENEWAL, AsgiApplication, Message, Receive, Scope, Send
-from seckill.gate.metrics import RESPONSE_CACHE
+from seckill.gate.metrics import CACHE_HIT, RESPONSE_CACHE
 from seckill.gate.request import Request
 from seckill.gate.response import Header, Response, head
 
@@ -50,8 +50,8 @@ RENEWAL_HEADERS = frozenset((b"host", b"x-forwarded-proto", *SUPPORTED_VARY))
 NOT_MODIFIED_HEADERS = (b"cache-control", b"content-location", b"etag", b"expires", b"vary")  # RFC 9110, 15.4.5
 UNCACHEABLE_DIRECTIVES = frozenset((b"private", b"no-store", b"no-cache"))
 
-HIT = RESPONSE_CACHE.labels("shared")
-MISS = RESPONSE_CACHE.labels("asked")
+HIT = RESPONSE_CACHE.labels(CACHE_HIT)
+MISS = RESPONSE_CACHE.labels("miss")
 
 Headers = Mapping[bytes, bytes]  # of a request; names in lower case, as in ASGI
 Key = tuple[object, ...]

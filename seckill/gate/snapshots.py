@@ -4,8 +4,6 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-from django.conf import settings
-
 from seckill.gate.response import Response
 from seckill.line import commands
 from seckill.line.line import AsyncLine
@@ -62,7 +60,7 @@ class Snapshots:
         return await asyncio.shield(reading)
 
     async def _read(self, sale_id: int) -> CachedSnapshot | None:
-        command = commands.snapshot(sale_id, lease_seconds=settings.RESERVATION_LEASE_SECONDS)
+        command = commands.snapshot(sale_id)
         try:
             if sale_id in self._cache:
                 snapshot = await self._line.run(command)

@@ -1,1 +1,4 @@
-"""The line: which buyers may buy, in which order. It uses Redis, but neither HTTP nor SQL."""
+"""The line: which buyers may buy, in which order. It uses Redis, but neither HTTP nor SQL.
+
+Layer: above the catalog, below accounts and the ledger (`orders`).
+"""

@@ -10,6 +10,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
+from django.conf import settings
+
 from seckill.line.command import Command
 from seckill.line.keys import sale_keys
 from seckill.line.outcome import Outcome, Released
@@ -115,9 +117,12 @@ def admit(sale_id: int, buyers: Sequence[str]) -> Command[Admission]:
 
 
 def reserve(
-    sale_id: int, reservation_id: str, *, upto: int, chunk: int, lease_seconds: float
+    sale_id: int, reservation_id: str, *, upto: int, chunk: int, lease_seconds: float | None = None
 ) -> Command[Reservation | None]:
     """Reserve the next places, up to ``upto``, or take over a reservation older than ``lease_seconds``.
+
+    ``lease_seconds`` is `settings.RESERVATION_LEASE_SECONDS` by default. This lease is in Redis, not in a row
+    (`seckill.lease`): Redis assigns places and compares their reservations by its own clock, in one call.
 
     The result is None if there is nothing to reserve.
 
@@ -130,7 +135,7 @@ def reserve(
         places = list(zip(flat[::2], flat[1::2], strict=True))
         return Reservation(reservation_id, sale_id, epoch, places) if places else None
 
-    return _command("reserve", sale_id, [reservation_id, upto, chunk, int(lease_seconds * 1000)], parse_reply)
+    return _command("reserve", sale_id, [reservation_id, upto, chunk, _lease_ms(lease_seconds)], parse_reply)
 
 
 def confirm(reservation: Reservation, outcomes: Iterable[tuple[str, Outcome]]) -> Command[int]:
@@ -218,7 +223,14 @@ def end_sale(sale_id: int) -> Command[int]:
     return _command("end_sale", sale_id, [], _second)
 
 
-def snapshot(sale_id: int, *, lease_seconds: float) -> Command[Snapshot | None]:
-    """Read the state of the line. The result is None if the sale is not loaded."""
+def snapshot(sale_id: int, *, lease_seconds: float | None = None) -> Command[Snapshot | None]:
+    """Read the state of the line. The result is None if the sale is not loaded.
+
+    Reservations older than ``lease_seconds`` count as expired; the default is that of `reserve`.
+    """
     keys = sale_keys(sale_id).all()
-    return Command(f"{LUA_DIR}/snapshot.lua", keys, [int(lease_seconds * 1000)], Snapshot.parse)
+    return Command(f"{LUA_DIR}/snapshot.lua", keys, [_lease_ms(lease_seconds)], Snapshot.parse)
+
+
+def _lease_ms(seconds: float | None) -> int:
+    return int((settings.RESERVATION_LEASE_SECONDS if seconds is None else seconds) * 1000)

@@ -1,16 +1,15 @@
 """Pass: a signed token that lets one buyer buy in one sale."""
 
-import re
 from functools import cache
 
 from msgspec import Struct
 
+from seckill.line.buyers import BUYER_RE
 from seckill.line.signing import Signer
 from seckill.timestamps import format_iso8601
 
-# A pass is valid for a day after its sale closes, so that the buyer can still see the order and pay for it.
-PASS_AFTER_CLOSING_MS = 86_400_000
-BUYER_RE = re.compile(r"[A-Za-z0-9_.:@-]{1,64}")
+# Validity of a pass after its sale closes: the buyer can still see the order and pay for it.
+VALID_AFTER_CLOSING_MS = 86_400_000
 
 
 @cache
@@ -41,6 +40,11 @@ class Pass(Struct, frozen=True):
         return _signer().sign(f"{self.sale_id} {self.buyer} {self.not_before_ms} {self.expires_ms}")
 
     @classmethod
+    def of_sale(cls, sale_id: int, buyer: str, *, opens_ms: int, closes_ms: int) -> "Pass":
+        """Return a buyer's pass for a sale with this window (milliseconds since 1970, UTC)."""
+        return cls(sale_id, buyer, opens_ms, closes_ms + VALID_AFTER_CLOSING_MS)
+
+    @classmethod
     def verify(cls, token: str) -> "Pass":
         """Return the pass in ``token``. The caller has to check whether it has expired.
 
@@ -57,6 +61,9 @@ def pass_json(sale_id: int, buyer: str, *, opens_ms: int, closes_ms: int) -> dic
     Raises:
         ValueError: see `Pass.sign`.
     """
-    expires_ms = closes_ms + PASS_AFTER_CLOSING_MS
-    token = Pass(sale_id, buyer, opens_ms, expires_ms).sign()
-    return {"pass": token, "not_before": format_iso8601(opens_ms), "expires_at": format_iso8601(expires_ms)}
+    issued = Pass.of_sale(sale_id, buyer, opens_ms=opens_ms, closes_ms=closes_ms)
+    return {
+        "pass": issued.sign(),
+        "not_before": format_iso8601(issued.not_before_ms),
+        "expires_at": format_iso8601(issued.expires_ms),
+    }

@@ -6,7 +6,7 @@ result, so it neither opens nor resolves an alert.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.conf import settings
 from django.core.cache import cache
@@ -23,6 +23,7 @@ from seckill.monitoring.models import Alert
 STALLED_SECONDS = 15  # longer than a normal pause: the sweeper rings every second, a lease lasts 5 s
 MARK_TTL_SECONDS = 3600
 MAIL_LEASE_SECONDS = 60  # longer than all retries of a mail; after that another worker may send it
+MAILS_MAX = 100  # per run of the checks
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ def check_lines(line: Line) -> list[CheckResult]:
 
 def _check_line(line: Line, sale_id: int) -> list[CheckResult]:
     key = f"stalled:{sale_id}"
-    seen = line.run(commands.snapshot(sale_id, lease_seconds=settings.RESERVATION_LEASE_SECONDS))
+    seen = line.run(commands.snapshot(sale_id))
     if seen is None:
         return []
     over = CheckResult(Alert.Kind.STALLED, sale_subject(sale_id), wrong=False)
@@ -149,11 +150,9 @@ _UNMAILED = Q(mailed_at__isnull=True) | Q(mailed_at__lt=F("resolved_at"))
 
 
 def lease_unmailed() -> list[int]:
-    """Lease the alerts whose opening or end was not mailed, for `MAIL_LEASE_SECONDS`. Return their ids."""
-    now = timezone.now()
-    free = Q(locked_at__isnull=True) | Q(locked_at__lt=now - timedelta(seconds=MAIL_LEASE_SECONDS))
-    unmailed = Alert.objects.filter(_UNMAILED, free)
-    return [pk for pk in unmailed.values_list("pk", flat=True) if unmailed.filter(pk=pk).update(locked_at=now)]
+    """Lease the alerts whose opening or end was not mailed, at most `MAILS_MAX`. Return their ids."""
+    unmailed = Alert.objects.filter(_UNMAILED).order_by("pk")
+    return [alert.pk for alert in unmailed.lease_pending(MAIL_LEASE_SECONDS, limit=MAILS_MAX)]
 
 
 def deliver(alert_id: int) -> None:

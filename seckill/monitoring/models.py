@@ -4,8 +4,10 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from seckill.lease import LeasedModel
 
-class Alert(models.Model):
+
+class Alert(LeasedModel):
     """A problem that needs an operator: opened by the first failed check, resolved by the first passed one."""
 
     class Kind(models.TextChoices):
@@ -19,10 +21,8 @@ class Alert(models.Model):
     detail = models.TextField(_("detail"), blank=True)
     started_at = models.DateTimeField(_("started at"))
     resolved_at = models.DateTimeField(_("resolved at"), null=True)
-    locked_at = models.DateTimeField(null=True)  #: start of the mail lease
-    mailed_at = models.DateTimeField(
-        _("mailed at"), null=True
-    )  #: earlier than ``resolved_at``: the end is not mailed yet
+    #: of the last mail; earlier than ``resolved_at`` if the end is not mailed yet
+    mailed_at = models.DateTimeField(_("mailed at"), null=True)
 
     class Meta:
         verbose_name = _("alert")
@@ -30,7 +30,7 @@ class Alert(models.Model):
         ordering = ["-started_at"]
         constraints = [
             models.UniqueConstraint(
-                fields=["kind", "subject"], condition=Q(ended_at__isnull=True), name="alert_once_at_a_time"
+                fields=["kind", "subject"], condition=Q(resolved_at__isnull=True), name="alert_once_at_a_time"
             )
         ]
 

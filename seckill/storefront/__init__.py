@@ -1,1 +1,4 @@
-"""The pages that buyers see. A top layer: domain code does not import it."""
+"""The pages that buyers see.
+
+Layer: above tasks (`celery_task`), beside API and gate; only the entry points and the back office are above.
+"""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from devtools.embedded.shop import BACKGROUND, Shop, wait_until
+from devtools.embedded.shop import EXPORTS, Shop, wait_until
 from tests.browser.admin import enter_admin
 from tests.shop.conftest import OpenShop, open_shop
 from tests.visitor import post
@@ -34,8 +34,8 @@ def test_an_admin_exports_all_orders_watches_the_bar_and_downloads_the_file(
     open_shop: OpenShop, browser: Browser, tmp_path: Path
 ) -> None:
     shop = open_shop(stock=ORDERS)
-    shop.end("background")
-    shop.parts = {**shop.parts, "background": (*BACKGROUND, "--include", "tests.workers.slow_exports")}
+    shop.end("exports")
+    shop.parts = {**shop.parts, "exports": (*EXPORTS, "--include", "tests.workers.slow_exports")}
     shop.environment["PARTS_LET_GO"] = str(tmp_path)
     sell(shop)
 
@@ -54,7 +54,7 @@ def test_an_admin_exports_all_orders_watches_the_bar_and_downloads_the_file(
 
     # The first half is written; the second half waits.
     (tmp_path / "1").touch()
-    shop.start("background")
+    shop.start("exports")
     wait_until("a part is written", lambda: shop.sql("SELECT rows FROM orders_export") == [(3,)])
     expect(bar).to_have_attribute("aria-valuenow", "50")
     expect(panel.locator("[data-rows]")).to_have_text("3 / 6")

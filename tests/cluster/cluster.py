@@ -36,7 +36,7 @@ _WORKER = ("-m", "celery", "-A", "celery_task", "worker", "--without-gossip", "-
 PARTS = {
     "web": WEB,
     "worker": (*_WORKER, "--queues", "orders,default", "--concurrency", "1"),
-    "background": (*_WORKER, "--queues", "host,broadcast", "--pool", "threads", "--concurrency", "1"),
+    "host": (*_WORKER, "--queues", "host,broadcast", "--pool", "threads", "--concurrency", "1"),
     "beat": BEAT,
 }
 PORT = 8000

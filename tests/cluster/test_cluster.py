@@ -144,7 +144,7 @@ def test_a_host_without_a_single_picture_has_them_all_once_it_works(cluster: Clu
 
 
 def test_a_host_does_its_own_work_and_nobody_does_it_instead(cluster: Cluster) -> None:
-    cluster.hosts["web-2"].end("background")
+    cluster.hosts["web-2"].end("host")
     reported = {name: has_reported(cluster, name) for name in HOSTS}
 
     wait_until("the others have reported", lambda: reported["web-1"]() and reported["web-3"]())
@@ -153,7 +153,7 @@ def test_a_host_does_its_own_work_and_nobody_does_it_instead(cluster: Cluster) -
     wait_until("hosts are asked three times more", lambda: cluster.runs("request-heartbeats") >= before + 3)
 
     assert (cluster.waiting("host.web-2"), reported["web-2"]()) == (1, False)
-    cluster.hosts["web-2"].start("background")
+    cluster.hosts["web-2"].start("host")
     wait_until("it has reported", reported["web-2"])
 
 

@@ -7,6 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from seckill.catalog.models import Sale
+from seckill.line.buyers import new_account_id
 from seckill.line.passes import Pass
 from seckill.timestamps import to_epoch_ms
 from tests.conftest import MakeSale
@@ -29,16 +30,28 @@ def test_it_prints_as_many_passes_as_asked_for_each_for_another_buyer(make_sale:
     sale = make_sale()
 
     assert [Pass.verify(line) for line in issue(sale.pk, "--count", 3)] == [
-        expected(sale, "b1"),
-        expected(sale, "b2"),
-        expected(sale, "b3"),
+        expected(sale, "x:b1"),
+        expected(sale, "x:b2"),
+        expected(sale, "x:b3"),
     ]
 
 
 def test_one_is_the_default_and_buyers_may_have_another_name(make_sale: MakeSale) -> None:
     sale = make_sale()
 
-    assert [Pass.verify(line) for line in issue(sale.pk, "--prefix", "kettle-fan-")] == [expected(sale, "kettle-fan-1")]
+    assert [Pass.verify(line) for line in issue(sale.pk, "--prefix", "kettle-fan-")] == [
+        expected(sale, "x:kettle-fan-1")
+    ]
+
+
+def test_no_prefix_makes_the_pass_of_an_account(make_sale: MakeSale) -> None:
+    sale = make_sale()
+    account = new_account_id()
+
+    assert [Pass.verify(line) for line in issue(sale.pk, "--count", 2, "--prefix", account)] == [
+        expected(sale, f"x:{account}1"),
+        expected(sale, f"x:{account}2"),
+    ]
 
 
 def test_twice_gives_the_same_passes_and_joins_nobody(make_sale: MakeSale) -> None:
@@ -58,7 +71,7 @@ def test_less_than_one_is_refused(make_sale: MakeSale, count: int) -> None:
         issue(make_sale().pk, f"--count={count}")
 
 
-@pytest.mark.parametrize("prefix", ["an n", "ä", "x" * 64])
+@pytest.mark.parametrize("prefix", ["an n", "ä", "x" * 62])
 def test_a_prefix_that_makes_no_name_is_refused(make_sale: MakeSale, prefix: str) -> None:
     with pytest.raises(CommandError, match=r"^not a buyer's name: "):
         issue(make_sale().pk, "--prefix", prefix)

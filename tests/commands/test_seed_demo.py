@@ -6,12 +6,12 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 from PIL import Image
 from pytest_django import Settings
 
+from seckill.accounts.models import User
 from seckill.catalog.models import Banner, Product, Sale
 
 pytestmark = pytest.mark.django_db(transaction=True)  # picture files are written on commit

@@ -66,7 +66,7 @@ class Report:
             "# Faults",
             "",
             "Written by `make faults`; what the cases have in common, and how to run one of them again, is in",
-            "[operations.md](operations.md#trying-it-out).",
+            "[run the fault suite](../how-to/run-the-fault-suite.md).",
             "",
             f"{passed} of {len(self.rows)} cases hold. {datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, {system}.",
         ]

@@ -11,11 +11,11 @@ from typing import Self
 import psutil
 import pytest
 
-from devtools.embedded.shop import BACKGROUND, wait_until
+from devtools.embedded.shop import PROCESSES, wait_until
 from seckill.line.passes import Pass
 from tests.faults.conftest import OpenShop
 from tests.faults.load import Load
-from tests.faults.shop import DAY_MS, PARTS, FaultyShop
+from tests.faults.shop import DAY_MS, FaultyShop
 from tests.rabbitmq import Rabbit
 
 MINUTES = float(os.environ.get("SOAK_MINUTES", "15"))
@@ -102,9 +102,7 @@ def test_memory_connections_and_channels_stay_flat(
     broker: str, open_shop: OpenShop, request: pytest.FixtureRequest
 ) -> None:
     rabbit: Rabbit | None = request.getfixturevalue("rabbit") if broker == "rabbitmq" else None
-    shop = open_shop(
-        parts={**PARTS, "background": BACKGROUND}, environment={"CELERY_BROKER_URL": rabbit.url} if rabbit else {}
-    )
+    shop = open_shop(parts=PROCESSES, environment={"CELERY_BROKER_URL": rabbit.url} if rabbit else {})
     sale = shop.new_sale(stock=UNITS)
     # The orders stay unpaid. With the default time to pay they would expire before the soak ends.
     shop.sql(f"UPDATE catalog_sale SET line_limit = {UNITS}, pay_within_seconds = {DAY_MS // 1000:d} WHERE id = {sale}")

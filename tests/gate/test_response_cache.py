@@ -314,7 +314,7 @@ def counted() -> tuple[int, int]:
         for sample in metric.samples
         if sample.name == "seckill_response_cache_total"
     }
-    return values["shared"], values["asked"]
+    return values["hit"], values["miss"]
 
 
 # --- separate entries -------------------------------------------------------------------------------------------

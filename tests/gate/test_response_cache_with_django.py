@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 import pytest_asyncio
-from django.contrib.auth.models import User
 from django.core.asgi import get_asgi_application
 from django.test import Client
 from pytest_django import Settings
 
 from celery_task.home_task import update_banner_list
+from seckill.accounts.models import User
 from seckill.catalog.models import Banner, Sale
 from seckill.gate.asgi import Receive, Scope, Send
 from tests.conftest import MakeSale

@@ -15,7 +15,7 @@ from unittest.mock import Mock
 import pytest
 from rich.console import Console
 
-from devtools.embedded.shop import PROJECT, WORKER
+from devtools.embedded.shop import PROCESSES, PROJECT, WORKER
 from loadtest import bench
 from loadtest.benchmark import million, wrk
 from loadtest.benchmark.costs import Costs, Meters, costs, cpu_seconds
@@ -201,7 +201,7 @@ def test_costs_are_told_by_process_and_in_redis() -> None:
     assert told == {
         "CPU µs, web": "200",
         "CPU µs, worker": "-",
-        "CPU µs, chores": "-",
+        "CPU µs, background": "-",
         "CPU µs, beat": "-",
         "CPU µs, valkey": "2",
         "CPU µs, postgres": "-",
@@ -445,7 +445,7 @@ def test_two_thousand_of_a_million(shop: MeasuredShop, tmp_path: Path) -> None:
     assert course.statuses == {"202": 2_000}
     assert 0 < course.accepted_seconds < course.committed_seconds + million.LOOK_SECONDS
     postgres = set() if servers.postgres is None else {"postgres"}
-    assert set(course.memory_peak) == {"web", "worker", "background", "beat", "valkey"} | postgres
+    assert set(course.memory_peak) == {*PROCESSES, "valkey"} | postgres
     assert course.valkey_memory > 1_000_000
     assert course.database_size > 1_000_000
     told = dict(million.lines(course))

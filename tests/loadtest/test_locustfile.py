@@ -44,7 +44,7 @@ def test_buyers_without_passes_register_and_buy(open_shop: OpenShop, tmp_path: P
     assert [purchase.outcome for purchase in purchases if not purchase.place] == ["sold_out"] * (5 - len(places))
     assert [purchase.paid for purchase in purchases if purchase.outcome == "confirmed"] == [True] * 3
     assert shop.sql("SELECT count(*) FROM orders_order WHERE status = 'paid'") == [(3,)]
-    assert shop.sql("SELECT count(*) FROM auth_user WHERE username LIKE 'load-%'") == [(5,)]
+    assert shop.sql("SELECT count(*) FROM accounts_user WHERE username LIKE 'load-%'") == [(5,)]
     assert re.search(r"time to outcome +5 +0\(0.00%\)", printed)
 
 

@@ -6,11 +6,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from django.contrib.auth.models import User
 from django.utils import timezone
 from pytest_django import Settings
 
 from orders.models import Export, Order
+from seckill.accounts.models import User
 from seckill.catalog.models import Sale
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from devtools.embedded.shop import BACKGROUND, BEAT, WEB, WORKER, Seed, Shop
+from devtools.embedded.shop import PROCESSES, Seed, Shop
 from tests import servers
 
 OpenShop = Callable[..., Shop]
@@ -27,8 +27,7 @@ def open_shop() -> Iterator[OpenShop]:
     with tempfile.TemporaryDirectory(prefix="seckill-shop-") as directory:
 
         def open_(*, stock: int = 100, **environment: str) -> Shop:
-            parts = {"web": WEB, "worker": WORKER, "background": BACKGROUND, "beat": BEAT}
-            shop = Shop(Path(directory), seed(), parts, {"LOG_LEVEL": "INFO", **environment})
+            shop = Shop(Path(directory), seed(), PROCESSES, {"LOG_LEVEL": "INFO", **environment})
             shops.append(shop)
             shop.open(stock=stock)
             return shop

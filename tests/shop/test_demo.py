@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from devtools.embedded.ports import free_port, is_taken
-from devtools.embedded.shop import PROJECT, WAIT_SECONDS_MAX, wait_until
+from devtools.embedded.shop import PROCESSES, PROJECT, WAIT_SECONDS_MAX, wait_until
 from tests.visitor import get, post
 
 WITHOUT = {"REDIS_URL", "DATABASE_URL", "CELERY_BROKER_URL", "CACHE_URL", "SECRET_KEY", "LOG_LEVEL", "PUBLIC_BASE_URL"}
@@ -79,7 +79,7 @@ def test_it_serves_then_leaves_nothing_behind_and_continues_with_its_data(demo: 
     assert [(sale["id"], sale["stock"]) for sale in sales] == [(1, 7), (2, 7)]
     assert sales[0]["state"] == "open"
     assert len(get(f"{address}/api/banners/").json()) == 3
-    assert set(demo.pids()) == {"valkey", "web", "worker", "background", "beat"}
+    assert set(demo.pids()) == {"valkey", *PROCESSES}
 
     issue = [sys.executable, "manage.py", "issue_passes", "1"]  # finds the running demo by itself
     issued = subprocess.run(issue, cwd=PROJECT, env=demo.environment, check=True, capture_output=True, text=True)
@@ -106,7 +106,7 @@ def test_it_serves_then_leaves_nothing_behind_and_continues_with_its_data(demo: 
         second.await_end()
 
 
-@pytest.mark.parametrize("victim", ["valkey", "web", "worker", "background", "beat"])
+@pytest.mark.parametrize("victim", ["valkey", *PROCESSES])
 def test_one_process_dying_stops_all_and_is_named(demo: Demo, victim: str) -> None:
     demo.await_ready()
 

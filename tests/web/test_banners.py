@@ -2,6 +2,7 @@
 
 import json
 from threading import Event
+from typing import Any, cast
 
 import pytest
 import redis
@@ -10,6 +11,7 @@ from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries, Settings
+from redis.lock import Lock
 
 from celery_task.home_task import update_banner_list
 from devtools.embedded.shop import WAIT_SECONDS_MAX
@@ -136,13 +138,13 @@ def test_the_cache_holds_json_and_lets_go_after_a_minute(client: Client, kettles
 def test_a_list_that_came_while_a_visitor_looked_is_not_built_again(
     kettles: Banner, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
-    add = cache.add
+    lock = cache.lock
 
-    def after_another_one_filled_it(key: str, value: int, seconds: int) -> bool:
+    def after_another_one_filled_it(*args: Any, **options: Any) -> Lock:
         banners.refresh_banners()
-        return bool(add(key, value, seconds))
+        return cast("Lock", lock(*args, **options))
 
-    monkeypatch.setattr(cache, "add", after_another_one_filled_it)
+    monkeypatch.setattr(cache, "lock", after_another_one_filled_it)
 
     with django_assert_num_queries(1):
         seen = read_banners()
@@ -192,6 +194,17 @@ def test_who_fills_the_cache_holds_others_up_for_five_seconds_at_most(kettles: B
 
     assert len(locked_for) == 1
     assert 0 < locked_for[0] <= 5
+
+
+def test_who_fills_for_longer_than_the_lock_lasts_does_not_release_the_next_one_s_lock(kettles: Banner) -> None:
+    def take_the_lock_over(execute, sql, params, many, context):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 (Django's wrapper)
+        cache.set(LOCK_KEY, "of another process", 60)  # the first lock is over meanwhile
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(take_the_lock_over):
+        assert read_banners().banners == [listed(kettles)]
+
+    assert cache.get(LOCK_KEY) == "of another process"
 
 
 def test_after_the_lock_of_a_dead_filler_is_over_the_next_one_fills(kettles: Banner) -> None:

@@ -4,6 +4,7 @@ import pytest
 from django.test import Client
 
 from orders.models import Order
+from seckill.accounts.models import User
 from seckill.line.line import Line
 from tests.conftest import MakeSale
 from tests.orders.crowd import sell
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def strict() -> Client:
-    """A client of a registered user with CSRF checks; its buyer is ``u`` and the user's id."""
+    """A client of a registered user with CSRF checks; its user is ``ann``."""
     browser = Client(enforce_csrf_checks=True)
     answer = browser.post(
         "/api/auth/register", {"username": "ann", "password": PASSWORD}, content_type="application/json"
@@ -34,9 +35,9 @@ def send(browser: Client, address: str, headers: dict[str, str] | None = None) -
     return browser.post(address, content_type="application/json", headers=headers)
 
 
-def own_order(line: Line, make_sale: MakeSale, browser: Client) -> Order:
-    """A pending order of the client's user."""
-    buyer = f"u{browser.session['_auth_user_id']}"
+def own_order(line: Line, make_sale: MakeSale) -> Order:
+    """A pending order of the only user, who is the client's."""
+    buyer = User.objects.get().buyer_id
     return sell(line, make_sale(stock=1), buyer)[buyer]
 
 
@@ -53,7 +54,7 @@ def test_a_pass_is_issued_only_with_the_token(strict: Client, make_sale: MakeSal
 def test_an_order_is_changed_only_with_the_token(
     strict: Client, make_sale: MakeSale, line: Line, action: str, after: str
 ) -> None:
-    order = own_order(line, make_sale, strict)
+    order = own_order(line, make_sale)
 
     problem(send(strict, f"/api/orders/{order.number}/{action}"), 403, "forbidden")
     forged = send(strict, f"/api/orders/{order.number}/{action}", {"X-CSRFToken": "x" * 64})

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import Permission
 from django.db import connection
 from django.http import StreamingHttpResponse
 from django.test import AsyncClient, Client
@@ -32,6 +32,7 @@ from orders.export import (
     write_next_chunk,
 )
 from orders.models import Export
+from seckill.accounts.models import User
 from tests.conftest import MakeSale
 from tests.orders.bulk import buyers, clerk, empty_storage, new_export, rows, write_orders
 from tests.web.responses import problem, written

@@ -3,12 +3,12 @@
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth.models import User
 from django.db.models.functions import Now
 from django.test import Client
 from django.urls import reverse
 
 from celery_task.monitoring_task import HEARTBEAT_TIMEOUT_SECONDS
+from seckill.accounts.models import User
 from seckill.monitoring.models import Host
 from tests.web.test_admin import row
 

@@ -1,8 +1,9 @@
 """The API and the admin use the browser's language; pages have theirs in the URL."""
 
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
+
+from seckill.accounts.models import User
 
 pytestmark = pytest.mark.django_db
 

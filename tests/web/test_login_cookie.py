@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
@@ -19,6 +18,7 @@ from seckill.accounts.keys import LOGIN_KEYS
 from seckill.accounts.login_commands import find_revoked, set_auth_hash
 from seckill.accounts.login_cookie import LoginCookieMiddleware, auth_hash_of
 from seckill.accounts.logins import Login, login_id_of
+from seckill.accounts.models import User
 from seckill.line.command import Command
 from seckill.line.line import Line
 from tests.conftest import MakeSale
@@ -84,7 +84,7 @@ def test_who_logs_in_gets_it_with_the_same_answer(log_in: LogIn, client: Client,
     user = User.objects.get()
     login = Login.verify(cookie.value)
     assert login == Login(
-        buyer=f"u{user.pk}",
+        buyer=user.buyer_id,
         login_id=login_id_of(client.cookies["sessionid"].value),
         auth_hash=auth_hash_of(user),
         issued_ms=login.issued_ms,
@@ -110,7 +110,7 @@ def test_who_logs_in_by_the_admin_s_form_gets_it_too(client: Client, admin: User
     answer = client.post("/admin/login/", {"username": "olga", "password": PASSWORD, "next": "/admin/"})
 
     assert answer.status_code == 302
-    assert login_of(client).buyer == f"u{admin.pk}"
+    assert login_of(client).buyer == admin.buyer_id
 
 
 def test_a_session_without_it_gets_it_as_soon_as_django_looks_at_the_session(log_in: LogIn) -> None:
@@ -428,8 +428,8 @@ def test_an_answer_that_was_under_way_while_the_password_changed_brings_a_void_o
     user.set_password("seven-odd-lamps")
     user.save()
 
-    assert is_void(line, Login(f"u{user.pk}", "some-login", auth_hash_of(seen_before), 9_999_999_999_999, "ann"))
-    assert not is_void(line, Login(f"u{user.pk}", "some-login", auth_hash_of(user), 0, "ann"))
+    assert is_void(line, Login(user.buyer_id, "some-login", auth_hash_of(seen_before), 9_999_999_999_999, "ann"))
+    assert not is_void(line, Login(user.buyer_id, "some-login", auth_hash_of(user), 0, "ann"))
 
 
 @contextmanager
@@ -459,11 +459,11 @@ def test_of_two_changes_at_a_time_the_later_one_holds_though_it_was_told_first(
     first = auth_hash_of(user)
 
     with changing_meanwhile(monkeypatch, line, iter(["annie"])) as told:
-        publish_auth_hash(user.pk, f"u{user.pk}")
+        publish_auth_hash(user.buyer_id)
 
     last = auth_hash_of(User.objects.get())
     assert told == [first, last]
-    assert known(line) == {f"u{user.pk}": last}
+    assert known(line) == {user.buyer_id: last}
 
 
 def test_an_account_that_never_rests_is_given_up(log_in: LogIn, line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -473,9 +473,9 @@ def test_an_account_that_never_rests_is_given_up(log_in: LogIn, line: Line, monk
 
     with (
         changing_meanwhile(monkeypatch, line, iter(names)) as told,
-        pytest.raises(AccountKeepsChangingError, match=f"u{user.pk}"),
+        pytest.raises(AccountKeepsChangingError, match=user.buyer_id),
     ):
-        publish_auth_hash(user.pk, f"u{user.pk}")
+        publish_auth_hash(user.buyer_id)
 
     assert len(told) == account_changes.ATTEMPTS_MAX == 5
 

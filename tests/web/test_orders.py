@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
@@ -11,6 +10,7 @@ from pytest_django import DjangoAssertNumQueries
 from orders.expiry import expire_overdue_orders
 from orders.models import Order
 from orders.payment import cancel, pay
+from seckill.accounts.models import User
 from seckill.catalog.models import Sale
 from seckill.line.line import Line
 from tests.conftest import MakeSale
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 
 def buyer(username: str) -> str:
     """Return the buyer name of a registered user."""
-    return f"u{User.objects.get(username=username).pk}"
+    return User.objects.get(username=username).buyer_id
 
 
 def expected(order: Order) -> dict[str, object]:

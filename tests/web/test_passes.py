@@ -3,13 +3,13 @@
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
 from seckill.accounts.login_commands import PassResult, issue_passes
 from seckill.accounts.logins import Login
+from seckill.accounts.models import User
 from seckill.catalog.models import Sale
 from seckill.line.line import Line
 from seckill.line.passes import Pass
@@ -36,7 +36,7 @@ def test_a_pass_says_who_may_buy_what_and_when(make_sale: MakeSale, log_in: LogI
     assert document["expires_at"] == format_iso8601(to_epoch_ms(sale.closes_at + timedelta(days=1)))
     assert Pass.verify(document["pass"]) == Pass(
         sale_id=sale.pk,
-        buyer=f"u{User.objects.get().pk}",
+        buyer=User.objects.get().buyer_id,
         not_before_ms=to_epoch_ms(sale.opens_at),
         expires_ms=to_epoch_ms(sale.closes_at + timedelta(days=1)),
     )

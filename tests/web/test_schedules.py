@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import Permission
 from django.db.models import F
 from django.db.models.functions import Now
 from django.test import Client
@@ -15,6 +15,7 @@ from django_celery_beat.models import CrontabSchedule, IntervalSchedule, Periodi
 from celery_task.beat.editing import schedulable_tasks
 from celery_task.beat.schedule import SCHEDULE
 from celery_task.celery import app
+from seckill.accounts.models import User
 from tests.web.responses import problem
 
 pytestmark = pytest.mark.django_db(transaction=True)

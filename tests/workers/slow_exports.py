@@ -31,7 +31,7 @@ def write_slowly(export: Export) -> bool:
         raise OperationalError("the server is away")
     time.sleep(float(os.environ.get("PART_SECONDS", "0")))
     if let_go is not None:
-        part = str(export.parts + 1)
+        part = str(export.chunks + 1)
         files = (let_go / part, let_go / "all")
         (let_go / f"{part} waits").touch()
         wait_until("the part is let go", lambda: any(file.exists() for file in files), HELD_SECONDS_MAX)

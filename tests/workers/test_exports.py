@@ -118,7 +118,7 @@ def test_an_export_shows_its_progress_and_then_its_result(
         parts.await_held(part + 1)
         assert shown() == ("PROGRESS", {"rows": 3 * part, "total": 15}, "progress")
     parts.let_go(5)
-    wait_until("Celery knows", lambda: shown() == ("SUCCESS", {"rows": 15, "parts": 5}, "done"))
+    wait_until("Celery knows", lambda: shown() == ("SUCCESS", {"rows": 15, "chunks": 5}, "done"))
 
     assert buyers(iter_chunks(read(export))) == everybody(15)
     assert waiting() == []
@@ -132,12 +132,12 @@ def test_a_killed_worker_costs_one_part(make_sale: MakeSale, start_slow_worker: 
     parts.await_held(4)
 
     first.end(signal.SIGKILL)
-    assert read(export).parts == 3
+    assert read(export).chunks == 3
     parts.let_go("all")
     start_slow_worker(name="second", **parts.environment)
     export = await_end(export)  # on Redis, once the message is unacknowledged for 30 s
 
-    assert (export.rows, export.parts, export.result) == (60, 20, "done")
+    assert (export.rows, export.chunks, export.result) == (60, 20, "done")
     assert buyers(iter_chunks(export)) == everybody(60)
 
 
@@ -154,7 +154,7 @@ def test_a_worker_that_is_told_to_stop_leaves_the_rest_to_others(
     first.await_log("Warm shutdown")
     parts.let_go("all")
     assert first.await_end() == 0
-    assert read(export).parts == 4
+    assert read(export).chunks == 4
     second = start_slow_worker(name="second", **parts.environment)
     export = await_end(export)
 
@@ -177,7 +177,7 @@ def test_an_export_that_is_cancelled_stops_before_its_next_part(
     parts.let_go("all")
     another = await_end(begun())
 
-    assert (cancelled.result, cancelled.parts) == ("cancelled", 3)
+    assert (cancelled.result, cancelled.chunks) == ("cancelled", 3)
     assert read(export).files == cancelled.files
     assert len(storages["exports"].listdir(str(export.pk))[1]) == 3
     assert another.rows == 60
@@ -193,7 +193,7 @@ def test_an_export_that_is_cancelled_while_it_waits_never_starts(
     start_slow_worker()
     await_end(begun())
 
-    assert (read(waits).result, read(waits).parts, backend(waits)[0]) == ("cancelled", 0, "PENDING")
+    assert (read(waits).result, read(waits).chunks, backend(waits)[0]) == ("cancelled", 0, "PENDING")
     assert not storages["exports"].exists(str(waits.pk))
 
 
@@ -270,7 +270,7 @@ def test_a_message_that_got_lost_is_sent_again(make_sale: MakeSale, start_slow_w
 
     resume_stalled_exports.run()
     assert waiting() == []
-    Export.objects.update(progressed_at=timezone.now() - timedelta(seconds=61))
+    Export.objects.update(locked_at=timezone.now() - timedelta(seconds=61))
     resume_stalled_exports.run()
     start_slow_worker()
 

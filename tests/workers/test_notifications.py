@@ -323,18 +323,6 @@ def test_a_chain_is_delivered_to_its_end_before_anybody_is_reminded(
     assert of_ann.published_at < notifier.heard[1].at
 
 
-def test_an_event_that_is_delivered_again_has_its_reminder_scheduled_already(
-    make_sale: MakeSale, line: Line, settings: Settings
-) -> None:
-    settings.WEBHOOK_URL, settings.REMIND_SECONDS = "https://notices.example", 60
-    sell(line, make_sale(stock=1), "ann")
-    Event.objects.update(locked_at=timezone.now() - timedelta(seconds=outbox.LEASE_SECONDS + 1))
-
-    dispatch_events.run()
-
-    assert tasks(NOTIFICATIONS) == ["celery_task.notification_task.notify_buyers"]
-
-
 # --- Requests of other programs
 
 

@@ -4,7 +4,6 @@ from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -12,6 +11,7 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTa
 
 from celery_task.queues import EXPORTS
 from devtools.embedded.shop import wait_until
+from seckill.accounts.models import User
 from tests.workers.conftest import StartBeat
 from tests.workers.messages import tasks
 from tests.workers.test_schedules import await_runs, leader, runs

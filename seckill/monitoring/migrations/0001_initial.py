@@ -30,19 +30,19 @@ class Migration(migrations.Migration):
             name='Alert',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('locked_at', models.DateTimeField(editable=False, null=True)),
                 ('kind', models.CharField(choices=[('drift', 'line and ledger differ'), ('contradiction', 'the ledger contradicts itself'), ('stalled', 'a sale has stalled'), ('host_silent', 'a host is silent')], max_length=13, verbose_name='kind')),
                 ('subject', models.CharField(max_length=253, verbose_name='subject')),
                 ('detail', models.TextField(blank=True, verbose_name='detail')),
                 ('started_at', models.DateTimeField(verbose_name='started at')),
                 ('resolved_at', models.DateTimeField(null=True, verbose_name='resolved at')),
-                ('locked_at', models.DateTimeField(null=True)),
                 ('mailed_at', models.DateTimeField(null=True, verbose_name='mailed at')),
             ],
             options={
                 'verbose_name': 'alert',
                 'verbose_name_plural': 'alerts',
                 'ordering': ['-started_at'],
-                'constraints': [models.UniqueConstraint(condition=models.Q(('ended_at__isnull', True)), fields=('kind', 'subject'), name='alert_once_at_a_time')],
+                'constraints': [models.UniqueConstraint(condition=models.Q(('resolved_at__isnull', True)), fields=('kind', 'subject'), name='alert_once_at_a_time')],
             },
         ),
     ]
