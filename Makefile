@@ -1,12 +1,13 @@
 # `make help` lists all targets. Two are all there is to know: `make demo` and `make test`.
 PYTHON ?= python3
 PORT ?= 8000
+export WORKERS
 DEMO_STOCK ?= 100
 BIN := .venv/bin
 DOCS := var/docs-venv
 
 .DEFAULT_GOAL := help
-.PHONY: demo test test-on-rabbitmq test-on-valkey faults loadtest bench lint format docs env clean help
+.PHONY: demo test check faults loadtest bench lint format docs env clean help
 
 # "##@" begins a group, "##" says what a target does, " // " precedes its variables.
 help: ## list the targets
@@ -28,20 +29,13 @@ clean: ## delete the demo's data and the installed packages
 	rm -rf .venv var
 
 ##@ Change
-test: .venv/development ## run every test, on real servers
-	@$(MAKE) --no-print-directory --jobs=2 test-on-rabbitmq test-on-valkey
+test: .venv/development ## run every test, on real servers // WORKERS=4
+	@exec $(BIN)/python -m tests
 
-test-on-rabbitmq: .venv/development
-	@mkdir -p var
-	@echo "Tasks, workers and several hosts on RabbitMQ at the same time, into var/test-on-rabbitmq.log …"
-	@BROKER=rabbitmq $(BIN)/python -m pytest -q tests/cluster tests/tasks tests/workers >var/test-on-rabbitmq.log 2>&1 || { cat var/test-on-rabbitmq.log; false; }
-	@echo "On RabbitMQ: `tail -n 1 var/test-on-rabbitmq.log`"
-
-test-on-valkey: .venv/development
-	@echo "The ledger and the simulation on SQLite …"
-	@DATABASE_URL=sqlite:///ledger.sqlite3 $(BIN)/python -m pytest -q tests/orders tests/simulation/test_simulation.py
-	@echo "Everything on PostgreSQL and Valkey …"
-	@$(BIN)/python -m pytest
+check: .venv/development ## lint and the fast tests, for the loop while editing
+	@$(MAKE) --no-print-directory lint
+	@DATABASE_URL=sqlite:///ledger.sqlite3 exec $(BIN)/python -m pytest -q -n auto --dist loadgroup -m "fast and not thorough" tests/gate tests/line tests/loadtest
+	@echo "Not run: everything with a database, workers, shops or a browser. make test runs it."
 
 lint: .venv/development ## ruff, mypy strict, import layers, missing migrations
 	$(BIN)/ruff check .

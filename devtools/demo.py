@@ -11,7 +11,6 @@ import secrets
 import subprocess
 import sys
 import threading
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -20,9 +19,11 @@ from shlex import join
 from honcho.manager import Manager
 from honcho.printer import Message, Printer
 
+from devtools.embedded.child import watch
 from devtools.embedded.ports import free_port, is_taken
 from devtools.embedded.shop import PROJECT, QUIET_PROCESSES
 from devtools.embedded.valkey import Valkey
+from devtools.waiting import wait_until
 
 READY_SECONDS_MAX = 90
 ASKED_TO_STOP = (130, 143)  # honcho's exit statuses after Ctrl-C and SIGTERM
@@ -73,12 +74,14 @@ def main() -> int:
 
 
 class FirstToStop(Printer):  # type: ignore[misc]  # honcho is untyped
-    """honcho's printer, which also records in ``name`` which process stopped first."""
+    """honcho's printer. It records in ``name`` which process stopped first, and has started ones end with the demo."""
 
     name = "nothing"
 
     def write(self, message: Message) -> None:
-        """Print a message; record the first one about a stopped process."""
+        """Print a message; read those about started and stopped processes."""
+        if message.name == "system" and (started := re.fullmatch(r"\w+ started \(pid=(\d+)\)\n", message.data)):
+            watch(int(started[1]))  # honcho starts each process in a group of its own
         stopped = re.fullmatch(r"(\w+) stopped \(rc=-?\d+\)\n", message.data) if message.name == "system" else None
         if stopped and self.name == "nothing":
             self.name = stopped[1]
@@ -117,20 +120,24 @@ def demo_environment(var: Path, port: int) -> dict[str, str]:
 def announce(port: int, manager: Manager) -> None:
     """Print ``ready`` once sale 1 is served, which needs web, line, worker and beat; stop the demo after 90 s."""
     address = f"http://127.0.0.1:{port}"
-    give_up_at = time.monotonic() + READY_SECONDS_MAX
-    while time.monotonic() < give_up_at:
-        try:
-            for path in ("/readyz", "/api/sales/1/progress"):
-                with urllib.request.urlopen(f"{address}{path}", timeout=2):  # noqa: S310 (a local address)
-                    pass
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.2)
-        else:
-            password = "DEMO_ADMIN_PASSWORD" if "DEMO_ADMIN_PASSWORD" in os.environ else "admin"
-            print(f"ready {address}\nadmin {address}/admin/ (admin / {password})", flush=True)
-            return
-    print(f"Not ready after {READY_SECONDS_MAX} s: stopping.", file=sys.stderr, flush=True)
-    manager.terminate()
+    try:
+        wait_until("sale 1 is served", lambda: _serves(address), READY_SECONDS_MAX, interval_seconds=0.2)
+    except TimeoutError:
+        print(f"Not ready after {READY_SECONDS_MAX} s: stopping.", file=sys.stderr, flush=True)
+        manager.terminate()
+        return
+    password = "DEMO_ADMIN_PASSWORD" if "DEMO_ADMIN_PASSWORD" in os.environ else "admin"
+    print(f"ready {address}\nadmin {address}/admin/ (admin / {password})", flush=True)
+
+
+def _serves(address: str) -> bool:
+    try:
+        for path in ("/readyz", "/api/sales/1/progress"):
+            with urllib.request.urlopen(f"{address}{path}", timeout=2):  # noqa: S310 (a local address)
+                pass
+    except (urllib.error.URLError, OSError):
+        return False
+    return True
 
 
 if __name__ == "__main__":

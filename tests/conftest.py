@@ -14,7 +14,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from devtools.embedded.ports import free_port
-from devtools.embedded.shop import WAIT_SECONDS_MAX
+from devtools.waiting import WAIT_SECONDS_MAX
 from orders.reconciliation import sync_sale_to_redis
 from seckill.catalog.models import Product, Sale
 from seckill.line.line import Line, get_line

@@ -4,10 +4,11 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 
+from devtools.embedded.child import Child
 from devtools.embedded.ports import free_port
+from devtools.waiting import wait_until
 from tests.machine import install
 
 PROGRAMS = ("/usr/lib/rabbitmq/bin", "/opt/rabbitmq/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
@@ -47,9 +48,9 @@ class Rabbit:
         self.directory = directory
         self.address = address
         self.port = free_port()
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Child | None = None
         self._programs = find_programs()
-        self._mapper: subprocess.Popen[bytes] | None = None
+        self._mapper: Child | None = None
         distribution = free_port()
         self.environment = {
             **os.environ,
@@ -81,22 +82,30 @@ class Rabbit:
         (self.directory / "rabbitmq.conf").write_text("log.console = false\n")
         mapper = shutil.which("epmd")
         if mapper and self._mapper is None:  # otherwise the server starts one that outlives it
-            self._mapper = subprocess.Popen([mapper], env=self.environment, stdin=subprocess.DEVNULL)
+            self._mapper = Child([mapper], env=self.environment, stderr=None)
         with (self.directory / "output").open("ab") as output:
-            self.process = subprocess.Popen(
-                [self._programs / "rabbitmq-server"], env=self.environment, stdin=subprocess.DEVNULL,
-                stdout=output, stderr=subprocess.STDOUT, start_new_session=True, cwd=self.directory,
-            )  # fmt: skip
-        give_up_at = time.monotonic() + START_SECONDS_MAX
-        while self.control("await_startup", "--timeout", "60", check=False).returncode:
-            if self.process.poll() is not None or time.monotonic() > give_up_at:
-                raise NoRabbitError((self.directory / "output").read_text(errors="replace")[-2000:])
-            time.sleep(0.5)
-        if VHOST not in self.control("list_vhosts").stdout.split():  # as docs/how-to/run-workers.md says it
+            self.process = Child(
+                [self._programs / "rabbitmq-server"], env=self.environment, stdout=output, cwd=self.directory
+            )
+        try:
+            wait_until("RabbitMQ has started or ended", self._has_started_or_ended, START_SECONDS_MAX)
+        except TimeoutError as error:
+            raise NoRabbitError(f"{error}\n{self._output()}") from None
+        if self.process.poll() is not None:
+            raise NoRabbitError(self._output())
+        if VHOST not in self.control("list_vhosts").stdout.split():  # as docs/celery.md says it
             self.control("add_vhost", VHOST)
             self.control("add_user", USER, PASSWORD)
             self.control("set_permissions", "--vhost", VHOST, USER, ".*", ".*", ".*")
             self.control("delete_user", "guest")
+
+    def _has_started_or_ended(self) -> bool:
+        if self.process is None or self.process.poll() is not None:
+            return True
+        return self.control("await_startup", "--timeout", "60", check=False).returncode == 0
+
+    def _output(self) -> str:
+        return (self.directory / "output").read_text(errors="replace")[-2000:]
 
     def control(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run ``rabbitmqctl`` with these arguments."""

@@ -4,7 +4,7 @@ from functools import partial
 
 import httpx
 
-from devtools.embedded.shop import WAIT_SECONDS_MAX
+from devtools.waiting import WAIT_SECONDS_MAX
 
 get = partial(httpx.get, timeout=WAIT_SECONDS_MAX)
 post = partial(httpx.post, timeout=WAIT_SECONDS_MAX)

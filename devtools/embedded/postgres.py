@@ -5,14 +5,16 @@ import pwd
 import shutil
 import signal
 import subprocess
-import time
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
 
+from devtools.embedded.child import Child
 from devtools.embedded.ports import free_port
 from devtools.embedded.valkey import ServerError
+from devtools.waiting import wait_until
 
 START_SECONDS_MAX = 60
 
@@ -50,7 +52,7 @@ class Postgres:
         self.directory = directory
         self.port = port or free_port()
         self.settings = settings or {}
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Child | None = None
         self._user = "nobody" if os.geteuid() == 0 else None
         self._programs = _programs(directory.parent / "postgres-programs")
 
@@ -81,7 +83,7 @@ class Postgres:
                 raise ServerError(f"initdb failed:\n{done.stderr}")
         parameters = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", **self.settings}
         with (self.directory / "postgres.log").open("ab") as log:
-            self.process = subprocess.Popen(
+            self.process = Child(
                 [
                     self._programs / "postgres",
                     "-D",
@@ -91,23 +93,23 @@ class Postgres:
                     *(f"--{name}={value}" for name, value in parameters.items()),
                 ],
                 stdout=log,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
                 user=self._user,
                 cwd="/",
-                start_new_session=True,
             )
-        give_up_at = time.monotonic() + START_SECONDS_MAX
-        while True:
-            try:
-                psycopg.connect(self.url("postgres"), connect_timeout=2).close()
-            except psycopg.OperationalError as error:
-                if self.process.poll() is not None or time.monotonic() > give_up_at:
-                    tail = "\n".join((self.directory / "postgres.log").read_text(errors="replace").splitlines()[-8:])
-                    raise ServerError(f"PostgreSQL did not start on port {self.port}: {error}\n{tail}") from None
-                time.sleep(0.05)
-            else:
+        with suppress(TimeoutError):
+            wait_until("PostgreSQL accepts connections", self._accepts, START_SECONDS_MAX)
+            if self.process.poll() is None:
                 return
+        tail = "\n".join((self.directory / "postgres.log").read_text(errors="replace").splitlines()[-8:])
+        raise ServerError(f"PostgreSQL did not start on port {self.port}:\n{tail}")
+
+    def _accepts(self) -> bool:
+        """Return whether it accepts connections, or has exited."""
+        try:
+            psycopg.connect(self.url("postgres"), connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return self.process is None or self.process.poll() is not None
+        return True
 
     def stop(self, sent: signal.Signals = signal.SIGINT) -> None:
         """Stop the server, if it runs, and wait for its exit. SIGINT is PostgreSQL's fast shutdown."""

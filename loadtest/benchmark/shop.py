@@ -5,7 +5,6 @@ All the bench's knowledge of a shop's internals is in this file.
 
 import json
 import os
-import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -13,8 +12,10 @@ from pathlib import Path
 
 import redis
 
+from devtools.embedded.child import Child
 from devtools.embedded.postgres import Postgres
-from devtools.embedded.shop import Seed, Shop, wait_until
+from devtools.embedded.shop import Seed, Shop
+from devtools.waiting import wait_until
 from loadtest.benchmark.costs import Meters, cpu_seconds, memory_bytes, read_meters
 from loadtest.benchmark.revision import NOW, Revision
 from loadtest.systems import System
@@ -81,9 +82,6 @@ class RevisionSeed(Seed):
             revision.run(environment, "manage.py", *command)
         revision.run(environment, "manage.py", "seed_demo")
 
-    def _create_database(self, name: str, *, template: str) -> None:
-        super()._create_database(name, template=self._name if template == "seeded" else template)
-
 
 class RevisionShop(Shop):
     """A shop whose processes run the code of a revision."""
@@ -143,9 +141,9 @@ class RevisionShop(Shop):
     def start_as(self, name: str, arguments: Sequence[str]) -> None:
         """Start one part with other arguments than its own."""
         with (self.directory / f"{name}.log").open("ab") as log:
-            self.processes[name] = subprocess.Popen(
-                [self._revision.python, *arguments], cwd=self._revision.directory, env=self.environment_of(name),
-                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+            self.processes[name] = Child(
+                [self._revision.python, *arguments],
+                cwd=self._revision.directory, env=self.environment_of(name), stdout=log,
             )  # fmt: skip
 
 

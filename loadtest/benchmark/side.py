@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote
 
-from devtools.embedded.shop import wait_until
+from devtools.waiting import wait_until
 from loadtest.benchmark import wrk
 from loadtest.benchmark.accounts import Account, register, renew, write_accounts
 from loadtest.benchmark.connection import request

@@ -8,8 +8,10 @@ import sys
 import urllib.request
 from pathlib import Path
 
+from devtools.embedded.child import Child
 from devtools.embedded.ports import free_port
-from devtools.embedded.shop import PROJECT, WEB, wait_until
+from devtools.embedded.shop import PROJECT, WEB
+from devtools.waiting import wait_until
 
 USERS = 200
 SECONDS = 6
@@ -20,10 +22,9 @@ def generator_per_second(directory: Path) -> float:
     address = f"http://127.0.0.1:{(port := free_port())}"
     environment = {**os.environ, "BIND": f"127.0.0.1:{port}", "WEB_CONCURRENCY": "2", "VAR_DIR": str(directory)}
     with (directory / "ceiling.log").open("wb") as log:
-        server = subprocess.Popen(
-            [sys.executable, *WEB[:-1], "loadtest.constant:application"],
-            cwd=PROJECT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-        )  # fmt: skip
+        server = Child(
+            [sys.executable, *WEB[:-1], "loadtest.constant:application"], cwd=PROJECT, env=environment, stdout=log
+        )
         try:
             wait_until("the constant reply", lambda: _answers(address), 30)
             subprocess.run(

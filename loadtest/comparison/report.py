@@ -3,20 +3,18 @@
 Every sentence about speed is derived from the numbers.
 """
 
-import csv
-import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from django.template import Context, Engine
 
 from loadtest.comparison.charts import Chart, colours_of, draw, duration, rate
-from loadtest.comparison.result import BUSY, LATE, PERCENTILES, Comparison, Latency, Run
+from loadtest.comparison.figures import write_figures
+from loadtest.comparison.ordering import runs_in, runs_of, scenarios_of, systems_of
+from loadtest.comparison.result import BUSY, LATE, Comparison, Latency, Run
+from loadtest.comparison.verdict import COMPLETED, Measure, joined, percentile, verdict
 
-ALIKE = 1.1  #: figures within this factor count as equal
-LOST = 0.01  #: a larger share of buyers without an outcome is part of the verdict
-OURS = "line"  #: the system whose loss is explained
 NONE = "-"  #: shown when nothing was measured
 COLUMNS = (
     "buyers",
@@ -76,35 +74,11 @@ class Row:
     cells: list[Cell]
 
 
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """A value by which runs are ranked."""
-
-    value: Callable[[Run], float | None]  #: None when it was not measured
-    largest: bool = False  #: whether a higher value is better
-
-    def ranking(self, runs: Iterable[Run]) -> list[tuple[Run, float]]:
-        """Return the runs whose audit holds, best first, with the factor by which each is worse than the best."""
-        values = [(run, max(value, 0.001)) for run in runs if run.holds and (value := self.value(run)) is not None]
-        values.sort(key=lambda pair: pair[1], reverse=self.largest)
-        return [(run, values[0][1] / value if self.largest else value / values[0][1]) for run, value in values]
-
-    def leaders(self, runs: Iterable[Run]) -> list[Run]:
-        """Return the best runs and those about equal."""
-        return [run for run, times in self.ranking(runs) if times < ALIKE]
-
-
-def _percentile(latency: str, p: int) -> Measure:
-    """Return a percentile of one of a run's latencies, by its name."""
-    return Measure(lambda run: getattr(run, latency).percentiles.get(p))
-
-
-COMPLETED = Measure(lambda run: run.completed_per_second or None, largest=True)
 MEASURES = {
     "accepted/s": Measure(lambda run: run.accepted_per_second or None, largest=True),
-    "accept p50 / p99": _percentile("accept", 99),
+    "accept p50 / p99": percentile("accept", 99),
     "completed/s": COMPLETED,
-    "time to outcome p50 / p99": _percentile("outcome", 99),
+    "time to outcome p50 / p99": percentile("outcome", 99),
     "orders/s": Measure(lambda run: run.orders_per_second or None, largest=True),
 }  #: column -> the measure its best figure is chosen by
 
@@ -112,13 +86,13 @@ MEASURES = {
 def write_report(comparison: Comparison, directory: Path) -> None:
     """Write report.html, report.md, the CSV files and the charts to a directory."""
     (directory / "charts").mkdir(parents=True, exist_ok=True)
-    colours = colours_of(_systems(comparison))
-    charts = {scenario: draw(scenario, _runs(comparison, scenario), colours) for scenario in _scenarios(comparison)}
+    colours = colours_of(systems_of(comparison))
+    charts = {scenario: draw(scenario, runs_in(comparison, scenario), colours) for scenario in scenarios_of(comparison)}
     for chart in (chart for drawn in charts.values() for chart in drawn):
         chart.write(directory / "charts")
     (directory / "report.html").write_text(_page(comparison, charts, colours), encoding="utf-8")
     (directory / "report.md").write_text(_markdown(comparison, charts), encoding="utf-8")
-    _write_figures(comparison, directory)
+    write_figures(comparison, directory)
 
 
 def table(comparison: Comparison) -> str:
@@ -130,15 +104,6 @@ def table(comparison: Comparison) -> str:
         for row in rows_of(comparison)
     ]
     return _markdown_table(["scenario", "system", *COLUMNS], rows, right=range(2, len(COLUMNS) + 1))
-
-
-def verdict(comparison: Comparison) -> list[tuple[str, list[str]]]:
-    """Return the parts of a sentence per scenario: fastest response, fastest outcome, and what else matters."""
-    return [
-        (scenario, _clauses(_runs(comparison, scenario)))
-        for scenario in _scenarios(comparison)
-        if _runs(comparison, scenario)
-    ]
 
 
 def violations(comparison: Comparison) -> list[str]:
@@ -160,17 +125,17 @@ def violations(comparison: Comparison) -> list[str]:
 
 def title(comparison: Comparison) -> str:
     """Return the report's title, which says first if an audit does not hold."""
-    name = f"Load test: {_and(_systems(comparison), 'or')}?"
+    name = f"Load test: {joined(systems_of(comparison), 'or')}?"
     return name if comparison.holds else f"VIOLATED: {name}"
 
 
 def rows_of(comparison: Comparison) -> list[Row]:
     """Return the result table: scenarios and systems in the order run."""
     rows = []
-    for scenario in _scenarios(comparison):
-        runs = _runs(comparison, scenario)
+    for scenario in scenarios_of(comparison):
+        runs = runs_in(comparison, scenario)
         best = {column: measure.leaders(runs) for column, measure in MEASURES.items()}
-        for system in _systems(comparison):
+        for system in systems_of(comparison):
             rows += [
                 Row(
                     scenario,
@@ -207,101 +172,6 @@ def _both(latency: Latency) -> str:
     return " / ".join(duration(latency.percentiles[p]) for p in (50, 99)) if latency.count else NONE
 
 
-def _clauses(runs: list[Run]) -> list[str]:
-    clauses = [
-        _soonest(runs, "accept", ("answers a click", "answer a click")),
-        _soonest(runs, "outcome", ("tells the outcome", "tell the outcome")) + _no_gain(runs),
-        _soonest(runs, "visit", ("serves a visitor", "serve a visitor")) or _most(runs),
-    ]
-    clauses += [
-        f"{run.buyers - run.completed:,} of {run.buyers:,} buyers got no outcome from {run.system}"
-        for run in runs
-        if run.buyers - run.completed > LOST * run.buyers
-    ]
-    clauses += [f"{run.system} is not ranked, since its audit does not hold" for run in runs if not run.holds]
-    return [clause for clause in clauses if clause]
-
-
-def _soonest(runs: list[Run], latency: str, commands: tuple[str, str]) -> str:
-    """Say which system is fastest at the 99th percentile, and at the median when that is another one."""
-
-    def took(p: int, run: Run) -> str:
-        return duration(getattr(run, latency).percentiles[p])
-
-    ranking = _percentile(latency, 99).ranking(runs)
-    if not ranking:
-        return ""
-    clause = _compared(
-        ranking,
-        commands,
-        ("soonest", "equally soon"),
-        lambda ahead: f"{_and([took(99, run) for run in ahead])} at p99",
-        lambda run, times: f"{run.system} takes {_number(times)} times as long",
-    )
-    first = ranking[0][0]
-    middle = _percentile(latency, 50).ranking(runs)
-    sooner = middle[0][0]
-    if any(run is first and times >= ALIKE for run, times in middle):
-        clause += f", but at p50 {sooner.system} is ahead, {took(50, sooner)} against {took(50, first)}"
-    return clause
-
-
-def _most(runs: list[Run]) -> str:
-    """Say which system completes most per second, and which share of its accepted purchases that is."""
-    ranking = COMPLETED.ranking(runs)
-    if not ranking:
-        return ""
-
-    def both(run: Run) -> str:
-        limited = run.generator_limited
-        completed, accepted = run.completed_per_second, run.accepted_per_second
-        return f"{rate(completed, at_least=limited)}/s of {rate(accepted, at_least=limited)}/s accepted"
-
-    def behind(run: Run, times: float) -> str:
-        match ranking[0][0].generator_limited, run.generator_limited:
-            case True, True:
-                return f"{run.system} {both(run)}"
-            case True, False:
-                return f"at least {_number(times)} times {run.system}'s {both(run)}"
-            case False, True:
-                return f"at most {_number(times)} times {run.system}'s {both(run)}"
-        return f"{_number(times)} times {run.system}'s {both(run)}"
-
-    return _compared(
-        ranking,
-        ("completes", "complete"),
-        ("most", "equally many"),
-        lambda ahead: _and([both(run) for run in ahead]),
-        behind,
-    )
-
-
-def _compared(
-    ranking: list[tuple[Run, float]],
-    commands: tuple[str, str],
-    places: tuple[str, str],
-    show: Callable[[list[Run]], str],
-    behind: Callable[[Run, float], str],
-) -> str:
-    """Say which system is ahead or equal, and how far behind the others are; empty with one system."""
-    ahead = [run for run, times in ranking if times < ALIKE]
-    others = [behind(run, times) for run, times in ranking if times >= ALIKE]
-    several = len(ahead) > 1
-    place = f" {places[several]}" if len(ranking) > 1 else ""
-    return f"{_and([run.system for run in ahead])} {commands[several]}{place} ({', '.join([show(ahead), *others])})"
-
-
-def _no_gain(runs: list[Run]) -> str:
-    """Say that the line's outcomes come no sooner, when another system is faster."""
-    for p in (50, 99):
-        measure = _percentile("outcome", p)
-        leaders = [run.system for run in measure.leaders(runs)]
-        ranked = [run.system for run, _ in measure.ranking(runs)]
-        if OURS in ranked and len(ranked) > 1 and leaders != [OURS]:
-            return f", no gain from {OURS}: buffering does not make slow work faster"
-    return ""
-
-
 def _page(comparison: Comparison, charts: dict[str, list[Chart]], colours: dict[str, str]) -> str:
     """Return the report as a self-contained page."""
     rows = rows_of(comparison)
@@ -319,14 +189,14 @@ def _page(comparison: Comparison, charts: dict[str, list[Chart]], colours: dict[
                 "rows": [row for row in rows if row.scenario == scenario],
                 "charts": charts[scenario],
             }
-            for scenario in _scenarios(comparison)
+            for scenario in scenarios_of(comparison)
         ],
-        "systems": [(system, colours[system], comparison.systems.get(system, "")) for system in _systems(comparison)],
+        "systems": [(system, colours[system], comparison.systems.get(system, "")) for system in systems_of(comparison)],
         "choices": _choices(comparison),
         "legend": LEGEND,
         "not_given": NOT_GIVEN,
         "errors": _errors(comparison),
-        "audited": [(run.scenario, run.system, run.audit) for run in _ordered(comparison)],
+        "audited": [(run.scenario, run.system, run.audit) for run in runs_of(comparison)],
         "taken": _taken(comparison),
         "ceiling": _ceiling(comparison),
     }
@@ -341,7 +211,7 @@ def _markdown(comparison: Comparison, charts: dict[str, list[Chart]]) -> str:
     parts += [
         "\n".join(f"- **{scenario}**: {'; '.join(clauses)}." for scenario, clauses in verdict(comparison)),
         table(comparison),
-        "\n".join(f"- **{system}**: {comparison.systems.get(system, '')}" for system in _systems(comparison)),
+        "\n".join(f"- **{system}**: {comparison.systems.get(system, '')}" for system in systems_of(comparison)),
         LEGEND,
     ]
     for scenario, drawn in charts.items():
@@ -351,7 +221,7 @@ def _markdown(comparison: Comparison, charts: dict[str, list[Chart]]) -> str:
     errors = _errors(comparison)
     audit = [
         [run.scenario, run.system, check.name, check.expected, check.found, _mark(holds=check.holds)]
-        for run in _ordered(comparison)
+        for run in runs_of(comparison)
         for check in run.audit
     ]
     parts += [
@@ -383,11 +253,11 @@ def _banner(comparison: Comparison) -> str:
 def _choices(comparison: Comparison) -> list[tuple[str, str, str, list[str]]]:
     """Return for each system when it is suitable, what it costs, and how it did."""
     choices = []
-    for system in _systems(comparison):
+    for system in systems_of(comparison):
         here = [
             f"{run.scenario}: {rate(run.completed_per_second, at_least=run.generator_limited)} completed/s,"
             f" answer {_both(run.accept)}, outcome {_both(run.outcome)}"
-            for run in _ordered(comparison)
+            for run in runs_of(comparison)
             if run.system == system
         ]
         choices.append((system, *SUITS.get(system, (NONE, NONE)), here or ["not run"]))
@@ -398,7 +268,7 @@ def _errors(comparison: Comparison) -> list[tuple[str, str, str, str]]:
     """Return where, what and how often, most frequent of a run first."""
     return [
         (run.scenario, run.system, error, f"{count:,}")
-        for run in _ordered(comparison)
+        for run in runs_of(comparison)
         for error, count in sorted(run.errors.items(), key=lambda item: -item[1])
     ]
 
@@ -417,64 +287,15 @@ def _ceiling(comparison: Comparison) -> str:
     """Say how far the figures are the system's and not the load generator's."""
     limited = [
         f"{run.scenario} {run.system} ({run.generator_busy:.0%}, {run.clicked_late_seconds:.1f} s late)"
-        for run in _ordered(comparison)
+        for run in runs_of(comparison)
         if run.generator_limited
     ]
     return (
         f"Where the load generator was computing for {BUSY:.0%} of the time and more, or its last click came late by"
         f" {LATE:.0%} of the time that the answers took, it may have been the limit: rates are lower bounds, marked ≥,"
         " and times may be the generator's."
-        f" That is so in {_and(limited) if limited else 'no run'}."
+        f" That is so in {joined(limited) if limited else 'no run'}."
     )
-
-
-def _write_figures(comparison: Comparison, directory: Path) -> None:
-    """Write the figures as CSV."""
-    runs = _ordered(comparison)
-    totals = ["buyers", "stock", "accepted", "accepted_seconds", "accepted_per_second"]
-    totals += ["completed", "completed_seconds", "completed_per_second"]
-    totals += ["orders", "ordered_seconds", "orders_per_second"]
-    latencies = ("accept", "outcome", "visit")
-    head = ["scenario", "system", *totals]
-    for name in latencies:
-        head += [f"{name}_count", *(f"{name}_p{p}_ms" for p in PERCENTILES)]
-    lines: list[list[object]] = []
-    for run in runs:
-        line: list[object] = [run.scenario, run.system, *(getattr(run, name) for name in totals)]
-        for name in latencies:
-            latency: Latency = getattr(run, name)
-            line += [latency.count, *(latency.percentiles.get(p, "") for p in PERCENTILES)]
-        lines.append([*line, sum(run.errors.values()), json.dumps(run.errors), run.generator_limited, run.holds])
-    head += ["errors", "errors_by_name", "generator_was_the_limit", "audit_holds"]
-    _write_csv(directory / "runs.csv", head, lines)
-    for name in latencies:
-        _write_csv(
-            directory / f"{name}_latency.csv",
-            ["scenario", "system", "ms", "share"],
-            ((run.scenario, run.system, *point) for run in runs for point in getattr(run, name).curve),
-        )
-    _write_csv(
-        directory / "series.csv",
-        ["scenario", "system", "series", "seconds", "buyers"],
-        (
-            (run.scenario, run.system, name, *point)
-            for run in runs
-            for name in ("undecided", "depth")
-            for point in getattr(run, name)
-        ),
-    )
-    _write_csv(
-        directory / "audit.csv",
-        ["scenario", "system", "check", "expected", "found", "holds"],
-        ((run.scenario, run.system, c.name, c.expected, c.found, c.holds) for run in runs for c in run.audit),
-    )
-
-
-def _write_csv(path: Path, head: Sequence[str], lines: Iterable[Iterable[object]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(head)
-        writer.writerows(lines)
 
 
 def _markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable[int] = ()) -> str:
@@ -483,31 +304,5 @@ def _markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]], right: I
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
-def _scenarios(comparison: Comparison) -> list[str]:
-    return list(dict.fromkeys([*comparison.scenarios, *(run.scenario for run in comparison.runs)]))
-
-
-def _systems(comparison: Comparison) -> list[str]:
-    return list(dict.fromkeys([*comparison.systems, *(run.system for run in comparison.runs)]))
-
-
-def _runs(comparison: Comparison, scenario: str) -> list[Run]:
-    systems = _systems(comparison)
-    runs = [run for run in comparison.runs if run.scenario == scenario]
-    return sorted(runs, key=lambda run: systems.index(run.system))
-
-
-def _ordered(comparison: Comparison) -> list[Run]:
-    return [run for scenario in _scenarios(comparison) for run in _runs(comparison, scenario)]
-
-
 def _mark(*, holds: bool) -> str:
     return "✓" if holds else "✗"
-
-
-def _number(times: float) -> str:
-    return f"{times:,.0f}" if times >= 9.95 else f"{times:.1f}"  # noqa: PLR2004 (digits)
-
-
-def _and(words: Sequence[str], word: str = "and") -> str:
-    return f" {word} ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part)

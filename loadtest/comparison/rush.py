@@ -5,7 +5,6 @@ import csv
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -15,7 +14,9 @@ from pathlib import Path
 import psutil
 import redis
 
-from devtools.embedded.shop import PROJECT, Seed, Shop, wait_until
+from devtools.embedded.child import Child
+from devtools.embedded.shop import PROJECT, Seed, Shop
+from devtools.waiting import wait_until
 from loadtest.comparison.audit import HOLDS_A_UNIT, ask_again, audit
 from loadtest.comparison.result import Latency, Run
 from loadtest.comparison.scenarios import Scenario
@@ -54,7 +55,7 @@ class Rush:
             environment["DOWNSTREAM_MAX_CONCURRENCY"] = str(SLOW_CALLS // system.calling_processes)
         self.shop = Shop(directory, seed, parts, environment, system.valkey_flags)
         self.shop.environment.setdefault("CELERY_RESULT_BACKEND", self.shop.valkey.url(3))
-        self._crowd: subprocess.Popen[bytes] | None = None
+        self._crowd: Child | None = None
         self._opens_at = 0.0  # seconds since 1970
         self._depth: list[tuple[float, int]] = []
         self._computed: list[tuple[float, float]] = []  # (seconds since the opening, CPU seconds of the generator)
@@ -100,9 +101,7 @@ class Rush:
             *self._users(),
         ]
         with (self._directory / "locust.log").open("wb") as log:
-            self._crowd = subprocess.Popen(
-                command, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
+            self._crowd = Child(command, cwd=PROJECT, stdout=log)
 
         def all_here() -> bool:
             waiting = sum(int(file.read_text() or 0) for file in self._records.glob("waiting.*"))

@@ -6,7 +6,7 @@ import sys
 
 from playwright.sync_api import Browser, BrowserContext, Error, Playwright, ViewportSize
 
-from devtools.embedded.shop import WAIT_SECONDS_MAX
+from devtools.waiting import WAIT_SECONDS_MAX
 from tests.machine import install, run
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

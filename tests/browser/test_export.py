@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from devtools.embedded.shop import EXPORTS, Shop, wait_until
+from devtools.embedded.shop import EXPORTS, Shop
+from devtools.waiting import wait_until
 from tests.browser.admin import enter_admin
 from tests.shop.conftest import OpenShop, open_shop
 from tests.visitor import post

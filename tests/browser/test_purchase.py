@@ -5,7 +5,8 @@ import re
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
 
-from devtools.embedded.shop import Shop, wait_until
+from devtools.embedded.shop import Shop
+from devtools.waiting import wait_until
 from tests.browser.admin import enter_admin
 from tests.browser.chromium import new_context
 from tests.shop.conftest import OpenShop, open_shop

@@ -6,7 +6,7 @@ from typing import Self
 import httpx
 from PIL import Image
 
-from devtools.embedded.shop import WAIT_SECONDS_MAX
+from devtools.waiting import WAIT_SECONDS_MAX
 from seckill.catalog.models import Sale
 
 

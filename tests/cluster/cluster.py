@@ -6,7 +6,6 @@ They share a Valkey and a PostgreSQL, and a RabbitMQ when it is the broker.
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -20,9 +19,11 @@ from kombu.exceptions import ChannelError
 
 from celery_task.celery import app
 from celery_task.queues import ON_REDIS
+from devtools.embedded.child import Child
 from devtools.embedded.postgres import Postgres
-from devtools.embedded.shop import BEAT, PROJECT, WAIT_SECONDS_MAX, WEB, Seed, run_sql, wait_until
+from devtools.embedded.shop import BEAT, PROJECT, WEB, Seed, run_sql
 from devtools.embedded.valkey import Valkey
+from devtools.waiting import WAIT_SECONDS_MAX, wait_until
 from seckill.line.keys import sale_keys
 from seckill.line.passes import Pass
 from tests.cluster.network import Network
@@ -58,14 +59,13 @@ class Host:
             "VAR_DIR": str(directory / "var"),
             "FAIL_POINTS": str(self.fail_points.directory),
         }
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._processes: dict[str, Child] = {}
 
     def start(self, part: str) -> None:
         with (self._directory / f"{part}.log").open("ab") as log:
-            self._processes[part] = subprocess.Popen(
-                [*self._inside, sys.executable, *with_faults(PARTS[part], self._directory)], cwd=PROJECT,
-                env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                start_new_session=True,
+            self._processes[part] = Child(
+                [*self._inside, sys.executable, *with_faults(PARTS[part], self._directory)],
+                cwd=PROJECT, env=self._environment, stdout=log,
             )  # fmt: skip
 
     def end(self, part: str, sent: signal.Signals = signal.SIGKILL) -> None:

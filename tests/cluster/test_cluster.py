@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from celery_task.queues import EXPORTS
-from devtools.embedded.shop import WAIT_SECONDS_MAX, wait_until
+from devtools.waiting import WAIT_SECONDS_MAX, wait_until
 from seckill.catalog.models import Sale
 from tests.cluster.admin import Admin
 from tests.cluster.cluster import HOSTS, Cluster, Host, buyers

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from devtools.embedded.shop import PROJECT, wait_until
+from devtools.embedded.shop import PROJECT
+from devtools.waiting import wait_until
 from tests.cluster.network import Network, NoNetworkError
 from tests.machine import lacks
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from devtools.embedded.shop import PROJECT, WAIT_SECONDS_MAX, wait_until
+from devtools.embedded.shop import PROJECT
+from devtools.waiting import WAIT_SECONDS_MAX, wait_until
 from seckill.monitoring import logs
 from seckill.monitoring.logs import rotate
 

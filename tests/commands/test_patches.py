@@ -1,4 +1,4 @@
-"""docs/reference/patches.md lists every use of another library's private interface, with the version that was checked."""
+"""docs/reference/patches.md lists each use of another library's private interface, with the version checked."""
 
 import ast
 import re

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Self
 
-from devtools.embedded.shop import WAIT_SECONDS_MAX, wait_until
+from devtools.waiting import WAIT_SECONDS_MAX, wait_until
 from tests.faults.crowd import POLL_SECONDS, Crowd
 from tests.faults.shop import FaultyShop
 

@@ -11,7 +11,7 @@ from typing import Any, Self
 import anyio
 import httpx
 
-from devtools.embedded.shop import WAIT_SECONDS_MAX
+from devtools.waiting import WAIT_SECONDS_MAX
 
 POLL_SECONDS = 0.5
 OUTCOMES = {"confirmed", "waitlisted", "sold_out", "released"}

@@ -7,11 +7,13 @@ stops there, writes its process id into it, and waits until the test removes the
 import functools
 import os
 import threading
-import time
 from collections.abc import Callable
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+
+from devtools.waiting import wait_until
 
 
 class FailPoint(StrEnum):
@@ -103,9 +105,8 @@ class _Around:
         except FileNotFoundError:
             return
         reached.write_text(str(os.getpid()))
-        give_up_at = time.monotonic() + HELD_SECONDS_MAX
-        while reached.exists() and time.monotonic() < give_up_at:
-            time.sleep(0.005)
+        with suppress(TimeoutError):
+            wait_until("the test lets go", lambda: not reached.exists(), HELD_SECONDS_MAX, interval_seconds=0.005)
 
 
 def _of_verb(result: object, _line: object, command: Any) -> FailPoint | None:

@@ -5,7 +5,7 @@ import contextlib
 import threading
 from typing import Self
 
-from devtools.embedded.shop import WAIT_SECONDS_MAX
+from devtools.waiting import WAIT_SECONDS_MAX
 
 BYTES_MAX = 65_536
 SERVER_SECONDS = 0.05  #: time for the server to process what it was sent before its end is cut too

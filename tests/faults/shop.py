@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 import psutil
 import redis
 
-from devtools.embedded.shop import BEAT, WEB, WORKER, Seed, Shop, run_sql, wait_until
+from devtools.embedded.shop import BEAT, WEB, WORKER, Seed, Shop, run_sql
+from devtools.waiting import wait_until
 from seckill.line.keys import sale_keys
 from seckill.line.passes import Pass
 from seckill.timestamps import format_iso8601, to_epoch_ms

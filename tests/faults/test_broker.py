@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from devtools.embedded.shop import WAIT_SECONDS_MAX, wait_until
 from devtools.embedded.valkey import Valkey
+from devtools.waiting import WAIT_SECONDS_MAX, wait_until
 from tests.faults.conftest import MakeCase, OpenShop
 from tests.faults.proxy import Proxy
 

@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from devtools.embedded.shop import WORKER, wait_until
+from devtools.embedded.shop import WORKER
+from devtools.waiting import wait_until
 from tests.faults.conftest import MakeCase, OpenShop
 from tests.faults.shop import PARTS
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 import redis
 
-from devtools.embedded.shop import wait_until
+from devtools.waiting import wait_until
 from tests.faults.conftest import MakeCase
 from tests.faults.shop import FaultyShop
 

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from devtools.embedded.shop import wait_until
+from devtools.waiting import wait_until
 from tests.faults.conftest import MakeCase
 from tests.faults.fail_points import FailPoint
 from tests.faults.shop import FaultyShop

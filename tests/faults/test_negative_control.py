@@ -2,7 +2,7 @@
 
 import pytest
 
-from devtools.embedded.shop import wait_until
+from devtools.waiting import wait_until
 from loadtest.comparison.control import switch_guard_off
 from tests.faults.conftest import MakeCase, OpenShop
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from devtools.embedded.postgres import Postgres
-from devtools.embedded.shop import Seed, wait_until
+from devtools.embedded.shop import Seed
+from devtools.waiting import wait_until
 from tests.faults.conftest import MakeCase, OpenShop
 from tests.faults.proxy import Proxy
 

@@ -5,7 +5,7 @@ import time
 import httpx
 import pytest
 
-from devtools.embedded.shop import WAIT_SECONDS_MAX, wait_until
+from devtools.waiting import WAIT_SECONDS_MAX, wait_until
 from tests.faults.conftest import MakeCase, OpenShop
 from tests.rabbitmq import VHOST, Rabbit
 

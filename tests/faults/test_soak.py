@@ -11,7 +11,8 @@ from typing import Self
 import psutil
 import pytest
 
-from devtools.embedded.shop import PROCESSES, wait_until
+from devtools.embedded.shop import PROCESSES
+from devtools.waiting import wait_until
 from seckill.line.passes import Pass
 from tests.faults.conftest import OpenShop
 from tests.faults.load import Load

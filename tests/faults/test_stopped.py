@@ -5,7 +5,8 @@ import signal
 
 import pytest
 
-from devtools.embedded.shop import WORKER, wait_until
+from devtools.embedded.shop import WORKER
+from devtools.waiting import wait_until
 from tests.faults.conftest import MakeCase, OpenShop
 from tests.faults.shop import PARTS, FaultyShop
 

@@ -3,7 +3,8 @@
 import re
 from collections import Counter
 
-from devtools.embedded.shop import BEAT, wait_until
+from devtools.embedded.shop import BEAT
+from devtools.waiting import wait_until
 from tests.faults.conftest import MakeCase, OpenShop
 from tests.faults.shop import PARTS
 

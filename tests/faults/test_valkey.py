@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from devtools.embedded.shop import wait_until
+from devtools.waiting import wait_until
 from seckill.line.keys import sale_keys
 from tests.faults.conftest import MakeCase, OpenShop
 from tests.faults.shop import FaultyShop

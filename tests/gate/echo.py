@@ -1,12 +1,12 @@
 """Echo: an application behind the gate's connections that records its requests."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from seckill.gate.application import Application
 from seckill.gate.asgi import Receive, Scope, Send
-from tests.gate.gate_server import eventually, open_server
+from tests.gate.gate_server import open_server
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +48,6 @@ class EchoServer:
         headers = [(b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
-
-    @staticmethod
-    async def eventually(condition: Callable[[], bool]) -> None:
-        await eventually(condition)
 
 
 @asynccontextmanager

@@ -14,12 +14,13 @@ import redis
 from uvicorn.config import Config
 from uvicorn.server import Server
 
+from devtools.waiting import wait_until_async
 from seckill.gate.application import Application
 from seckill.gate.asgi import Receive, Scope, Send
 from seckill.gate.protocol import Connection
 from seckill.line.passes import Pass
 from seckill.line.tickets import Ticket
-from tests.gate.wire import WAIT_SECONDS_MAX, Answered, Wire, request_bytes
+from tests.gate.wire import Answered, Wire, request_bytes
 
 T = TypeVar("T")
 HOUR_MS = 3_600_000
@@ -90,7 +91,7 @@ class GateServer:
         for asks in asking:
             wanted = self.unanswered() + 1
             tasks.append(asyncio.create_task(asks))
-            await eventually(partial(self._has_taken_up, wanted))
+            await wait_until_async("the requests are taken up", partial(self._has_taken_up, wanted))
         return tasks
 
     def _has_taken_up(self, count: int) -> bool:
@@ -176,22 +177,15 @@ def reset_call_counts(client: redis.Redis) -> None:
     client.config_resetstat()
 
 
-async def eventually(condition: Callable[[], T]) -> T:
-    """Wait until the condition is truthy and return its value."""
-    give_up_at = time.monotonic() + WAIT_SECONDS_MAX
-    while not (found := condition()):
-        assert time.monotonic() < give_up_at, "this never happened"
-        await asyncio.sleep(0.005)
+async def ask_until(what: str, ask: Callable[[], Awaitable[Answered]], wanted: Callable[[Answered], bool]) -> Answered:
+    """Repeat a request until it gets the wanted response; return that."""
+
+    async def asked() -> Answered | None:
+        return answer if wanted(answer := await ask()) else None
+
+    found = await wait_until_async(what, asked, interval_seconds=0.01)
+    assert found is not None
     return found
-
-
-async def eventually_answer(ask: Callable[[], Awaitable[Answered]], wanted: Callable[[Answered], bool]) -> Answered:
-    """Repeat a request until it gets the wanted response."""
-    give_up_at = time.monotonic() + WAIT_SECONDS_MAX
-    while not wanted(answer := await ask()):
-        assert time.monotonic() < give_up_at, f"only {answer.status_code} {answer.text}"
-        await asyncio.sleep(0.01)
-    return answer
 
 
 def hold_writes(client: redis.Redis) -> None:

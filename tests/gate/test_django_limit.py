@@ -4,7 +4,7 @@ import asyncio
 import gc
 import json
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import path
 from pytest_django import Settings
 
+from devtools.waiting import wait_until_async
 from seckill.gate import django_limit
 from seckill.gate.asgi import RENEWAL
 from seckill.gate.django_limit import DjangoLimit
@@ -47,7 +48,7 @@ class Views:
 
     async def until_inside(self, requests: int) -> None:
         """Wait until this many requests have come in since the start."""
-        await until(lambda: len(self.inside) == requests)
+        await wait_until_async("len(self.inside) == requests", lambda: len(self.inside) == requests)
 
     def stay(self, request: HttpRequest, name: str) -> HttpResponse:
         self.inside.append(name)
@@ -162,12 +163,6 @@ class GateServer:
         return visitors
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 (threads bring it about)
-            await asyncio.sleep(0.005)
-
-
 @pytest.fixture
 def _small(settings: Settings) -> None:
     settings.ROOT_URLCONF = __name__
@@ -199,7 +194,7 @@ def _impatient(_small: None, settings: Settings, monkeypatch: pytest.MonkeyPatch
 
 async def test_so_many_are_inside_at_once_and_the_others_follow_in_order(gate_server: GateServer) -> None:
     visitors = await gate_server.crowd("ann", "ben", "cem", "dot", "eve")
-    await until(lambda: len(views.inside) == 2)
+    await wait_until_async("len(views.inside) == 2", lambda: len(views.inside) == 2)
 
     await views.let_all_go(5)
     await asyncio.gather(*gate_server.tasks)
@@ -236,7 +231,7 @@ async def test_who_finds_the_queue_full_is_told_at_once_when_to_come_back(gate_s
 async def test_nobody_waits_longer_than_so_long(gate_server: GateServer) -> None:
     *_, cem = await gate_server.crowd("ann", "ben", "cem")
 
-    await until(gate_server.tasks[2].done)
+    await wait_until_async("the third request is answered", gate_server.tasks[2].done)
 
     assert (cem.status, cem.headers["retry-after"]) == (503, "2")
     views.let_go(2)
@@ -279,7 +274,7 @@ async def test_a_thread_is_free_only_when_it_has_ended_though_the_client_is_gone
     gate_server: GateServer, way: str
 ) -> None:
     ann, ben = await gate_server.crowd("ann", "ben")
-    await until(lambda: len(views.inside) == 2)
+    await wait_until_async("len(views.inside) == 2", lambda: len(views.inside) == 2)
     for visitor, task in zip((ann, ben), gate_server.tasks, strict=True):
         if way == "hangs up":
             visitor.hung_up.set()
@@ -291,7 +286,7 @@ async def test_a_thread_is_free_only_when_it_has_ended_though_the_client_is_gone
     assert len(views.inside) == 2
 
     views.let_go()
-    await until(lambda: views.inside[2:] == ["cem"])
+    await wait_until_async("views.inside[2:] == ['cem']", lambda: views.inside[2:] == ["cem"])
 
     views.let_go(2)
     await gate_server.tasks[2]
@@ -394,7 +389,9 @@ async def test_a_long_answer_that_nobody_reads_is_given_up(gate_server: GateServ
         visitor.reads.clear()
         gate_server.request(visitor)
 
-    await until(lambda: all(task.done() for task in gate_server.tasks))
+    await wait_until_async(
+        "all((task.done() for task in gate_server.tasks))", lambda: all(task.done() for task in gate_server.tasks)
+    )
 
     views.let_go()
     ann = Visitor("/stay/ann")

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import itertools
 from base64 import b64decode
 from typing import cast
 
@@ -9,13 +10,13 @@ import pytest
 import redis
 
 from devtools.embedded.valkey import Valkey
+from devtools.waiting import wait_until_async
 from seckill.gate.doorbell import Doorbell
 from tests import servers
 from tests.gate.caller import ask
 from tests.gate.conftest import Broker
 from tests.gate.gate_server import (
     GateServer,
-    eventually,
     good_pass,
     held,
     hold_writes,
@@ -67,7 +68,7 @@ async def test_those_who_join_while_it_rings_share_the_next_ring(
         async with open_gate_server() as gate_server:
             hold_writes(client)
             await gate_server.purchase(7, "first")
-            await eventually(lambda: held(client) == 1)
+            await wait_until_async("the server holds a connection", lambda: held(client) == 1)
             for number in range(2, 12):
                 assert (await gate_server.purchase(7, f"b{number}")).json()["place"] == number
             release_writes(client)
@@ -81,7 +82,7 @@ async def test_a_late_ring_for_an_earlier_place_does_not_shorten_the_next(own_va
         hold_writes(client)
         doorbell = Doorbell()
         doorbell.ring(7, 1)
-        await eventually(lambda: held(client) == 1)
+        await wait_until_async("the server holds a connection", lambda: held(client) == 1)
         doorbell.ring(7, 90)
         doorbell.ring(7, 40)
         release_writes(client)
@@ -136,7 +137,7 @@ async def test_a_broker_that_is_away_costs_nobody_a_place(
     asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context))
     async with open_gate_server() as gate_server:
         places = [(await gate_server.purchase(7, buyer)).json()["place"] for buyer in ("olga", "amir", "bea")]
-        await eventually(lambda: "doorbell_not_rung" in caplog.text)
+        await wait_until_async("'doorbell_not_rung' in caplog.text", lambda: "doorbell_not_rung" in caplog.text)
 
     assert places == [1, 2, 3]
     assert sale.buyers_in_line() == ["olga", "amir", "bea"]
@@ -152,25 +153,28 @@ async def test_a_broker_that_comes_back_gets_the_next_doorbell(
     sale = load_sale(stock=30)
     async with open_gate_server() as gate_server:
         await gate_server.purchase(7, "olga")
-        await eventually(lambda: bells(own_valkey.url(0)) == [(SETTLE, [7, 1])])
+        await wait_until_async(
+            "bells(own_valkey.url(0)) == [(SETTLE, [7, 1])]", lambda: bells(own_valkey.url(0)) == [(SETTLE, [7, 1])]
+        )
         own_valkey.stop()
         assert (await gate_server.purchase(7, "amir")).json()["place"] == 2
         assert (await gate_server.purchase(7, "bea")).json()["place"] == 3
         own_valkey.start()
-        await eventually_rung(gate_server, own_valkey)
+        await purchase_until_rung(gate_server, own_valkey)
 
     newest = sale.line.length(7)
     assert bells(own_valkey.url(0))[-1] == (SETTLE, [7, newest])
 
 
-async def eventually_rung(gate_server: GateServer, broker: Valkey) -> None:
+async def purchase_until_rung(gate_server: GateServer, broker: Valkey) -> None:
     """Purchase until a doorbell is sent: the one after a failure may use the old, broken connection."""
-    for number in range(100):
-        await gate_server.purchase(7, f"next{number}")
-        await asyncio.sleep(0.05)
-        if len(bells(broker.url(0))) > 1:
-            return
-    raise AssertionError("no bell rang again")
+    numbers = itertools.count()
+
+    async def rung() -> bool:
+        await gate_server.purchase(7, f"next{next(numbers)}")
+        return len(bells(broker.url(0))) > 1
+
+    await wait_until_async("a doorbell rings again", rung)
 
 
 async def test_a_closing_gate_rings_what_is_left(own_valkey: Valkey, broker: Broker) -> None:
@@ -179,7 +183,7 @@ async def test_a_closing_gate_rings_what_is_left(own_valkey: Valkey, broker: Bro
         hold_writes(client)
         doorbell = Doorbell()
         doorbell.ring(7, 1)
-        await eventually(lambda: held(client) == 1)
+        await wait_until_async("the server holds a connection", lambda: held(client) == 1)
         doorbell.ring(7, 2)
         closing = asyncio.create_task(doorbell.close())
         await asyncio.sleep(0)

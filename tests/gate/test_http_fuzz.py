@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from devtools.waiting import wait_until_async
 from tests.gate.echo import EchoServer
-from tests.gate.gate_server import eventually
 from tests.gate.wire import Wire, request_bytes
 
 EXAMPLES = settings(
@@ -105,7 +105,7 @@ async def test_a_request_with_a_fault_breaks_nothing(
         wire.send_end()
         received = await wire.rest()
     assert received.startswith((b"HTTP/1.1 2", b"HTTP/1.1 4")) or received == b""
-    await eventually(lambda: not echo.application.clients._clients)
+    await wait_until_async("all clients have left", lambda: not echo.application.clients._clients)
     assert echo.application.clients._body_bytes == 0
 
     async with await Wire.open(echo.port) as wire:  # and other clients are served

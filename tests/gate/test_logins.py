@@ -7,6 +7,7 @@ import pytest
 import redis
 from pytest_django import Settings
 
+from devtools.waiting import wait_until_async
 from seckill.accounts.login_commands import revoke_login, set_auth_hash
 from seckill.accounts.logins import Login, login_id_of
 from seckill.gate import snapshots
@@ -15,7 +16,7 @@ from seckill.rate import Rate
 from tests.gate.gate_server import (
     HOUR_MS,
     GateServer,
-    eventually,
+    forget_calls,
     held,
     hold_writes,
     open_gate_server,
@@ -179,7 +180,7 @@ async def test_requests_of_a_crowd_at_once_are_one_batch(
     reset_call_counts(server)
     hold_writes(server)
     first = await gate_server.line_up([ask_pass(gate_server, cookies(login("u0")))])
-    await eventually(lambda: held(server) == 1)
+    await wait_until_async("the server holds a connection", lambda: held(server) == 1)
     crowd = await gate_server.line_up(ask_pass(gate_server, cookies(login(f"u{number}"))) for number in range(1, 65))
     release_writes(server)
 

@@ -12,7 +12,7 @@ from seckill.catalog.models import Sale
 from seckill.line.line import Line
 from seckill.line.tickets import Ticket
 from tests.conftest import MakeSale
-from tests.gate.gate_server import GateServer, eventually_answer, open_gate_server, problem
+from tests.gate.gate_server import GateServer, ask_until, open_gate_server, problem
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -106,7 +106,9 @@ def test_a_restarted_database_is_queried_again(sale: Sale) -> None:
     async def visit(*wanted: tuple[int, str]) -> tuple[int, str]:
         async with open_gate_server() as gate_server:
             return problem(
-                await eventually_answer(lambda: gate_server.progress(made_up), lambda it: problem(it) in wanted)
+                await ask_until(
+                    "the sale is refused", lambda: gate_server.progress(made_up), lambda it: problem(it) in wanted
+                )
             )
 
     assert asyncio.run(visit((404, "not_found"))) == (404, "not_found")

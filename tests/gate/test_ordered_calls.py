@@ -8,14 +8,14 @@ import pytest
 import redis
 import redis.asyncio
 
-from devtools.embedded.shop import WAIT_SECONDS_MAX
+from devtools.waiting import WAIT_SECONDS_MAX, wait_until_async
 from seckill.line import commands
 from seckill.line import line as line_module
 from seckill.line.commands import Admission, SaleNotLoadedError
 from seckill.line.keys import sale_keys
 from seckill.line.line import AsyncLine, open_async_line
 from tests import servers
-from tests.gate.gate_server import eventually, held, hold_writes, release_writes
+from tests.gate.gate_server import held, hold_writes, let_go
 from tests.line.conftest import LoadSale
 
 
@@ -48,7 +48,7 @@ async def test_calls_under_way_together_run_in_order_on_one_connection(
     sale = load_sale()
     hold_writes(server)
     calls = [admit(ordered, f"a{number}", f"b{number}") for number in range(20)]
-    await eventually(lambda: held(server) == 1)
+    await wait_until_async("the server holds a connection", lambda: held(server) == 1)
     await asyncio.sleep(0)
     release_writes(server)
 
@@ -64,7 +64,7 @@ async def test_a_connection_that_breaks_costs_nobody_their_reply(
     await admit(ordered, "first")
     hold_writes(server)
     calls = [admit(ordered, buyer) for buyer in ("olga", "amir", "wei")]
-    await eventually(lambda: held(server) == 1)
+    await wait_until_async("the server holds a connection", lambda: held(server) == 1)
 
     for client in writers(server):
         server.client_kill_filter(_id=client)
@@ -103,7 +103,7 @@ async def test_calls_that_begin_while_the_connection_breaks_are_made_again(
         [connection] = writers(server)
         hold_writes(server)
         calls.append(admit(ordered, f"under-way-{round_}"))
-        await eventually(lambda: held(server) == 1)
+        await wait_until_async("the server holds a connection", lambda: held(server) == 1)
         server.client_kill_filter(_id=connection)
         for number in range(12):  # each in another turn of the event loop
             calls.append(admit(ordered, f"{round_}-{number}"))
@@ -151,7 +151,7 @@ async def test_whoever_gives_up_does_not_leave_a_reply_to_the_next(
     await admit(ordered, "first")
     hold_writes(server)
     calls = {buyer: admit(ordered, buyer) for buyer in ("olga", "amir", "wei")}
-    await eventually(lambda: held(server) == 1)
+    await wait_until_async("the server holds a connection", lambda: held(server) == 1)
 
     gone = calls.pop("olga" if first else "amir")
     gone.cancel()

@@ -5,11 +5,12 @@ import asyncio
 import pytest
 import redis
 
-from seckill.gate import clients, protocol, snapshots
+from devtools.waiting import wait_until_async
+from seckill.gate import clients, protocol, reader, snapshots
 from seckill.gate.asgi import Receive, Scope, Send
 from seckill.gate.protocol import Connection
 from tests.gate.echo import EchoServer
-from tests.gate.gate_server import GateServer, eventually, good_pass, held, hold_writes, problem, release_writes
+from tests.gate.gate_server import GateServer, good_pass, held, hold_writes, let_go, problem
 from tests.gate.visitor import Visit
 from tests.gate.wire import Wire, request_bytes
 from tests.line.conftest import LoadSale
@@ -51,8 +52,8 @@ async def test_what_follows_a_purchase_waits_for_its_place(
     hold_writes(server)
     async with await Wire.open(gate_server.port) as wire:
         wire.send(buy("olga") + request_bytes("GET", "/") + buy("olga"))
-        await eventually(lambda: held(server) == 1)
-        assert gate_server.app.passed_on == []
+        await wait_until_async("the server holds a connection", lambda: held(server) == 1)
+        assert gate_server.shop.passed_on == []
 
         release_writes(server)
 
@@ -68,13 +69,13 @@ async def test_so_many_may_wait_behind_one_and_no_more(
     await gate_server.purchase(7, "first")
     hold_writes(server)
     async with await Wire.open(gate_server.port) as wire:
-        wire.send(buy("olga") + request_bytes("GET", "/") * (protocol.PIPELINED_MAX + extra))
-        await eventually(lambda: held(server) == 1)
-        release_writes(server)
+        wire.send(buy("olga") + request_bytes("GET", "/") * (reader.PIPELINED_MAX + extra))
+        await wait_until_async("the server holds a connection", lambda: held(server) == 1)
+        let_go(server)
 
-        answers = [await wire.answer() for _ in range(1 + protocol.PIPELINED_MAX + extra)]
+        answers = [await wire.answer() for _ in range(1 + reader.PIPELINED_MAX + extra)]
 
-        assert [answer.status_code for answer in answers] == [202] + [418] * protocol.PIPELINED_MAX + [503] * extra
+        assert [answer.status_code for answer in answers] == [202] + [418] * reader.PIPELINED_MAX + [503] * extra
         if extra:
             assert problem(answers[-1]) == (503, "unavailable")
             assert answers[-1].headers["connection"] == "close"
@@ -83,8 +84,8 @@ async def test_so_many_may_wait_behind_one_and_no_more(
 
 async def test_any_number_may_follow_one_another(echo: EchoServer) -> None:
     async with await Wire.open(echo.port) as wire:
-        for start in range(0, 3000, protocol.PIPELINED_MAX):
-            numbers = range(start, start + protocol.PIPELINED_MAX)
+        for start in range(0, 3000, reader.PIPELINED_MAX):
+            numbers = range(start, start + reader.PIPELINED_MAX)
             wire.send(b"".join(request_bytes("GET", f"/{number}") for number in numbers))
             for number in numbers:
                 assert (await wire.answer()).text == f"{number + 1} GET /{number}"
@@ -98,8 +99,8 @@ async def test_a_request_refused_behind_a_pending_one_is_answered_after_it(
     hold_writes(server)
     async with await Wire.open(gate_server.port) as wire:
         wire.send(buy("olga") + request_bytes("GET", "/") + b"GET nonsense\r\n\r\n" + buy("amir"))
-        await eventually(lambda: held(server) == 1)
-        release_writes(server)
+        await wait_until_async("the server holds a connection", lambda: held(server) == 1)
+        let_go(server)
 
         answers = [await wire.answer() for _ in range(3)]
 
@@ -118,7 +119,7 @@ async def test_a_body_behind_a_pending_request_may_not_be_waited_for(
     hold_writes(server)
     async with await Wire.open(gate_server.port) as wire:
         wire.send(buy("olga") + request_bytes("POST", "/", {"content-length": "3", "expect": "100-continue"}))
-        await eventually(lambda: held(server) == 1)
+        await wait_until_async("the server holds a connection", lambda: held(server) == 1)
         wire.send(b"abc")
         release_writes(server)
 
@@ -138,13 +139,13 @@ async def test_who_leaves_while_a_purchase_is_written_keeps_the_place(
     hold_writes(server)
     async with await Wire.open(gate_server.port) as wire:
         wire.send(buy("olga"))
-        await eventually(lambda: held(server) == 1)
+        await wait_until_async("the server holds a connection", lambda: held(server) == 1)
         wire.hang_up()
     release_writes(server)
 
     assert (await gate_server.purchase(7, "bea")).json()["place"] == 3
     assert sale.buyers_in_line() == ["first", "olga", "bea"]
-    await eventually(lambda: gate_server.unanswered() == 0)
+    await wait_until_async("gate_server.answering() == 0", lambda: gate_server.answering() == 0)
 
 
 async def test_who_sends_nothing_more_still_gets_what_they_asked_for(
@@ -155,7 +156,7 @@ async def test_who_sends_nothing_more_still_gets_what_they_asked_for(
     hold_writes(server)
     async with await Wire.open(gate_server.port) as wire:
         wire.send(buy("olga"))
-        await eventually(lambda: held(server) == 1)
+        await wait_until_async("the server holds a connection", lambda: held(server) == 1)
         wire.send_end()
         release_writes(server)
 
@@ -171,13 +172,15 @@ async def test_who_leaves_while_others_of_their_requests_wait_disturbs_nobody(
     await gate_server.purchase(7, "first")
     hold_writes(server)
     async with await Wire.open(gate_server.port) as wire:
-        wire.send(buy("olga") + request_bytes("GET", "/") * protocol.PIPELINED_MAX)
-        await eventually(lambda: held(server) == 1)
+        wire.send(buy("olga") + request_bytes("GET", "/") * reader.PIPELINED_MAX)
+        await wait_until_async("the server holds a connection", lambda: held(server) == 1)
         wire.hang_up()
     release_writes(server)
 
     assert (await gate_server.purchase(7, "bea")).json()["place"] == 3
-    await eventually(lambda: len(gate_server.application.clients._clients) == 1)
+    await wait_until_async(
+        "len(gate_server.application.clients._clients) == 1", lambda: len(gate_server.application.clients._clients) == 1
+    )
     assert sale.buyers_in_line() == ["first", "olga", "bea"]
 
 
@@ -214,17 +217,20 @@ async def test_who_does_not_read_is_not_written_to_without_bound(visit: Visit, m
     async with await Wire.open(visitor.port, receive_bytes=16 * 1024) as wire:
         wire.send(get * 1000)
         connections = visitor.application.clients._clients
-        [connection] = await eventually(lambda: [one for one in connections if one.paused_since is not None])
+        [connection] = await wait_until_async(
+            "[one for one in connections if one.paused_since is not None]",
+            lambda: [one for one in connections if one.paused_since is not None],
+        )
         assert isinstance(connection, protocol.Connection)
         assert connection.transport.get_write_buffer_size() <= 2 * len(picture)
-        assert len(connection._waiting) <= protocol.PIPELINED_MAX + 1  # the refusal of all further requests
+        assert len(connection._waiting) <= reader.PIPELINED_MAX + 1  # the refusal of all further requests
 
         for _ in range(5):  # a client that reads slowly is sent slowly
             assert (await wire.answer()).content == picture
             assert connection.transport.get_write_buffer_size() <= 2 * len(picture)
 
         monkeypatch.setattr(clients, "READING_SECONDS", 0.2)
-        await eventually(lambda: not connections)  # then the server stops
+        await wait_until_async("not connections", lambda: not connections)  # then the server stops
         assert not connection._waiting
 
 
@@ -239,7 +245,10 @@ async def test_who_reads_late_gets_everything_in_order(visit: Visit) -> None:
     paths = [f"/{number % 7}" for number in range(30)]
     async with await Wire.open(visitor.port, receive_bytes=16 * 1024) as wire:
         wire.send(b"".join(request_bytes("GET", path) for path in paths))
-        await eventually(lambda: [one for one in visitor.application.clients._clients if one.paused_since is not None])
+        await wait_until_async(
+            "[one for one in visitor.application.clients._clients if one.paused_since is not None]",
+            lambda: [one for one in visitor.application.clients._clients if one.paused_since is not None],
+        )
 
         answers = [(await wire.answer()).text.strip() for _ in paths]
 
@@ -258,7 +267,10 @@ async def test_others_are_answered_while_somebody_does_not_read(visit: Visit) ->
     async with await Wire.open(visitor.port, receive_bytes=16 * 1024) as wire:
         wire.send(request_bytes("GET", "/endless"))
         clients_now = visitor.application.clients._clients
-        [connection] = await eventually(lambda: [one for one in clients_now if one.paused_since is not None])
+        [connection] = await wait_until_async(
+            "[one for one in clients_now if one.paused_since is not None]",
+            lambda: [one for one in clients_now if one.paused_since is not None],
+        )
         for _ in range(3):
             assert len((await visitor.get("/")).content) == 65536
         assert isinstance(connection, protocol.Connection)
@@ -274,12 +286,14 @@ async def test_others_have_their_turn_between_the_reads_of_a_client_that_sends_v
     """Each read is a turn of its own, and too many requests in one read end the connection."""
     poll = request_bytes("GET", "/api/tickets/made-up")
     async with await Wire.open(gate_server.port) as wire:
-        wire.send(poll * protocol.AT_ONCE_MAX)
-        for _ in range(protocol.AT_ONCE_MAX):
+        wire.send(poll * reader.AT_ONCE_MAX)
+        for _ in range(reader.AT_ONCE_MAX):
             assert (await wire.answer()).status_code == 404
-        await eventually(lambda: not client_of(gate_server).flow.read_paused)
-        wire.send(poll * (protocol.AT_ONCE_MAX + 1))
-        for _ in range(protocol.AT_ONCE_MAX):
+        await wait_until_async(
+            "not client_of(gate_server).flow.read_paused", lambda: not client_of(gate_server).flow.read_paused
+        )
+        wire.send(poll * (reader.AT_ONCE_MAX + 1))
+        for _ in range(reader.AT_ONCE_MAX):
             assert (await wire.answer()).status_code == 404
         assert problem(await wire.answer()) == (503, "unavailable")
 

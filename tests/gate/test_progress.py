@@ -7,6 +7,7 @@ import time
 import pytest
 import redis
 
+from devtools.waiting import wait_until_async
 from seckill.gate import clients, snapshots
 from seckill.gate.snapshots import CachedSnapshot, Snapshots
 from seckill.line import commands
@@ -14,8 +15,7 @@ from seckill.line.line import open_async_line
 from seckill.timestamps import format_iso8601
 from tests.gate.gate_server import (
     GateServer,
-    eventually,
-    eventually_answer,
+    ask_until,
     exchange,
     held,
     hold_writes,
@@ -90,7 +90,9 @@ async def test_a_sale_opens_on_the_page_with_the_next_snapshot(gate_server: Gate
     sale.configure(sale.config(opens_in_ms=-1))
 
     document = (
-        await eventually_answer(lambda: gate_server.progress(7), lambda answer: answer.json()["state"] == "open")
+        await ask_until(
+            "the sale is open", lambda: gate_server.progress(7), lambda answer: answer.json()["state"] == "open"
+        )
     ).json()
 
     assert document["server_time"] >= document["opens_at"]
@@ -171,7 +173,9 @@ async def test_polling_without_pause_looks_at_redis_ten_times_a_second_at_most(
     assert polls > 4
 
     sale.admit("olga")
-    answer = await eventually_answer(lambda: gate_server.progress(7), lambda answer: answer.json()["admitted"] == 1)
+    answer = await ask_until(
+        "one buyer is admitted", lambda: gate_server.progress(7), lambda answer: answer.json()["admitted"] == 1
+    )
     assert answer.json()["waiting"] == 1
 
 
@@ -252,10 +256,14 @@ async def test_made_up_sales_take_few_of_the_connections_that_purchases_need(
         await seen.get(7)
         hold_writes(server)
         strangers = [asyncio.create_task(seen.get(sale_id)) for sale_id in range(100, 150)]
-        await eventually(lambda: held(server) == snapshots.UNCACHED_READS_MAX)
+        await wait_until_async(
+            "held(server) == snapshots.UNCACHED_READS_MAX", lambda: held(server) == snapshots.UNCACHED_READS_MAX
+        )
         known = asyncio.create_task(line.run(commands.admit(7, ["olga"])))
-        await eventually(lambda: held(server) == snapshots.UNCACHED_READS_MAX + 1)
-        release_writes(server)
+        await wait_until_async(
+            "held(server) == snapshots.UNCACHED_READS_MAX + 1", lambda: held(server) == snapshots.UNCACHED_READS_MAX + 1
+        )
+        let_go(server)
 
         assert (await known).places == [1]
         assert await asyncio.gather(*strangers) == [None] * 50

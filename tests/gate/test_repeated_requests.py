@@ -4,12 +4,13 @@ import asyncio
 
 import pytest
 
-from seckill.gate import protocol, snapshots
+from devtools.waiting import wait_until_async
+from seckill.gate import protocol, reader, snapshots
 from seckill.gate.application import Application
 from seckill.gate.asgi import Receive, Scope, Send
 from seckill.line.tickets import Ticket
 from tests.gate.echo import EchoServer
-from tests.gate.gate_server import GateServer, eventually, open_server
+from tests.gate.gate_server import GateServer, open_server
 from tests.gate.wire import Wire
 from tests.line.conftest import LoadSale
 
@@ -89,7 +90,10 @@ async def test_the_same_bytes_within_a_header_are_no_request(echo: EchoServer) -
         assert (await wire.answer()).status_code == 200
         wire.send(b"GET /d HTTP/1.1\r\nX: ")
         await wire.sent()
-        await echo.eventually(lambda: any(client.is_reading for client in echo.application.clients._clients))
+        await wait_until_async(
+            "any((client.is_reading for client in echo.application.clients._clients))",
+            lambda: any(client.is_reading for client in echo.application.clients._clients),
+        )
         wire.send(GET)
         assert (await wire.answer()).text == "2 GET /d"
 
@@ -101,7 +105,7 @@ async def test_the_same_bytes_within_a_header_are_no_request(echo: EchoServer) -
     [
         b"POST /a HTTP/1.1\r\nHost: a\r\n\r\n",
         b"GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx",
-        b"GET /a HTTP/1.1\r\nHost: a\r\nX: " + b"x" * protocol.REPEATED_BYTES_MAX + b"\r\n\r\n",
+        b"GET /a HTTP/1.1\r\nHost: a\r\nX: " + b"x" * reader.REPEATED_BYTES_MAX + b"\r\n\r\n",
         GET.replace(b"?b", b"") + GET.replace(b"?b", b""),
     ],
     ids=["another method", "a body", "large", "two at once"],
@@ -120,7 +124,10 @@ async def test_others_are_parsed_each_time(echo: EchoServer, parsed: list[bytes]
 async def test_one_that_was_cut_in_two_is_not_taken_for_its_second_part(echo: EchoServer) -> None:
     async with await Wire.open(echo.port) as wire:
         wire.send(GET[:9])
-        await echo.eventually(lambda: any(client.is_reading for client in echo.application.clients._clients))
+        await wait_until_async(
+            "any((client.is_reading for client in echo.application.clients._clients))",
+            lambda: any(client.is_reading for client in echo.application.clients._clients),
+        )
         wire.send(GET[9:])
         assert (await wire.answer()).text == "1 GET /a"
         wire.send(GET[9:])
@@ -132,7 +139,10 @@ async def test_one_that_came_in_pieces_does_not_take_the_place_of_the_one_before
         wire.send(GET)
         assert (await wire.answer()).text == "1 GET /a"
         wire.send(b"GET /e HTTP/1.1\r\n")
-        await echo.eventually(lambda: any(client.is_reading for client in echo.application.clients._clients))
+        await wait_until_async(
+            "any((client.is_reading for client in echo.application.clients._clients))",
+            lambda: any(client.is_reading for client in echo.application.clients._clients),
+        )
         wire.send(b"Host: a\r\n\r\n")
         assert (await wire.answer()).text == "2 GET /e"
         wire.send(GET)
@@ -161,11 +171,11 @@ async def test_one_behind_a_pending_one_waits_and_has_its_own_headers() -> None:
     application = Application(slow)
     async with open_server(application) as port, await Wire.open(port) as wire:
         wire.send(GET)
-        await eventually(lambda: slow.headers)
+        await wait_until_async("slow.headers", lambda: slow.headers)
         [client] = application.clients._clients
         wire.send(GET)
         assert isinstance(client, protocol.Connection)
-        await eventually(lambda: client._waiting)
+        await wait_until_async("client._waiting", lambda: client._waiting)
         slow.answers.set()
         assert [(await wire.answer()).content for _ in range(2)] == [b"1", b"2"]
         wire.send(GET)

@@ -6,9 +6,10 @@ from typing import Any, cast
 import pytest
 import redis
 
+from devtools.waiting import wait_until_async
 from seckill.gate.request import Request
 from seckill.gate.response import Response, json_head
-from tests.gate.gate_server import GateServer, eventually, held, hold_writes, release_writes
+from tests.gate.gate_server import GateServer, held, hold_writes, let_go
 from tests.line.conftest import LoadSale
 
 WRONG = Response(500, json_head(500), b'{"secret":"of another buyer"}')
@@ -26,14 +27,16 @@ async def test_an_answer_that_comes_twice_is_not_the_next_requests(
     load_sale(stock=0)
     hold_writes(server)
     asking = asyncio.create_task(gate_server.purchase(7, "olga"))
-    await eventually(lambda: held(server) == 1)
+    await wait_until_async("the server holds a connection", lambda: held(server) == 1)
     first = under_way(gate_server)
     assert first is not None
     release_writes(server)
     assert (await asking).json()["place"] == 1
     hold_writes(server)
     asking = asyncio.create_task(gate_server.purchase(7, "amir"))  # on the same connection
-    await eventually(lambda: under_way(gate_server) not in (None, first))
+    await wait_until_async(
+        "under_way(gate_server) not in (None, first)", lambda: under_way(gate_server) not in (None, first)
+    )
 
     first.respond(WRONG)
     first.forward()
@@ -51,7 +54,7 @@ async def test_what_django_answers_is_not_answered_by_the_gate_too(
     load_sale(stock=0)
     hold_writes(server)
     asking = asyncio.create_task(gate_server.purchase(7, "olga"))
-    await eventually(lambda: held(server) == 1)
+    await wait_until_async("the server holds a connection", lambda: held(server) == 1)
     request = under_way(gate_server)
     assert request is not None
 

@@ -9,12 +9,12 @@ from django.test import Client
 from pytest_django import Settings
 
 from celery_task.home_task import update_banner_list
+from devtools.waiting import wait_until_async
 from seckill.accounts.models import User
 from seckill.catalog.models import Banner, Sale
 from seckill.gate.asgi import Receive, Scope, Send
 from tests.conftest import MakeSale
 from tests.gate.clock import Clock
-from tests.gate.gate_server import eventually
 from tests.gate.visitor import CHINESE, Visit, Visitor
 
 pytestmark = pytest.mark.usefixtures("clock")
@@ -84,7 +84,7 @@ async def test_a_changed_banner_is_shown_to_the_second_who_asks_after_the_beat(
     assert b"Copper kettles" in (await visitor.get("/api/banners/")).content
     clock.now += 0.2
     assert b"Copper kettles" in (await visitor.get("/api/banners/")).content
-    await eventually(lambda: not visitor.application.public._renewing)
+    await wait_until_async("not visitor.application.public._renewing", lambda: not visitor.application.public._renewing)
     assert b"Brass kettles" in (await visitor.get("/api/banners/")).content
 
 

@@ -12,11 +12,11 @@ import pytest
 import pytest_asyncio
 import redis
 
+from devtools.waiting import wait_until_async
 from seckill.gate import clients
 from seckill.gate.asgi import AsgiApplication, Receive, Scope, Send
 from tests.gate.gate_server import (
     GateServer,
-    eventually,
     good_pass,
     held,
     hold_writes,
@@ -52,7 +52,7 @@ async def until_looked_at(gate_server: GateServer) -> None:
     """Wait until each client was checked after now."""
     for _ in range(3):
         now = gate_server.application.clients.now
-        await eventually(partial(_is_later, gate_server, now))
+        await wait_until_async("the clock moves on", partial(_is_later, gate_server, now))
 
 
 def _is_later(gate_server: GateServer, now: float) -> bool:
@@ -87,7 +87,7 @@ async def test_a_request_that_does_not_come_to_its_end_is_refused(
         assert problem(answer) == (408, "request_timeout")
         assert answer["connection"] == "close"
         assert await wire.rest() == b""
-        await eventually(lambda: not gate_server.application.clients._clients)
+        await wait_until_async("all clients have left", lambda: not gate_server.application.clients._clients)
     assert gate_server.application.clients._body_bytes == 0
     assert gate_server.app.passed_on == ["http /"]
 
@@ -118,7 +118,10 @@ async def test_an_idle_connection_is_closed_in_the_end(
         wire.send(sent)
         if sent:
             await wire.answer()
-        await eventually(lambda: len(gate_server.application.clients._clients) == 1)
+        await wait_until_async(
+            "len(gate_server.application.clients._clients) == 1",
+            lambda: len(gate_server.application.clients._clients) == 1,
+        )
         await until_looked_at(gate_server)
         assert len(gate_server.application.clients._clients) == 1
 
@@ -134,7 +137,7 @@ async def test_whoever_waits_for_an_answer_is_under_no_deadline(
     await gate_server.purchase(7, "first")
     hold_writes(server)
     waiting = await gate_server.line_up([gate_server.purchase(7, "olga")])
-    await eventually(lambda: held(server) == 1)
+    await wait_until_async("the server holds a connection", lambda: held(server) == 1)
     for name in DEADLINES:
         monkeypatch.setattr(clients, name, 0)
     await until_looked_at(gate_server)
@@ -158,7 +161,7 @@ async def test_who_goes_on_sending_after_a_refusal_is_cut_off(
         wire.send(request_bytes("POST", "/", {"content-length": str(2**40)}))
         pouring = asyncio.create_task(pour(wire))
         assert problem(await wire.answer()) == (413, "too_large")
-        await eventually(lambda: not gate_server.application.clients._clients)
+        await wait_until_async("all clients have left", lambda: not gate_server.application.clients._clients)
         pouring.cancel()
         await asyncio.wait([pouring])
     assert gate_server.application.clients._body_bytes == 0
@@ -167,7 +170,10 @@ async def test_who_goes_on_sending_after_a_refusal_is_cut_off(
 async def test_a_refused_client_has_time_to_read_why(gate_server: GateServer) -> None:
     async with await Wire.open(gate_server.port) as wire:
         wire.send(b"nonsense\r\n\r\n")
-        await eventually(lambda: [one for one in gate_server.application.clients._clients if one.is_last])
+        await wait_until_async(
+            "[one for one in gate_server.application.clients._clients if one.is_last]",
+            lambda: [one for one in gate_server.application.clients._clients if one.is_last],
+        )
         wire.send(b"x" * 100_000)  # this would reset a closed connection and discard the response
         await wire.sent()
         await until_looked_at(gate_server)
@@ -187,14 +193,17 @@ async def test_two_thousand_slow_connections_hold_up_nobody(
     try:
         for number, wire in enumerate(slow):
             wire.send(beginnings[number % 4])
-        await eventually(lambda: gate_server.application.clients._body_bytes == 2 * 500)
+        await wait_until_async(
+            "gate_server.application.clients._body_bytes == 2 * 500",
+            lambda: gate_server.application.clients._body_bytes == 2 * 500,
+        )
 
         assert (await gate_server.purchase(7, "olga")).json()["place"] == 1
         assert (await gate_server.request("GET", "/")).status_code == 418
 
         for name in DEADLINES:
             monkeypatch.setattr(clients, name, SHORT)
-        await eventually(lambda: not gate_server.application.clients._clients)
+        await wait_until_async("all clients have left", lambda: not gate_server.application.clients._clients)
     finally:
         for wire in slow:
             wire.hang_up()
@@ -214,7 +223,10 @@ async def test_clients_in_excess_get_retry_after(gate_server: GateServer, monkey
                 assert (answer["connection"], answer["retry-after"]) == ("close", "2")
                 assert await third.rest() == b""
         first.hang_up()
-        await eventually(lambda: len(gate_server.application.clients._clients) == 1)
+        await wait_until_async(
+            "len(gate_server.application.clients._clients) == 1",
+            lambda: len(gate_server.application.clients._clients) == 1,
+        )
 
         async with await Wire.open(gate_server.port) as fourth:
             fourth.send(request_bytes("GET", "/"))
@@ -228,15 +240,15 @@ async def test_nothing_is_kept_of_a_connection_that_was_reset(gate_server: GateS
         if sent.startswith(b"GET"):
             await wire.answer()
         known = gate_server.application.clients._clients
-        gone = weakref.ref(await eventually(lambda: next(iter(known), None)))
+        gone = weakref.ref(await wait_until_async("next(iter(known), None)", lambda: next(iter(known), None)))
         wire.hang_up()
-        await eventually(lambda: not known)
+        await wait_until_async("not known", lambda: not known)
 
     def is_freed() -> bool:
         gc.collect()
         return gone() is None
 
-    await eventually(is_freed)  # the event loop drops it one turn later
+    await wait_until_async("is_freed", is_freed)  # the event loop drops it one turn later
     assert gate_server.application.clients._body_bytes == 0
 
 
@@ -264,13 +276,18 @@ async def test_a_process_that_ends_answers_what_is_under_way_and_closes_the_rest
             await gate_server.purchase(7, "first")
             hold_writes(server)
             gate_server.close()
-            await eventually(lambda: not gate_server.application.clients._clients)
+            await wait_until_async("all clients have left", lambda: not gate_server.application.clients._clients)
             idle.extend([await Wire.open(gate_server.port) for _ in range(3)])
-            await eventually(lambda: len(gate_server.application.clients._clients) == 3)
+            await wait_until_async(
+                "len(gate_server.application.clients._clients) == 3",
+                lambda: len(gate_server.application.clients._clients) == 3,
+            )
             wires = [await Wire.open(gate_server.port) for _ in range(5)]
             for number, wire in enumerate(wires):
                 wire.send(buy(f"b{number}"))
-                await eventually(partial(_answers, gate_server, number + 1))
+                await wait_until_async(
+                    "partial(_answers, gate_server, number + 1)", partial(_answers, gate_server, number + 1)
+                )
             buying = [asyncio.create_task(read(wire)) for wire in wires]
             asyncio.get_running_loop().call_later(0.2, release_writes, server)  # while the process shuts down
             return buying
@@ -338,7 +355,7 @@ async def test_a_body_is_counted_until_its_request_is_answered(gate_server: Gate
         stay = asyncio.Event()
         gate_server.application.public._django = _held_by(stay)
         wire.send(request_bytes("POST", "/", body=b"x" * 1000))
-        await eventually(lambda: gate_server.unanswered() == 1)
+        await wait_until_async("gate_server.answering() == 1", lambda: gate_server.answering() == 1)
         assert gate_server.application.clients._body_bytes == 1000
         stay.set()
         assert (await wire.answer("POST")).status_code == 204

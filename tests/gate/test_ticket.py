@@ -14,8 +14,8 @@ from seckill.timestamps import format_iso8601
 from tests.gate.caller import ask
 from tests.gate.gate_server import (
     GateServer,
+    ask_until,
     commands,
-    eventually_answer,
     exchange,
     good_pass,
     problem,
@@ -95,8 +95,10 @@ async def test_a_returned_unit_moves_the_waitlist(gate_server: GateServer, load_
     sale.release({"olga": CANCELLED})
     sale.confirm_all(sale.reserve_places("c2"))
 
-    response = await eventually_answer(
-        lambda: gate_server.poll(ticket(2, "amir")), lambda answer: answer.json()["status"] == "confirmed"
+    response = await ask_until(
+        "the ticket has the outcome",
+        lambda: gate_server.poll(ticket(2, "amir")),
+        lambda answer: answer.json()["status"] == "confirmed",
     )
     assert response.json()["order"] == "ORDER-2"
     assert (await gate_server.poll(ticket(1, "olga"))).json() == {"status": "released", "reason": "cancelled"}
@@ -271,7 +273,9 @@ async def test_the_crowd_of_a_lost_line_comes_back_in_its_old_order(
     tickets = {buyer: (await gate_server.purchase(7, buyer)).json()["ticket"] for buyer in ("olga", "amir", "bea")}
     wipe_and_rebuild(sale, stock=5, rejoin_seconds=60)
 
-    bea = await eventually_answer(lambda: gate_server.poll(tickets["bea"]), lambda answer: "ticket" in answer.json())
+    bea = await ask_until(
+        "bea has a ticket again", lambda: gate_server.poll(tickets["bea"]), lambda answer: "ticket" in answer.json()
+    )
     olga = await gate_server.poll(tickets["olga"])
 
     assert (bea.json()["status"], bea.json()["place"]) == ("queued", 3)

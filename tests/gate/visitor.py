@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
+from devtools.waiting import wait_until_async
 from seckill.gate.application import Application
 from seckill.gate.asgi import AsgiApplication
 from seckill.gate.protocol import Connection
-from tests.gate.gate_server import eventually, open_server
+from tests.gate.gate_server import open_server
 from tests.gate.wire import Answered, Wire, request_bytes
 
 CHINESE = "zh-CN,zh;q=0.9"
@@ -52,7 +53,7 @@ class Visitor:
         """Start ``count`` requests in any order; none is answered meanwhile."""
         wanted = len(self.unanswered()) + count
         asking: list[asyncio.Future[Answered]] = [asyncio.ensure_future(ask()) for _ in range(count)]
-        await eventually(lambda: len(self.unanswered()) == wanted)
+        await wait_until_async("len(self.answering()) == wanted", lambda: len(self.answering()) == wanted)
         return asking
 
 

@@ -1,11 +1,8 @@
 """Random events in any order: the line never sells a unit twice and stays first come, first served.
 
 Hypothesis drives the real scripts on the real server through admissions, workers that crash, take over and come back
-late, returned units and lost lines. A simple ledger (`Ledger`) stands in for `orders.settlement` and
-`orders.reconciliation`.
+late, returned units and lost lines.
 """
-
-from dataclasses import dataclass, field
 
 import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
@@ -13,9 +10,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from seckill.line.commands import RejectReason, Reservation, SaleConfig
 from seckill.line.line import get_line
-from seckill.line.outcome import Confirmed, Outcome, Released
+from seckill.line.outcome import Released
 from seckill.line.tickets import Ticket
-from tests.line.sale_in_line import AT_ONCE, PAY_BEFORE_MS, SaleInLine
+from tests.line.machine_ledger import Ledger, Work
+from tests.line.sale_in_line import AT_ONCE, SaleInLine
 
 SALE_ID = 7
 LINE_LIMIT = 30
@@ -23,56 +21,6 @@ STOCK_ADDED_MAX = 20
 CLAIMS_BETWEEN_DISASTERS = 2  # a line lost again before any other event tests nothing new
 BUYERS = [f"b{number:02}" for number in range(36)]
 UPTO_END = 10_000
-
-
-@dataclass
-class Order:
-    """A row of the ledger."""
-
-    buyer: str
-    place: int
-    number: str
-    given_back: bool = False
-    released: bool = False  #: whether its unit was released to the line
-
-    @property
-    def outcome(self) -> Outcome:
-        return Released("cancelled") if self.given_back else Confirmed(self.number, PAY_BEFORE_MS)
-
-
-@dataclass
-class Ledger:
-    """The orders as in SQL: one per buyer, one per place, and never more active ones than units."""
-
-    stock: int
-    epoch: int = 0
-    orders: list[Order] = field(default_factory=list)
-
-    @property
-    def sold(self) -> int:
-        return sum(not order.given_back for order in self.orders)
-
-    def of(self, buyer: str) -> Order | None:
-        return next((order for order in self.orders if order.buyer == buyer), None)
-
-    def write(self, claim: Reservation) -> dict[str, Outcome]:
-        """As `orders.settlement.write_orders`: return the outcomes of reserved buyers who have an order now."""
-        taken = {order.place for order in self.orders}
-        fresh = [
-            Order(buyer, place, f"{len(self.orders)}-{place}")
-            for place, buyer in claim.places
-            if self.of(buyer) is None and place not in taken
-        ]
-        self.orders += fresh[: self.stock - self.sold]
-        return {buyer: order.outcome for _, buyer in claim.places if (order := self.of(buyer)) is not None}
-
-
-@dataclass
-class Work:
-    """A worker's reservation in progress."""
-
-    claim: Reservation
-    decided: dict[str, Outcome] | None = None  #: the ledger's outcomes; None before they are written
 
 
 class LineMachine(RuleBasedStateMachine):

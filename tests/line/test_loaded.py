@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import redis
 
-from devtools.embedded.shop import wait_until
 from devtools.embedded.valkey import Valkey
+from devtools.waiting import wait_until
 from seckill.line import commands
 from seckill.line.command import Command
 from seckill.line.commands import Reservation, SaleNotLoadedError

@@ -1,10 +1,8 @@
-"""The bench: parsing wrk's output, the arithmetic of its results, and the audit of a million purchases."""
+"""The bench: the arithmetic of its results, and its rounds."""
 
 import json
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,139 +13,20 @@ from unittest.mock import Mock
 import pytest
 from rich.console import Console
 
-from devtools.embedded.shop import PROCESSES, PROJECT, WORKER
+from devtools.embedded.shop import WORKER
 from loadtest import bench
-from loadtest.benchmark import million, wrk
+from loadtest.benchmark import wrk
 from loadtest.benchmark.costs import Costs, Meters, costs, cpu_seconds
-from loadtest.benchmark.million import Course, audit
 from loadtest.benchmark.report import Facts, Result, cost_rows, number, ratio_rows, rows, show
 from loadtest.benchmark.result import FIGURES, ROWS, Findings, Ratio, Reading, compare, derive, figures, summarise
 from loadtest.benchmark.revision import NOW
 from loadtest.benchmark.round import MEASUREMENTS
 from loadtest.benchmark.settling import orders_per_second, with_processes
-from loadtest.benchmark.shop import MeasuredShop, key
 from loadtest.benchmark.side import Side, check_count
-from loadtest.systems import LINE
-from tests import servers
-from tests.shop.conftest import seed
-
-PRINTED = """Running 3s test @ http://127.0.0.1:43737/api/sales/4/purchase
-  2 threads and 100 connections
-  Thread Stats   Avg      Stdev     Max   +/- Stdev
-    Latency   712.99ms  421.46ms   2.81s    71.35%
-    Req/Sec    56.24     33.83   172.00     70.69%
-  Latency Distribution
-     50%  {p50}
-     75%  908.96ms
-     90%    1.23s
-     99%  {p99}
-  50050 requests in 3.09s, 17.18MB read
-{more}Requests/sec:  24891.56
-Transfer/sec:     61.92KB
-"""
-
-
-def printed(*, p50: str = "3.35ms", p99: str = "23.61ms", more: str = "") -> str:
-    return PRINTED.format(p50=p50, p99=p99, more=more)
-
-
-# --- wrk --------------------------------------------------------------------------------------------------------
-
-
-def test_wrk_says_how_many_how_fast_and_how_long() -> None:
-    assert wrk.parse(printed()) == wrk.Answers(50_050, 24_891.56, 3.35, 23.61, 0, 0)
-
-
-@pytest.mark.parametrize(
-    ("text", "milliseconds"), [("850.00us", 0.85), ("3.35ms", 3.35), ("2.26s ", 2260.0), ("1.50m ", 90_000.0)]
-)
-def test_latency_comes_in_four_units(text: str, milliseconds: float) -> None:
-    assert wrk.parse(printed(p99=text)).p99_ms == pytest.approx(milliseconds)
-
-
-def test_answers_of_400_and_more_have_failed() -> None:
-    answers = wrk.parse(printed(more="  Non-2xx or 3xx responses: 17\n"))
-    assert (answers.refused, answers.broken, answers.failed) == (17, 0, 17)
-
-
-def test_broken_connections_and_timeouts_have_failed_too() -> None:
-    more = "  Socket errors: connect 1, read 20, write 300, timeout 4000\n  Non-2xx or 3xx responses: 50000\n"
-    answers = wrk.parse(printed(more=more))
-    assert (answers.refused, answers.broken, answers.failed) == (50_000, 4_321, 54_321)
-
-
-def test_no_number_is_made_up_where_wrk_printed_none() -> None:
-    with pytest.raises(wrk.WrkError, match="no latency at 99%"):
-        wrk.parse(printed(p99="-nan"))
-    with pytest.raises(wrk.WrkError, match="Requests/sec"):
-        wrk.parse(printed().replace("Requests/sec", "Requests"))
-
-
-def test_passes_that_ran_out_are_no_measurement() -> None:
-    with pytest.raises(wrk.WrkError, match="passes ran out"):
-        wrk.parse(f"{printed()}The passes ran out.\n")
-
-
-def test_without_wrk_one_sentence_says_how_to_get_it(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert bench.main() == 2
-    assert capsys.readouterr().err == (
-        "The load generator wrk is not installed: apt install wrk, or brew install wrk,"
-        " or build it from https://github.com/wg/wrk.\n"
-    )
-
-
-# --- choices ----------------------------------------------------------------------------------------------------
-
-
-def test_three_rounds_of_three_seconds_unless_told_otherwise() -> None:
-    choice = bench.choose({})
-    assert (choice.rounds, choice.seconds, choice.ledger, choice.million, choice.count) == (
-        3,
-        3,
-        "postgres",
-        False,
-        1_000_000,
-    )
-    assert (choice.rows, choice.baseline) == (tuple(MEASUREMENTS), "")
-    assert choice.var == PROJECT / "var"
-
-
-def test_rows_are_taken_in_their_own_order_whatever_the_order_asked() -> None:
-    assert bench.choose({"ROWS": "pass, accept,"}).rows == ("accept", "pass")
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "sentence"),
-    [
-        ("ROUNDS", "0", "ROUNDS has to be a whole number of 1 or more, not '0'."),
-        ("ROUNDS", "three", "ROUNDS has to be a whole number of 1 or more, not 'three'."),
-        ("ROWS", "accept,speed", f"ROWS: there is no 'speed'. Choose from {', '.join(MEASUREMENTS)}."),
-        ("BASELINE", "no-such", "BASELINE has to be a revision that git knows here, not 'no-such'."),
-        ("SECONDS", "0", "SECONDS has to be a whole number of 1 or more, not '0'."),
-        ("COUNT", "-5", "COUNT has to be a whole number of 1 or more, not '-5'."),
-        ("LEDGER", "oracle", "LEDGER has to be postgres or sqlite, not 'oracle'."),
-    ],
-)
-def test_what_is_not_offered_is_refused(
-    name: str, value: str, sentence: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv(name, value)
-    assert bench.main() == 2
-    assert capsys.readouterr().err == f"{sentence}\n"
-
-
-def test_the_command_is_told_with_its_choices() -> None:
-    environment = {"PATH": "/bin", "COUNT": "2000", "MILLION": "1", "BASELINE": "v1"}
-    assert bench.command(environment) == "make bench BASELINE=v1 MILLION=1 COUNT=2000"
-    assert bench.command({}) == "make bench"
-
-
-# --- arithmetic -------------------------------------------------------------------------------------------------
 
 NO_COSTS = Costs({}, {}, 0.0, 0.0, 0.0)
+
+
 ORDERS = ("settle", "settle_two", "settle_sqlite", "endless_orders", "naive_orders")
 
 
@@ -366,9 +245,6 @@ def test_a_baseline_stands_beside_today() -> None:
     assert "| memory of the web processes, each connection | 25 KiB |" in lines
 
 
-# --- rounds -----------------------------------------------------------------------------------------------------
-
-
 def measured_sides(labels: tuple[str, ...], tmp_path: Path) -> list[Side]:
     return [Side(label, {"line": Mock(), "constant": Mock()}, tmp_path) for label in labels]
 
@@ -422,93 +298,3 @@ def test_a_failed_request_is_told(
     assert capsys.readouterr().err == (
         "17 requests failed: the rows that say so are no measurements.\n" if failed else ""
     )
-
-
-# --- a million --------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeasuredShop]:
-    """The line's shop, running."""
-    measured = MeasuredShop(LINE, seed(), tmp_path_factory.mktemp("bench") / "line", servers.postgres)
-    try:
-        measured.open()
-        yield measured
-    finally:
-        measured.close()
-
-
-def test_two_thousand_of_a_million(shop: MeasuredShop, tmp_path: Path) -> None:
-    course = million.run(Console(quiet=True), shop, tmp_path / "passes", 2_000, "now")
-
-    assert course.holds, [check for check in course.audit if not check.holds]
-    assert course.statuses == {"202": 2_000}
-    assert 0 < course.accepted_seconds < course.committed_seconds + million.LOOK_SECONDS
-    postgres = set() if servers.postgres is None else {"postgres"}
-    assert set(course.memory_peak) == {*PROCESSES, "valkey"} | postgres
-    assert course.valkey_memory > 1_000_000
-    assert course.database_size > 1_000_000
-    told = dict(million.lines(course))
-    assert told["audit: orders"] == "2000 ✓"
-    assert course.seen[-1][1:] == (2_000, 2_000)
-    assert course.seen == sorted(course.seen)
-
-
-def test_courses_stand_beside_each_other_and_in_one_chart(tmp_path: Path) -> None:
-    courses = [Course("v1", 10, seen=[(0.5, 4, 1), (2.0, 10, 10)]), Course("now", 10, seen=[(0.2, 10, 10)])]
-    assert million.columns([[["orders", "1"], ["web", "2"]], [["orders", "3"], ["gate", "4"]]]) == [
-        ["orders", "1", "3"],
-        ["web", "2", "-"],
-        ["gate", "-", "4"],
-    ]
-    for several in (courses, courses[1:]):
-        million.chart(several, tmp_path / "chart.svg")
-        million.chart(several, tmp_path / "chart.png")
-        assert "</svg>" in (tmp_path / "chart.svg").read_text(encoding="utf-8")
-        assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_seconds_count_from_the_first_purchase() -> None:
-    course = Course("now", 10, committed_seconds=1_003.0, seen=[(999.8, 0, 0), (1_000.5, 4, 1), (1_003.0, 10, 10)])
-    course.begin(1_000.0)
-    assert (course.committed_seconds, course.seen) == (3.0, [(0.5, 4, 1), (3.0, 10, 10)])
-    never = Course("now", 10)
-    never.begin(1_000.0)
-    assert never.committed_seconds == 0.0
-
-
-def test_the_audit_finds_what_is_wrong(shop: MeasuredShop, tmp_path: Path) -> None:
-    course = million.run(Console(quiet=True), shop, tmp_path / "passes", 200, "now")
-    assert course.holds
-    for part in ("beat", "worker"):  # no sweeper repairs the damage here
-        shop.shop.end(part, signal.SIGKILL)
-    ((sale,),) = shop.shop.sql("SELECT max(id) FROM catalog_sale")
-    keys = {name: key(sale, name) for name in ("stock", "pending", "outcomes", "line")}
-    holes = "places with an order, first to last, without a hole"
-
-    assert violated(shop, sale, Course("now", 200, statuses={"202": 199, "503": 1})) == ["answers: all 202"]
-    for table, breaking, mending, found in (
-        ("orders_order", "place = 201", "place = 100", holes),
-        ("catalog_sale", "stock = 199, sold = 199", "stock = 200, sold = 200", "oversold"),
-        ("catalog_sale", "sold = 199", "sold = 200", "the sale's own count of sold units"),
-    ):
-        rows = f"sale_id = {sale} AND place IN (100, 201)" if table == "orders_order" else f"id = {sale}"
-        shop.shop.sql(f"UPDATE {table} SET {breaking} WHERE {rows}")  # noqa: S608 (ours)
-        assert violated(shop, sale, course) == [found]
-        shop.shop.sql(f"UPDATE {table} SET {mending} WHERE {rows}")  # noqa: S608 (ours)
-        assert violated(shop, sale, course) == []
-
-    shop.redis.incr(keys["stock"])
-    assert violated(shop, sale, course) == ["units left in Redis"]
-    shop.redis.hset(keys["pending"], "claim", "1 1 1 1")
-    assert violated(shop, sale, course) == ["claims in Redis", "units left in Redis"]
-    shop.redis.hdel(keys["outcomes"], "b7")
-    shop.redis.rpush(keys["line"], "b201")
-    wrong_in_redis = ["places in line", "outcomes in Redis", "claims in Redis", "units left in Redis"]
-    assert violated(shop, sale, course) == wrong_in_redis
-    shop.shop.sql(f"DELETE FROM orders_order WHERE sale_id = {sale} AND place = 200")  # noqa: S608 (ours)
-    assert violated(shop, sale, course) == ["orders", "buyers with an order", holes, *wrong_in_redis]
-
-
-def violated(shop: MeasuredShop, sale: int, course: Course) -> list[str]:
-    return [check.name for check in audit(shop, sale, course) if not check.holds]

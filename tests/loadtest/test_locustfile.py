@@ -5,7 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from devtools.embedded.shop import PROJECT, WAIT_SECONDS_MAX, Shop
+from devtools.embedded.shop import PROJECT, Shop
+from devtools.waiting import WAIT_SECONDS_MAX
 from loadtest.crowd.purchase import Purchase, read_purchases
 from tests.shop.conftest import OpenShop, open_shop
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from devtools.embedded.shop import PROJECT, WAIT_SECONDS_MAX
+from devtools.embedded.shop import PROJECT
+from devtools.waiting import WAIT_SECONDS_MAX
 from loadtest.comparison import rush
 from loadtest.comparison.result import Comparison, Run
 from loadtest.comparison.rush import Rush

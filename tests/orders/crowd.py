@@ -10,7 +10,7 @@ import pytest
 from django.conf import settings
 from django.db import connection, connections
 
-from devtools.embedded.shop import WAIT_SECONDS_MAX, wait_until
+from devtools.waiting import WAIT_SECONDS_MAX, wait_until
 from orders.models import Order
 from orders.settlement import settle
 from seckill.catalog.models import Sale

@@ -11,7 +11,7 @@ from django.utils import timezone
 from structlog.testing import capture_logs
 
 from devtools.embedded.ports import free_port
-from devtools.embedded.shop import WAIT_SECONDS_MAX
+from devtools.waiting import WAIT_SECONDS_MAX
 from orders.audit import run_audit
 from orders.ledger import write_orders
 from orders.models import Audit, Order

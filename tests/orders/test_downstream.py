@@ -8,7 +8,7 @@ import pytest
 from django.db import connections
 from pytest_django import Settings
 
-from devtools.embedded.shop import WAIT_SECONDS_MAX
+from devtools.waiting import WAIT_SECONDS_MAX
 from orders import downstream
 from orders.downstream import ConcurrencyLimiter
 from orders.models import Order

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import httpx
 
-from devtools.embedded.shop import WAIT_SECONDS_MAX
+from devtools.waiting import WAIT_SECONDS_MAX
 
 T = TypeVar("T")
 OUTCOMES = {"confirmed", "waitlisted", "sold_out", "released"}

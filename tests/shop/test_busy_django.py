@@ -11,7 +11,8 @@ import httpx
 import psycopg
 import pytest
 
-from devtools.embedded.shop import Shop, wait_until
+from devtools.embedded.shop import Shop
+from devtools.waiting import wait_until
 from tests.shop.conftest import OpenShop
 
 THREADS = 2

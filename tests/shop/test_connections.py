@@ -2,7 +2,8 @@
 
 import psycopg
 
-from devtools.embedded.shop import Shop, wait_until
+from devtools.embedded.shop import Shop
+from devtools.waiting import wait_until
 from tests.shop.conftest import OpenShop
 from tests.visitor import get, post
 

@@ -12,8 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from devtools.embedded.child import Child
 from devtools.embedded.ports import free_port, is_taken
-from devtools.embedded.shop import PROCESSES, PROJECT, WAIT_SECONDS_MAX, wait_until
+from devtools.embedded.shop import PROCESSES, PROJECT
+from devtools.waiting import WAIT_SECONDS_MAX, wait_until
 from tests.visitor import get, post
 
 WITHOUT = {"REDIS_URL", "DATABASE_URL", "CELERY_BROKER_URL", "CACHE_URL", "SECRET_KEY", "LOG_LEVEL", "PUBLIC_BASE_URL"}
@@ -28,14 +30,8 @@ class Demo:
         self.port = port
         self._output = var.with_suffix(f".{port}.{len(list(var.parent.iterdir()))}.txt")
         with self._output.open("wb") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "devtools.demo"],
-                cwd=PROJECT,
-                env=self.environment,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
+            self.process = Child(
+                [sys.executable, "-m", "devtools.demo"], cwd=PROJECT, env=self.environment, stdout=output
             )
 
     def output(self) -> str:
@@ -116,6 +112,16 @@ def test_one_process_dying_stops_all_and_is_named(demo: Demo, victim: str) -> No
     assert f"{victim} stopped (rc=-9)" in demo.output()
     assert f"{victim} ended by itself" in demo.output().splitlines()[-1]
     assert [name for name, pid in demo.pids().items() if alive(pid)] == []
+
+
+def test_a_demo_that_is_killed_leaves_nothing_behind(demo: Demo) -> None:
+    demo.await_ready()
+
+    demo.process.kill()
+
+    assert demo.await_end() == -signal.SIGKILL
+    wait_until("all its processes have ended", lambda: not any(alive(pid) for pid in demo.pids().values()))
+    assert not is_taken(demo.port)
 
 
 def test_a_port_in_use_is_a_clear_message(demo: Demo, tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import socket
 from collections import Counter
 from contextlib import ExitStack
 
-from devtools.embedded.shop import Shop, wait_until
+from devtools.embedded.shop import Shop
+from devtools.waiting import wait_until, wait_until_async
 from tests.shop.conftest import OpenShop
 from tests.shop.crowd import Crowd
 from tests.visitor import get, post
@@ -65,8 +66,9 @@ def test_the_worker_is_killed_in_the_middle(open_shop: OpenShop) -> None:
 
     async def rush() -> None:
         buying = asyncio.create_task(crowd.buy(shop.address, passes))
-        while len(crowd.tickets) < STOCK // 4:  # noqa: ASYNC110 (watched from outside, as an operator would)
-            await asyncio.sleep(0.001)
+        await wait_until_async(
+            "a part of the crowd has bought", lambda: len(crowd.tickets) >= STOCK // 4, interval_seconds=0.001
+        )
         shop.end("worker", signal.SIGKILL)
         await buying
         shop.start("worker")

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 
-from devtools.embedded.shop import wait_until
+from devtools.waiting import wait_until
 from tests.shop.conftest import OpenShop
 from tests.shop.crowd import Crowd
 

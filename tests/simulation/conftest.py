@@ -2,4 +2,6 @@
 
 import pytest
 
-pytest.register_assert_rewrite("tests.simulation.lockstep", "tests.simulation.machine")
+pytest.register_assert_rewrite(
+    "tests.simulation.at_rest", "tests.simulation.invariants", "tests.simulation.lockstep", "tests.simulation.machine"
+)

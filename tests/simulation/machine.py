@@ -1,29 +1,36 @@
 """Machine: random events of a sale in any order, with invariants checked after every step and at the end.
 
-Hypothesis chooses the events and shrinks failures. Start with `walk`. A doorbell that is never delivered is lost, and a
-worker that never takes its next step has crashed. Both may also come back late.
+Hypothesis chooses the events and shrinks failures. Start with `tests.simulation.walk`. A doorbell that is
+never delivered is lost, and a worker that never takes its next step has crashed. Both may also come back late.
 """
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import ClassVar, TypeVar
+from dataclasses import replace
+from typing import ClassVar
 
 import hypothesis.strategies as st
 import redis
-from hypothesis import HealthCheck, Phase, seed, settings
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from orders.models import Order
 from seckill.line.commands import Reservation, SaleConfig, SaleNotLoadedError
-from seckill.line.outcome import Confirmed
 from seckill.line.tickets import Ticket
+from tests.simulation.at_rest import check_the_end
 from tests.simulation.clock import START_MS
-from tests.simulation.model_ledger import HOLDING, Books
+from tests.simulation.happening import HAPPENINGS, Work, happens
+from tests.simulation.invariants import (
+    every_unit_is_in_exactly_one_place,
+    everybody_stands_where_their_place_says,
+    never_oversold,
+    nobody_undecided_is_passed_without_a_claim,
+    nobody_with_a_ticket_is_forgotten,
+    one_order_for_a_buyer_and_a_place,
+)
+from tests.simulation.model_ledger import Books
 from tests.simulation.model_line import Kept
-from tests.simulation.model_world import FIRST_EPOCH
 from tests.simulation.network import Fault, Network
-from tests.simulation.world import LEASE_MS, PAY_WITHIN_MS, REJOIN_MS, Answer, Decided, World
+from tests.simulation.world import LEASE_MS, PAY_WITHIN_MS, REJOIN_MS, Answer, World
 
 BUYERS = [f"b{number:02}" for number in range(24)]
 LINE_LIMIT = 20  # fewer than there are buyers, so that the line can be full
@@ -35,39 +42,6 @@ SOME_FAULT = st.builds(Fault, calls=st.integers(0, 3), reply_lost=st.booleans())
 FAULTS = st.one_of(st.none(), st.none(), st.none(), SOME_FAULT)
 
 MakeWorld = Callable[..., World]  #: (config, durable=…, network=…)
-Do = TypeVar("Do", bound=Callable[..., None])
-
-
-@dataclass(frozen=True)
-class Happening:
-    """A kind of event."""
-
-    do: Callable[["Machine", st.DataObject], None]
-    weight: int  #: relative frequency
-    when: Callable[["Machine"], object]
-
-
-HAPPENINGS: dict[str, Happening] = {}  #: by name
-
-
-def happens(weight: int, when: Callable[["Machine"], object] = lambda _: True) -> Callable[[Do], Do]:
-    """Register a method of the machine as an event."""
-
-    def declare(do: Do) -> Do:
-        HAPPENINGS[do.__name__] = Happening(do, weight, when)
-        return do
-
-    return declare
-
-
-@dataclass
-class Work:
-    """A worker's reservation in progress."""
-
-    name: str
-    upto: int
-    claim: Reservation | None = None
-    decided: Decided | None = None
 
 
 class Machine(RuleBasedStateMachine):
@@ -401,7 +375,7 @@ class Machine(RuleBasedStateMachine):
         try:
             if self.sound:  # otherwise the end would hide an earlier failure
                 self.come_to_rest()
-                self.check_the_end()
+                check_the_end(self)
         finally:
             self.world.close()
 
@@ -419,105 +393,3 @@ class Machine(RuleBasedStateMachine):
             if (self.kept, self.books) == before:
                 return
         raise AssertionError("there is always something left to do")
-
-    def check_the_end(self) -> None:
-        kept, books = self.kept, self.books
-        assert kept.is_known()
-        assert kept.meta is not None
-        assert kept.reservations == {}
-        assert kept.stock == books.config.stock_total - books.sold
-        assert kept.outcomes == {order.buyer: order.outcome for order in books.by_place()}
-        assert kept.meta.ended_ms == (books.ended_ms or 0)
-        waiting = kept.undecided(1, len(kept.line))
-        if not self.stock_taken_away:
-            self.first_come_first_served(books, waiting)
-        if waiting and not books.ended_ms:
-            assert books.sold == books.config.stock_total  # no buyer waits while there is a unit
-        if not books.ended_ms:
-            assert set(self.tickets) <= {*kept.places, *kept.outcomes}  # every buyer is back
-        for buyer, held in [*self.tickets.items()]:
-            expected = "sold_out" if books.ended_ms else "waitlisted"
-            if (order := books.of(buyer)) is not None:
-                expected = "confirmed" if order.status in HOLDING else "released"
-            assert {self.ask(ticket)["status"] for ticket in [*held]} == {expected}
-
-    def first_come_first_served(self, books: Books, waiting: list[tuple[int, str]]) -> None:
-        """Check the order among buyers whom the line never lost."""
-        moved = self.rejoined | self.late_winners
-        winners = [order.place for order in books.by_place() if order.buyer not in moved]
-        losers = [place for place, buyer in waiting if buyer not in moved]
-        assert max(winners, default=0) < min(losers, default=LINE_LIMIT + 1)
-
-
-def never_oversold(books: Books) -> None:
-    holding = [order for order in books.by_place() if order.status in HOLDING]
-    assert len(holding) == books.sold <= books.config.stock_total
-
-
-def one_order_for_a_buyer_and_a_place(books: Books) -> None:
-    orders = books.by_place()
-    assert len({order.buyer for order in orders}) == len({order.place for order in orders}) == len(orders)
-
-
-def everybody_stands_where_their_place_says(kept: Kept) -> None:
-    assert [kept.line[place - 1] for place in kept.places.values()] == [*kept.places]
-    if kept.is_known():
-        assert {(buyer, place) for place, buyer in kept.undecided(1, len(kept.line))} <= {*kept.places.items()}
-
-
-def every_unit_is_in_exactly_one_place(kept: Kept) -> None:
-    """Each unit is left, reserved, or held by a buyer's order: at every moment, whatever was counted twice."""
-    assert kept.meta is not None
-    assert kept.stock is not None
-    claimed = sum(claimed.units for claimed in kept.reservations.values())
-    with_buyers = sum(isinstance(outcome, Confirmed) for outcome in kept.outcomes.values())
-    assert kept.stock + claimed + with_buyers == kept.meta.config.stock_total
-
-
-def nobody_undecided_is_passed_without_a_claim(kept: Kept) -> None:
-    claimed = {place for claim in kept.reservations.values() for place in range(claim.first, claim.last + 1)}
-    assert {place for place, _ in kept.undecided(1, kept.pointer or 0)} <= claimed
-
-
-def nobody_with_a_ticket_is_forgotten(kept: Kept, tickets: dict[str, list[Ticket]]) -> None:
-    """A buyer whom the gate does not look up stands in line. All others are looked up and return by polling."""
-    assert kept.meta is not None
-    for held in tickets.values():
-        for ticket in held:
-            if ticket.epoch == kept.meta.epoch == FIRST_EPOCH and ticket.place > (kept.pointer or 0):
-                assert kept.places.get(ticket.buyer) == ticket.place
-
-
-@dataclass(frozen=True)
-class Walked:
-    """Counts of events, and of interruptions by error."""
-
-    happened: Counter[str]
-    broken_off: Counter[str]
-
-
-def walk(make_world: MakeWorld, *, walks: int, steps: int, seed_number: int, shorten: bool = True) -> Walked:
-    """Run ``walks`` random walks of ``steps`` steps each.
-
-    Raises AssertionError when an invariant is violated. The steps to it are shrunk and printed, which takes a while.
-    """
-    walked = Walked(Counter(), Counter())
-    members = {
-        "make_world": staticmethod(make_world),
-        "happened": walked.happened,
-        "broken_off": walked.broken_off,
-    }
-    run_state_machine_as_test(
-        seed(seed_number)(type("Simulation", (Machine,), members)),
-        settings=settings(
-            max_examples=walks,
-            stateful_step_count=steps,
-            deadline=None,
-            database=None,
-            print_blob=True,
-            report_multiple_bugs=False,
-            phases=[Phase.generate, Phase.shrink] if shorten else [Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
-    return walked

@@ -9,10 +9,10 @@ from seckill.line.commands import Reservation
 from seckill.line.outcome import Outcome
 from seckill.line.snapshot import Snapshot
 from seckill.line.tickets import Ticket
-from tests.simulation.machine import walk
 from tests.simulation.model_ledger import ModelLedger
 from tests.simulation.model_line import Kept, ModelLine
 from tests.simulation.model_world import ModelWorld
+from tests.simulation.walk import walk
 from tests.simulation.world import Answer
 
 SEED = 1

@@ -13,11 +13,13 @@ import os
 import pytest
 
 from seckill.line.commands import LUA_DIR, SaleConfig
+from tests.simulation.happening import HAPPENINGS
 from tests.simulation.lockstep import Lockstep
-from tests.simulation.machine import HAPPENINGS, LEDGER_REFUSED, walk
+from tests.simulation.machine import LEDGER_REFUSED
 from tests.simulation.model_world import ModelWorld
 from tests.simulation.network import Network
 from tests.simulation.real_world import THE_TIME, RealWorld
+from tests.simulation.walk import walk
 
 SEED = int(os.environ.get("SEED", "1"))
 STEPS = int(os.environ.get("STEPS", "20000"))

@@ -14,7 +14,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from redis.lock import Lock
 
 from celery_task.home_task import update_banner_list
-from devtools.embedded.shop import WAIT_SECONDS_MAX
+from devtools.waiting import WAIT_SECONDS_MAX
 from seckill.catalog import banners
 from seckill.catalog.banners import BANNERS_KEY, LOCK_KEY, BannerList, read_banners
 from seckill.catalog.models import Banner

@@ -10,7 +10,7 @@ from django.urls import reverse
 from celery_task.monitoring_task import HEARTBEAT_TIMEOUT_SECONDS
 from seckill.accounts.models import User
 from seckill.monitoring.models import Host
-from tests.web.test_admin import row
+from tests.web.admin.shop import row
 
 pytestmark = pytest.mark.django_db
 

@@ -20,7 +20,7 @@ from pytest_django import Settings
 
 from celery_task.celery import app
 from devtools.embedded.ports import free_port
-from devtools.embedded.shop import WAIT_SECONDS_MAX
+from devtools.waiting import WAIT_SECONDS_MAX
 from seckill.catalog.models import PICTURE_MIB_MAX, Banner, Picture, Product
 from seckill.catalog.pictures import write_local_copy, write_missing_copies
 from tests.orders.crowd import await_waiter

@@ -12,7 +12,7 @@ from pathlib import Path
 from django.db import OperationalError
 
 from celery_task import export_task as report_task
-from devtools.embedded.shop import wait_until
+from devtools.waiting import wait_until
 from orders import export as module
 from orders.models import Export
 

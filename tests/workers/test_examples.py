@@ -4,7 +4,6 @@ import ast
 import os
 import re
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,9 @@ from django.conf import settings
 
 from celery_task.notification_task import dispatch_events
 from celery_task.queues import ON_REDIS
-from devtools.embedded.shop import PROJECT, WAIT_SECONDS_MAX, wait_until
+from devtools.embedded.child import Child
+from devtools.embedded.shop import PROJECT
+from devtools.waiting import WAIT_SECONDS_MAX, wait_until
 from orders.models import Event, Order
 from orders.payment import pay
 from seckill.line.line import Line
@@ -34,9 +35,9 @@ class Program:
     def __init__(self, directory: Path, name: str, *arguments: str) -> None:
         self._output = directory / f"{name}.out"
         with self._output.open("wb") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-I", EXAMPLES / name, settings.CELERY_BROKER_URL, *arguments], cwd=directory,
-                env={"PATH": os.environ["PATH"]}, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+            self.process = Child(
+                [sys.executable, "-I", EXAMPLES / name, settings.CELERY_BROKER_URL, *arguments],
+                cwd=directory, env={"PATH": os.environ["PATH"]}, stdout=output,
             )  # fmt: skip
 
     def lines(self) -> list[str]:

@@ -15,7 +15,7 @@ from celery_task.celery import app
 from celery_task.export_task import cancel_export, enqueue, export_orders, resume_stalled_exports
 from celery_task.queues import EXPORTS
 from devtools.embedded.ports import free_port
-from devtools.embedded.shop import wait_until
+from devtools.waiting import wait_until
 from orders.export import iter_chunks, request_export
 from orders.models import Export
 from seckill.api.export_state import state_of

@@ -16,8 +16,10 @@ import yaml
 
 from celery_task.celery import app
 from celery_task.order_task import settle_orders
+from devtools.embedded.child import Child
 from devtools.embedded.ports import free_port
-from devtools.embedded.shop import PROJECT, WAIT_SECONDS_MAX, wait_until
+from devtools.embedded.shop import PROJECT
+from devtools.waiting import WAIT_SECONDS_MAX, wait_until
 from tests.workers import odd_tasks
 from tests.workers.conftest import StartWorker
 
@@ -35,14 +37,14 @@ class Flower:
         command = [argument for argument in COMPOSE["command"] if not argument.startswith(("--address", "--port"))]
         assert command == ["celery", "flower"]
         with log.open("wb") as output:
-            self.process = subprocess.Popen(
+            self.process = Child(
                 [sys.executable, "-m", *command, "--address=127.0.0.1", f"--port={self.port}"],
                 env={
                     "PATH": os.environ["PATH"],
                     "CELERY_BROKER_URL": app.conf.broker_url,
                     "FLOWER_BASIC_AUTH": PASSWORD,
                 },
-                cwd=log.parent, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                cwd=log.parent, stdout=output,
             )  # fmt: skip
 
     def ask(self, path: str, password: str | None = PASSWORD) -> tuple[int, str]:

@@ -17,7 +17,7 @@ from celery_task.celery import app
 from celery_task.host_task import broadcast_picture, report_heartbeat, request_heartbeats, request_log_rotation
 from celery_task.queues import ON_REDIS, host_queue
 from celery_task.runtime.host_health import read_health
-from devtools.embedded.shop import wait_until
+from devtools.waiting import wait_until
 from seckill.monitoring.models import Host
 from tests import servers
 from tests.rabbitmq import VHOST

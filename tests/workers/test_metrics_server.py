@@ -12,7 +12,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from devtools.embedded.ports import free_port
-from devtools.embedded.shop import PROJECT, WAIT_SECONDS_MAX, wait_until
+from devtools.embedded.shop import PROJECT
+from devtools.waiting import WAIT_SECONDS_MAX, wait_until
 from tests.workers import odd_tasks
 from tests.workers.conftest import StartBeat, StartWorker
 from tests.workers.worker import Process

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from celery_task.monitoring_task import run_checks
 from devtools.embedded.ports import free_port
-from devtools.embedded.shop import wait_until
+from devtools.waiting import wait_until
 from seckill.monitoring.models import Alert, Host
 from tests.workers.conftest import StartBeat, StartWorker
 from tests.workers.mail_server import mail_server

@@ -15,7 +15,7 @@ from celery_task import notification_task as notice_task
 from celery_task.notification_task import dispatch_events, notify_buyers, publish_events, remind_buyers
 from celery_task.order_task import cancel_order, ring
 from celery_task.queues import NOTIFICATIONS, PRIORITY_HIGH, PRIORITY_LOW
-from devtools.embedded.shop import wait_until
+from devtools.waiting import wait_until
 from orders import outbox
 from orders.models import Event, Order
 from orders.payment import pay

@@ -13,7 +13,8 @@ from honcho.environ import parse_procfile
 from celery_task.models import Leader
 from celery_task.queues import WORK_QUEUES
 from devtools.embedded.ports import free_port
-from devtools.embedded.shop import PROJECT, WAIT_SECONDS_MAX, wait_until
+from devtools.embedded.shop import PROJECT
+from devtools.waiting import WAIT_SECONDS_MAX, wait_until
 from tests.workers.worker import Process
 
 pytestmark = pytest.mark.django_db(transaction=True)

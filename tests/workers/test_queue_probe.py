@@ -15,7 +15,8 @@ from celery_task.models import Leader
 from celery_task.monitoring_task import mail_alert, probe_queues, receive_probe
 from celery_task.queues import NOTIFICATIONS, ON_REDIS, ORDERS, PRIORITY_HIGH, PRIORITY_LOW
 from celery_task.runtime import queue_probe
-from devtools.embedded.shop import PROJECT, wait_until
+from devtools.embedded.shop import PROJECT
+from devtools.waiting import wait_until
 from seckill.monitoring.models import Alert
 from tests.workers.conftest import StartWorker
 from tests.workers.messages import tasks

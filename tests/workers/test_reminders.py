@@ -11,7 +11,7 @@ from pytest_django import Settings
 
 from celery_task.notification_task import dispatch_events, remind_buyers
 from celery_task.queues import NOTIFICATIONS
-from devtools.embedded.shop import wait_until
+from devtools.waiting import wait_until
 from orders.models import Event, Order
 from orders.outbox import LEASE_SECONDS
 from orders.payment import pay

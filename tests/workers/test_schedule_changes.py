@@ -10,7 +10,7 @@ from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTasks
 
 from celery_task.queues import EXPORTS
-from devtools.embedded.shop import wait_until
+from devtools.waiting import wait_until
 from seckill.accounts.models import User
 from tests.workers.conftest import StartBeat
 from tests.workers.messages import tasks

@@ -19,7 +19,7 @@ from celery_task.beat.scheduler import Scheduler
 from celery_task.celery import app
 from celery_task.models import Leader
 from celery_task.queues import DEFAULT, ORDERS
-from devtools.embedded.shop import WAIT_SECONDS_MAX, wait_until
+from devtools.waiting import WAIT_SECONDS_MAX, wait_until
 from tests.orders.crowd import await_waiter
 from tests.workers.conftest import StartBeat
 from tests.workers.messages import tasks

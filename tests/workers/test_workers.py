@@ -17,7 +17,8 @@ from django.conf import settings
 from django.utils import timezone
 
 from celery_task.queues import DEFAULT, NOTIFICATIONS, ON_REDIS, PRIORITY_HIGH, PRIORITY_LOW
-from devtools.embedded.shop import PROJECT, WAIT_SECONDS_MAX, wait_until
+from devtools.embedded.shop import PROJECT
+from devtools.waiting import WAIT_SECONDS_MAX, wait_until
 from tests.workers import probe_task
 from tests.workers.conftest import StartWorker
 from tests.workers.messages import take

@@ -10,7 +10,7 @@ from typing import Self
 
 from django.utils import timezone
 
-from devtools.embedded.shop import WAIT_SECONDS_MAX
+from devtools.waiting import WAIT_SECONDS_MAX
 
 SECRET = "a-secret-for-notices-of-at-least-32-characters"
 

@@ -2,14 +2,15 @@
 
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from django.db import connection
 
-from devtools.embedded.shop import PROJECT, WAIT_SECONDS_MAX, wait_until
+from devtools.embedded.child import Child
+from devtools.embedded.shop import PROJECT
+from devtools.waiting import WAIT_SECONDS_MAX, wait_until
 from tests import servers
 
 
@@ -38,15 +39,12 @@ class Process:
             "LOG_LEVEL": "INFO",
             **(environment or {}),
         }
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Child | None = None
 
     def start(self) -> None:
         """Start it without waiting until it is ready."""
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self.command(), cwd=PROJECT, env=self._environment, stdin=subprocess.DEVNULL,
-                stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-            )  # fmt: skip
+            self._process = Child(self.command(), cwd=PROJECT, env=self._environment, stdout=log)
 
     def command(self) -> list[str]:
         """Return the command line."""
