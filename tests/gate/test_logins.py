@@ -16,7 +16,6 @@ from seckill.rate import Rate
 from tests.gate.gate_server import (
     HOUR_MS,
     GateServer,
-    forget_calls,
     held,
     hold_writes,
     open_gate_server,

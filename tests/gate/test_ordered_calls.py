@@ -15,7 +15,7 @@ from seckill.line.commands import Admission, SaleNotLoadedError
 from seckill.line.keys import sale_keys
 from seckill.line.line import AsyncLine, open_async_line
 from tests import servers
-from tests.gate.gate_server import held, hold_writes, let_go
+from tests.gate.gate_server import held, hold_writes, release_writes
 from tests.line.conftest import LoadSale
 
 

@@ -263,7 +263,7 @@ async def test_made_up_sales_take_few_of_the_connections_that_purchases_need(
         await wait_until_async(
             "held(server) == snapshots.UNCACHED_READS_MAX + 1", lambda: held(server) == snapshots.UNCACHED_READS_MAX + 1
         )
-        let_go(server)
+        release_writes(server)
 
         assert (await known).places == [1]
         assert await asyncio.gather(*strangers) == [None] * 50

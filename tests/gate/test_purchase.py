@@ -12,11 +12,9 @@ from seckill.line.tickets import Ticket
 from tests.gate.caller import ask
 from tests.gate.gate_server import (
     GateServer,
-    forget_calls,
     good_pass,
     held,
     hold_writes,
-    let_go,
     problem,
     read_json,
     release_writes,
@@ -95,7 +93,7 @@ async def test_sixty_four_who_wait_get_sixty_four_places_in_one_call(
     assert script_calls(server) == 3
 
 
-async def test_those_who_come_while_two_groups_are_written_form_the_next_one(
+async def test_those_who_come_while_two_batches_are_written_form_the_next_one(
     gate_server: GateServer, load_sale: LoadSale, server: redis.Redis
 ) -> None:
     load_sale(stock=0, line_limit=100)
@@ -113,7 +111,7 @@ async def test_those_who_come_while_two_groups_are_written_form_the_next_one(
     assert script_calls(server) == 3
 
 
-async def test_a_group_larger_than_one_call_may_be_is_cut(
+async def test_a_batch_larger_than_one_call_may_be_is_cut(
     gate_server: GateServer, load_sale: LoadSale, server: redis.Redis
 ) -> None:
     sale = load_sale(stock=0, line_limit=5000)
@@ -150,7 +148,7 @@ async def test_a_buyer_who_hangs_up_keeps_the_place_and_disturbs_nobody(
     assert (await gate_server.purchase(7, "two")).json()["place"] == 3
 
 
-async def test_a_whole_group_that_hangs_up_leaves_the_gate_working(
+async def test_a_whole_batch_that_hangs_up_leaves_the_gate_working(
     gate_server: GateServer, load_sale: LoadSale, server: redis.Redis
 ) -> None:
     sale = load_sale(stock=0)

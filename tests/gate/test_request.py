@@ -9,7 +9,7 @@ import redis
 from devtools.waiting import wait_until_async
 from seckill.gate.request import Request
 from seckill.gate.response import Response, json_head
-from tests.gate.gate_server import GateServer, held, hold_writes, let_go
+from tests.gate.gate_server import GateServer, held, hold_writes, release_writes
 from tests.line.conftest import LoadSale
 
 WRONG = Response(500, json_head(500), b'{"secret":"of another buyer"}')

@@ -355,7 +355,7 @@ async def test_a_body_is_counted_until_its_request_is_answered(gate_server: Gate
         stay = asyncio.Event()
         gate_server.application.public._django = _held_by(stay)
         wire.send(request_bytes("POST", "/", body=b"x" * 1000))
-        await wait_until_async("gate_server.answering() == 1", lambda: gate_server.answering() == 1)
+        await wait_until_async("gate_server.unanswered() == 1", lambda: gate_server.unanswered() == 1)
         assert gate_server.application.clients._body_bytes == 1000
         stay.set()
         assert (await wire.answer("POST")).status_code == 204

@@ -53,7 +53,7 @@ class Visitor:
         """Start ``count`` requests in any order; none is answered meanwhile."""
         wanted = len(self.unanswered()) + count
         asking: list[asyncio.Future[Answered]] = [asyncio.ensure_future(ask()) for _ in range(count)]
-        await wait_until_async("len(self.answering()) == wanted", lambda: len(self.answering()) == wanted)
+        await wait_until_async("len(self.unanswered()) == wanted", lambda: len(self.unanswered()) == wanted)
         return asking
 
 

@@ -17,7 +17,7 @@ from seckill.catalog.models import Sale
 from seckill.line import commands
 from seckill.line.line import Line
 from tests.conftest import MakeSale
-from tests.orders.crowd import ONE_WRITER, at_once, claim_and_die, join, sell
+from tests.orders.crowd import ONE_WRITER, at_once, join, reserve_and_die, sell
 from tests.orders.outbox import let_time_pass, meanwhile
 
 pytestmark = pytest.mark.django_db
@@ -32,7 +32,7 @@ def happened(sale: Sale) -> list[tuple[str, list[str]]]:
     ]
 
 
-def test_a_group_that_was_settled_is_one_event(make_sale: MakeSale, line: Line) -> None:
+def test_a_batch_that_was_settled_is_one_event(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=3)
     sell(line, sale, "ann", "ben", "cleo", "dan")
 
