@@ -72,7 +72,7 @@ bench: .venv/loadtest ## ceilings and costs, needs wrk, about 8 minutes // ROWS=
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; $(PYTHON) is `$(PYTHON) --version`. Choose one: make PYTHON=python3.12 …" >&2; exit 1; }
-	@echo "Making a virtual environment …"
+	@echo "Creating a virtual environment …"
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "The venv module of $(PYTHON) does not work (Debian: apt install python3-venv)." >&2; exit 1; }
 
 .venv/demo: requirements-demo.txt | .venv/bin/python

@@ -6,5 +6,5 @@ class CeleryTaskConfig(AppConfig):
     """The tasks, and the database row that elects the beat leader."""
 
     name = "celery_task"
-    verbose_name = _("Work")
+    verbose_name = _("Tasks")
     default_auto_field = "django.db.models.BigAutoField"

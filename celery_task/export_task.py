@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 PROGRESS = "PROGRESS"  #: Celery state of a running export: ``{"rows": int, "total": int}``
 CHUNK_SECONDS_MAX = conf.EXPORT_CHUNK_SECONDS_MAX
-TOO_SLOW = gettext_noop("A chunk of it took too long to write.")
+TOO_SLOW = gettext_noop("Writing a chunk took too long.")
 
 
 @shared_task(
@@ -75,7 +75,7 @@ def _update_progress(task: Task, state: str, **meta: int | None) -> None:
     try:
         task.update_state(state=state, meta=meta)
     except redis.RedisError as error:
-        log.warning("progress_not_updated", error=str(error))
+        log.warning("export_progress_not_updated", error=str(error))
 
 
 def enqueue(export: Export) -> None:

@@ -59,7 +59,7 @@ def run(var: Path, port: int) -> int:
     for step, arguments in (
         ("Migrating the database", ["migrate", "--verbosity", "0"]),
         ("Collecting static files", ["collectstatic", "--noinput", "--verbosity", "0"]),
-        ("Making demo data", ["seed_demo", "--stock", os.environ.get("DEMO_STOCK", "100")]),
+        ("Creating demo data", ["seed_demo", "--stock", os.environ.get("DEMO_STOCK", "100")]),
     ):
         print(f"{step} …", flush=True)
         if subprocess.call([sys.executable, "manage.py", *arguments], cwd=PROJECT):
@@ -77,7 +77,7 @@ def run(var: Path, port: int) -> int:
         manager.add_process(name, f"exec {join(command)}", env=dict(os.environ), cwd=str(PROJECT))
     threading.Thread(target=announce, args=(port, manager), daemon=True).start()
     manager.loop()
-    kept = "Its data is kept: the next start continues with it (make clean forgets it)."
+    kept = "Its data is kept for the next start; make clean deletes it."
     print("The demo has stopped.", kept, flush=True)  # flush before writing to stderr, also if both go to a file
     if manager.returncode in ASKED_TO_STOP:
         return 0

@@ -74,7 +74,7 @@ def _save(found: Audit) -> None:
         # Overrides any result of the comparison: a line rebuilt from this ledger would be wrong too.
         found.result = Audit.Result.CONTRADICTION
         log.error(
-            "ledger_contradicts_itself",
+            "contradiction_found",
             sale=found.sale_id,
             stock=found.stock,
             sold=found.sold,
@@ -82,7 +82,7 @@ def _save(found: Audit) -> None:
         )
     elif found.result == Audit.Result.DRIFT:
         log.error(
-            "drift",
+            "drift_found",
             sale=found.sale_id,
             epoch=found.epoch,
             redis_stock=found.redis_stock,

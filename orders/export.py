@@ -31,7 +31,7 @@ STALLED_MAX = 100  # exports sent again at once
 ABANDONED_AFTER = timedelta(days=1)
 RETENTION = timedelta(days=7)
 
-ABANDONED = gettext_noop("It was not finished within a day.")
+ABANDONED = gettext_noop("The export did not finish within a day.")
 COLUMNS = {
     "number": "number",
     "sale": "sale_id",

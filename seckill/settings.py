@@ -409,7 +409,7 @@ UNFOLD = {
                 ],
             },
             {
-                "title": _("Work"),
+                "title": _("Operations"),
                 "separator": True,
                 "items": [
                     _admin_link(_("Alerts"), "notifications_active", "monitoring_alert", "monitoring.view_alert"),

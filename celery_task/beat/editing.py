@@ -40,16 +40,16 @@ def validate_call(task: str, args: object, kwargs: object) -> None:
         ValidationError: for the field ``task``, ``args`` or ``kwargs``.
     """
     if task not in schedulable_tasks():
-        raise ValidationError({"task": _("There is no such task.")})
+        raise ValidationError({"task": _("Unknown task.")})
     if not isinstance(args, list):
-        raise ValidationError({"args": _("This has to be a list.")})
+        raise ValidationError({"args": _("This must be a list.")})
     if not isinstance(kwargs, dict):
-        raise ValidationError({"kwargs": _("This has to be an object.")})
+        raise ValidationError({"kwargs": _("This must be an object.")})
     signature = schedulable_tasks()[task]
     try:
         signature.bind(*args, **kwargs)
     except TypeError as error:
-        text = _("The task takes %(signature)s: %(error)s.") % {"signature": signature, "error": error}
+        text = _("The arguments do not fit %(signature)s: %(error)s.") % {"signature": signature, "error": error}
         raise ValidationError({"args": text}) from error
 
 
@@ -63,9 +63,9 @@ def validate_crontab(at: CrontabSchedule) -> None:
     try:
         at.schedule.remaining_estimate(timezone.now())
     except (ValueError, ParseException) as error:
-        raise ValidationError(_("Beat does not understand this: %(error)s.") % {"error": error}) from error
+        raise ValidationError(_("Invalid crontab: %(error)s.") % {"error": error}) from error
     except RuntimeError as error:  # such as 30 February
-        raise ValidationError(_("That time never comes.")) from error
+        raise ValidationError(_("This crontab matches no date.")) from error
 
 
 def save_schedule(schedule: PeriodicTask, changed: Collection[str]) -> None:

@@ -137,7 +137,7 @@ class Scheduler(DatabaseScheduler):
             self._send_failed = False
             wait = float(super().tick(*args, **kwargs))
         except (DatabaseError, InterfaceError) as error:
-            log.warning("schedule_unreachable", error=str(error))
+            log.warning("schedules_unavailable", error=str(error))
             close_old_connections()
             self._release_leadership()
             return RETRY_SECONDS
@@ -182,7 +182,7 @@ class Scheduler(DatabaseScheduler):
             try:
                 Leader.objects.filter(pk=1, holder=self.name).update(holder="")
             except (DatabaseError, InterfaceError) as error:
-                log.warning("schedule_unreachable", error=str(error))
+                log.warning("schedules_unavailable", error=str(error))
         super().close()
 
     # --- Sending
@@ -214,7 +214,7 @@ class Scheduler(DatabaseScheduler):
         try:
             self.apply_async(entry, producer=producer, advance=False)
         except SchedulingError as error:
-            log.warning("run_not_sent", schedule=entry.name, error=str(error.__cause__ or error))
+            log.warning("scheduled_task_not_sent", schedule=entry.name, error=str(error.__cause__ or error))
             claim.release()
             self._reload()
             self._send_failed = True

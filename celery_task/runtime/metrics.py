@@ -11,10 +11,10 @@ from prometheus_client import Counter, Histogram
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
-TASKS_TOTAL = Counter("seckill_tasks", "Tasks that ended, by how", ["task", "outcome"])
-TASK_DURATION = Histogram("seckill_task_seconds", "How long tasks ran", ["task"], buckets=BUCKETS)
+TASKS_TOTAL = Counter("seckill_tasks", "Finished tasks by outcome", ["task", "outcome"])
+TASK_DURATION = Histogram("seckill_task_seconds", "Run time of tasks", ["task"], buckets=BUCKETS)
 ALERTS_TOTAL = Counter("seckill_alerts", "Alerts raised", ["kind"])
-TASK_QUEUE_TIME = Histogram("seckill_task_wait_seconds", "From sending a task to its start", ["task"], buckets=BUCKETS)
+TASK_QUEUE_TIME = Histogram("seckill_task_wait_seconds", "Time from send to start of tasks", ["task"], buckets=BUCKETS)
 
 
 @before_task_publish.connect

@@ -32,7 +32,7 @@ class PurchaseApi(APIView):
         """Return 202 with the task id as the ticket, or 401, 403, 404."""
         buyer_pass = cast("Pass", request.auth)
         if buyer_pass.sale_id != sale_id:
-            raise BadPassError("It is a pass for another sale.")
+            raise BadPassError("The pass is for another sale.")
         sale = get_object_or_404(Sale, pk=sale_id)
         now = timezone.now()
         if now < sale.opens_at:

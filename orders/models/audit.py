@@ -17,7 +17,7 @@ class Audit(models.Model):
         AGREES = "agrees", _("agrees")  #: the numbers are the same
         DRIFT = "drift", _("drift")  #: the numbers differ; the ledger is authoritative
         BUSY = "busy", _("busy")  #: places are being settled, so the numbers cannot be compared
-        UNKNOWN = "unknown", _("unknown")  #: the sale is not loaded in Redis
+        UNKNOWN = "unknown", _("not loaded")  #: the sale is not loaded in Redis
         UNREACHABLE = "unreachable", _("unreachable")  #: Redis did not answer
         CONTRADICTION = "contradiction", _("contradiction")  #: the ledger is inconsistent, independent of the line
 
@@ -40,9 +40,9 @@ class Audit(models.Model):
     # The line against the ledger, read under a lock of the sale
     epoch = models.PositiveIntegerField(_("epoch"), null=True)
     reserved_units = models.PositiveIntegerField(_("reserved units"), null=True)
-    pending_release = models.PositiveIntegerField(_("units on their way back"), null=True)
-    redis_stock = models.BigIntegerField(_("units left, by Redis"), null=True)
-    db_stock = models.BigIntegerField(_("units left, by the ledger"), null=True)
+    pending_release = models.PositiveIntegerField(_("units being released"), null=True)
+    redis_stock = models.BigIntegerField(_("units left (Redis)"), null=True)
+    db_stock = models.BigIntegerField(_("units left (ledger)"), null=True)
     outcomes = models.PositiveIntegerField(_("outcomes in Redis"), null=True)
     orders = models.PositiveIntegerField(_("orders in the ledger"), null=True)
 

@@ -29,10 +29,10 @@ class Event(LeasedModel):
     )
     kind = models.CharField(_("kind"), max_length=9, choices=Kind.choices)
     numbers = models.JSONField(_("order numbers"))  #: list of str
-    occurred_at = models.DateTimeField(_("at"))
+    occurred_at = models.DateTimeField(_("occurred at"))
     notified_at = models.DateTimeField(_("buyers notified at"), null=True)
     published_at = models.DateTimeField(_("published at"), null=True)
-    remind_at = models.DateTimeField(_("buyers to be reminded at"), null=True)  #: NULL: no reminder, or sent
+    remind_at = models.DateTimeField(_("reminder due at"), null=True)  #: NULL: no reminder, or sent
 
     class Meta:
         verbose_name = _("order event")

@@ -23,9 +23,9 @@ class Export(LeasedModel):
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)  #: also the id of its Celery task
     requested_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="exports", verbose_name=_("asked by")
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="exports", verbose_name=_("requested by")
     )
-    requested_at = models.DateTimeField(_("asked at"))
+    requested_at = models.DateTimeField(_("requested at"))
     # Filter
     sale = models.ForeignKey(Sale, on_delete=models.PROTECT, null=True, blank=True, verbose_name=_("sale"))
     statuses = models.JSONField(_("statuses"), default=list, blank=True)  #: list of `Order.Status`; empty for all

@@ -40,7 +40,7 @@ class Order(models.Model):
     """
 
     class Status(models.TextChoices):
-        PENDING = "pending", _("to be paid")  #: holds a unit until ``pay_before``
+        PENDING = "pending", _("awaiting payment")  #: holds a unit until ``pay_before``
         PAID = "paid", _("paid")  #: holds a unit for good
         CANCELLED = "cancelled", _("cancelled")  #: released by the buyer or the shop
         EXPIRED = "expired", _("expired")  #: released because it was not paid in time
@@ -55,9 +55,9 @@ class Order(models.Model):
     currency = models.CharField(_("currency"), max_length=3)
     status = models.CharField(_("status"), max_length=9, choices=Status.choices, default=Status.PENDING)
     created_at = models.DateTimeField(_("ordered at"))
-    pay_before = models.DateTimeField(_("to be paid before"))
-    status_changed_at = models.DateTimeField(_("paid or given back at"), null=True)
-    released_at = models.DateTimeField(_("unit back in the line at"), null=True)
+    pay_before = models.DateTimeField(_("pay by"))
+    status_changed_at = models.DateTimeField(_("status changed at"), null=True)
+    released_at = models.DateTimeField(_("unit released at"), null=True)
 
     class Meta:
         verbose_name = _("order")

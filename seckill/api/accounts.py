@@ -24,7 +24,7 @@ from seckill.accounts.usernames import USERNAME_CHARS_MAX
 from seckill.api.exceptions import ProblemError
 from seckill.errors.problems import Problem
 
-NAME_TAKEN = _("This name is taken.")
+NAME_TAKEN = _("This name is already in use.")
 
 
 class AccountSerializer(serializers.Serializer[Any]):

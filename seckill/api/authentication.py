@@ -44,7 +44,7 @@ class PassAuthentication(authentication.BaseAuthentication):
         except BadTokenError as error:
             raise BadPassError from error
         if buyer_pass.expires_ms <= time.time() * 1000:
-            raise BadPassError("It has expired.")
+            raise BadPassError("The pass has expired.")
         return AnonymousUser(), buyer_pass
 
     def authenticate_header(self, request: Request) -> str:  # noqa: ARG002 (the base class' signature)

@@ -23,8 +23,8 @@ class BannersApi(APIView):
         id = serializers.IntegerField()
         title = serializers.CharField()
         subtitle = serializers.CharField()
-        image = serializers.URLField(help_text="absolute")
-        sale = serializers.IntegerField(allow_null=True, help_text="the sale it leads to")
+        image = serializers.URLField(help_text="absolute URL")
+        sale = serializers.IntegerField(allow_null=True, help_text="id of the linked sale")
 
     @extend_schema(responses=OutputSerializer(many=True), operation_id="banners")
     def get(self, request: Request) -> Response:  # noqa: ARG002 (DRF's signature)

@@ -23,7 +23,7 @@ class ExportState(StrEnum):
 STATE_LABELS: dict[ExportState, Promise] = {
     ExportState.QUEUED: _("queued"),
     ExportState.STARTED: _("started"),
-    ExportState.PROGRESS: _("being written"),
+    ExportState.PROGRESS: _("in progress"),
     ExportState.DONE: _("done"),
     ExportState.FAILED: _("failed"),
     ExportState.CANCELLED: _("cancelled"),

@@ -71,7 +71,7 @@ class ExportRequestSerializer(serializers.Serializer[Any]):
         """Reject a last day before the first day."""
         first, last = attrs.get("first_day"), attrs.get("last_day")
         if first and last and last < first:
-            raise serializers.ValidationError({"to": [_("This day is before the first one.")]})
+            raise serializers.ValidationError({"to": [_("The end date is before the start date.")]})
         return attrs
 
 
@@ -84,13 +84,13 @@ class ExportSerializer(serializers.ModelSerializer[Export]):
         """The exported file."""
 
         rows = serializers.IntegerField()
-        file = serializers.CharField(help_text="address of the CSV file")
+        file = serializers.CharField(help_text="URL of the CSV file")
 
     state = serializers.SerializerMethodField()
     percent = serializers.IntegerField(help_text="0 to 100")
-    total = serializers.IntegerField(allow_null=True, help_text="orders, once they are counted")
-    result = serializers.SerializerMethodField(help_text="once it is done")
-    error = serializers.CharField(help_text="why it failed")
+    total = serializers.IntegerField(allow_null=True, help_text="number of orders; null until they are counted")
+    result = serializers.SerializerMethodField(help_text="null until the export is done")
+    error = serializers.CharField(help_text="why the export failed")
 
     class Meta:
         model = Export
@@ -155,7 +155,9 @@ class ExportsApi(ExportView):
         request=ExportRequestSerializer,
         parameters=[
             OpenApiParameter(
-                "async", bool, description="1: as a job; otherwise the CSV itself, of 10,000 orders at most"
+                "async",
+                bool,
+                description="1: export in the background; otherwise respond with the CSV, at most 10,000 orders",
             )
         ],
         responses={
@@ -223,7 +225,7 @@ class ExportFileApi(ExportView):
         if export.result != Export.Result.DONE:
             raise ProblemError(Problem.EXPORT_NOT_DONE, state=state_of(export).value)
         if not files_exist(export):
-            raise ProblemError(Problem.NOT_FOUND, "The file is gone.")
+            raise ProblemError(Problem.NOT_FOUND, "The file no longer exists.")
         name = f"orders-{timezone.localdate(export.requested_at)}-{str(export.pk)[:8]}.csv"
         content = _close_db_first(iter_chunks(export))
         as_asgi = isinstance(request._request, ASGIRequest)  # noqa: SLF001 (DRF's way to Django's request)

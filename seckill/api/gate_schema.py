@@ -46,7 +46,7 @@ PROBLEM: Schema = {
         "detail": STRING,
         "errors": {
             "type": "object",
-            "description": "for `invalid`: what is wrong, by field",
+            "description": "for `invalid`: error messages by field",
             "additionalProperties": {"type": "array", "items": STRING},
         },
         "order_status": {**STRING, "description": "for `order_decided`"},
@@ -71,22 +71,22 @@ def add_gate(result: Schema, **_: object) -> Schema:
 def gate_paths() -> Schema:
     """Return the gate's routes as OpenAPI path items."""
     sale_id = {"in": "path", "name": "sale_id", "required": True, "schema": {"type": "integer"}}
-    ticket = {"in": "path", "name": "ticket", "required": True, "schema": STRING, "description": "as purchase gave it"}
+    ticket = {"in": "path", "name": "ticket", "required": True, "schema": STRING, "description": "from the purchase"}
     return {
         "/api/sales/{sale_id}/purchase": {
             "post": {
                 "operationId": "purchase",
                 "summary": "Join the line of a sale",
-                "description": "The same buyer gets the same place, and so the same ticket, however often they ask.",
+                "description": "A buyer has one place per sale: repeated requests return the same place and ticket.",
                 "tags": ["sales"],
                 "parameters": [sale_id],
                 "security": [{"pass": []}],
                 "responses": {
                     "202": {
-                        **json_response("A place in line, and the ticket to ask with.", "Queued"),
+                        **json_response("The place in line, and the ticket to poll.", "Queued"),
                         "headers": {
                             **RETRY_AFTER,
-                            "Location": {"schema": {"type": "string"}, "description": "the ticket's address"},
+                            "Location": {"schema": {"type": "string"}, "description": "URL of the ticket"},
                         },
                     },
                     **problems(
@@ -99,12 +99,12 @@ def gate_paths() -> Schema:
         "/api/tickets/{ticket}": {
             "get": {
                 "operationId": "ticket",
-                "summary": "What became of a place in line",
-                "description": "A ticket is a capability: whoever holds it may ask, and learns nothing else by it.",
+                "summary": "Get the status of a place in line",
+                "description": "Needs no login: the ticket grants access to the status of its place only.",
                 "tags": ["tickets"],
                 "parameters": [ticket],
                 "responses": {
-                    "200": {**json_response("Where the place stands now.", "Ticket"), "headers": RETRY_AFTER},
+                    "200": {**json_response("The current status of the place.", "Ticket"), "headers": RETRY_AFTER},
                     **problems(*OF_EVERY_SALE, *PROBLEMS_OF_EVERY_ROUTE),
                 },
             }
@@ -112,12 +112,12 @@ def gate_paths() -> Schema:
         "/api/sales/{sale_id}/progress": {
             "get": {
                 "operationId": "progress",
-                "summary": "Where the line of a sale stands",
-                "description": "The same for everybody; any cache may hold it for a second.",
+                "summary": "Get the progress of a sale's line",
+                "description": "The response is the same for all clients and may be cached for one second.",
                 "tags": ["sales"],
                 "parameters": [sale_id],
                 "responses": {
-                    "200": json_response("The line of this moment.", "Progress"),
+                    "200": json_response("The current state of the line.", "Progress"),
                     **problems(*OF_EVERY_SALE, *PROBLEMS_OF_EVERY_ROUTE),
                 },
             }
@@ -187,5 +187,5 @@ class PassScheme(OpenApiAuthenticationExtension):
         return {
             "type": "http",
             "scheme": "bearer",
-            "description": "The signed right of one buyer to buy in one sale, from `POST /api/sales/{sale_id}/pass`.",
+            "description": "A signed token: one buyer may buy in one sale. From `POST /api/sales/{sale_id}/pass`.",
         }

@@ -26,7 +26,7 @@ class HasPass(permissions.BasePermission):
             BadPassError: It has none. The gate responds with the same problem.
         """
         if not isinstance(request.auth, Pass):
-            raise BadPassError("Send it as 'Authorization: Bearer PASS'.")
+            raise BadPassError("Send the pass as 'Authorization: Bearer PASS'.")
         return True
 
 

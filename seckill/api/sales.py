@@ -104,7 +104,7 @@ def read_snapshots(sales: list[Sale]) -> dict[int, Snapshot | None]:
         for sale in sales:
             snapshots[sale.pk] = line.run(commands.snapshot(sale.pk))
     except redis.RedisError as error:
-        log.warning("redis_unavailable", error=str(error))
+        log.warning("server_unavailable", server="redis", error=str(error))
     return snapshots
 
 
@@ -176,7 +176,7 @@ def _count_pass(buyer: str) -> None:
     try:
         issued = get_line().run(count_pass(buyer, settings.PASS_RATE))
     except redis.RedisError as error:
-        log.warning("redis_unavailable", error=str(error))
+        log.warning("server_unavailable", server="redis", error=str(error))
         return
     if issued.results == [PassResult.TOO_MANY]:
         raise ProblemError(Problem.THROTTLED, headers={"Retry-After": str(issued.retry_after_seconds)})
@@ -196,7 +196,7 @@ class SyncPurchaseApi(APIView):
         """
         buyer_pass = cast("Pass", request.auth)  # checked by HasPass
         if buyer_pass.sale_id != sale_id:
-            raise BadPassError("It is a pass for another sale.")
+            raise BadPassError("The pass is for another sale.")
         line = get_line()
         place = line.run(commands.admit(sale_id, [buyer_pass.buyer])).places[0]
         if isinstance(place, RejectReason):

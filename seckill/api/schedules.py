@@ -99,7 +99,9 @@ class ScheduleRequestSerializer(serializers.Serializer[Any]):
     kwargs = serializers.JSONField(required=False)
     every_seconds = serializers.IntegerField(min_value=1, max_value=SECONDS_MAX, required=False)
     crontab = serializers.CharField(max_length=500, required=False, help_text="minute hour day month weekday")
-    time_zone = serializers.CharField(max_length=63, required=False, help_text="of the crontab, as in Asia/Tokyo")
+    time_zone = serializers.CharField(
+        max_length=63, required=False, help_text="time zone of the crontab, such as Asia/Tokyo"
+    )
     enabled = serializers.BooleanField(required=False)
     expire_seconds = serializers.IntegerField(min_value=1, max_value=SECONDS_MAX, required=False, allow_null=True)
 
@@ -113,7 +115,7 @@ class ScheduleRequestSerializer(serializers.Serializer[Any]):
         if taken.exclude(pk=self.instance.pk).exists():
             raise serializers.ValidationError(NAME_TAKEN)
         if is_builtin(self.instance) and value != self.instance.name:
-            raise serializers.ValidationError(_("It comes with the shop, which knows it by its name."))
+            raise serializers.ValidationError(_("This schedule is built in; its name can't be changed."))
         return value
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -133,14 +135,14 @@ class ScheduleRequestSerializer(serializers.Serializer[Any]):
 def _json(name: str, value: object) -> str:
     text = json.dumps(value)
     if len(text) > ARGUMENTS_BYTES_MAX:
-        raise serializers.ValidationError({name: [_("No more than %(n)d bytes.") % {"n": ARGUMENTS_BYTES_MAX}]})
+        raise serializers.ValidationError({name: [_("At most %(n)d bytes.") % {"n": ARGUMENTS_BYTES_MAX}]})
     return text
 
 
 def _times(row: PeriodicTask, attrs: dict[str, Any]) -> dict[str, Any]:
     """Return the changed time fields. Schedules share interval and crontab rows, so existing rows are never changed."""
     if "every_seconds" in attrs and ("crontab" in attrs or "time_zone" in attrs):
-        raise serializers.ValidationError({"every_seconds": [_("Either this or crontab.")]})
+        raise serializers.ValidationError({"every_seconds": [_("Set either every_seconds or crontab, not both.")]})
     if "every_seconds" in attrs:
         every = {"every": attrs["every_seconds"], "period": IntervalSchedule.SECONDS}
         interval = IntervalSchedule.objects.filter(**every).first() or IntervalSchedule(**every)
@@ -148,7 +150,7 @@ def _times(row: PeriodicTask, attrs: dict[str, Any]) -> dict[str, Any]:
     if "crontab" in attrs or "time_zone" in attrs:
         return {"interval": None, "crontab": _crontab(row, attrs), "solar": None, "clocked": None}
     if row.pk is None:
-        raise serializers.ValidationError({"every_seconds": [_("Either this or crontab is needed.")]})
+        raise serializers.ValidationError({"every_seconds": [_("Set every_seconds or crontab.")]})
     return {}
 
 
@@ -159,12 +161,12 @@ def _crontab(row: PeriodicTask, attrs: dict[str, Any]) -> CrontabSchedule:
     elif before:
         parts = [getattr(before, name) for name in CRONTAB_FIELDS]
     else:
-        raise serializers.ValidationError({"time_zone": [_("Only a crontab has one.")]})
+        raise serializers.ValidationError({"time_zone": [_("A time zone needs a crontab.")]})
     if len(parts) != len(CRONTAB_FIELDS):
-        raise serializers.ValidationError({"crontab": [_("Five fields: minute hour day month weekday.")]})
+        raise serializers.ValidationError({"crontab": [_("Expected five fields: minute hour day month weekday.")]})
     zone = attrs.get("time_zone") or (str(before.timezone) if before else settings.TIME_ZONE)
     if zone not in available_timezones():
-        raise serializers.ValidationError({"time_zone": [_("There is no such time zone.")]})
+        raise serializers.ValidationError({"time_zone": [_("Unknown time zone.")]})
     fields = dict(zip(CRONTAB_FIELDS, parts, strict=True)) | {"timezone": ZoneInfo(zone)}
     at = CrontabSchedule.objects.filter(**fields).first() or CrontabSchedule(**fields)
     try:

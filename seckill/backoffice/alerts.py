@@ -36,9 +36,9 @@ class AlertAdmin(ReadOnlyAdmin):
     @display(description=_("state"), label={"ongoing": "danger", "over": "default"}, ordering="resolved_at")
     def state(self, alert: Alert) -> tuple[str, Promise]:
         """Return whether the alert is open (``ongoing``) or resolved (``over``), with its label."""
-        return ("over", _("over")) if alert.resolved_at else ("ongoing", _("ongoing"))
+        return ("over", _("resolved")) if alert.resolved_at else ("ongoing", _("ongoing"))
 
-    @admin.display(description=_("lasted"))
+    @admin.display(description=_("duration"))
     def lasted(self, alert: Alert) -> str:
         """Return the duration until the alert was resolved, or until now."""
         seconds = int(((alert.resolved_at or now()) - alert.started_at).total_seconds())

@@ -26,17 +26,17 @@ LEVELS = {
     "danger": messages.ERROR,
 }
 MEANINGS: dict[Audit.Result, Promise] = {
-    Audit.Result.AGREES: _("The line and the ledger say the same."),
+    Audit.Result.AGREES: _("The line and the ledger agree."),
     Audit.Result.DRIFT: _(
-        "The line differs from the ledger, which is right: beat rebuilds it within half a minute, if the sale goes on."
+        "The line differs from the ledger. Beat rebuilds the line within 30 seconds, unless the sale has ended."
     ),
-    Audit.Result.BUSY: _("Places were being settled, so only the ledger was looked at."),
+    Audit.Result.BUSY: _("Places were being settled, so only the ledger was checked."),
     Audit.Result.UNKNOWN: _(
-        "Redis did not know the sale: its line is rebuilt within seconds. A week after its end a sale is forgotten."
+        "The sale was not loaded in Redis. Its line is rebuilt within seconds, unless the sale ended over a week ago."
     ),
-    Audit.Result.UNREACHABLE: _("Redis did not answer."),
+    Audit.Result.UNREACHABLE: _("Redis did not respond."),
     Audit.Result.CONTRADICTION: _(
-        "The ledger contradicts itself, and nothing repairs that but you: docs/how-to/recover.md says how."
+        "The ledger contradicts itself. This is not repaired automatically: see docs/how-to/recover.md."
     ),
 }
 REPAIRED = _("The line has been rebuilt from the ledger.")

@@ -60,5 +60,7 @@ class BannerAdmin(ModelAdmin):
         try:
             refresh_banners()
         except (RedisError, ConnectionInterrupted):
-            text = _("The change is saved, but the cache is away: the home page shows it once the cache is back.")
+            text = _(
+                "The change is saved, but the cache is unavailable. The home page will show it when the cache is back."
+            )
             self.message_user(request, text, messages.WARNING)

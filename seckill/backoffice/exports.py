@@ -76,7 +76,7 @@ class ExportAdmin(ReadOnlyAdmin):
             text = ngettext("%(count)d export was cancelled.", "%(count)d exports were cancelled.", cancelled)
             self.message_user(request, text % {"count": cancelled}, messages.SUCCESS)
         if kept := len(queryset) - cancelled:
-            text = ngettext("%(count)d export had ended already.", "%(count)d exports had ended already.", kept)
+            text = ngettext("%(count)d export had already finished.", "%(count)d exports had already finished.", kept)
             self.message_user(request, text % {"count": kept}, messages.WARNING)
 
     # --- Display

@@ -37,7 +37,7 @@ class HostAdmin(ReadOnlyAdmin):
     def state(self, host: Host) -> tuple[str, Promise]:
         """Return whether the last heartbeat is recent (``reports``) or not (``silent``), with its label."""
         is_silent: bool = host.is_silent  # type: ignore[attr-defined]  # annotated above
-        return ("silent", _("silent")) if is_silent else ("reports", _("reports"))
+        return ("silent", _("silent")) if is_silent else ("reports", _("online"))
 
     @admin.display(description=_("load per core"), ordering="load")
     def load_per_core(self, host: Host) -> str | None:

@@ -40,7 +40,7 @@ NUMBER_PREFIX_MIN = 4  #: characters of an order number needed to search by numb
 
 LOOKALIKES = str.maketrans("OIL", "011")  # letters that people write for 0 and 1 when a number is read out to them
 
-SEARCH_LEFT_OUT = _("The export follows the filters, not the search.")
+SEARCH_LEFT_OUT = _("The export uses the filters, but not the search.")
 NOWRAP = '<span class="whitespace-nowrap">{}</span>'
 STATUS_COLOURS = {
     Order.Status.PENDING.value: "warning",
@@ -137,7 +137,7 @@ class OrderAdmin(ReadOnlyAdmin):
     list_before_template = "admin/orders/order/export.html"
     sortable_by = ()  # fixed order, newest first, which the index of the primary key serves
     search_fields = ("number", "buyer")  # only shows the search box: `get_search_results` does the search
-    search_help_text = _("number, buyer or username")
+    search_help_text = _("Search by order number, buyer or user name")
     actions = ("cancel_orders",)
     fields = (
         ("number", "status"),
@@ -155,7 +155,7 @@ class OrderAdmin(ReadOnlyAdmin):
         """Return whether the user has Django's permission to change orders."""
         return request.user.has_perm("orders.change_order")
 
-    @admin.action(description=_("Cancel selected orders that are to be paid"), permissions=["cancel"])
+    @admin.action(description=_("Cancel selected unpaid orders"), permissions=["cancel"])
     def cancel_orders(self, request: HttpRequest, queryset: QuerySet[Order]) -> None:
         """Cancel the pending orders among the selected ones, `CANCEL_MAX` at most."""
         selected = queryset.count()
@@ -171,8 +171,8 @@ class OrderAdmin(ReadOnlyAdmin):
             self.message_user(request, text % {"count": len(cancelled)}, messages.SUCCESS)
         if kept := selected - len(cancelled):
             text = ngettext(
-                "%(count)d order was not cancelled: only orders to be paid can be.",
-                "%(count)d orders were not cancelled: only orders to be paid can be.",
+                "%(count)d order was not cancelled: only unpaid orders can be cancelled.",
+                "%(count)d orders were not cancelled: only unpaid orders can be cancelled.",
                 kept,
             )
             self.message_user(request, text % {"count": kept}, messages.WARNING)
@@ -217,7 +217,7 @@ class OrderAdmin(ReadOnlyAdmin):
                 .values_list("buyer_id", flat=True)[: USERS_MAX + 1]
             )
             if len(buyers) > USERS_MAX:
-                text = _("“%(word)s” is part of more than %(count)d usernames: not all of their orders are shown.")
+                text = _("More than %(count)d user names contain “%(word)s”; not all of their orders are shown.")
                 self.message_user(request, text % {"word": word, "count": USERS_MAX}, messages.WARNING)
             found = Q(buyer__in=buyers[:USERS_MAX]) | Q(buyer__startswith=word)
             if number := _number_prefix(word):
@@ -246,12 +246,12 @@ class OrderAdmin(ReadOnlyAdmin):
             }
         )
         if not fields.is_valid():
-            self.message_user(request, _("Nothing was exported: these filters are not valid."), messages.ERROR)
+            self.message_user(request, _("Nothing was exported: the filters are invalid."), messages.ERROR)
             return HttpResponseRedirect(the_list)
         try:
             export = start_export(request.user, fields.validated_data)
         except TooManyExportsError:
-            text = _("Nothing was exported: %(count)d of your exports are not finished.") % {"count": UNFINISHED_MAX}
+            text = _("Nothing was exported: you already have %(count)d unfinished exports.") % {"count": UNFINISHED_MAX}
             self.message_user(request, text, messages.ERROR)
             return HttpResponseRedirect(the_list)
         if request.GET.get(SEARCH_VAR):

@@ -99,7 +99,7 @@ class SaleAdmin(ModelAdmin):
     list_fullwidth = True
     ordering = ("-opens_at", "-id")
     search_fields = ("=id", "product__name")
-    search_help_text = _("product, or number of the sale")
+    search_help_text = _("Search by product or sale number")
     autocomplete_fields = ("product",)
     fieldsets = (
         (None, {"fields": ("product", ("price", "currency"), "stock", "status")}),
@@ -247,7 +247,7 @@ class SaleAdmin(ModelAdmin):
             try:
                 last = AuditView(run_audit(get_line(), sale.pk, by=Audit.By.ADMIN))
             except RedisError:
-                away = _("%(sale)s: Redis does not answer, so nothing more was audited.")
+                away = _("%(sale)s: Redis does not respond. The remaining sales were not audited.")
                 self.message_user(request, away % {"sale": sale}, messages.ERROR)
                 break
             if last.result is Audit.Result.AGREES:
@@ -284,10 +284,10 @@ class SaleAdmin(ModelAdmin):
             for sale in Sale.objects.filter(pk__in=sale_ids):
                 sync_sale_to_redis(get_line(), sale)
         except RedisError:
-            text = _("The change is saved, but Redis is away: the line takes it over as soon as Redis is back.")
+            text = _("The change is saved, but Redis is unavailable. The line will use the change when Redis is back.")
             self.message_user(request, text, messages.WARNING)
 
 
 def _ended(sale: Sale) -> str:
     when = date_format(localtime(sale.ended_at), "DATETIME_FORMAT")
-    return _("%(sale)s ended on %(when)s: it can't be changed or opened again.") % {"sale": sale, "when": when}
+    return _("%(sale)s ended on %(when)s. It can't be changed or reopened.") % {"sale": sale, "when": when}

@@ -55,14 +55,14 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the
             "expire_seconds",
         )
         widgets = {name: UnfoldAdminTextareaWidget(attrs={"rows": 2}) for name in ("description", "args", "kwargs")}
-        labels = {"interval": _("Interval"), "crontab": _("Crontab"), "expire_seconds": _("Dropped after")}
+        labels = {"interval": _("Interval"), "crontab": _("Crontab"), "expire_seconds": _("Expires after")}
         help_texts = {
             "name": "",
             "enabled": "",
             "description": "",
-            "interval": _("either this"),
-            "crontab": _("or this, by the clocks of its time zone"),
-            "expire_seconds": _("seconds, if no worker has taken it by then"),
+            "interval": _("set either this"),
+            "crontab": _("or this, in its own time zone"),
+            "expire_seconds": _("seconds; dropped if no worker has started it by then"),
             "args": _("a JSON list, such as [7, 4821]"),
             "kwargs": _('a JSON object, such as {"sale_id": 7}'),
         }
@@ -71,7 +71,7 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the
         """Reject a new name for a built-in schedule."""
         name = str(self.cleaned_data["name"])
         if self.instance.pk and is_builtin(self.instance) and name != self.instance.name:
-            raise ValidationError(_("It comes with the shop, which knows it by its name."))
+            raise ValidationError(_("This schedule is built in; its name can't be changed."))
         return name
 
     def clean_args(self) -> str:
@@ -85,11 +85,11 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the
     def _json(self, name: str, empty: str) -> str:
         text = str(self.cleaned_data[name] or empty)
         if len(text) > ARGUMENTS_BYTES_MAX:
-            raise ValidationError(_("No more than %(n)d bytes."), params={"n": ARGUMENTS_BYTES_MAX})
+            raise ValidationError(_("At most %(n)d bytes."), params={"n": ARGUMENTS_BYTES_MAX})
         try:
             json.loads(text)
         except ValueError as error:
-            raise ValidationError(_("This is no JSON: %(error)s."), params={"error": error}) from error
+            raise ValidationError(_("Invalid JSON: %(error)s."), params={"error": error}) from error
         return text
 
     def clean(self) -> dict[str, Any]:
@@ -97,7 +97,7 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the
         data = super().clean() or self.cleaned_data
         if not self.errors:
             if bool(data["interval"]) == bool(data["crontab"]):
-                self.add_error("interval", _("Either this or a crontab is needed."))
+                self.add_error("interval", _("Set an interval or a crontab."))
             try:
                 validate_call(data["task"], json.loads(data["args"]), json.loads(data["kwargs"]))
             except ValidationError as error:

@@ -35,7 +35,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]  # gener
     show_full_result_count = False
     list_display = ("username", "buyer_id", "email", "is_active", "is_staff", "date_joined")
     search_fields = ("username", "email", "buyer_id")
-    search_help_text = _("username, e-mail address or buyer")
+    search_help_text = _("Search by user name, e-mail address or buyer")
     readonly_fields = ("buyer_id", "last_login", "date_joined")
     fieldsets = (
         (None, {"fields": ("username", "password", "buyer_id")}),

@@ -9,8 +9,8 @@ SECURITY_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 #: (language tag, title, advice). Not from ``locale/``, because no language is chosen when this page is sent.
 TEXTS = (
-    ("en", "Very many people at once", "This page tries again by itself. If you are in line, your place is kept."),
-    ("zh-Hans", "访问的人太多", "本页会自动重试。如果您已在排队，您的位置会保留。"),  # noqa: RUF001 (Chinese punctuation)
+    ("en", "The shop is very busy", "This page reloads automatically. If you are in line, your place is kept."),
+    ("zh-Hans", "当前访问人数过多", "页面会自动刷新。如果您正在排队，您的排队号会保留。"),  # noqa: RUF001 (Chinese punctuation)
 )
 
 

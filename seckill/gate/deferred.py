@@ -18,9 +18,9 @@ log = structlog.get_logger(__name__)
 def error_response(error: Exception) -> Response:
     """Return the response to an error: 503 if Redis or the database is away, else 500, with a traceback in the log."""
     if isinstance(error, redis.RedisError | DatabaseError):
-        log.warning("server_unavailable", error=str(error))
+        log.warning("server_unavailable", server=type(error).__module__, error=str(error))
         return problem_response(Problem.UNAVAILABLE)
-    log.error("gate_failed", exc_info=error)
+    log.error("gate_request_failed", exc_info=error)
     return problem_response(Problem.INTERNAL)
 
 

@@ -34,15 +34,15 @@ RESPONSE_BYTES_HELD_MAX = 4 * 1024 * 1024  # more than the largest static file; 
 READ_SECONDS_MAX = 10.0  # for a client to read the next 64 KiB of a response
 
 REQUESTS = Gauge(
-    "seckill_django_requests", "Requests that Django works on, or that wait for it", ["state"],
+    "seckill_django_requests", "Requests being handled by Django, or waiting for it", ["state"],
     multiprocess_mode="livesum",
 )  # fmt: skip
 INSIDE = REQUESTS.labels("inside")
 WAITING = REQUESTS.labels("waiting")
-REFUSED = Counter("seckill_django_refused", "Requests answered 503 without asking Django", ["reason"])
+REFUSED = Counter("seckill_django_refused", "Requests refused with 503 before they reached Django", ["reason"])
 for _reason in ("full", "late"):  # Prometheus needs a first value to compute a rate
     REFUSED.labels(_reason)
-UNREAD = Counter("seckill_django_responses_unread", "Answers given up because their client did not read them")
+UNREAD = Counter("seckill_django_responses_unread", "Responses dropped because their client did not read them")
 
 
 class NoThreadError(Exception):

@@ -9,10 +9,10 @@ from seckill.line.state import State
 Count = Annotated[int, Meta(ge=0)]
 Place = Annotated[int, Meta(ge=1, description="position in the line, from 1")]
 Moment = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
-PollAfter = Annotated[int, Meta(description="ask again after so many seconds")]
-OrderNumber = Annotated[str, Meta(description="number")]
-Renewed = Annotated[str, Meta(description="only after a rebuild: ask with this one from now on")]
-Eta = Annotated[int, Meta(description="seconds, at the present rate; null while nothing moves")]
+PollAfter = Annotated[int, Meta(description="seconds to wait before the next poll")]
+OrderNumber = Annotated[str, Meta(description="order number")]
+Renewed = Annotated[str, Meta(description="only after a rebuild: a new ticket that replaces the old one")]
+Eta = Annotated[int, Meta(description="estimated wait in seconds at the current rate; null if the line is not moving")]
 
 
 class Queued(Struct, tag_field="status", tag="queued"):
@@ -69,12 +69,12 @@ class Progress(Struct):
     """The state of a sale's line, the same for every client."""
 
     state: State
-    admitted: Annotated[int, Meta(ge=0, description="places given out")]
-    pointer: Annotated[int, Meta(ge=0, description="every place up to it is decided or being settled")]
+    admitted: Annotated[int, Meta(ge=0, description="number of places given to buyers")]
+    pointer: Annotated[int, Meta(ge=0, description="all places up to this one are decided or being settled")]
     waiting: Count
     remaining: Annotated[int, Meta(ge=0, description="units neither reserved nor sold")]
     stock: Count
-    reserved: Annotated[int, Meta(ge=0, description="units of places being settled")]
+    reserved: Annotated[int, Meta(ge=0, description="units reserved for places that are being settled")]
     opens_at: Moment
     closes_at: Moment
     server_time: Moment

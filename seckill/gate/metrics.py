@@ -4,20 +4,20 @@ from collections import Counter as Counts
 
 from prometheus_client import Counter, Histogram
 
-RESPONSES = Counter("seckill_gate_responses", "Answers of the gate", ["call", "status"])
+RESPONSES = Counter("seckill_gate_responses", "Responses of the gate", ["call", "status"])
 ADMIT_BATCH_SIZE = Histogram(
     "seckill_admit_batch_size",
-    "Buyers in one call of admit",
+    "Buyers per call of admit.lua",
     buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000),
 )
-DOORBELLS = Counter("seckill_doorbells", "Doorbells rung, or not rung because the broker was away", ["result"])
+DOORBELLS = Counter("seckill_doorbells", "Doorbells rung, or not rung because the broker was unavailable", ["result"])
 RESPONSE_CACHE = Counter(
     "seckill_response_cache",
     "Requests behind the gate: answered from the response cache (hit) or by Django (miss)",
     ["result"],
 )
 CACHE_HIT = "hit"  #: of `RESPONSE_CACHE`, and the route under which `ResponseTally` counts it
-CONNECTIONS_REFUSED = Counter("seckill_connections_refused", "Connections answered 503 because too many were open")
+CONNECTIONS_REFUSED = Counter("seckill_connections_refused", "Connections refused with 503 because too many were open")
 
 
 class ResponseTally(Counts[tuple[str, int]]):

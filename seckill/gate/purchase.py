@@ -29,9 +29,9 @@ from seckill.line.tickets import Ticket
 ACCEPTED = json_head(202, NO_STORE, RETRY_AFTER)
 REFUSED = {refusal: problem_response(Problem[refusal.name], "", RETRY_AFTER) for refusal in RejectReason}
 BEARER = (b"www-authenticate", b"Bearer")
-NO_PASS = problem_response(Problem.BAD_PASS, "Send it as 'Authorization: Bearer PASS'.", BEARER)
-PASS_OF_ANOTHER_SALE = problem_response(Problem.BAD_PASS, "It is a pass for another sale.", BEARER)
-PASS_EXPIRED = problem_response(Problem.BAD_PASS, "It has expired.", BEARER)
+NO_PASS = problem_response(Problem.BAD_PASS, "Send the pass as 'Authorization: Bearer PASS'.", BEARER)
+PASS_OF_ANOTHER_SALE = problem_response(Problem.BAD_PASS, "The pass is for another sale.", BEARER)
+PASS_EXPIRED = problem_response(Problem.BAD_PASS, "The pass has expired.", BEARER)
 TOO_MANY_WAIT = problem_response(Problem.UNAVAILABLE)
 
 CONCURRENT_BATCHES = 2  # while Redis syncs one batch to disk, the next is on its way

@@ -151,7 +151,7 @@ class Reader(HttpToolsProtocol):
         if len(fields) != len(headers):
             names = [name for name, _ in headers]
             if any(names.count(name) > 1 for name in SENT_ONCE):
-                raise RefusedRequestError(Problem.BAD_REQUEST, "A header that may be sent once was sent twice.")
+                raise RefusedRequestError(Problem.BAD_REQUEST, "A header that may occur only once was sent twice.")
         self._read_target()
         if b"transfer-encoding" in fields or b"content-length" in fields:
             self._expect_body(fields)
@@ -164,7 +164,7 @@ class Reader(HttpToolsProtocol):
             self._body_bytes_max = ADMIN_BODY_BYTES_MAX if self._target.path.startswith("/admin/") else BODY_BYTES_MAX
         coding = fields.get(b"transfer-encoding")
         if coding is not None and coding.lower() != b"chunked":
-            raise RefusedRequestError(Problem.BAD_REQUEST, "The only transfer coding that is taken is chunked.")
+            raise RefusedRequestError(Problem.BAD_REQUEST, "The only supported transfer coding is chunked.")
         length = int(fields.get(b"content-length", b"0"))
         if length > self._body_bytes_max:
             raise RefusedRequestError(Problem.TOO_LARGE)
@@ -179,21 +179,21 @@ class Reader(HttpToolsProtocol):
             try:
                 parsed = httptools.parse_url(url)
             except httptools.HttpParserInvalidURLError as error:
-                raise RefusedRequestError(Problem.BAD_REQUEST, "The address is not valid.") from error
+                raise RefusedRequestError(Problem.BAD_REQUEST, "The URL is not valid.") from error
             schema, host = parsed.schema or b"", parsed.host
             if schema.lower() not in (b"http", b"https") or not host or parsed.userinfo:
-                raise RefusedRequestError(Problem.BAD_REQUEST, "The address is not valid.")
+                raise RefusedRequestError(Problem.BAD_REQUEST, "The URL is not valid.")
             host = b"[%s]" % host if b":" in host else host
             host = host if parsed.port is None else b"%s:%d" % (host, parsed.port)
             self.headers = [(name, value) for name, value in self.headers if name != b"host"] + [(b"host", host)]
             fields[b"host"] = host
             url = (parsed.path or b"/") + (b"?" + parsed.query if parsed.query else b"")
         elif b"host" not in fields and self.parser.get_http_version() == "1.1":
-            raise RefusedRequestError(Problem.BAD_REQUEST, "The header Host is missing.")
+            raise RefusedRequestError(Problem.BAD_REQUEST, "The Host header is missing.")
         try:
             self._target = parse_target(url)
         except UnicodeDecodeError as error:
-            raise RefusedRequestError(Problem.BAD_REQUEST, "The address is not valid.") from error
+            raise RefusedRequestError(Problem.BAD_REQUEST, "The URL is not valid.") from error
 
     def on_body(self, body: bytes) -> None:
         """Called for each piece of the body."""

@@ -110,7 +110,7 @@ class Tickets:
         if place == 0:
             caller.respond(_sold_out(cached))
             return
-        log.info("rejoined", sale=ticket.sale_id, place_before=ticket.place, place=place)
+        log.info("buyer_rejoined", sale=ticket.sale_id, place_before=ticket.place, place=place)
         caller.respond(_waiting(cached, place, _renewed(ticket, cached, place)))
 
     async def _fail(self, sale_id: int, holders: list[Poll], error: Exception) -> None:

@@ -170,9 +170,9 @@ def deliver(alert_id: int) -> None:
         return
     text = f"{alert.get_kind_display()}\n{alert.detail}\n\nSince {alert.started_at:%Y-%m-%d %H:%M:%S %Z}"
     if alert.resolved_at:
-        text += f"\nOver since {alert.resolved_at:%Y-%m-%d %H:%M:%S %Z}"
+        text += f"\nResolved at {alert.resolved_at:%Y-%m-%d %H:%M:%S %Z}"
     mail_admins(
-        f"{'Over' if alert.resolved_at else 'Alert'}: {alert}", f"{text}\n\n{settings.PUBLIC_BASE_URL}/admin/\n"
+        f"{'Resolved' if alert.resolved_at else 'Alert'}: {alert}", f"{text}\n\n{settings.PUBLIC_BASE_URL}/admin/\n"
     )
     # Release the lease, so that an end that came during the mail can be mailed at once.
     Alert.objects.filter(pk=alert_id).update(mailed_at=as_of, locked_at=None)

@@ -46,10 +46,10 @@ class WorkCollector:
             depths = queue_probe.queue_depths()
         except queue_probe.BROKER_ERRORS as error:
             log.warning("metric_unavailable", metric="queues", error=str(error))
-            yield GaugeMetricFamily("seckill_broker_up", "Whether the broker answers", 0)
+            yield GaugeMetricFamily("seckill_broker_up", "Whether the broker responds", 0)
             return
-        yield GaugeMetricFamily("seckill_broker_up", "Whether the broker answers", 1)
-        family = GaugeMetricFamily("seckill_queue_messages", "Messages that wait for a worker", labels=["queue"])
+        yield GaugeMetricFamily("seckill_broker_up", "Whether the broker responds", 1)
+        family = GaugeMetricFamily("seckill_queue_messages", "Messages waiting for a worker", labels=["queue"])
         for queue, messages in depths.items():
             family.add_metric([queue], messages)
         yield family
@@ -65,11 +65,11 @@ class WorkCollector:
         """Return the leader's heartbeat count. If it does not grow, no beat leads; no clocks are compared."""
         leader = Leader.objects.filter(pk=1).first()
         heartbeat_count = leader.heartbeat_count if leader else 0
-        return CounterMetricFamily("seckill_beat_heartbeats", "Renewals of the lead among beats", heartbeat_count)
+        return CounterMetricFamily("seckill_beat_heartbeats", "Heartbeats of the leading beat", heartbeat_count)
 
     def alerts(self) -> Metric:
         """Return the number of open alerts per kind."""
-        family = GaugeMetricFamily("seckill_alerts_open", "Alerts that have not ended", labels=["kind"])
+        family = GaugeMetricFamily("seckill_alerts_open", "Unresolved alerts", labels=["kind"])
         open_alerts = Alert.objects.filter(resolved_at__isnull=True).order_by()
         found = dict(open_alerts.values_list("kind").annotate(Count("pk")))
         for kind in Alert.Kind.values:

@@ -13,11 +13,11 @@ class Alert(LeasedModel):
     class Kind(models.TextChoices):
         DRIFT = "drift", _("line and ledger differ")
         CONTRADICTION = "contradiction", _("the ledger contradicts itself")
-        STALLED = "stalled", _("buyers wait, units are there, and nothing moves")
+        STALLED = "stalled", _("a sale has stalled")
         HOST_SILENT = "host_silent", _("a host is silent")
 
     kind = models.CharField(_("kind"), max_length=13, choices=Kind.choices)
-    subject = models.CharField(_("about"), max_length=253)  #: "sale 7", "host web-2"
+    subject = models.CharField(_("subject"), max_length=253)  #: "sale 7", "host web-2"
     detail = models.TextField(_("detail"), blank=True)
     started_at = models.DateTimeField(_("started at"))
     resolved_at = models.DateTimeField(_("resolved at"), null=True)
@@ -42,11 +42,11 @@ class Host(models.Model):
     """A host with a worker, and the worker's last heartbeat (`celery_task.host_task`)."""
 
     name = models.CharField(_("name"), max_length=253, primary_key=True)
-    last_seen_at = models.DateTimeField(_("seen at"))
-    load = models.FloatField(_("load"), null=True, help_text=_("processes that want to run, over a minute, per core"))
+    last_seen_at = models.DateTimeField(_("last seen"))
+    load = models.FloatField(_("load"), null=True, help_text=_("load average over one minute, per core"))
     memory_free_mib = models.PositiveIntegerField(_("free memory"), null=True, help_text=_("MiB"))
     disk_free_mib = models.PositiveBigIntegerField(
-        _("free disk"), null=True, help_text=_("MiB, where logs and pictures are")
+        _("free disk"), null=True, help_text=_("MiB, on the disk of logs and pictures")
     )
 
     class Meta:

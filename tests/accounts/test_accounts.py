@@ -55,7 +55,7 @@ def test_a_name_is_given_once_in_whatever_case(client: Client, log_in: LogIn, ag
 
     document = problem(send(client, "register", username=again, password=PASSWORD), 400, "invalid")
 
-    assert document["errors"] == {"username": ["This name is taken."]}
+    assert document["errors"] == {"username": ["This name is already in use."]}
     assert list(User.objects.values_list("username", flat=True)) == ["ann"]
     assert problem(client.get("/api/auth/me"), 401, "not_logged_in")
 
@@ -126,7 +126,7 @@ def test_a_wrong_name_and_a_wrong_password_look_the_same(
 
     assert document == {
         "type": "urn:seckill:problem:bad_credentials",
-        "title": "User name and password do not match",
+        "title": "Wrong user name or password",
         "status": 401,
         "code": "bad_credentials",
     }

@@ -62,7 +62,7 @@ def now_ms(line: Line) -> int:
 # --- revoked logins -------------------------------------------------------------------------------------------------
 
 
-def test_what_redis_knows_nothing_about_is_valid(line: Line) -> None:
+def test_a_login_that_is_not_in_redis_is_valid(line: Line) -> None:
     assert line.run(find_revoked([ANN, BEN])) == [False, False]
     assert line.run(find_revoked([])) == []
     assert line.client.keys() == []  # a check writes nothing
@@ -83,7 +83,7 @@ def test_a_cookie_that_comes_after_its_login_ended_is_void_too(line: Line) -> No
     assert line.run(find_revoked([replace(ANN, issued_ms=9_999_999_999_999)])) == [True]
 
 
-def test_of_an_account_that_changed_only_logins_with_the_new_mark_are_valid(line: Line) -> None:
+def test_of_a_changed_account_only_logins_with_the_new_auth_hash_are_valid(line: Line) -> None:
     line.run(set_auth_hash("u1", "auth_hash-of-now"))
 
     now = login("u1", auth_hash="auth_hash-of-now")
@@ -158,7 +158,7 @@ async def test_the_gate_s_line_answers_the_same() -> None:
 # --- retention ------------------------------------------------------------------------------------------------------
 
 
-def test_what_no_cookie_needs_any_more_is_forgotten_at_the_next_write(line: Line) -> None:
+def test_what_no_cookie_needs_any_more_is_deleted_at_the_next_write(line: Line) -> None:
     moment = now_ms(line)
     remember(line, moment - 2 * HOUR_MS - 1, "too old")
     remember(line, moment - 2 * HOUR_MS + 60_000, "not yet")
@@ -176,7 +176,7 @@ def test_it_is_remembered_for_longer_than_a_cookie_lives(line: Line, settings: S
         assert 190_000 < line.client.pttl(key) <= 200_000  # the key itself expires once there are no more logouts
 
 
-def test_a_write_forgets_a_thousand_at_most(line: Line) -> None:
+def test_a_write_deletes_a_thousand_at_most(line: Line) -> None:
     remember(line, 1, *(f"old-{number}" for number in range(2500)))
 
     left = [line.run(revoke_login(ANN.login_id)) for _ in range(3)]
@@ -218,7 +218,7 @@ def test_each_buyer_gets_as_many_as_the_limit_allows(line: Line) -> None:
     assert counts(line) == {"u1": "2", "u2": "2", "u3": "1"}
 
 
-def test_a_buyer_who_is_in_a_group_several_times_is_counted_each_time(line: Line) -> None:
+def test_a_buyer_who_is_in_a_batch_several_times_is_counted_each_time(line: Line) -> None:
     rate = Rate(limit=3, window_seconds=AGES)
     phone = login("u1", "ann's phone")
 
@@ -273,7 +273,7 @@ def test_counts_go_by_themselves_when_nobody_asks_any_more(line: Line) -> None:
     assert 990_000 < line.client.pttl(LOGIN_KEYS.pass_counts) <= 1_000_000
 
 
-def test_a_group_in_which_nobody_is_counted_writes_nothing(line: Line) -> None:
+def test_a_batch_in_which_nobody_is_counted_writes_nothing(line: Line) -> None:
     line.run(revoke_login(ANN.login_id))
 
     assert line.run(issue_passes([ANN], OFTEN)).results == [VOID]

@@ -46,7 +46,11 @@ def test_of_two_who_ask_for_a_name_at_once_one_gets_it(settings: Settings, names
         (first, document), (second, refusal) = sorted(threads.map(register, names), key=lambda answer: answer[0])
 
     assert (first, document) == (201, {"username": "ann"})
-    assert (second, refusal["code"], refusal["errors"]) == (400, "invalid", {"username": ["This name is taken."]})
+    assert (second, refusal["code"], refusal["errors"]) == (
+        400,
+        "invalid",
+        {"username": ["This name is already in use."]},
+    )
     assert list(User.objects.values_list("username", flat=True)) == ["ann"]
 
 
@@ -57,7 +61,7 @@ def test_a_name_is_given_once_in_whatever_spelling(client: Client, log_in: LogIn
 
     document = problem(send(client, "register", username=typed, password=PASSWORD), 400, "invalid")
 
-    assert document["errors"] == {"username": ["This name is taken."]}
+    assert document["errors"] == {"username": ["This name is already in use."]}
     assert User.objects.count() == 1
 
 

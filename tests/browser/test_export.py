@@ -59,7 +59,7 @@ def test_an_admin_exports_all_orders_watches_the_bar_and_downloads_the_file(
     wait_until("a part is written", lambda: shop.sql("SELECT rows FROM orders_export") == [(3,)])
     expect(bar).to_have_attribute("aria-valuenow", "50")
     expect(panel.locator("[data-rows]")).to_have_text("3 / 6")
-    expect(state).to_have_text("being written")
+    expect(state).to_have_text("in progress")
     assert filled(bar) == pytest.approx(0.5, abs=0.01)
     assert page.evaluate("window.isTheSamePage") is True
 

@@ -59,7 +59,7 @@ def test_a_buyer_registers_buys_waits_reloads_pays_and_the_admin_sees_it(
     cancelled = post(f"{shop.address}/api/orders/{get(poll).json()['order']}/cancel", headers=bearer)
     assert cancelled.json()["status"] == "cancelled"
     expect(page.get_by_role("heading", name="It's yours")).to_be_visible()
-    number = page.locator("[data-view=confirmed] [data-slot=number]").inner_text()
+    number = page.locator("[data-view=confirmed] [data-bind=number]").inner_text()
     assert re.fullmatch(r"[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}", number)
     page.locator("[data-view=confirmed]").get_by_role("button", name=re.compile("^Pay")).click()
     expect(page.get_by_role("heading", name="Paid. Thank you.")).to_be_visible()
@@ -87,12 +87,12 @@ def test_a_double_click_buys_once_and_the_line_survives_a_lost_connection(
     assert shop.progress()["admitted"] == 1
 
     visitor.set_offline(True)
-    expect(page.locator("dialog [data-trouble]")).to_be_visible()
+    expect(page.locator("dialog [data-error-banner]")).to_be_visible()
     shop.start("worker")
     visitor.set_offline(False)
 
     expect(page.get_by_role("heading", name="It's yours")).to_be_visible()
-    expect(page.locator("dialog [data-trouble]")).to_be_hidden()
+    expect(page.locator("dialog [data-error-banner]")).to_be_hidden()
     assert shop.progress()["admitted"] == 1
 
 

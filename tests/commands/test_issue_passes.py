@@ -67,7 +67,7 @@ def test_a_sale_that_does_not_exist_has_none() -> None:
 
 @pytest.mark.parametrize("count", [0, -3])
 def test_less_than_one_is_refused(make_sale: MakeSale, count: int) -> None:
-    with pytest.raises(CommandError, match=r"^--count has to be 1 or more\.$"):
+    with pytest.raises(CommandError, match=r"^--count must be 1 or more\.$"):
         issue(make_sale().pk, f"--count={count}")
 
 

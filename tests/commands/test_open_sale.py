@@ -11,7 +11,7 @@ from seckill.catalog.models import Sale
 from seckill.line.commands import RejectReason
 from seckill.line.line import Line
 from tests.conftest import MakeSale
-from tests.orders.crowd import in_line, join, look
+from tests.orders.crowd import in_line, join, snapshot_of
 
 pytestmark = pytest.mark.django_db
 
@@ -55,7 +55,7 @@ def test_twice_is_as_good_as_once(make_sale: MakeSale, line: Line) -> None:
     open_sale(sale.pk)
 
     assert Sale.objects.get(pk=sale.pk).opens_at == opens_at
-    assert (in_line(line, sale), look(line, sale).epoch, look(line, sale).stock) == (["ann"], 1, 3)
+    assert (in_line(line, sale), snapshot_of(line, sale).epoch, snapshot_of(line, sale).stock) == (["ann"], 1, 3)
 
 
 def test_a_sale_that_was_over_opens_again_for_some_minutes(make_sale: MakeSale, line: Line) -> None:
@@ -85,7 +85,7 @@ def test_a_sale_that_does_not_exist_can_not_open() -> None:
 def test_a_sale_that_was_over_needs_a_new_closing_time(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(opens_in=-3600, closes_in=-60, status="closed")
 
-    with pytest.raises(CommandError, match=rf"^Sale {sale.pk} closed at .* UTC\. Give --minutes\.$"):
+    with pytest.raises(CommandError, match=rf"^Sale {sale.pk} closed at .* UTC\. Use --minutes to reopen it\.$"):
         open_sale(sale.pk)
 
     assert Sale.objects.get(pk=sale.pk).status == "closed"
@@ -96,19 +96,17 @@ def test_a_sale_that_was_over_needs_a_new_closing_time(make_sale: MakeSale, line
 def test_a_sale_can_not_close_before_it_opens(make_sale: MakeSale, line: Line, minutes: int) -> None:
     sale = make_sale(opens_in=600)
 
-    with pytest.raises(CommandError, match=r"Give --minutes\.$"):
+    with pytest.raises(CommandError, match=r"Use --minutes to reopen it\.$"):
         open_sale(sale.pk, f"--minutes={minutes}")
 
     assert (Sale.objects.get(pk=sale.pk).opens_at, join(line, sale, "ann")) == (sale.opens_at, [RejectReason.NOT_OPEN])
 
 
-def test_a_sale_whose_buyers_were_told_that_it_has_ended_stays_so(make_sale: MakeSale, line: Line) -> None:
+def test_a_sale_that_has_ended_cannot_be_reopened(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(status="closed")
     Sale.objects.filter(pk=sale.pk).update(ended_at=timezone.now())
 
-    with pytest.raises(
-        CommandError, match=rf"^Sale {sale.pk} has ended, and its buyers were told so\. Make a new one\.$"
-    ):
+    with pytest.raises(CommandError, match=rf"^Sale {sale.pk} has ended and can't be reopened\. Create a new sale\.$"):
         open_sale(sale.pk, "--minutes", 5)
 
     assert (Sale.objects.get(pk=sale.pk).status, join(line, sale, "ann")) == ("closed", [RejectReason.CLOSED])

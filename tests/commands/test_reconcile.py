@@ -14,7 +14,7 @@ from seckill.catalog.models import Sale
 from seckill.line.keys import sale_keys
 from seckill.line.line import Line, get_line
 from tests.conftest import MakeSale
-from tests.orders.crowd import add_units_behind_its_back, claim_and_die, in_line, join, look, sell
+from tests.orders.crowd import add_units_behind_its_back, in_line, join, reserve_and_die, sell, snapshot_of
 
 pytestmark = pytest.mark.django_db
 
@@ -39,7 +39,7 @@ def test_what_agrees_is_said_to(make_sale: MakeSale, line: Line) -> None:
     sell(line, kettles, "ann", "ben", "cleo")
 
     assert reconcile() == reconcile("--repair") == (0, [f"sale {kettles.pk}: agrees", f"sale {lamps.pk}: agrees"])
-    assert (look(line, kettles).epoch, look(line, lamps).epoch) == (1, 1)
+    assert (snapshot_of(line, kettles).epoch, snapshot_of(line, lamps).epoch) == (1, 1)
 
 
 def test_what_differs_is_reported_and_left_alone(make_sale: MakeSale, line: Line) -> None:
@@ -51,10 +51,10 @@ def test_what_differs_is_reported_and_left_alone(make_sale: MakeSale, line: Line
 
     assert reconcile() == (1, [report])
     assert reconcile() == (1, [report])  # a check without repair changes nothing
-    assert (look(line, sale).stock, look(line, sale).epoch) == (7, 1)
+    assert (snapshot_of(line, sale).stock, snapshot_of(line, sale).epoch) == (7, 1)
 
 
-def test_what_differs_is_repaired_when_asked(make_sale: MakeSale, line: Line) -> None:
+def test_a_line_that_differs_is_repaired_on_request(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=2)
     sell(line, sale, "ann", "ben", "cleo")
     add_units_behind_its_back(line, sale, 4)
@@ -62,26 +62,30 @@ def test_what_differs_is_repaired_when_asked(make_sale: MakeSale, line: Line) ->
     status, printed = reconcile("--repair")
 
     assert (status, len(printed), printed[1]) == (0, 2, f"sale {sale.pk}: rebuilt")
-    assert (look(line, sale).stock, look(line, sale).epoch, in_line(line, sale)) == (0, 2, ["ann", "ben", "cleo"])
+    assert (snapshot_of(line, sale).stock, snapshot_of(line, sale).epoch, in_line(line, sale)) == (
+        0,
+        2,
+        ["ann", "ben", "cleo"],
+    )
     assert reconcile("--repair") == (0, [f"sale {sale.pk}: agrees"])
-    assert look(line, sale).epoch == 2
+    assert snapshot_of(line, sale).epoch == 2
 
 
-def test_a_sale_redis_does_not_know_is_reported_and_rebuilt_when_asked(make_sale: MakeSale, line: Line) -> None:
+def test_a_sale_that_is_not_loaded_is_reported_and_rebuilt_on_request(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=2)
     line.client.flushall()
 
-    assert reconcile() == (1, [f"sale {sale.pk}: unknown to Redis"])
-    assert reconcile("--repair") == (0, [f"sale {sale.pk}: unknown to Redis", f"sale {sale.pk}: rebuilt"])
-    assert (look(line, sale).stock, look(line, sale).epoch) == (2, 2)
+    assert reconcile() == (1, [f"sale {sale.pk}: not loaded in Redis"])
+    assert reconcile("--repair") == (0, [f"sale {sale.pk}: not loaded in Redis", f"sale {sale.pk}: rebuilt"])
+    assert (snapshot_of(line, sale).stock, snapshot_of(line, sale).epoch) == (2, 2)
 
 
 def test_what_is_being_settled_is_said_to_be_busy_and_is_no_failure(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=5)
     join(line, sale, "ann", "ben")
-    claim_and_die(line, sale, upto=2)
+    reserve_and_die(line, sale, upto=2)
 
-    assert reconcile() == (0, [f"sale {sale.pk}: busy, units being settled: 2; ask again"])
+    assert reconcile() == (0, [f"sale {sale.pk}: busy: 2 units are being settled; try again"])
 
 
 @pytest.mark.parametrize("arguments", [(), ("--repair",)])
@@ -96,11 +100,11 @@ def test_a_ledger_that_contradicts_itself_is_said_loudly_and_never_repaired_from
     assert reconcile(*arguments) == (
         1,
         [
-            f"sale {wrong.pk}: THE LEDGER CONTRADICTS ITSELF: {numbers}; nothing is repaired from it",
+            f"sale {wrong.pk}: THE LEDGER CONTRADICTS ITSELF: {numbers}; it is not repaired automatically",
             f"sale {other.pk}: agrees",
         ],
     )
-    assert (look(line, wrong).epoch, look(line, wrong).stock) == (1, 2)
+    assert (snapshot_of(line, wrong).epoch, snapshot_of(line, wrong).stock) == (1, 2)
     assert Audit.objects.get(sale=wrong).triggered_by == "command"
 
 
@@ -113,7 +117,7 @@ def test_sales_that_have_ended_are_looked_at_when_they_are_named(make_sale: Make
     assert reconcile() == (0, [f"sale {other.pk}: agrees", f"sale {third.pk}: agrees"])
     assert reconcile(str(third.pk), str(ended.pk), str(ended.pk)) == (1, [report, f"sale {third.pk}: agrees"])
     assert reconcile(str(ended.pk), "--repair") == (0, [report, f"sale {ended.pk}: rebuilt"])
-    assert (look(line, ended).stock, look(line, ended).ended_ms > 0) == (2, True)
+    assert (snapshot_of(line, ended).stock, snapshot_of(line, ended).ended_ms > 0) == (2, True)
     assert set(Audit.objects.values_list("sale", flat=True)) == {ended.pk, other.pk, third.pk}
 
 
@@ -140,7 +144,7 @@ def test_a_redis_that_is_away_is_one_sentence(make_sale: MakeSale, settings: Set
     settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
     get_line.cache_clear()
     try:
-        with pytest.raises(CommandError, match=r"^Redis does not answer: Error 111 connecting to .*\.$") as caught:
+        with pytest.raises(CommandError, match=r"^Redis does not respond: Error 111 connecting to .*\.$") as caught:
             reconcile()
     finally:
         get_line.cache_clear()

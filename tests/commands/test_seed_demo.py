@@ -65,7 +65,7 @@ def test_twice_adds_nothing(tmp_path: Path) -> None:
     seed("--stock", "57")
     files = sorted(tmp_path.rglob("*"))
 
-    assert seed("--stock", "99") == "There are sales already: nothing added.\n"
+    assert seed("--stock", "99") == "There are sales already; nothing was added.\n"
 
     assert list(Sale.objects.values_list("stock", flat=True)) == [57, 57]
     assert (Banner.objects.count(), Product.objects.count(), User.objects.count()) == (3, 2, 1)
@@ -99,7 +99,7 @@ def test_an_admin_who_is_there_already_keeps_the_password(monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("stock", ["0", "-7"])
 def test_a_sale_of_nothing_is_refused(stock: str) -> None:
-    with pytest.raises(CommandError, match=r"^--stock has to be 1 or more\.$"):
+    with pytest.raises(CommandError, match=r"^--stock must be 1 or more\.$"):
         seed(f"--stock={stock}")
 
     assert (Sale.objects.count(), User.objects.count()) == (0, 0)

@@ -94,7 +94,7 @@ class Case:
         """Check every invariant."""
         sold = min(self.stock, len(self.buyers))
         assert self.shop.books(self.sale) == {
-            "stock": self.stock, "sold": sold, "active_orders": sold, "left": self.stock - sold, "claims": 0,
+            "stock": self.stock, "sold": sold, "active_orders": sold, "left": self.stock - sold, "reservations": 0,
         }  # fmt: skip
         orders = self.shop.orders(self.sale)
         by_buyer = {buyer: place for place, buyer, _ in orders}
@@ -103,11 +103,11 @@ class Case:
         silent = [buyer.name for buyer in self.crowd.accepted if not buyer.outcome]
         assert silent == [], f"accepted, and never told: {self.crowd.answers}"
         assert len(self.crowd.accepted) == len(self.buyers), self.crowd.answers
-        assert {buyer.name for buyer in self.crowd.told("confirmed")} == by_buyer.keys()
+        assert {buyer.name for buyer in self.crowd.with_status("confirmed")} == by_buyer.keys()
         self.audit_places(by_buyer)
 
     def audit_places(self, by_buyer: dict[str, int]) -> None:
         """Check first come, first served: one place per buyer, orders keep their places, and the first places won."""
         assert sorted(buyer.place for buyer in self.buyers) == list(range(1, len(self.buyers) + 1))
-        assert {buyer.name: buyer.place for buyer in self.crowd.told("confirmed")} == by_buyer
-        assert [buyer.place for buyer in self.crowd.told("confirmed")] == list(range(1, len(by_buyer) + 1))
+        assert {buyer.name: buyer.place for buyer in self.crowd.with_status("confirmed")} == by_buyer
+        assert [buyer.place for buyer in self.crowd.with_status("confirmed")] == list(range(1, len(by_buyer) + 1))

@@ -76,11 +76,11 @@ class Crowd:
         self._let_in.set()
 
     @property
-    def everybody_knows(self) -> bool:
+    def all_decided(self) -> bool:
         """Return whether all buyers were accepted and got an outcome."""
         return all(buyer.outcome for buyer in self.buyers)
 
-    def told(self, status: str) -> list[Buyer]:
+    def with_status(self, status: str) -> list[Buyer]:
         """Return the buyers whose last outcome is this one, by their first place."""
         return sorted((buyer for buyer in self.buyers if buyer.outcome == status), key=lambda buyer: buyer.place)
 

@@ -157,7 +157,7 @@ class FaultyShop(Shop):
                 "sold": sold,
                 "active_orders": active_orders,
                 "left": None if left is None else int(left),
-                "claims": line.hlen(keys.pending),
+                "reservations": line.hlen(keys.pending),
             }
 
     def at_rest(self, sale: int, crowd: Crowd, sold: int) -> bool:
@@ -171,6 +171,6 @@ class FaultyShop(Shop):
             "sold": sold,
             "active_orders": sold,
             "left": books["stock"] - sold,
-            "claims": 0,
+            "reservations": 0,
         }
-        return books == expected and crowd.everybody_knows
+        return books == expected and crowd.all_decided

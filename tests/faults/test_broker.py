@@ -42,7 +42,7 @@ def test_while_publishing(open_shop: OpenShop, make_case: MakeCase, broker: Valk
         with case:
             case.await_accepted(len(case.buyers))
             assert shop.orders(case.sale) == []
-            assert shop.books(case.sale)["claims"] == 0  # no purchase is left half-way
+            assert shop.books(case.sale)["reservations"] == 0  # no purchase is left half-way
             wait_until("publishing failed", lambda: "doorbell_not_rung" in shop.log("web"))
             case.broken()
             proxy.mend()

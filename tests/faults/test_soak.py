@@ -132,5 +132,5 @@ def test_memory_connections_and_channels_stay_flat(
     untold = f"SELECT count(*) FROM orders_event WHERE sale_id = {sale} AND published_at IS NULL"
     wait_until("every order is told", lambda: shop.sql(untold) == [(0,)])
     assert shop.books(sale) == {
-        "stock": UNITS, "sold": accepted, "active_orders": accepted, "left": UNITS - accepted, "claims": 0,
+        "stock": UNITS, "sold": accepted, "active_orders": accepted, "left": UNITS - accepted, "reservations": 0,
     }  # fmt: skip

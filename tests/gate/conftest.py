@@ -100,10 +100,10 @@ class Broker:
     def move(self, url: str) -> None:
         """Publish to ``url`` from now on."""
         self._monkeypatch.setenv("CELERY_BROKER_URL", url)  # Celery prefers it to its configuration
-        self.forget_producers()
+        self.drop_producers()
 
     @staticmethod
-    def forget_producers() -> None:
+    def drop_producers() -> None:
         """Drop Celery's cached producers; the next message makes new ones."""
         celery.__dict__.pop("amqp", None)
 
@@ -113,4 +113,4 @@ def broker() -> Iterator[Broker]:
     """The broker's address, restored afterwards."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         yield Broker(monkeypatch)
-    Broker.forget_producers()
+    Broker.drop_producers()

@@ -26,7 +26,7 @@ T = TypeVar("T")
 HOUR_MS = 3_600_000
 
 
-class Shop:
+class App:
     """The application behind the gate. Records the requests passed on to it and responds 418."""
 
     def __init__(self) -> None:
@@ -41,13 +41,15 @@ class Shop:
 class GateServer:
     """A client of the gate with as many keep-alive connections as needed."""
 
-    def __init__(self, application: Application, shop: Shop, port: int) -> None:
+    def __init__(self, application: Application, app: App, port: int) -> None:
         self.application = application
-        self.shop = shop
+        self.app = app
         self.port = port
         self._idle: list[Wire] = []
 
-    async def ask(self, method: str, path: str, headers: dict[str, str] | None = None, body: bytes = b"") -> Answered:
+    async def request(
+        self, method: str, path: str, headers: dict[str, str] | None = None, body: bytes = b""
+    ) -> Answered:
         """Send one request. Cancelling it closes the connection."""
         wire = self._idle.pop() if self._idle else await Wire.open(self.port)
         try:
@@ -71,15 +73,15 @@ class GateServer:
         return await self.purchase_with(sale_id, f"Bearer {good_pass(sale_id, buyer)}")
 
     async def purchase_with(self, sale_id: int, authorization: str, body: bytes = b"") -> Answered:
-        return await self.ask("POST", f"/api/sales/{sale_id}/purchase", {"authorization": authorization}, body)
+        return await self.request("POST", f"/api/sales/{sale_id}/purchase", {"authorization": authorization}, body)
 
     async def poll(self, ticket: str) -> Answered:
-        return await self.ask("GET", f"/api/tickets/{quote(ticket, safe='/=')}")
+        return await self.request("GET", f"/api/tickets/{quote(ticket, safe='/=')}")
 
     async def progress(self, sale_id: int) -> Answered:
-        return await self.ask("GET", f"/api/sales/{sale_id}/progress")
+        return await self.request("GET", f"/api/sales/{sale_id}/progress")
 
-    def answering(self) -> int:
+    def unanswered(self) -> int:
         """Return the number of requests that the server has accepted and not answered."""
         return sum(client.is_answering for client in self.application.clients._clients)
 
@@ -87,13 +89,13 @@ class GateServer:
         """Start the requests one after another, each once the one before was accepted; none is answered meanwhile."""
         tasks = []
         for asks in asking:
-            wanted = self.answering() + 1
+            wanted = self.unanswered() + 1
             tasks.append(asyncio.create_task(asks))
             await wait_until_async("the requests are taken up", partial(self._has_taken_up, wanted))
         return tasks
 
     def _has_taken_up(self, count: int) -> bool:
-        return self.answering() == count
+        return self.unanswered() == count
 
 
 @asynccontextmanager
@@ -117,10 +119,10 @@ async def open_server(application: Application) -> AsyncIterator[int]:
 
 @asynccontextmanager
 async def open_gate_server() -> AsyncIterator[GateServer]:
-    """Open a fresh gate before a shop."""
-    application = Application(shop := Shop())
+    """Open a fresh gate before an `App`."""
+    application = Application(app := App())
     async with open_server(application) as port:
-        gate_server = GateServer(application, shop, port)
+        gate_server = GateServer(application, app, port)
         try:
             yield gate_server
         finally:
@@ -157,13 +159,13 @@ def problem(response: Answered) -> tuple[int, str]:
 
 
 def script_calls(client: redis.Redis) -> int:
-    """Return the number of scripts the server has run since `forget_calls`."""
+    """Return the number of scripts the server has run since `reset_call_counts`."""
     stats = cast("dict[str, dict[str, int]]", client.info("commandstats"))
     return sum(stats[name]["calls"] for name in ("cmdstat_eval", "cmdstat_evalsha") if name in stats)
 
 
 def commands(client: redis.Redis) -> dict[str, int]:
-    """Return the number of calls per command since `forget_calls`, without those of connecting and of this function."""
+    """Return the calls per command since `reset_call_counts`, without those of connecting and of this function."""
     stats = cast("dict[str, dict[str, int]]", client.info("commandstats"))
     counts = {name.removeprefix("cmdstat_"): stat["calls"] for name, stat in stats.items()}
     return {
@@ -171,7 +173,7 @@ def commands(client: redis.Redis) -> dict[str, int]:
     }
 
 
-def forget_calls(client: redis.Redis) -> None:
+def reset_call_counts(client: redis.Redis) -> None:
     client.config_resetstat()
 
 
@@ -191,7 +193,7 @@ def hold_writes(client: redis.Redis) -> None:
     client.client_pause(30_000, all=False)
 
 
-def let_go(client: redis.Redis) -> None:
+def release_writes(client: redis.Redis) -> None:
     client.client_unpause()
 
 

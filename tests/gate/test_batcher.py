@@ -33,57 +33,57 @@ async def counter() -> Counter:
     return Counter()
 
 
-def group_of(counter: Counter, *, largest: int = 10, at_once: int = 1) -> Batcher[str]:
+def batcher_of(counter: Counter, *, largest: int = 10, at_once: int = 1) -> Batcher[str]:
     return Batcher(counter.commit, counter.fail, largest=largest, at_once=at_once)
 
 
 async def test_a_lone_item_goes_at_once(counter: Counter) -> None:
     counter.may_answer.set()
-    group = group_of(counter)
-    assert group.is_idle
+    batcher = batcher_of(counter)
+    assert batcher.is_idle
 
-    assert group.submit("a")
-    assert not group.is_idle
-    await wait_until_async("the batcher is idle", lambda: group.is_idle)
-    assert group.submit("b")
-    await wait_until_async("the batcher is idle", lambda: group.is_idle)
+    assert batcher.submit("a")
+    assert not batcher.is_idle
+    await wait_until_async("the batcher is idle", lambda: batcher.is_idle)
+    assert batcher.submit("b")
+    await wait_until_async("the batcher is idle", lambda: batcher.is_idle)
 
     assert (counter.groups, counter.failed) == (["a", "b"], [])
 
 
-async def test_what_arrives_meanwhile_is_the_next_group_in_order(counter: Counter) -> None:
-    group = group_of(counter)
-    group.submit("a")
+async def test_what_arrives_meanwhile_is_the_next_batch_in_order(counter: Counter) -> None:
+    batcher = batcher_of(counter)
+    batcher.submit("a")
     await wait_until_async("counter.groups == ['a']", lambda: counter.groups == ["a"])
 
     for item in "bcd":
-        group.submit(item)
+        batcher.submit(item)
         await asyncio.sleep(0)
     assert counter.groups == ["a"]  # one batch at a time
     counter.may_answer.set()
-    await wait_until_async("the batcher is idle", lambda: group.is_idle)
+    await wait_until_async("the batcher is idle", lambda: batcher.is_idle)
 
     assert counter.groups == ["a", "bcd"]
 
 
-async def test_so_many_groups_are_under_way_together_and_no_more(counter: Counter) -> None:
-    group = group_of(counter, at_once=2)
-    group.submit("a")
+async def test_so_many_batches_are_under_way_together_and_no_more(counter: Counter) -> None:
+    batcher = batcher_of(counter, at_once=2)
+    batcher.submit("a")
     await wait_until_async("counter.groups == ['a']", lambda: counter.groups == ["a"])
-    group.submit("b")
+    batcher.submit("b")
     await wait_until_async("counter.groups == ['a', 'b']", lambda: counter.groups == ["a", "b"])
 
     for item in "cd":
-        group.submit(item)
+        batcher.submit(item)
         await asyncio.sleep(0)
     assert counter.groups == ["a", "b"]
     counter.may_answer.set()
-    await wait_until_async("the batcher is idle", lambda: group.is_idle)
+    await wait_until_async("the batcher is idle", lambda: batcher.is_idle)
 
     assert counter.groups == ["a", "b", "cd"]
 
 
-async def test_who_comes_in_the_moment_the_last_group_ends_is_served() -> None:
+async def test_who_comes_in_the_moment_the_last_batch_ends_is_served() -> None:
     groups_: list[str] = []
 
     async def commit(items: list[str]) -> None:
@@ -91,37 +91,37 @@ async def test_who_comes_in_the_moment_the_last_group_ends_is_served() -> None:
         if items == ["a"]:
             task = asyncio.current_task()
             assert task is not None
-            task.add_done_callback(lambda _: group.submit("b"))
+            task.add_done_callback(lambda _: batcher.submit("b"))
 
     async def fail(items: list[str], error: Exception) -> None:
         raise AssertionError(items) from error
 
-    group = Batcher(commit, fail, largest=10)
-    group.submit("a")
+    batcher = Batcher(commit, fail, largest=10)
+    batcher.submit("a")
 
     await wait_until_async("groups_ == ['a', 'b']", lambda: groups_ == ["a", "b"])
 
 
-async def test_no_group_is_larger_than_allowed(counter: Counter) -> None:
+async def test_no_batch_is_larger_than_allowed(counter: Counter) -> None:
     counter.may_answer.set()
-    group = group_of(counter, largest=3)
+    batcher = batcher_of(counter, largest=3)
 
-    assert all(group.submit(item) for item in "abcdefg")
-    await wait_until_async("the batcher is idle", lambda: group.is_idle)
+    assert all(batcher.submit(item) for item in "abcdefg")
+    await wait_until_async("the batcher is idle", lambda: batcher.is_idle)
 
     assert counter.groups == ["abc", "def", "g"]
 
 
 async def test_a_fault_fails_everybody_who_waits_at_once(counter: Counter) -> None:
     """Each later batch would meet the same fault, one time-out after the other."""
-    group = group_of(counter, largest=2)
+    batcher = batcher_of(counter, largest=2)
     for item in "abcdefg":
-        group.submit(item)
+        batcher.submit(item)
     await wait_until_async("counter.groups == ['ab']", lambda: counter.groups == ["ab"])
     counter.fault = RuntimeError("the kettle boiled over")
 
     counter.may_answer.set()
-    await wait_until_async("the batcher is idle", lambda: group.is_idle)
+    await wait_until_async("the batcher is idle", lambda: batcher.is_idle)
 
     assert counter.failed == [("abcdefg", "the kettle boiled over")]
     assert counter.groups == ["ab"]
@@ -130,13 +130,13 @@ async def test_a_fault_fails_everybody_who_waits_at_once(counter: Counter) -> No
 async def test_who_comes_after_a_fault_is_served(counter: Counter) -> None:
     counter.fault = RuntimeError("the kettle boiled over")
     counter.may_answer.set()
-    group = group_of(counter)
-    group.submit("a")
-    await wait_until_async("the batcher is idle", lambda: group.is_idle)
+    batcher = batcher_of(counter)
+    batcher.submit("a")
+    await wait_until_async("the batcher is idle", lambda: batcher.is_idle)
     counter.fault = None
 
-    group.submit("b")
-    await wait_until_async("the batcher is idle", lambda: group.is_idle)
+    batcher.submit("b")
+    await wait_until_async("the batcher is idle", lambda: batcher.is_idle)
 
     assert counter.groups == ["a", "b"]
     assert counter.failed == [("a", "the kettle boiled over")]
@@ -144,14 +144,14 @@ async def test_who_comes_after_a_fault_is_served(counter: Counter) -> None:
 
 async def test_not_more_may_wait_than_a_process_takes(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(groups, "WAITING_MAX", 3)
-    group = group_of(counter)
-    group.submit("a")
+    batcher = batcher_of(counter)
+    batcher.submit("a")
     await wait_until_async("counter.groups == ['a']", lambda: counter.groups == ["a"])
 
-    assert [group.submit(item) for item in "bcde"] == [True, True, True, False]
+    assert [batcher.submit(item) for item in "bcde"] == [True, True, True, False]
     counter.may_answer.set()
-    await wait_until_async("the batcher is idle", lambda: group.is_idle)
+    await wait_until_async("the batcher is idle", lambda: batcher.is_idle)
 
     assert counter.groups == ["a", "bcd"]
-    assert group.submit("f")
-    await wait_until_async("the batcher is idle", lambda: group.is_idle)
+    assert batcher.submit("f")
+    await wait_until_async("the batcher is idle", lambda: batcher.is_idle)

@@ -158,7 +158,7 @@ class GateServer:
         visitors = []
         for name in names:
             visitors.append(Visitor(f"/stay/{name}"))
-            self.ask(visitors[-1])
+            self.request(visitors[-1])
             await asyncio.sleep(0)
         return visitors
 
@@ -215,13 +215,13 @@ async def test_who_finds_the_queue_full_is_told_at_once_when_to_come_back(gate_s
     )
 
     for late in (program, person, head):
-        await gate_server.ask(late)
+        await gate_server.request(late)
 
     assert [late.status for late in (program, person, head)] == [503] * 3
     assert [late.headers["retry-after"] for late in (program, person, head)] == ["2"] * 3
     assert json.loads(program.content)["code"] == "unavailable"
     assert program.headers["content-type"] == "application/problem+json"
-    assert b"Very many people at once" in person.content
+    assert b"The shop is very busy" in person.content
     assert person.headers["content-type"] == "text/html; charset=utf-8"
     assert (head.content, int(head.headers["content-length"]) > 0) == (b"", True)
     assert len(views.inside) <= 2
@@ -239,7 +239,7 @@ async def test_nobody_waits_longer_than_so_long(gate_server: GateServer) -> None
     assert sorted(views.inside) == ["ann", "ben"]
     dot = Visitor("/stay/dot")
     views.let_go()
-    await gate_server.ask(dot)
+    await gate_server.request(dot)
     assert dot.status == 200  # cem's request was removed completely
 
 
@@ -310,7 +310,7 @@ async def test_probes_are_answered_while_the_crowd_has_every_thread(gate_server:
     await gate_server.crowd("ann", "ben", "cem", "dot", "eve", "fay")
     probes = [Visitor(path) for path in ("/healthz", "/readyz", "/metrics")]
 
-    await asyncio.gather(*(gate_server.ask(probe) for probe in probes))
+    await asyncio.gather(*(gate_server.request(probe) for probe in probes))
 
     assert [(probe.status, probe.content) for probe in probes] == [(200, b"ok")] * 3
 
@@ -319,7 +319,7 @@ async def test_what_is_shared_is_asked_for_again_while_the_crowd_has_every_threa
     await gate_server.crowd("ann", "ben", "cem", "dot", "eve", "fay")
     shared = Visitor("/large", renewal=True)
 
-    await gate_server.ask(shared)
+    await gate_server.request(shared)
 
     assert (shared.status, shared.content) == (200, LARGE)
 
@@ -330,24 +330,24 @@ async def test_who_logs_in_waits_in_a_queue_of_their_own(
 ) -> None:
     crowd = [Visitor(address, "POST") for _ in range(1 + settings.PASSWORD_WAITING_MAX + 2)]
     for visitor in crowd:
-        gate_server.ask(visitor)
+        gate_server.request(visitor)
     await views.until_inside(1)
     await asyncio.gather(*gate_server.tasks[-2:])
 
     assert [visitor.status for visitor in crowd] == [None] * (1 + settings.PASSWORD_WAITING_MAX) + [503] * 2
     for visitor in (Visitor(address), Visitor("/stay/ann")):  # the page with the form, and any other
-        gate_server.ask(visitor)
+        gate_server.request(visitor)
     await views.until_inside(3)
 
 
 async def test_who_sends_the_body_slowly_takes_no_thread(gate_server: GateServer) -> None:
     slow = [Visitor("/stay/slow", "POST", body=(b"half",), stalls=True) for _ in range(2)]
     for visitor in slow:
-        gate_server.ask(visitor)
+        gate_server.request(visitor)
     views.let_go()
     ann = Visitor("/stay/ann")
 
-    await gate_server.ask(ann)
+    await gate_server.request(ann)
 
     assert (ann.status, views.inside) == (200, ["ann"])
     for visitor in slow:
@@ -360,7 +360,7 @@ async def test_django_gets_the_whole_body(gate_server: GateServer) -> None:
     views.let_go()
     ann = Visitor("/stay/ann", "POST", body=(b" wants", b"", b" one"))
 
-    await gate_server.ask(ann)
+    await gate_server.request(ann)
 
     assert ann.content == b"ann wants one"
 
@@ -369,11 +369,11 @@ async def test_who_reads_slowly_holds_no_thread(gate_server: GateServer) -> None
     slow = [Visitor("/large") for _ in range(2)]
     for visitor in slow:
         visitor.reads.clear()
-        gate_server.ask(visitor)
+        gate_server.request(visitor)
     views.let_go()
     ann = Visitor("/stay/ann")
 
-    await gate_server.ask(ann)
+    await gate_server.request(ann)
 
     assert (ann.status, [visitor.sent for visitor in slow]) == (200, [[], []])
     for visitor in slow:
@@ -387,7 +387,7 @@ async def test_a_long_answer_that_nobody_reads_is_given_up(gate_server: GateServ
     for _ in range(2):
         visitor = Visitor("/stream")
         visitor.reads.clear()
-        gate_server.ask(visitor)
+        gate_server.request(visitor)
 
     await wait_until_async(
         "all((task.done() for task in gate_server.tasks))", lambda: all(task.done() for task in gate_server.tasks)
@@ -395,5 +395,5 @@ async def test_a_long_answer_that_nobody_reads_is_given_up(gate_server: GateServ
 
     views.let_go()
     ann = Visitor("/stay/ann")
-    await gate_server.ask(ann)
+    await gate_server.request(ann)
     assert ann.status == 200

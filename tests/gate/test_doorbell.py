@@ -20,9 +20,9 @@ from tests.gate.gate_server import (
     good_pass,
     held,
     hold_writes,
-    let_go,
     open_gate_server,
     read_json,
+    release_writes,
 )
 from tests.line.conftest import LoadSale
 
@@ -45,7 +45,7 @@ async def test_a_purchase_rings_for_its_place(load_sale: LoadSale) -> None:
     assert bells(servers.valkey.url(1)) == [(SETTLE, [7, 1])]
 
 
-async def test_a_group_rings_once_up_to_its_newest_place(load_sale: LoadSale) -> None:
+async def test_a_batch_rings_once_up_to_its_newest_place(load_sale: LoadSale) -> None:
     load_sale(stock=3)
     async with open_gate_server() as gate_server:
         gate = gate_server.application.gate
@@ -71,7 +71,7 @@ async def test_those_who_join_while_it_rings_share_the_next_ring(
             await wait_until_async("the server holds a connection", lambda: held(client) == 1)
             for number in range(2, 12):
                 assert (await gate_server.purchase(7, f"b{number}")).json()["place"] == number
-            let_go(client)
+            release_writes(client)
 
     assert bells(own_valkey.url(0)) == [(SETTLE, [7, 1]), (SETTLE, [7, 11])]
 
@@ -85,7 +85,7 @@ async def test_a_late_ring_for_an_earlier_place_does_not_shorten_the_next(own_va
         await wait_until_async("the server holds a connection", lambda: held(client) == 1)
         doorbell.ring(7, 90)
         doorbell.ring(7, 40)
-        let_go(client)
+        release_writes(client)
         await doorbell.close()
 
     assert bells(own_valkey.url(0)) == [(SETTLE, [7, 1]), (SETTLE, [7, 90])]
@@ -103,7 +103,7 @@ async def test_every_sale_has_a_bell_of_its_own() -> None:
 async def test_nobody_rings_for_a_waitlist(load_sale: LoadSale) -> None:
     sale = load_sale(stock=1)
     sale.admit("olga")
-    sale.confirm_all(sale.claim("c1"))
+    sale.confirm_all(sale.reserve_places("c1"))
     async with open_gate_server() as gate_server:
         assert (await gate_server.purchase(7, "amir")).json()["place"] == 2
 
@@ -113,7 +113,7 @@ async def test_nobody_rings_for_a_waitlist(load_sale: LoadSale) -> None:
 async def test_nobody_rings_when_nobody_waits(load_sale: LoadSale) -> None:
     sale = load_sale(stock=5)
     sale.admit("olga")
-    sale.confirm_all(sale.claim("c1"))
+    sale.confirm_all(sale.reserve_places("c1"))
     async with open_gate_server() as gate_server:
         assert (await gate_server.purchase(7, "olga")).status_code == 202
 
@@ -141,12 +141,12 @@ async def test_a_broker_that_is_away_costs_nobody_a_place(
 
     assert places == [1, 2, 3]
     assert sale.buyers_in_line() == ["olga", "amir", "bea"]
-    assert sale.look().waiting == 3  # the condition the sweeper looks for
+    assert sale.snapshot().waiting == 3  # the condition the sweeper looks for
     gc.collect()
     assert unhandled == []  # a failed doorbell is expected and logged in one line
 
 
-async def test_a_broker_that_comes_back_hears_the_next_ring(
+async def test_a_broker_that_comes_back_gets_the_next_doorbell(
     load_sale: LoadSale, own_valkey: Valkey, broker: Broker
 ) -> None:
     broker.move(own_valkey.url(0))
@@ -188,7 +188,7 @@ async def test_a_closing_gate_rings_what_is_left(own_valkey: Valkey, broker: Bro
         closing = asyncio.create_task(doorbell.close())
         await asyncio.sleep(0)
         assert not closing.done()
-        let_go(client)
+        release_writes(client)
         await closing
 
     assert bells(own_valkey.url(0)) == [(SETTLE, [7, 1]), (SETTLE, [7, 2])]

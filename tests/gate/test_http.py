@@ -82,8 +82,8 @@ async def test_the_gate_answers_however_its_address_is_spelled(
     load_sale()
 
     for path in ("/api/sales/7/progress", "/api/sales/%37/progress", "/%61pi/sales/7/progress?x=y"):
-        assert (await gate_server.ask("GET", prefix + path)).status_code == 200
-    assert gate_server.shop.passed_on == []
+        assert (await gate_server.request("GET", prefix + path)).status_code == 200
+    assert gate_server.app.passed_on == []
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ async def test_every_answer_is_dated(gate_server: GateServer, load_sale: LoadSal
     load_sale()
     for answer in (
         await gate_server.progress(7),
-        await gate_server.ask("GET", "/"),
+        await gate_server.request("GET", "/"),
         await gate_server.purchase(7, "olga"),
     ):
         assert parsedate_to_datetime(answer.headers["date"]).tzinfo is not None
@@ -190,7 +190,7 @@ async def test_what_is_sent_after_a_close_is_not_answered(gate_server: GateServe
             assert await wire.rest() == b""
 
     assert sale.buyers_in_line() == []
-    assert gate_server.shop.passed_on == ["http /"] * 2
+    assert gate_server.app.passed_on == ["http /"] * 2
 
 
 @pytest.mark.parametrize("path", ["/", "/api/sales/7/progress"], ids=["django", "gate"])
@@ -237,7 +237,7 @@ async def test_an_upgrade_is_answered_as_any_request(
         assert (answer.status_code, answer["connection"]) == (status, "close")
         assert await wire.rest() == b""
 
-    assert gate_server.shop.passed_on == (["http /"] if path == "/" else [])
+    assert gate_server.app.passed_on == (["http /"] if path == "/" else [])
     assert caplog.records == []
 
 

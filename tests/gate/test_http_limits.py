@@ -210,7 +210,7 @@ async def test_a_hot_request_without_a_body_is_read_the_same_from_anybody(
     bodies = [{}, {"content-length": "0"}, {"transfer-encoding": "chunked"}]
 
     answers = [
-        await gate_server.ask(
+        await gate_server.request(
             "POST", "/api/sales/7/purchase", headers | more, b"0\r\n\r\n" if "transfer-encoding" in more else b""
         )
         for more in bodies

@@ -16,12 +16,12 @@ from seckill.rate import Rate
 from tests.gate.gate_server import (
     HOUR_MS,
     GateServer,
-    forget_calls,
     held,
     hold_writes,
-    let_go,
     open_gate_server,
     problem,
+    release_writes,
+    reset_call_counts,
     script_calls,
 )
 from tests.gate.wire import Answered
@@ -44,11 +44,11 @@ def cookies(value: str | Login, *, session: str = SESSION, token: str = TOKEN) -
 
 
 async def ask_pass(gate_server: GateServer, cookie: str, headers: Mapping[str, str] | None = None) -> Answered:
-    return await gate_server.ask("POST", PASS, {"cookie": cookie, "x-csrftoken": TOKEN, **(headers or {})})
+    return await gate_server.request("POST", PASS, {"cookie": cookie, "x-csrftoken": TOKEN, **(headers or {})})
 
 
 async def ask_me(gate_server: GateServer, cookie: str) -> Answered:
-    return await gate_server.ask("GET", ME, {"cookie": cookie})
+    return await gate_server.request("GET", ME, {"cookie": cookie})
 
 
 # --- Passes ---------------------------------------------------------------------------------------------------------
@@ -56,7 +56,7 @@ async def ask_me(gate_server: GateServer, cookie: str) -> Answered:
 
 async def test_a_login_cookie_gets_a_pass_that_buys(gate_server: GateServer, load_sale: LoadSale) -> None:
     sale = load_sale()
-    snapshot = sale.look()
+    snapshot = sale.snapshot()
 
     response = await ask_pass(gate_server, cookies(login("u17")))
 
@@ -67,19 +67,19 @@ async def test_a_login_cookie_gets_a_pass_that_buys(gate_server: GateServer, loa
     assert Pass.verify(response.json()["pass"]) == Pass(7, "u17", snapshot.opens_ms, snapshot.closes_ms + day_ms)
     assert (await gate_server.purchase_with(7, f"Bearer {response.json()['pass']}")).json()["place"] == 1
     assert sale.buyers_in_line() == ["u17"]
-    assert gate_server.shop.passed_on == []
+    assert gate_server.app.passed_on == []
 
 
 async def test_a_stranger_is_answered_at_once(gate_server: GateServer, load_sale: LoadSale) -> None:
     load_sale()
     for response in (
-        await gate_server.ask("POST", PASS),
-        await gate_server.ask("GET", ME),
+        await gate_server.request("POST", PASS),
+        await gate_server.request("GET", ME),
         await ask_me(gate_server, f"csrftoken={TOKEN}; theme=dark"),
     ):
         assert problem(response) == (401, "not_logged_in")
         assert response.headers["www-authenticate"] == "Session"
-    assert gate_server.shop.passed_on == []
+    assert gate_server.app.passed_on == []
 
 
 @pytest.mark.parametrize(
@@ -103,14 +103,14 @@ async def test_what_the_cookie_does_not_settle_is_for_django(
     load_sale()
 
     assert (await ask_pass(gate_server, cookie, headers)).status_code == 418
-    assert gate_server.shop.passed_on == [f"http {PASS}"]
+    assert gate_server.app.passed_on == [f"http {PASS}"]
 
 
 async def test_a_header_sent_twice_is_for_django(gate_server: GateServer, load_sale: LoadSale) -> None:
     load_sale()
     headers = {"cookie": cookies(login()), "x-csrftoken": TOKEN, "X-CSRFToken": TOKEN}
 
-    assert (await gate_server.ask("POST", PASS, headers)).status_code == 418
+    assert (await gate_server.request("POST", PASS, headers)).status_code == 418
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", PASS), ("PUT", PASS), ("POST", ME), ("HEAD", ME)])
@@ -119,7 +119,7 @@ async def test_other_methods_are_for_django(
 ) -> None:
     load_sale()
 
-    response = await gate_server.ask(method, path, {"cookie": cookies(login()), "x-csrftoken": TOKEN})
+    response = await gate_server.request(method, path, {"cookie": cookies(login()), "x-csrftoken": TOKEN})
 
     assert response.status_code == 418
 
@@ -146,7 +146,7 @@ async def test_a_changed_account_ends_all_its_logins(gate_server: GateServer, lo
     assert (await ask_me(gate_server, cookies(login("u17")))).status_code == 418
 
 
-async def test_who_asks_too_often_is_told_when_to_come_back(
+async def test_a_buyer_who_requests_passes_too_often_gets_retry_after(
     settings: Settings, gate_server: GateServer, load_sale: LoadSale
 ) -> None:
     load_sale()
@@ -166,22 +166,22 @@ async def test_a_sale_that_is_over_issues_no_passes(gate_server: GateServer, loa
     assert problem(await ask_pass(gate_server, cookies(login()))) == (403, "closed")
 
 
-async def test_the_ledger_knows_whether_there_is_a_sale_that_redis_does_not_know(gate_server: GateServer) -> None:
+async def test_the_ledger_decides_whether_a_sale_that_is_not_loaded_exists(gate_server: GateServer) -> None:
     assert (await ask_pass(gate_server, cookies(login()))).status_code == 418
 
 
-async def test_a_crowd_that_asks_at_once_is_one_group(
+async def test_requests_of_a_crowd_at_once_are_one_batch(
     gate_server: GateServer, load_sale: LoadSale, server: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(snapshots, "SNAPSHOT_TTL_SECONDS", 60)
     load_sale()
     assert (await ask_pass(gate_server, cookies(login("u0")))).status_code == 200  # the script is cached from here on
-    forget_calls(server)
+    reset_call_counts(server)
     hold_writes(server)
     first = await gate_server.line_up([ask_pass(gate_server, cookies(login("u0")))])
     await wait_until_async("the server holds a connection", lambda: held(server) == 1)
     crowd = await gate_server.line_up(ask_pass(gate_server, cookies(login(f"u{number}"))) for number in range(1, 65))
-    let_go(server)
+    release_writes(server)
 
     answers = [await one for one in (*first, *crowd)]
 
@@ -193,7 +193,7 @@ async def test_a_crowd_that_asks_at_once_is_one_group(
 # --- Current user ---------------------------------------------------------------------------------------------------
 
 
-async def test_a_login_cookie_says_who_is_asking(gate_server: GateServer, load_sale: LoadSale) -> None:
+async def test_a_login_cookie_identifies_the_user(gate_server: GateServer, load_sale: LoadSale) -> None:
     load_sale()
 
     response = await ask_me(gate_server, cookies(login(username="Zoë \N{PANDA FACE}")))
@@ -201,7 +201,7 @@ async def test_a_login_cookie_says_who_is_asking(gate_server: GateServer, load_s
     assert response.status_code == 200
     assert response.json() == {"username": "Zoë \N{PANDA FACE}"}
     assert response.headers["cache-control"] == "no-store"
-    assert gate_server.shop.passed_on == []
+    assert gate_server.app.passed_on == []
 
 
 async def test_a_cookie_past_half_its_life_is_renewed_by_django(gate_server: GateServer, load_sale: LoadSale) -> None:
@@ -216,4 +216,4 @@ async def test_without_redis_the_session_decides(settings: Settings, dead_addres
     settings.REDIS_URL = dead_address
     async with open_gate_server() as gate_server:
         assert (await ask_me(gate_server, cookies(login()))).status_code == 418
-        assert gate_server.shop.passed_on == [f"http {ME}"]
+        assert gate_server.app.passed_on == [f"http {ME}"]

@@ -23,7 +23,7 @@ def sale(make_sale: MakeSale) -> Sale:
 
 
 @pytest.fixture
-def forgotten_sale(sale: Sale, line: Line) -> Sale:
+def unloaded_sale(sale: Sale, line: Line) -> Sale:
     """A sale in the ledger whose line is lost."""
     line.client.flushdb()
     return sale
@@ -40,10 +40,10 @@ def long_ended_sale(sale: Sale, line: Line) -> Sale:
     return sale
 
 
-async def test_a_forgotten_sale_is_recovering_neither_sold_out_nor_gone(
-    gate_server: GateServer, forgotten_sale: Sale
+async def test_a_sale_that_is_not_loaded_is_recovering_neither_sold_out_nor_gone(
+    gate_server: GateServer, unloaded_sale: Sale
 ) -> None:
-    sale_id = forgotten_sale.pk
+    sale_id = unloaded_sale.pk
     for response in (
         await gate_server.purchase(sale_id, "olga"),
         await gate_server.progress(sale_id),
@@ -62,17 +62,17 @@ async def test_a_sale_that_never_was_is_not_found(gate_server: GateServer, sale:
     assert "retry-after" not in (await gate_server.progress(made_up)).headers
 
 
-def test_a_sale_that_comes_back_is_served_again(forgotten_sale: Sale, line: Line) -> None:
+def test_a_sale_that_comes_back_is_served_again(unloaded_sale: Sale, line: Line) -> None:
     async def visit() -> int:
         async with open_gate_server() as gate_server:
-            return (await gate_server.purchase(forgotten_sale.pk, "olga")).status_code
+            return (await gate_server.purchase(unloaded_sale.pk, "olga")).status_code
 
     assert asyncio.run(visit()) == 503
-    sync_sale_to_redis(line, forgotten_sale)
-    Sale.objects.filter(pk=forgotten_sale.pk).update(epoch=1)
-    line.client.hset(f"{{sale:{forgotten_sale.pk}}}:meta", "rejoin_until_ms", 0)  # its rejoin window is over
+    sync_sale_to_redis(line, unloaded_sale)
+    Sale.objects.filter(pk=unloaded_sale.pk).update(epoch=1)
+    line.client.hset(f"{{sale:{unloaded_sale.pk}}}:meta", "rejoin_until_ms", 0)  # its rejoin window is over
     assert asyncio.run(visit()) == 202
-    assert line.length(forgotten_sale.pk) == 1
+    assert line.length(unloaded_sale.pk) == 1
 
 
 async def test_a_sale_that_ended_long_ago_is_over_not_recovering(
@@ -100,7 +100,7 @@ async def test_a_flood_of_made_up_sales_keeps_nobody_from_buying(
     assert line.length(sale.pk) == 1
 
 
-def test_a_database_that_was_restarted_is_asked_again(sale: Sale) -> None:
+def test_a_restarted_database_is_queried_again(sale: Sale) -> None:
     made_up = sale.pk + 1000
 
     async def visit(*wanted: tuple[int, str]) -> tuple[int, str]:

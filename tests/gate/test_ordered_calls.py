@@ -15,7 +15,7 @@ from seckill.line.commands import Admission, SaleNotLoadedError
 from seckill.line.keys import sale_keys
 from seckill.line.line import AsyncLine, open_async_line
 from tests import servers
-from tests.gate.gate_server import held, hold_writes, let_go
+from tests.gate.gate_server import held, hold_writes, release_writes
 from tests.line.conftest import LoadSale
 
 
@@ -50,7 +50,7 @@ async def test_calls_under_way_together_run_in_order_on_one_connection(
     calls = [admit(ordered, f"a{number}", f"b{number}") for number in range(20)]
     await wait_until_async("the server holds a connection", lambda: held(server) == 1)
     await asyncio.sleep(0)
-    let_go(server)
+    release_writes(server)
 
     assert [(await call).places for call in calls] == [[2 * n + 1, 2 * n + 2] for n in range(20)]
     assert sale.buyers_in_line() == [f"{letter}{number}" for number in range(20) for letter in "ab"]
@@ -68,7 +68,7 @@ async def test_a_connection_that_breaks_costs_nobody_their_reply(
 
     for client in writers(server):
         server.client_kill_filter(_id=client)
-    let_go(server)
+    release_writes(server)
 
     places = [(await call).places for call in calls]
     assert sorted(places) == [[2], [3], [4]]
@@ -85,7 +85,7 @@ async def test_a_server_that_does_not_answer_fails_all_calls_and_the_next_gets_i
     calls = [admit(ordered, buyer) for buyer in ("olga", "amir")]
 
     failed = await asyncio.gather(*calls, return_exceptions=True)
-    let_go(server)
+    release_writes(server)
 
     assert [type(error) for error in failed] == [redis.TimeoutError, redis.ConnectionError]
     connect["socket_timeout"] = WAIT_SECONDS_MAX
@@ -108,11 +108,11 @@ async def test_calls_that_begin_while_the_connection_breaks_are_made_again(
         for number in range(12):  # each in another turn of the event loop
             calls.append(admit(ordered, f"{round_}-{number}"))
             await asyncio.sleep(0)
-        let_go(server)
+        release_writes(server)
         assert len({(await call).places[0] for call in calls}) == len(calls)
 
 
-async def test_a_server_that_accepts_connections_and_says_nothing_is_tried_three_times_for_all(
+async def test_a_server_that_accepts_connections_and_sends_nothing_is_tried_three_times_for_all(
     ordered: AsyncLine,
 ) -> None:
     tried: list[asyncio.StreamWriter] = []
@@ -157,14 +157,14 @@ async def test_whoever_gives_up_does_not_leave_a_reply_to_the_next(
     gone.cancel()
     with pytest.raises(asyncio.CancelledError):
         await gone
-    let_go(server)
+    release_writes(server)
 
     for buyer, call in calls.items():
         assert (await call).places == (await admit(ordered, buyer)).places
     assert len({(await call).places[0] for call in calls.values()}) == 2
 
 
-async def test_a_refusal_of_the_server_is_told_and_disturbs_no_other_call(
+async def test_an_error_reply_of_the_server_is_raised_and_disturbs_no_other_call(
     ordered: AsyncLine, load_sale: LoadSale, server: redis.Redis
 ) -> None:
     load_sale()
@@ -183,7 +183,7 @@ async def test_a_refusal_of_the_server_is_told_and_disturbs_no_other_call(
     assert writers(server) == connections
 
 
-async def test_a_server_that_has_forgotten_its_scripts_is_asked_once(
+async def test_a_server_that_has_lost_its_scripts_gets_them_once(
     ordered: AsyncLine, load_sale: LoadSale, server: redis.Redis
 ) -> None:
     load_sale()

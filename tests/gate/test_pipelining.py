@@ -10,7 +10,7 @@ from seckill.gate import clients, protocol, reader, snapshots
 from seckill.gate.asgi import Receive, Scope, Send
 from seckill.gate.protocol import Connection
 from tests.gate.echo import EchoServer
-from tests.gate.gate_server import GateServer, good_pass, held, hold_writes, let_go, problem
+from tests.gate.gate_server import GateServer, good_pass, held, hold_writes, problem, release_writes
 from tests.gate.visitor import Visit
 from tests.gate.wire import Wire, request_bytes
 from tests.line.conftest import LoadSale
@@ -40,7 +40,7 @@ async def test_hot_and_other_requests_are_answered_in_order_on_one_connection(
 
     assert [answer.status_code for answer in answers] == [418, 202, 418, 200, 202, 418, 404]
     assert [answers[index].json()["place"] for index in (1, 4)] == [1, 2]
-    assert gate_server.shop.passed_on == ["http /one", "http /two", "http /three"]
+    assert gate_server.app.passed_on == ["http /one", "http /two", "http /three"]
     assert sale.buyers_in_line() == ["olga", "amir"]
 
 
@@ -53,9 +53,9 @@ async def test_what_follows_a_purchase_waits_for_its_place(
     async with await Wire.open(gate_server.port) as wire:
         wire.send(buy("olga") + request_bytes("GET", "/") + buy("olga"))
         await wait_until_async("the server holds a connection", lambda: held(server) == 1)
-        assert gate_server.shop.passed_on == []
+        assert gate_server.app.passed_on == []
 
-        let_go(server)
+        release_writes(server)
 
         assert [(await wire.answer()).status_code for _ in range(3)] == [202, 418, 202]
     assert sale.buyers_in_line() == ["first", "olga"]
@@ -71,7 +71,7 @@ async def test_so_many_may_wait_behind_one_and_no_more(
     async with await Wire.open(gate_server.port) as wire:
         wire.send(buy("olga") + request_bytes("GET", "/") * (reader.PIPELINED_MAX + extra))
         await wait_until_async("the server holds a connection", lambda: held(server) == 1)
-        let_go(server)
+        release_writes(server)
 
         answers = [await wire.answer() for _ in range(1 + reader.PIPELINED_MAX + extra)]
 
@@ -100,7 +100,7 @@ async def test_a_request_refused_behind_a_pending_one_is_answered_after_it(
     async with await Wire.open(gate_server.port) as wire:
         wire.send(buy("olga") + request_bytes("GET", "/") + b"GET nonsense\r\n\r\n" + buy("amir"))
         await wait_until_async("the server holds a connection", lambda: held(server) == 1)
-        let_go(server)
+        release_writes(server)
 
         answers = [await wire.answer() for _ in range(3)]
 
@@ -121,7 +121,7 @@ async def test_a_body_behind_a_pending_request_may_not_be_waited_for(
         wire.send(buy("olga") + request_bytes("POST", "/", {"content-length": "3", "expect": "100-continue"}))
         await wait_until_async("the server holds a connection", lambda: held(server) == 1)
         wire.send(b"abc")
-        let_go(server)
+        release_writes(server)
 
         assert [(await wire.answer()).status_code for _ in range(2)] == [202, 418]
 
@@ -141,11 +141,11 @@ async def test_who_leaves_while_a_purchase_is_written_keeps_the_place(
         wire.send(buy("olga"))
         await wait_until_async("the server holds a connection", lambda: held(server) == 1)
         wire.hang_up()
-    let_go(server)
+    release_writes(server)
 
     assert (await gate_server.purchase(7, "bea")).json()["place"] == 3
     assert sale.buyers_in_line() == ["first", "olga", "bea"]
-    await wait_until_async("gate_server.answering() == 0", lambda: gate_server.answering() == 0)
+    await wait_until_async("gate_server.unanswered() == 0", lambda: gate_server.unanswered() == 0)
 
 
 async def test_who_sends_nothing_more_still_gets_what_they_asked_for(
@@ -158,7 +158,7 @@ async def test_who_sends_nothing_more_still_gets_what_they_asked_for(
         wire.send(buy("olga"))
         await wait_until_async("the server holds a connection", lambda: held(server) == 1)
         wire.send_end()
-        let_go(server)
+        release_writes(server)
 
         assert (await wire.answer()).json()["place"] == 2
         assert await wire.rest() == b""  # and the server closes the connection
@@ -175,7 +175,7 @@ async def test_who_leaves_while_others_of_their_requests_wait_disturbs_nobody(
         wire.send(buy("olga") + request_bytes("GET", "/") * reader.PIPELINED_MAX)
         await wait_until_async("the server holds a connection", lambda: held(server) == 1)
         wire.hang_up()
-    let_go(server)
+    release_writes(server)
 
     assert (await gate_server.purchase(7, "bea")).json()["place"] == 3
     await wait_until_async(

@@ -17,11 +17,11 @@ from tests.gate.gate_server import (
     GateServer,
     ask_until,
     exchange,
-    forget_calls,
     held,
     hold_writes,
-    let_go,
     problem,
+    release_writes,
+    reset_call_counts,
     script_calls,
 )
 from tests.gate.wire import request_bytes
@@ -34,9 +34,9 @@ FRESH_SECONDS = 0.1
 async def test_progress_shows_where_the_line_stands(gate_server: GateServer, load_sale: LoadSale) -> None:
     sale = load_sale(stock=5)
     sale.admit("olga", "amir", "bea", "carl")
-    sale.confirm_all(sale.claim("c1", upto=1))
-    sale.claim("c2", upto=3)
-    seen = sale.look()
+    sale.confirm_all(sale.reserve_places("c1", upto=1))
+    sale.reserve_places("c2", upto=3)
+    seen = sale.snapshot()
 
     response = await gate_server.progress(7)
 
@@ -131,7 +131,7 @@ async def test_a_head_request_is_answered_without_a_body(
 async def test_progress_can_only_be_read(gate_server: GateServer, load_sale: LoadSale, method: str) -> None:
     load_sale()
 
-    response = await gate_server.ask(method, "/api/sales/7/progress")
+    response = await gate_server.request(method, "/api/sales/7/progress")
 
     assert problem(response) == (405, "method_not_allowed")
     assert response.headers["allow"] == "GET, HEAD"
@@ -146,11 +146,11 @@ async def test_a_crowd_at_one_moment_costs_one_look_at_redis(
     load_sale().admit("olga")
     await gate_server.progress(7)  # the script is cached on the server from here on
     monkeypatch.setattr(snapshots, "SNAPSHOT_TTL_SECONDS", 0)
-    forget_calls(server)
+    reset_call_counts(server)
     hold_writes(server)
 
     crowd = await gate_server.line_up(gate_server.progress(7) for _ in range(200))
-    let_go(server)
+    release_writes(server)
 
     assert {(await answer).json()["admitted"] for answer in crowd} == {1}
     assert script_calls(server) == 1
@@ -162,7 +162,7 @@ async def test_polling_without_pause_looks_at_redis_ten_times_a_second_at_most(
     sale = load_sale()
     began = time.monotonic()
     await gate_server.progress(7)
-    forget_calls(server)
+    reset_call_counts(server)
     polls = 0
     while script_calls(server) < 4:
         await asyncio.gather(*(gate_server.progress(7) for _ in range(20)))
@@ -223,7 +223,7 @@ async def test_of_many_sales_the_one_read_longest_ago_goes(
         await line.close()
 
 
-async def test_a_sale_that_redis_forgot_is_forgotten_here_too(
+async def test_the_cached_snapshot_of_a_sale_that_is_no_longer_loaded_is_dropped(
     load_sale: LoadSale, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(snapshots, "SNAPSHOT_TTL_SECONDS", 0)
@@ -263,7 +263,7 @@ async def test_made_up_sales_take_few_of_the_connections_that_purchases_need(
         await wait_until_async(
             "held(server) == snapshots.UNCACHED_READS_MAX + 1", lambda: held(server) == snapshots.UNCACHED_READS_MAX + 1
         )
-        let_go(server)
+        release_writes(server)
 
         assert (await known).places == [1]
         assert await asyncio.gather(*strangers) == [None] * 50
@@ -286,12 +286,10 @@ def kept(seen: Snapshots) -> int:
 def test_a_wait_is_estimated_from_the_pace_of_the_line(
     load_sale: LoadSale, places_per_second: float, ahead: int, eta_s: int | None
 ) -> None:
-    assert CachedSnapshot(load_sale().look(), 0.0, places_per_second).eta_seconds(ahead) == eta_s
+    assert CachedSnapshot(load_sale().snapshot(), 0.0, places_per_second).eta_seconds(ahead) == eta_s
 
 
-async def test_a_line_that_moves_tells_how_long_it_will_take(
-    load_sale: LoadSale, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_line_that_moves_has_an_estimated_wait(load_sale: LoadSale, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(snapshots, "SNAPSHOT_TTL_SECONDS", 0)
     monkeypatch.setattr(snapshots, "RATE_WINDOW_SECONDS", 0.02)
     sale = load_sale(stock=1000, line_limit=1000)
@@ -301,7 +299,7 @@ async def test_a_line_that_moves_tells_how_long_it_will_take(
         seen = Snapshots(line)
         first = await look(seen)
         assert first.places_per_second == 0
-        sale.claim("c1", upto=300)
+        sale.reserve_places("c1", upto=300)
         while (later := await look(seen)).places_per_second == 0:
             assert later.rate_from == (first.read_at, 0)
         assert later.places_per_second == 300 / (later.read_at - first.read_at)

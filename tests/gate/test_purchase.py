@@ -12,13 +12,13 @@ from seckill.line.tickets import Ticket
 from tests.gate.caller import ask
 from tests.gate.gate_server import (
     GateServer,
-    forget_calls,
     good_pass,
     held,
     hold_writes,
-    let_go,
     problem,
     read_json,
+    release_writes,
+    reset_call_counts,
     script_calls,
 )
 from tests.line.conftest import LoadSale
@@ -44,7 +44,7 @@ async def test_a_purchase_gives_a_ticket_for_the_next_place(gate_server: GateSer
 async def test_ahead_counts_only_those_who_still_wait(gate_server: GateServer, load_sale: LoadSale) -> None:
     sale = load_sale(stock=9)
     sale.admit("amir", "bea", "carl", "dana")
-    sale.claim("c1", upto=3)
+    sale.reserve_places("c1", upto=3)
 
     assert (await gate_server.purchase(7, "olga")).json()["ahead"] == 1
     assert (await gate_server.purchase(7, "amir")).json()["ahead"] == 0
@@ -77,7 +77,7 @@ async def test_sixty_four_who_wait_get_sixty_four_places_in_one_call(
 ) -> None:
     sale = load_sale(stock=3)
     await gate_server.purchase(7, "first")  # the script is cached on the server from here on
-    forget_calls(server)
+    reset_call_counts(server)
     hold_writes(server)
     early = [
         *await gate_server.line_up([gate_server.purchase(7, "early")]),
@@ -86,37 +86,37 @@ async def test_sixty_four_who_wait_get_sixty_four_places_in_one_call(
     await wait_until_async("the server holds a connection", lambda: held(server) == 1)
 
     crowd = await gate_server.line_up(gate_server.purchase(7, f"b{number}") for number in range(64))
-    let_go(server)
+    release_writes(server)
 
     assert [(await one).json()["place"] for one in (*early, *crowd)] == list(range(2, 68))
     assert sale.buyers_in_line() == ["first", "early", "next", *(f"b{number}" for number in range(64))]
     assert script_calls(server) == 3
 
 
-async def test_those_who_come_while_two_groups_are_written_form_the_next_one(
+async def test_those_who_come_while_two_batches_are_written_form_the_next_one(
     gate_server: GateServer, load_sale: LoadSale, server: redis.Redis
 ) -> None:
     load_sale(stock=0, line_limit=100)
     await gate_server.purchase(7, "first")
-    forget_calls(server)
+    reset_call_counts(server)
     hold_writes(server)
     one = await gate_server.line_up([gate_server.purchase(7, "one")])
     two = await gate_server.line_up([gate_server.purchase(7, "two")])
     await wait_until_async("the server holds a connection", lambda: held(server) == 1)
     late = await gate_server.line_up(gate_server.purchase(7, f"late{number}") for number in range(40))
 
-    let_go(server)
+    release_writes(server)
 
     assert [(await task).json()["place"] for task in (*one, *two, *late)] == list(range(2, 44))
     assert script_calls(server) == 3
 
 
-async def test_a_group_larger_than_one_call_may_be_is_cut(
+async def test_a_batch_larger_than_one_call_may_be_is_cut(
     gate_server: GateServer, load_sale: LoadSale, server: redis.Redis
 ) -> None:
     sale = load_sale(stock=0, line_limit=5000)
     await gate_server.purchase(7, "first")
-    forget_calls(server)
+    reset_call_counts(server)
     gate = gate_server.application.gate
 
     answers = [
@@ -141,14 +141,14 @@ async def test_a_buyer_who_hangs_up_keeps_the_place_and_disturbs_nobody(
     two.cancel()
     with pytest.raises(asyncio.CancelledError):
         await two
-    let_go(server)
+    release_writes(server)
 
     assert [(await task).json()["place"] for task in (one, three, four)] == [2, 4, 5]
     assert sale.buyers_in_line() == ["first", "one", "two", "three", "four"]
     assert (await gate_server.purchase(7, "two")).json()["place"] == 3
 
 
-async def test_a_whole_group_that_hangs_up_leaves_the_gate_working(
+async def test_a_whole_batch_that_hangs_up_leaves_the_gate_working(
     gate_server: GateServer, load_sale: LoadSale, server: redis.Redis
 ) -> None:
     sale = load_sale(stock=0)
@@ -158,7 +158,7 @@ async def test_a_whole_group_that_hangs_up_leaves_the_gate_working(
     for task in gone:
         task.cancel()
     await asyncio.gather(*gone, return_exceptions=True)
-    let_go(server)
+    release_writes(server)
 
     assert (await gate_server.purchase(7, "three")).json()["place"] == 4
     assert sale.buyers_in_line() == ["first", "one", "two", "three"]
@@ -178,7 +178,7 @@ async def test_when_too_many_wait_others_are_told_to_come_back(
     waiting = await gate_server.line_up(gate_server.purchase(7, buyer) for buyer in ("one", "two"))
 
     refused = await gate_server.purchase(7, "three")
-    let_go(server)
+    release_writes(server)
 
     assert problem(refused) == (503, "unavailable")
     assert refused.headers["retry-after"] == "2"

@@ -48,14 +48,14 @@ async def test_nobody_buys_without_a_pass_of_this_shop(
 
     assert problem(response) == (401, "bad_pass")
     assert response.headers["www-authenticate"] == "Bearer"
-    assert response.json()["detail"] == "Send it as 'Authorization: Bearer PASS'."
+    assert response.json()["detail"] == "Send the pass as 'Authorization: Bearer PASS'."
     assert sale.buyers_in_line() == []
 
 
 async def test_nobody_buys_without_the_header(gate_server: GateServer, load_sale: LoadSale) -> None:
     sale = load_sale()
 
-    response = await gate_server.ask("POST", "/api/sales/7/purchase")
+    response = await gate_server.request("POST", "/api/sales/7/purchase")
 
     assert problem(response) == (401, "bad_pass")
     assert response.headers["www-authenticate"] == "Bearer"
@@ -78,7 +78,7 @@ async def test_an_expired_pass_is_worthless(gate_server: GateServer, load_sale: 
     response = await gate_server.purchase_with(7, f"Bearer {Pass(7, 'olga', 0, expires_ms).sign()}")
 
     assert problem(response) == (401, "bad_pass")
-    assert response.json()["detail"] == "It has expired."
+    assert response.json()["detail"] == "The pass has expired."
     assert response.headers["www-authenticate"] == "Bearer"
     assert sale.buyers_in_line() == []
 
@@ -96,5 +96,5 @@ async def test_a_pass_is_good_for_its_own_sale_only(gate_server: GateServer, loa
     response = await gate_server.purchase_with(7, f"Bearer {good_pass(8, 'olga')}")
 
     assert problem(response) == (401, "bad_pass")
-    assert response.json()["detail"] == "It is a pass for another sale."
+    assert response.json()["detail"] == "The pass is for another sale."
     assert sale.buyers_in_line() == []

@@ -16,9 +16,9 @@ from tests.gate.gate_server import (
     good_pass,
     held,
     hold_writes,
-    let_go,
     open_gate_server,
     problem,
+    release_writes,
 )
 from tests.gate.wire import Wire, request_bytes
 from tests.line.conftest import LoadSale
@@ -50,7 +50,7 @@ async def test_a_sale_that_admits_nobody_says_why(
     assert sale.buyers_in_line() == []
 
 
-async def test_a_line_that_fills_up_within_a_group_tells_each_buyer_apart(
+async def test_a_line_that_fills_up_within_a_batch_tells_each_buyer_apart(
     gate_server: GateServer, load_sale: LoadSale, server: redis.Redis
 ) -> None:
     sale = load_sale(line_limit=3)
@@ -59,7 +59,7 @@ async def test_a_line_that_fills_up_within_a_group_tells_each_buyer_apart(
     first = await gate_server.line_up([gate_server.purchase(7, "a")])
     await wait_until_async("the server holds a connection", lambda: held(server) == 1)
     group = await gate_server.line_up(gate_server.purchase(7, buyer) for buyer in ("b", "a", "c", "d", "b", "e"))
-    let_go(server)
+    release_writes(server)
     responses = [await task for task in (*first, *group)]
 
     assert [response.status_code for response in responses] == [202, 202, 202, 202, 409, 202, 409]
@@ -71,7 +71,7 @@ async def test_a_line_that_fills_up_within_a_group_tells_each_buyer_apart(
 async def test_a_purchase_is_a_post(gate_server: GateServer, load_sale: LoadSale, method: str) -> None:
     sale = load_sale()
 
-    response = await gate_server.ask(
+    response = await gate_server.request(
         method, "/api/sales/7/purchase", {"authorization": f"Bearer {good_pass(7, 'olga')}"}
     )
 
@@ -138,10 +138,10 @@ async def test_all_other_addresses_are_the_shop_s(
 ) -> None:
     sale = load_sale()
 
-    sent = await gate_server.ask("POST", target, {"authorization": f"Bearer {good_pass(7, 'olga')}"})
+    sent = await gate_server.request("POST", target, {"authorization": f"Bearer {good_pass(7, 'olga')}"})
 
     assert (sent.status_code, sent.content) == (418, b"the shop")
-    assert gate_server.shop.passed_on == [f"http {path}"]
+    assert gate_server.app.passed_on == [f"http {path}"]
     assert sale.buyers_in_line() == []
 
 
@@ -153,10 +153,10 @@ async def test_the_gate_s_own_addresses_never_reach_the_shop(gate_server: GateSe
     await gate_server.progress(7)
     await gate_server.purchase_with(7, "Bearer nothing")
 
-    assert gate_server.shop.passed_on == []
+    assert gate_server.app.passed_on == []
 
 
-async def test_a_group_that_finds_no_redis_fails_together(settings: Settings, dead_address: str) -> None:
+async def test_a_batch_that_finds_no_redis_fails_together(settings: Settings, dead_address: str) -> None:
     settings.REDIS_URL = dead_address
     async with open_gate_server() as gate_server:
         responses = await asyncio.gather(*(gate_server.purchase(7, f"b{number}") for number in range(8)))
@@ -197,5 +197,5 @@ async def test_a_redis_that_answers_nothing_costs_seconds_not_minutes(load_sale:
 
         assert [problem(response) for response in crowd] == [(503, "unavailable")] * 10
         assert sale.line.length(7) == 1
-        let_go(server)
+        release_writes(server)
         assert (await gate_server.purchase(7, "olga")).json()["place"] == 2

@@ -54,7 +54,7 @@ async def test_a_poll_is_answered_as_the_line_stands_now(
     async with await Wire.open(gate_server.port) as wire:
         wire.send(poll)
         assert (await wire.answer()).json()["ahead"] == 1
-        sale.confirm_all(sale.claim("c1", upto=1))
+        sale.confirm_all(sale.reserve_places("c1", upto=1))
         wire.send(poll)
         assert (await wire.answer()).json()["status"] == "waitlisted"
 

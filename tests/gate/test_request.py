@@ -9,7 +9,7 @@ import redis
 from devtools.waiting import wait_until_async
 from seckill.gate.request import Request
 from seckill.gate.response import Response, json_head
-from tests.gate.gate_server import GateServer, held, hold_writes, let_go
+from tests.gate.gate_server import GateServer, held, hold_writes, release_writes
 from tests.line.conftest import LoadSale
 
 WRONG = Response(500, json_head(500), b'{"secret":"of another buyer"}')
@@ -30,7 +30,7 @@ async def test_an_answer_that_comes_twice_is_not_the_next_requests(
     await wait_until_async("the server holds a connection", lambda: held(server) == 1)
     first = under_way(gate_server)
     assert first is not None
-    let_go(server)
+    release_writes(server)
     assert (await asking).json()["place"] == 1
     hold_writes(server)
     asking = asyncio.create_task(gate_server.purchase(7, "amir"))  # on the same connection
@@ -40,11 +40,11 @@ async def test_an_answer_that_comes_twice_is_not_the_next_requests(
 
     first.respond(WRONG)
     first.forward()
-    let_go(server)
+    release_writes(server)
 
     assert (await asking).json()["place"] == 2
     assert (await gate_server.purchase(7, "olga")).json()["place"] == 1
-    assert gate_server.shop.passed_on == []
+    assert gate_server.app.passed_on == []
 
 
 @pytest.mark.parametrize("late", ["finish", "forward"])
@@ -65,4 +65,4 @@ async def test_what_django_answers_is_not_answered_by_the_gate_too(
         request.forward()
 
     assert ((await asking).status_code, (await gate_server.poll("made-up")).status_code) == (418, 404)
-    assert gate_server.shop.passed_on == ["http /api/sales/7/purchase"]
+    assert gate_server.app.passed_on == ["http /api/sales/7/purchase"]

@@ -62,7 +62,7 @@ async def test_who_hangs_up_while_asking_for_all_asks_to_the_end(visit: Visit) -
     [first] = await visitor.line_up(1, visitor.get)
     others = await visitor.crowd(49, visitor.get)
     first.cancel()
-    await wait_until_async("len(visitor.answering()) == 49", lambda: len(visitor.answering()) == 49)
+    await wait_until_async("len(visitor.unanswered()) == 49", lambda: len(visitor.unanswered()) == 49)
     shop.doors.set()
 
     assert [(await answer).content for answer in others] == [b"answer 1"] * 49
@@ -74,7 +74,7 @@ async def test_when_the_one_who_asks_is_cancelled_each_other_asks_alone(visit: V
     visitor = await visit(shop := Shop())
     shop.doors.clear()
     [first] = await visitor.line_up(1, visitor.get)
-    [asking] = visitor.answering()[0].tasks
+    [asking] = visitor.unanswered()[0].tasks
     others = await visitor.line_up(3, visitor.get)
 
     asking.cancel()
@@ -109,7 +109,7 @@ async def test_one_who_stops_waiting_leaves_the_others_alone(visit: Visit) -> No
     shop.doors.clear()
     waiting = await visitor.line_up(4, visitor.get)
     waiting.pop(1).cancel()
-    await wait_until_async("len(visitor.answering()) == 3", lambda: len(visitor.answering()) == 3)
+    await wait_until_async("len(visitor.unanswered()) == 3", lambda: len(visitor.unanswered()) == 3)
     shop.doors.set()
 
     assert [(await answer).content for answer in waiting] == [b"answer 1"] * 3

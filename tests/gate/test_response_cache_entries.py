@@ -140,7 +140,7 @@ async def test_a_header_sent_twice_is_not_guessed_at(visit: Visit) -> None:
     visitor = await visit(Shop({**PUBLIC, "Vary": "Accept-Language"}))
     twice = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept-Language: zh-hans\r\nAccept-Language: en\r\n\r\n"
 
-    assert (await visitor.ask(twice)).content == b"answer 1"  # Django would read: zh-hans,en
+    assert (await visitor.request(twice)).content == b"answer 1"  # Django would read: zh-hans,en
     assert (await visitor.get(accept_language="en")).content == b"answer 2"
 
 

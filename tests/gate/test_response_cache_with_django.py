@@ -211,7 +211,7 @@ def _picture(settings: Settings) -> None:
 
 
 @pytest.mark.usefixtures("_picture")
-async def test_who_has_the_picture_already_is_told_so(visitor: Visitor, django: CountedDjango) -> None:
+async def test_a_client_that_has_the_picture_gets_304(visitor: Visitor, django: CountedDjango) -> None:
     first = await visitor.get("/media/kettle.png")
     shared = await visitor.get("/media/kettle.png")
 

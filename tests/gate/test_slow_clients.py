@@ -20,9 +20,9 @@ from tests.gate.gate_server import (
     good_pass,
     held,
     hold_writes,
-    let_go,
     open_gate_server,
     problem,
+    release_writes,
 )
 from tests.gate.wire import WAIT_SECONDS_MAX, Wire, request_bytes
 from tests.line.conftest import LoadSale
@@ -89,7 +89,7 @@ async def test_a_request_that_does_not_come_to_its_end_is_refused(
         assert await wire.rest() == b""
         await wait_until_async("all clients have left", lambda: not gate_server.application.clients._clients)
     assert gate_server.application.clients._body_bytes == 0
-    assert gate_server.shop.passed_on == ["http /"]
+    assert gate_server.app.passed_on == ["http /"]
 
 
 async def test_a_byte_now_and_then_does_not_put_the_deadline_off(
@@ -141,7 +141,7 @@ async def test_whoever_waits_for_an_answer_is_under_no_deadline(
     for name in DEADLINES:
         monkeypatch.setattr(clients, name, 0)
     await until_looked_at(gate_server)
-    let_go(server)
+    release_writes(server)
 
     assert (await waiting[0]).json()["place"] == 2
 
@@ -199,7 +199,7 @@ async def test_two_thousand_slow_connections_hold_up_nobody(
         )
 
         assert (await gate_server.purchase(7, "olga")).json()["place"] == 1
-        assert (await gate_server.ask("GET", "/")).status_code == 418
+        assert (await gate_server.request("GET", "/")).status_code == 418
 
         for name in DEADLINES:
             monkeypatch.setattr(clients, name, SHORT)
@@ -210,9 +210,7 @@ async def test_two_thousand_slow_connections_hold_up_nobody(
     assert gate_server.application.clients._body_bytes == 0
 
 
-async def test_clients_in_excess_are_told_to_come_back(
-    gate_server: GateServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_clients_in_excess_get_retry_after(gate_server: GateServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gate_server.application.clients, "_clients_max", 2)
     async with await Wire.open(gate_server.port) as first, await Wire.open(gate_server.port) as second:
         for wire in (first, second):
@@ -291,7 +289,7 @@ async def test_a_process_that_ends_answers_what_is_under_way_and_closes_the_rest
                     "partial(_answers, gate_server, number + 1)", partial(_answers, gate_server, number + 1)
                 )
             buying = [asyncio.create_task(read(wire)) for wire in wires]
-            asyncio.get_running_loop().call_later(0.2, let_go, server)  # while the process shuts down
+            asyncio.get_running_loop().call_later(0.2, release_writes, server)  # while the process shuts down
             return buying
 
     async with asyncio.timeout(WAIT_SECONDS_MAX):
@@ -305,7 +303,7 @@ async def test_a_process_that_ends_answers_what_is_under_way_and_closes_the_rest
 
 
 def _answers(gate_server: GateServer, count: int) -> bool:
-    return gate_server.answering() == count
+    return gate_server.unanswered() == count
 
 
 def buy(buyer: str) -> bytes:
@@ -357,7 +355,7 @@ async def test_a_body_is_counted_until_its_request_is_answered(gate_server: Gate
         stay = asyncio.Event()
         gate_server.application.public._django = _held_by(stay)
         wire.send(request_bytes("POST", "/", body=b"x" * 1000))
-        await wait_until_async("gate_server.answering() == 1", lambda: gate_server.answering() == 1)
+        await wait_until_async("gate_server.unanswered() == 1", lambda: gate_server.unanswered() == 1)
         assert gate_server.application.clients._body_bytes == 1000
         stay.set()
         assert (await wire.answer("POST")).status_code == 204

@@ -17,10 +17,10 @@ from tests.gate.gate_server import (
     ask_until,
     commands,
     exchange,
-    forget_calls,
     good_pass,
     problem,
     read_json,
+    reset_call_counts,
     ticket_of,
 )
 from tests.gate.wire import request_bytes
@@ -32,10 +32,10 @@ def ticket(place: int, buyer: str, *, epoch: int = 1) -> str:
     return Ticket(7, place, buyer, epoch).sign()
 
 
-async def test_a_waiting_ticket_tells_place_and_people_ahead(gate_server: GateServer, load_sale: LoadSale) -> None:
+async def test_a_waiting_ticket_returns_place_and_buyers_ahead(gate_server: GateServer, load_sale: LoadSale) -> None:
     sale = load_sale(stock=9)
     sale.admit("olga", "amir", "bea", "carl")
-    sale.claim("c1", upto=1)
+    sale.reserve_places("c1", upto=1)
 
     response = await gate_server.poll(ticket(4, "carl"))
 
@@ -46,10 +46,10 @@ async def test_a_waiting_ticket_tells_place_and_people_ahead(gate_server: GateSe
     assert response.headers["content-type"] == "application/json"
 
 
-async def test_a_claimed_place_is_queued_with_nobody_ahead(gate_server: GateServer, load_sale: LoadSale) -> None:
+async def test_a_reserved_place_is_queued_with_nobody_ahead(gate_server: GateServer, load_sale: LoadSale) -> None:
     sale = load_sale(stock=2)
     sale.admit("olga", "amir", "bea")
-    sale.claim("c1")
+    sale.reserve_places("c1")
 
     for place, buyer in ((1, "olga"), (2, "amir")):
         assert (await gate_server.poll(ticket(place, buyer))).json() == {
@@ -57,10 +57,12 @@ async def test_a_claimed_place_is_queued_with_nobody_ahead(gate_server: GateServ
         }  # fmt: skip
 
 
-async def test_a_confirmed_ticket_tells_the_order_and_when_to_pay(gate_server: GateServer, load_sale: LoadSale) -> None:
+async def test_a_confirmed_ticket_returns_the_order_and_the_deadline(
+    gate_server: GateServer, load_sale: LoadSale
+) -> None:
     sale = load_sale()
     sale.admit("olga", "amir")
-    sale.confirm(sale.claim("c1", upto=1), {"olga": Confirmed("7K2Q-M9XD-4TPA", 1_893_456_000_123)})
+    sale.confirm(sale.reserve_places("c1", upto=1), {"olga": Confirmed("7K2Q-M9XD-4TPA", 1_893_456_000_123)})
 
     response = await gate_server.poll(ticket(1, "olga"))
 
@@ -76,7 +78,7 @@ async def test_a_confirmed_ticket_tells_the_order_and_when_to_pay(gate_server: G
 async def test_a_place_behind_the_last_unit_is_on_the_waitlist(gate_server: GateServer, load_sale: LoadSale) -> None:
     sale = load_sale(stock=1)
     sale.admit("olga", "amir", "bea")
-    sale.confirm_all(sale.claim("c1"))
+    sale.confirm_all(sale.reserve_places("c1"))
 
     response = await gate_server.poll(ticket(3, "bea"))
 
@@ -87,11 +89,11 @@ async def test_a_place_behind_the_last_unit_is_on_the_waitlist(gate_server: Gate
 async def test_a_returned_unit_moves_the_waitlist(gate_server: GateServer, load_sale: LoadSale) -> None:
     sale = load_sale(stock=1)
     sale.admit("olga", "amir", "bea")
-    sale.confirm_all(sale.claim("c1"))
+    sale.confirm_all(sale.reserve_places("c1"))
     assert (await gate_server.poll(ticket(2, "amir"))).json()["status"] == "waitlisted"
 
     sale.release({"olga": CANCELLED})
-    sale.confirm_all(sale.claim("c2"))
+    sale.confirm_all(sale.reserve_places("c2"))
 
     response = await ask_until(
         "the ticket has the outcome",
@@ -103,11 +105,11 @@ async def test_a_returned_unit_moves_the_waitlist(gate_server: GateServer, load_
     assert (await gate_server.poll(ticket(3, "bea"))).json()["place_in_waitlist"] == 1
 
 
-async def test_the_end_of_the_waitlist_is_told(gate_server: GateServer, load_sale: LoadSale) -> None:
+async def test_a_ticket_returns_the_end_of_the_waitlist(gate_server: GateServer, load_sale: LoadSale) -> None:
     sale = load_sale(stock=1)
     sale.admit("olga", "amir")
-    sale.confirm_all(sale.claim("c1"))
-    sold_out_ms = sale.look().sold_out_ms
+    sale.confirm_all(sale.reserve_places("c1"))
+    sold_out_ms = sale.snapshot().sold_out_ms
     sale.finish()
 
     response = await gate_server.poll(ticket(2, "amir"))
@@ -134,21 +136,23 @@ async def test_whoever_comes_back_a_moment_after_the_end_gets_no_place(
     monkeypatch.setattr(snapshots, "SNAPSHOT_TTL_SECONDS", 60)
     sale = load_sale(stock=1, epoch=2)
     sale.admit("olga")
-    sale.confirm_all(sale.claim("c1"))
+    sale.confirm_all(sale.reserve_places("c1"))
     assert (await gate_server.progress(7)).json()["waiting"] == 0
     sale.finish()
 
     response = await gate_server.poll(ticket(9, "late"))
 
-    assert response.json() == {"status": "sold_out", "sold_out_at": format_iso8601(sale.look().sold_out_ms)}
+    assert response.json() == {"status": "sold_out", "sold_out_at": format_iso8601(sale.snapshot().sold_out_ms)}
     assert sale.buyers_in_line() == ["olga"]
 
 
 @pytest.mark.parametrize("reason", [CANCELLED, EXPIRED])
-async def test_an_order_given_back_is_released(gate_server: GateServer, load_sale: LoadSale, reason: Released) -> None:
+async def test_a_cancelled_or_expired_order_is_released(
+    gate_server: GateServer, load_sale: LoadSale, reason: Released
+) -> None:
     sale = load_sale()
     sale.admit("olga")
-    sale.confirm_all(sale.claim("c1"))
+    sale.confirm_all(sale.reserve_places("c1"))
     sale.release({"olga": reason})
 
     assert (await gate_server.poll(ticket(1, "olga"))).json() == {"status": "released", "reason": reason.reason}
@@ -173,7 +177,7 @@ async def test_a_forged_ticket_is_not_found_and_costs_redis_nothing(
 ) -> None:
     sale = load_sale()
     sale.admit("olga")
-    forget_calls(server)
+    reset_call_counts(server)
 
     response = await gate_server.poll(token)
 
@@ -185,7 +189,7 @@ async def test_a_ticket_shows_its_own_outcome_only(gate_server: GateServer, load
     """Amir's ticket is for Amir, whatever place it names: it does not show Olga's order at her place."""
     sale = load_sale(stock=1)
     sale.admit("olga", "amir")
-    sale.confirm_all(sale.claim("c1"))
+    sale.confirm_all(sale.reserve_places("c1"))
 
     for answer in (await gate_server.poll(ticket(2, "amir")), await gate_server.poll(ticket(1, "amir"))):
         assert answer.json()["status"] == "waitlisted"
@@ -196,7 +200,7 @@ async def test_a_ticket_shows_its_own_outcome_only(gate_server: GateServer, load
 async def test_a_ticket_can_only_be_read(gate_server: GateServer, load_sale: LoadSale, method: str) -> None:
     load_sale().admit("olga")
 
-    response = await gate_server.ask(method, f"/api/tickets/{ticket(1, 'olga')}")
+    response = await gate_server.request(method, f"/api/tickets/{ticket(1, 'olga')}")
 
     assert problem(response) == (405, "method_not_allowed")
     assert response.headers["allow"] == "GET, HEAD"
@@ -226,9 +230,9 @@ async def test_a_waiting_crowd_costs_one_snapshot(
     monkeypatch.setattr(snapshots, "SNAPSHOT_TTL_SECONDS", 60)
     sale = load_sale(stock=1, line_limit=5000)
     sale.admit(*(f"b{number}" for number in range(1, 301)))
-    sale.confirm_all(sale.claim("c1"))
+    sale.confirm_all(sale.reserve_places("c1"))
     await gate_server.progress(7)
-    forget_calls(server)
+    reset_call_counts(server)
 
     answers = await asyncio.gather(*(gate_server.poll(ticket(place, f"b{place}")) for place in range(2, 301)))
 
@@ -242,9 +246,9 @@ async def test_a_crowd_that_asks_for_decided_places_is_looked_up_together(
     monkeypatch.setattr(snapshots, "SNAPSHOT_TTL_SECONDS", 60)
     sale = load_sale(stock=501, line_limit=5000)
     sale.admit(*(f"b{number}" for number in range(1, 502)))
-    sale.confirm_all(sale.claim("c1", chunk=501))
+    sale.confirm_all(sale.reserve_places("c1", chunk=501))
     await gate_server.progress(7)
-    forget_calls(server)
+    reset_call_counts(server)
     gate = gate_server.application.gate
 
     answers = [ask(gate, "GET", f"/api/tickets/{ticket(place, f'b{place}')}") for place in range(1, 502)]

@@ -29,15 +29,15 @@ class Visitor:
         """Send a GET request; header names are written with underscores. Cancelling it closes the connection."""
         headers = {**self.headers, **{name.replace("_", "-"): more[name] for name in more}}
         present = {name: value for name, value in headers.items() if value}
-        return await self.ask(request_bytes(method, path, present, body, version=version), method)
+        return await self.request(request_bytes(method, path, present, body, version=version), method)
 
-    async def ask(self, request: bytes, method: str = "GET") -> Answered:
+    async def request(self, request: bytes, method: str = "GET") -> Answered:
         """Send these bytes as a request."""
         async with await Wire.open(self.port) as wire:
             wire.send(request)
             return await wire.answer(method)
 
-    def answering(self) -> list[Connection]:
+    def unanswered(self) -> list[Connection]:
         """Return the server's connections with a request that is accepted and not answered."""
         clients = self.application.clients._clients
         return [client for client in clients if isinstance(client, Connection) and client.is_answering]
@@ -51,9 +51,9 @@ class Visitor:
 
     async def crowd(self, count: int, ask: Callable[[], Awaitable[Answered]]) -> list[asyncio.Future[Answered]]:
         """Start ``count`` requests in any order; none is answered meanwhile."""
-        wanted = len(self.answering()) + count
+        wanted = len(self.unanswered()) + count
         asking: list[asyncio.Future[Answered]] = [asyncio.ensure_future(ask()) for _ in range(count)]
-        await wait_until_async("len(self.answering()) == wanted", lambda: len(self.answering()) == wanted)
+        await wait_until_async("len(self.unanswered()) == wanted", lambda: len(self.unanswered()) == wanted)
         return asking
 
 

@@ -50,7 +50,7 @@ def test_a_child_ends_when_its_parent_is_killed(program: str, fork: bool) -> Non
             os.killpg(parent.pid, signal.SIGKILL)
 
 
-def test_a_child_has_its_own_group_no_input_and_the_given_output(tmp_path: Path) -> None:
+def test_a_child_has_its_own_batch_no_input_and_the_given_output(tmp_path: Path) -> None:
     with (tmp_path / "output").open("wb") as output:
         child = Child(
             [sys.executable, "-c", "import os, sys; print(os.getpgrp(), repr(sys.stdin.read()))"], stdout=output

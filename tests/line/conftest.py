@@ -12,7 +12,7 @@ LoadSale = Callable[..., SaleInLine]
 
 
 @pytest.fixture
-def unknown_sale(line: Line) -> SaleInLine:
+def unloaded_sale(line: Line) -> SaleInLine:
     """A sale that is not loaded."""
     return SaleInLine(line, 404)
 

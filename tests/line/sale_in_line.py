@@ -91,20 +91,20 @@ class SaleInLine:
             commands.reserve(self.id, reservation_id, upto=upto, chunk=chunk, lease_seconds=lease_seconds)
         )
 
-    def claim(
+    def reserve_places(
         self, reservation_id: str, *, upto: int = 10_000, chunk: int = 500, lease_seconds: float = LEASE_SECONDS
     ) -> Reservation:
         """Reserve places; fail when there is nothing to reserve."""
-        claim = self.reserve(reservation_id, upto=upto, chunk=chunk, lease_seconds=lease_seconds)
-        assert claim is not None
-        return claim
+        reservation = self.reserve(reservation_id, upto=upto, chunk=chunk, lease_seconds=lease_seconds)
+        assert reservation is not None
+        return reservation
 
-    def confirm(self, claim: Reservation, outcomes: dict[str, Outcome]) -> int:
-        return self.line.run(commands.confirm(claim, outcomes.items()))
+    def confirm(self, reservation: Reservation, outcomes: dict[str, Outcome]) -> int:
+        return self.line.run(commands.confirm(reservation, outcomes.items()))
 
-    def confirm_all(self, claim: Reservation) -> int:
+    def confirm_all(self, reservation: Reservation) -> int:
         """Confirm an order for each buyer of the reservation, numbered by place; return the units left."""
-        return self.confirm(claim, {buyer: order(f"ORDER-{place}") for place, buyer in claim.places})
+        return self.confirm(reservation, {buyer: order(f"ORDER-{place}") for place, buyer in reservation.places})
 
     def release(self, outcomes: dict[str, Released]) -> int:
         return self.line.run(commands.release(self.id, outcomes.items()))
@@ -121,7 +121,7 @@ class SaleInLine:
     def finish(self) -> int:
         return self.line.run(commands.end_sale(self.id))
 
-    def look(self, *, lease_seconds: float = LEASE_SECONDS) -> Snapshot:
+    def snapshot(self, *, lease_seconds: float = LEASE_SECONDS) -> Snapshot:
         """Return the snapshot of a loaded sale."""
         snapshot = self.line.run(commands.snapshot(self.id, lease_seconds=lease_seconds))
         assert snapshot is not None

@@ -23,10 +23,10 @@ def test_buyers_get_places_in_the_order_they_came(load_sale: LoadSale) -> None:
     assert sale.places() == {"olga": 1, "amir": 2, "bea": 3, "zoe": 4}
 
 
-def test_an_admission_tells_where_the_line_stands(load_sale: LoadSale) -> None:
+def test_an_admission_returns_where_the_line_stands(load_sale: LoadSale) -> None:
     sale = load_sale(stock=17, epoch=3, stock_left=11, pointer=0)
     sale.admit("olga", "amir")
-    sale.claim("c1", upto=1)
+    sale.reserve_places("c1", upto=1)
 
     admission = sale.admission("bea")
 
@@ -44,7 +44,7 @@ def test_admission_twice_gives_the_same_places(load_sale: LoadSale) -> None:
     assert sale.contents() == before
 
 
-def test_a_buyer_who_clicks_three_times_in_one_group_joins_once(load_sale: LoadSale) -> None:
+def test_a_buyer_who_clicks_three_times_in_one_batch_joins_once(load_sale: LoadSale) -> None:
     sale = load_sale()
 
     assert sale.admit("olga", "amir", "olga", "bea", "olga") == [1, 2, 1, 3, 1]
@@ -58,13 +58,13 @@ def test_names_that_look_like_numbers_or_differ_in_case_are_different_buyers(loa
     assert sale.admit("1", "01", "olga", "Olga", "1") == [1, 2, 3, 4, 1]
 
 
-def test_a_group_may_be_as_large_as_the_gate_makes_it(load_sale: LoadSale) -> None:
+def test_a_batch_may_be_as_large_as_the_gate_makes_it(load_sale: LoadSale) -> None:
     sale = load_sale(line_limit=5000)
 
     assert sale.admit(*(f"b{number}" for number in range(ADMIT_BATCH_MAX))) == list(range(1, 1001))
 
 
-def test_a_line_that_fills_up_within_a_group_refuses_the_rest_of_the_group(load_sale: LoadSale) -> None:
+def test_a_line_that_fills_up_within_a_batch_refuses_the_rest_of_the_batch(load_sale: LoadSale) -> None:
     sale = load_sale(line_limit=4)
     assert sale.admit("olga", "amir") == [1, 2]
 
@@ -96,7 +96,7 @@ def test_a_sale_that_admits_nobody_says_why_and_keeps_nobody(load_sale: LoadSale
 
 
 @pytest.mark.parametrize(("first", "second"), list(combinations(REFUSING, 2)))
-def test_of_two_reasons_the_one_that_lasts_longer_is_told(
+def test_of_two_reject_reasons_the_one_that_lasts_longer_is_returned(
     load_sale: LoadSale, first: RejectReason, second: RejectReason
 ) -> None:
     sale = load_sale(**(REFUSING[second] | REFUSING[first]))
@@ -134,7 +134,7 @@ def test_the_window_opens_by_the_clock_of_redis(load_sale: LoadSale) -> None:
     sale = load_sale(opens_in_ms=HOUR_MS)
     assert sale.admit("early") == [RejectReason.NOT_OPEN]
     sale.configure(sale.config(opens_in_ms=60))
-    opens_ms = sale.look().opens_ms
+    opens_ms = sale.snapshot().opens_ms
     refused = 0
 
     while True:
@@ -176,15 +176,15 @@ def test_a_recovering_sale_admits_as_soon_as_its_crowd_had_time_to_come_back(loa
     assert admission.now_ms >= until_ms
 
 
-def test_an_unknown_sale_admits_nobody(unknown_sale: SaleInLine) -> None:
+def test_a_sale_that_is_not_loaded_admits_nobody(unloaded_sale: SaleInLine) -> None:
     with pytest.raises(SaleNotLoadedError, match="sale 404 is not loaded in Redis"):
-        unknown_sale.admit("olga")
+        unloaded_sale.admit("olga")
 
-    assert unknown_sale.contents() == {}
+    assert unloaded_sale.contents() == {}
 
 
 @pytest.mark.parametrize("lost", ["meta", "stock"])
-def test_a_sale_that_redis_remembers_by_half_is_unknown(load_sale: LoadSale, lost: str) -> None:
+def test_a_sale_that_redis_remembers_by_half_is_not_loaded(load_sale: LoadSale, lost: str) -> None:
     sale = load_sale()
     sale.admit("olga")
     sale.line.client.delete(getattr(sale.keys, lost))
@@ -198,7 +198,7 @@ def test_a_sale_that_redis_remembers_by_half_is_unknown(load_sale: LoadSale, los
 def test_buyers_join_behind_a_sold_out_line_and_wait(load_sale: LoadSale) -> None:
     sale = load_sale(stock=1)
     sale.admit("olga")
-    sale.confirm_all(sale.claim("c1"))
+    sale.confirm_all(sale.reserve_places("c1"))
 
     admission = sale.admission("amir", "bea")
 
@@ -206,7 +206,7 @@ def test_buyers_join_behind_a_sold_out_line_and_wait(load_sale: LoadSale) -> Non
     assert (admission.stock, admission.pointer, admission.places_issued) == (0, 1, 3)
 
 
-def test_a_server_that_forgot_the_scripts_is_taught_them_again(load_sale: LoadSale) -> None:
+def test_a_server_that_lost_the_scripts_gets_them_again(load_sale: LoadSale) -> None:
     sale = load_sale()
     assert sale.admit("olga") == [1]
     sale.line.client.script_flush()

@@ -10,18 +10,18 @@ from tests.line.sale_in_line import SaleInLine
 def test_a_sold_out_sale_ends_for_those_who_wait(load_sale: LoadSale) -> None:
     sale = load_sale(stock=1)
     sale.admit("olga", "amir", "bea")
-    sale.confirm_all(sale.claim("c1"))
+    sale.confirm_all(sale.reserve_places("c1"))
     before_ms = sale.redis_now_ms()
 
     ended_ms = sale.finish()
 
     assert before_ms <= ended_ms <= sale.redis_now_ms()
-    seen = sale.look()
+    seen = sale.snapshot()
     assert (seen.ended_ms, seen.waiting, seen.stock) == (ended_ms, 2, 0)
     assert sale.admit("carl", "olga") == [RejectReason.SOLD_OUT, 1]
 
 
-def test_finishing_twice_tells_the_same_moment(load_sale: LoadSale) -> None:
+def test_ending_a_sale_twice_returns_the_same_time(load_sale: LoadSale) -> None:
     sale = load_sale(stock=0)
     ended_ms = sale.finish()
     before = sale.contents()
@@ -36,7 +36,7 @@ def test_finishing_twice_tells_the_same_moment(load_sale: LoadSale) -> None:
 def test_a_sale_with_units_and_nobody_waiting_can_end(load_sale: LoadSale) -> None:
     sale = load_sale(stock=5)
     sale.admit("olga")
-    sale.confirm_all(sale.claim("c1"))
+    sale.confirm_all(sale.reserve_places("c1"))
 
     assert sale.finish() > 0
 
@@ -44,7 +44,7 @@ def test_a_sale_with_units_and_nobody_waiting_can_end(load_sale: LoadSale) -> No
 def test_a_sale_with_units_for_people_who_wait_goes_on(load_sale: LoadSale) -> None:
     sale = load_sale(stock=2)
     sale.admit("olga", "amir", "bea")
-    sale.confirm_all(sale.claim("c1", upto=1))
+    sale.confirm_all(sale.reserve_places("c1", upto=1))
     before = sale.contents()
 
     assert sale.finish() == 0
@@ -52,10 +52,10 @@ def test_a_sale_with_units_for_people_who_wait_goes_on(load_sale: LoadSale) -> N
     assert sale.contents() == before
 
 
-def test_a_sale_with_an_open_claim_goes_on(load_sale: LoadSale) -> None:
+def test_a_sale_with_an_open_reservation_goes_on(load_sale: LoadSale) -> None:
     sale = load_sale(stock=1)
     sale.admit("olga")
-    claim = sale.claim("c1")
+    claim = sale.reserve_places("c1")
     before = sale.contents()
 
     assert sale.finish() == 0
@@ -74,20 +74,20 @@ def test_a_recovering_sale_goes_on(load_sale: LoadSale) -> None:
     assert sale.contents() == before
 
 
-def test_an_ended_sale_claims_nothing_when_a_unit_comes_back(load_sale: LoadSale) -> None:
+def test_an_ended_sale_reserves_nothing_when_a_unit_comes_back(load_sale: LoadSale) -> None:
     sale = load_sale(stock=1)
     sale.admit("olga", "amir")
-    sale.confirm_all(sale.claim("c1"))
+    sale.confirm_all(sale.reserve_places("c1"))
     sale.finish()
     sale.configure(sale.config(stock=2))
 
     assert sale.reserve("c2") is None
 
-    assert (sale.look().stock, sale.look().pointer) == (1, 1)
+    assert (sale.snapshot().stock, sale.snapshot().pointer) == (1, 1)
 
 
-def test_an_unknown_sale_cannot_end(unknown_sale: SaleInLine) -> None:
+def test_a_sale_that_is_not_loaded_cannot_end(unloaded_sale: SaleInLine) -> None:
     with pytest.raises(SaleNotLoadedError):
-        unknown_sale.finish()
+        unloaded_sale.finish()
 
-    assert unknown_sale.contents() == {}
+    assert unloaded_sale.contents() == {}

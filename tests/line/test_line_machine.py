@@ -53,10 +53,10 @@ class LineMachine(RuleBasedStateMachine):
         assert self.sale.rebuild(self.config(), epoch=1) == 1
         self.admit(buyers)
 
-    @precondition(lambda self: self.stock_added < STOCK_ADDED_MAX and self.sale.look().stock <= 1)
+    @precondition(lambda self: self.stock_added < STOCK_ADDED_MAX and self.sale.snapshot().stock <= 1)
     @rule(more=st.integers(1, 4))
     def add_stock(self, more: int) -> None:
-        left = self.sale.look().stock
+        left = self.sale.snapshot().stock
         self.ledger.stock += more
         self.stock_added += more
         for _ in range(2):
@@ -89,7 +89,7 @@ class LineMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def rejoin(self, data: st.DataObject) -> None:
         lost = data.draw(st.sampled_from(self.lost_tickets()), label="ticket")
-        pointer = self.sale.look().pointer
+        pointer = self.sale.snapshot().pointer
         line = self.sale.buyers_in_line()
         beyond_the_end = len(line) < lost.place <= LINE_LIMIT
         still_free = pointer < lost.place <= len(line) and line[lost.place - 1] == ""
@@ -125,7 +125,7 @@ class LineMachine(RuleBasedStateMachine):
     def reserve_as(self, *, upto: int, chunk: int, lease_seconds: float) -> Reservation | None:
         """One worker's call, delivered twice."""
         self.claims_made += 1
-        before = self.sale.look()
+        before = self.sale.snapshot()
         waiting = self.waiting_from(before.pointer + 1)
         name = f"claim {self.claims_made}"
         claim = self.sale.reserve(name, upto=upto, chunk=chunk, lease_seconds=lease_seconds)
@@ -135,7 +135,7 @@ class LineMachine(RuleBasedStateMachine):
         assert claim.epoch == self.ledger.epoch
         assert claim.places == sorted(claim.places)
         assert self.sale.reserve(name, upto=upto, chunk=chunk, lease_seconds=60) == claim
-        if self.sale.look().pointer > before.pointer:  # new places: the next in line, without a gap
+        if self.sale.snapshot().pointer > before.pointer:  # new places: the next in line, without a gap
             assert claim.places == waiting[: len(claim.places)]
             assert claim.places[-1][0] <= upto
             assert len(claim.places) <= chunk
@@ -151,7 +151,7 @@ class LineMachine(RuleBasedStateMachine):
         ]
 
     def somebody_can_be_settled(self) -> bool:
-        seen = self.sale.look()
+        seen = self.sale.snapshot()
         return seen.stock > 0 and seen.waiting > 0
 
     @precondition(somebody_can_be_settled)
@@ -271,7 +271,7 @@ class LineMachine(RuleBasedStateMachine):
     @rule()
     def rebuild(self) -> None:
         """As `orders.reconciliation.rebuild_line`: buyers in line stay there."""
-        self.rebuilt_under_claims |= bool(self.at_work) or self.sale.look().reserved_units > 0
+        self.rebuilt_under_claims |= bool(self.at_work) or self.sale.snapshot().reserved_units > 0
         self.sale.line.invalidate(SALE_ID)
         self.build_from_ledger()
 
@@ -316,7 +316,7 @@ class LineMachine(RuleBasedStateMachine):
         """Each unit is left, reserved, or held by a buyer's order: at every moment, whatever was counted twice."""
         if self.ledger.epoch == 0:
             return
-        seen = self.sale.look()
+        seen = self.sale.snapshot()
         outcomes = self.sale.contents().get("outcomes", {}).values()
         with_buyers = sum(outcome.startswith("c ") for outcome in outcomes)
         assert seen.stock + seen.reserved_units + with_buyers == seen.stock_total == self.ledger.stock
@@ -336,7 +336,7 @@ class LineMachine(RuleBasedStateMachine):
             return
         pending = [record.split(" ") for record in self.sale.contents().get("pending", {}).values()]
         claimed = {place for first, last, _, _ in pending for place in range(int(first), int(last) + 1)}
-        pointer = self.sale.look().pointer
+        pointer = self.sale.snapshot().pointer
         assert {place for place, _ in self.waiting_from(1) if place <= pointer} <= claimed
 
     # --- at the end -----------------------------------------------------------------------------------------------
@@ -367,14 +367,14 @@ class LineMachine(RuleBasedStateMachine):
     def drifts(self) -> bool:
         """As `orders.reconciliation.find_drift`."""
         outcomes = self.sale.contents().get("outcomes", {})
-        in_line = (self.sale.look().stock, len(outcomes))
+        in_line = (self.sale.snapshot().stock, len(outcomes))
         return in_line != (self.ledger.stock - self.ledger.sold, len(self.ledger.orders))
 
     def check_the_end(self) -> None:
         self.never_more_is_sold_than_there_is()
         self.a_buyer_has_one_order_and_a_place_leads_to_one()
         self.everybody_stands_where_their_place_says()
-        seen = self.sale.look()
+        seen = self.sale.snapshot()
         waiting = self.waiting_from(1)
         assert seen.reserved_units == 0
         assert seen.stock == self.ledger.stock - self.ledger.sold

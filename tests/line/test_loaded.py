@@ -33,8 +33,8 @@ def every_verb(sale: SaleInLine) -> list[Command[Any]]:
     ]
 
 
-def test_another_server_knows_nothing_and_changes_nothing(unknown_sale: SaleInLine) -> None:
-    sale = unknown_sale
+def test_another_server_knows_nothing_and_changes_nothing(unloaded_sale: SaleInLine) -> None:
+    sale = unloaded_sale
     sale.rebuild(sale.config(stock=3))
     sale.admit("ann")
     sale.line.client.hset(sale.keys.meta, "server", RUN_ID)
@@ -50,19 +50,19 @@ def test_another_server_knows_nothing_and_changes_nothing(unknown_sale: SaleInLi
 
 @pytest.mark.parametrize("watched", [True, False], ids=["its own run id", "no run id"])
 def test_the_same_server_knows_and_so_does_any_where_nothing_can_be_lost(
-    unknown_sale: SaleInLine, watched: bool
+    unloaded_sale: SaleInLine, watched: bool
 ) -> None:
-    sale = unknown_sale
+    sale = unloaded_sale
     own = sale.line.client.info("server")["run_id"] if watched else ""
     sale.rebuild(sale.config(stock=3), server=own)
     assert sale.admit("ann") == [1]
     for command in every_verb(sale):
         sale.line.run(command)
-    assert sale.look().stock_total == 5
+    assert sale.snapshot().stock_total == 5
 
 
-def test_a_line_built_before_this_rule_is_built_again(unknown_sale: SaleInLine) -> None:
-    sale = unknown_sale
+def test_a_line_built_before_this_rule_is_built_again(unloaded_sale: SaleInLine) -> None:
+    sale = unloaded_sale
     sale.rebuild(sale.config(stock=3))
     sale.line.client.hdel(sale.keys.meta, "server")
 

@@ -8,13 +8,13 @@ from tests.line.conftest import LoadSale
 from tests.line.sale_in_line import CANCELLED, EXPIRED, HOUR_MS, Orders, SaleInLine, order
 
 
-def test_a_loaded_sale_is_known_with_everything_the_shop_decided(unknown_sale: SaleInLine) -> None:
-    sale = unknown_sale
+def test_a_rebuilt_sale_is_loaded_with_everything_the_shop_decided(unloaded_sale: SaleInLine) -> None:
+    sale = unloaded_sale
     config = sale.config(stock=37, opens_in_ms=-5000, closes_in_ms=90_000, status="paused", line_limit=555)
 
     assert sale.rebuild(config, epoch=1, stock_left=31, pointer=6) == 1
 
-    seen = sale.look()
+    seen = sale.snapshot()
     assert (seen.epoch, seen.stock_total, seen.stock, seen.pointer, seen.places_issued) == (1, 37, 31, 6, 0)
     assert (seen.opens_ms, seen.closes_ms) == (config.opens_ms, config.closes_ms)
     assert (seen.status, seen.line_limit) == ("paused", 555)
@@ -26,7 +26,7 @@ def test_a_loaded_sale_is_known_with_everything_the_shop_decided(unknown_sale: S
 def test_an_epoch_that_is_not_newer_changes_nothing(load_sale: LoadSale, epoch: int) -> None:
     sale = load_sale(stock=3, epoch=5)
     sale.admit("olga")
-    sale.claim("c1")
+    sale.reserve_places("c1")
     before = sale.contents()
 
     assert sale.rebuild(sale.config(stock=99), epoch=epoch, pointer=44) == 5
@@ -34,16 +34,16 @@ def test_an_epoch_that_is_not_newer_changes_nothing(load_sale: LoadSale, epoch: 
     assert sale.contents() == before
 
 
-def test_a_newer_epoch_drops_open_claims_and_keeps_the_crowd(load_sale: LoadSale) -> None:
+def test_a_newer_epoch_drops_open_reservations_and_keeps_the_crowd(load_sale: LoadSale) -> None:
     sale = load_sale(stock=3)
     sale.admit("olga", "amir")
-    sale.claim("c1")
+    sale.reserve_places("c1")
 
     assert sale.rebuild(sale.config(stock=3), epoch=2) == 2
 
-    seen = sale.look()
+    seen = sale.snapshot()
     assert (seen.epoch, seen.reserved_units, seen.stock, seen.pointer, seen.places_issued) == (2, 0, 3, 0, 2)
-    assert sale.claim("c2").places == [(1, "olga"), (2, "amir")]
+    assert sale.reserve_places("c2").places == [(1, "olga"), (2, "amir")]
 
 
 def test_rebuilding_twice_gives_the_same_line(load_sale: LoadSale) -> None:
@@ -57,33 +57,33 @@ def test_rebuilding_twice_gives_the_same_line(load_sale: LoadSale) -> None:
     assert sale.contents() == before
 
 
-def test_a_sale_rebuilt_without_units_is_sold_out_from_now_on(unknown_sale: SaleInLine) -> None:
-    before_ms = unknown_sale.redis_now_ms()
+def test_a_sale_rebuilt_without_units_is_sold_out_from_now_on(unloaded_sale: SaleInLine) -> None:
+    before_ms = unloaded_sale.redis_now_ms()
 
-    unknown_sale.rebuild(unknown_sale.config(stock=4), stock_left=0, pointer=4)
+    unloaded_sale.rebuild(unloaded_sale.config(stock=4), stock_left=0, pointer=4)
 
-    seen = unknown_sale.look()
+    seen = unloaded_sale.snapshot()
     assert before_ms <= seen.sold_out_ms <= seen.now_ms
     assert seen.remaining == 0
 
 
-def test_an_ended_sale_stays_ended(unknown_sale: SaleInLine) -> None:
-    unknown_sale.rebuild(unknown_sale.config(stock=4), stock_left=2, ended_ms=1_700_000_000_123)
+def test_an_ended_sale_stays_ended(unloaded_sale: SaleInLine) -> None:
+    unloaded_sale.rebuild(unloaded_sale.config(stock=4), stock_left=2, ended_ms=1_700_000_000_123)
 
-    assert unknown_sale.look().ended_ms == 1_700_000_000_123
-    assert unknown_sale.admit("olga") == [RejectReason.SOLD_OUT]
-
-
-def test_the_time_to_rejoin_counts_from_the_rebuild(unknown_sale: SaleInLine) -> None:
-    before_ms = unknown_sale.redis_now_ms()
-
-    unknown_sale.rebuild(unknown_sale.config(), rejoin_seconds=6)
-
-    assert before_ms + 6000 <= unknown_sale.look().rejoin_until_ms <= unknown_sale.redis_now_ms() + 6000
+    assert unloaded_sale.snapshot().ended_ms == 1_700_000_000_123
+    assert unloaded_sale.admit("olga") == [RejectReason.SOLD_OUT]
 
 
-def test_orders_of_the_ledger_are_restored_with_holes_between_them(unknown_sale: SaleInLine) -> None:
-    sale = unknown_sale
+def test_the_time_to_rejoin_counts_from_the_rebuild(unloaded_sale: SaleInLine) -> None:
+    before_ms = unloaded_sale.redis_now_ms()
+
+    unloaded_sale.rebuild(unloaded_sale.config(), rejoin_seconds=6)
+
+    assert before_ms + 6000 <= unloaded_sale.snapshot().rejoin_until_ms <= unloaded_sale.redis_now_ms() + 6000
+
+
+def test_orders_of_the_ledger_are_restored_with_holes_between_them(unloaded_sale: SaleInLine) -> None:
+    sale = unloaded_sale
 
     assert sale.restore([(2, "amir", order("0000-0000-0002")), (5, "eve", EXPIRED)]) == 2
 
@@ -93,25 +93,25 @@ def test_orders_of_the_ledger_are_restored_with_holes_between_them(unknown_sale:
     assert sale.outcome("eve") == EXPIRED
 
 
-def test_a_restored_line_is_unknown_until_it_is_rebuilt(unknown_sale: SaleInLine) -> None:
-    unknown_sale.restore([(1, "olga", order("1"))])
+def test_a_restored_line_is_not_loaded_until_it_is_rebuilt(unloaded_sale: SaleInLine) -> None:
+    unloaded_sale.restore([(1, "olga", order("1"))])
 
     with pytest.raises(commands.SaleNotLoadedError):
-        unknown_sale.admit("olga")
+        unloaded_sale.admit("olga")
 
-    unknown_sale.rebuild(unknown_sale.config(stock=2), stock_left=1, pointer=1)
-    assert unknown_sale.admit("olga", "amir") == [1, 2]
-    assert unknown_sale.claim("c1").places == [(2, "amir")]
+    unloaded_sale.rebuild(unloaded_sale.config(stock=2), stock_left=1, pointer=1)
+    assert unloaded_sale.admit("olga", "amir") == [1, 2]
+    assert unloaded_sale.reserve_places("c1").places == [(2, "amir")]
 
 
-def test_restoring_twice_gives_the_same_line(unknown_sale: SaleInLine) -> None:
+def test_restoring_twice_gives_the_same_line(unloaded_sale: SaleInLine) -> None:
     orders: Orders = [(1, "olga", order("1")), (3, "bea", CANCELLED)]
-    unknown_sale.restore(orders)
-    before = unknown_sale.contents()
+    unloaded_sale.restore(orders)
+    before = unloaded_sale.contents()
 
-    assert unknown_sale.restore(orders) == 2
+    assert unloaded_sale.restore(orders) == 2
 
-    assert unknown_sale.contents() == before
+    assert unloaded_sale.contents() == before
 
 
 def test_restored_orders_follow_a_line_that_survived(load_sale: LoadSale) -> None:
@@ -135,7 +135,7 @@ def test_a_buyer_who_stands_on_a_place_the_ledger_gave_to_another_is_displaced(l
     assert sale.buyers_in_line() == ["olga", "amir", "bea"]
     assert sale.places() == {"olga": 1, "amir": 2, "bea": 3}
     assert sale.rejoin("impostor", 2) == (2, 4)
-    assert sale.claim("c1").places == [(1, "olga"), (3, "bea"), (4, "impostor")]
+    assert sale.reserve_places("c1").places == [(1, "olga"), (3, "bea"), (4, "impostor")]
 
 
 def test_a_buyer_who_has_moved_keeps_the_new_place_when_the_old_one_is_given_away(load_sale: LoadSale) -> None:
@@ -150,20 +150,20 @@ def test_a_buyer_who_has_moved_keeps_the_new_place_when_the_old_one_is_given_awa
     assert sale.places() == {"bea": 1, "amir": 2, "carl": 3}
 
 
-def test_a_full_chunk_is_restored_in_one_call(unknown_sale: SaleInLine) -> None:
+def test_a_full_chunk_is_restored_in_one_call(unloaded_sale: SaleInLine) -> None:
     orders = [(place, f"b{place}", order(f"{place}")) for place in range(1, RESTORE_CHUNK + 1)]
 
-    assert unknown_sale.restore(orders) == 300
+    assert unloaded_sale.restore(orders) == 300
 
-    assert unknown_sale.buyers_in_line() == [f"b{place}" for place in range(1, 301)]
-    assert unknown_sale.line.client.hlen(unknown_sale.keys.outcomes) == 300
+    assert unloaded_sale.buyers_in_line() == [f"b{place}" for place in range(1, 301)]
+    assert unloaded_sale.line.client.hlen(unloaded_sale.keys.outcomes) == 300
 
 
-def test_a_forgotten_sale_keeps_its_crowd_and_nothing_else(load_sale: LoadSale) -> None:
+def test_a_sale_that_is_not_loaded_keeps_its_crowd_and_nothing_else(load_sale: LoadSale) -> None:
     sale = load_sale()
     sale.admit("olga", "amir")
-    sale.confirm_all(sale.claim("c1", upto=1))
-    sale.claim("c2")
+    sale.confirm_all(sale.reserve_places("c1", upto=1))
+    sale.reserve_places("c2")
 
     assert sale.line.invalidate(7) is False
 
@@ -186,8 +186,8 @@ def test_a_lost_line_is_lost_until_it_is_rebuilt(load_sale: LoadSale) -> None:
 def test_a_sale_kept_for_a_while_is_dropped_as_a_whole(load_sale: LoadSale) -> None:
     sale = load_sale()
     sale.admit("olga", "amir")
-    sale.confirm_all(sale.claim("c1", upto=1))
-    sale.claim("c2")
+    sale.confirm_all(sale.reserve_places("c1", upto=1))
+    sale.reserve_places("c2")
     assert len(sale.contents()) == 7
 
     sale.line.expire_after(7, 0)

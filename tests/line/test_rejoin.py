@@ -50,8 +50,8 @@ def test_a_place_that_is_taken_meanwhile_leads_to_the_end(load_sale: LoadSale) -
 def test_a_hole_that_the_pointer_has_passed_leads_to_the_end(load_sale: LoadSale) -> None:
     sale = load_sale(stock=1)
     sale.rejoin("olga", 3)
-    sale.confirm_all(sale.claim("c1"))
-    assert sale.look().pointer == 3
+    sale.confirm_all(sale.reserve_places("c1"))
+    assert sale.snapshot().pointer == 3
 
     assert sale.rejoin("late", 2) == (1, 4)
 
@@ -62,7 +62,7 @@ def test_a_hole_just_behind_the_pointer_is_still_free(load_sale: LoadSale) -> No
     sale = load_sale(stock=5)
     sale.rejoin("eve", 5)
     assert sale.reserve("c1", upto=2) is None
-    assert sale.look().pointer == 2
+    assert sale.snapshot().pointer == 2
 
     assert sale.rejoin("bea", 3) == (1, 3)
     assert sale.rejoin("amir", 2) == (1, 6)
@@ -76,7 +76,7 @@ def test_thousands_may_be_missing_before_the_first_who_comes_back(load_sale: Loa
     assert sale.rejoin("patient", 2503) == (1, 2503)
 
     assert sale.buyers_in_line() == [""] * 2502 + ["patient"]
-    assert sale.claim("c1", chunk=500).places == [(2503, "patient")]
+    assert sale.reserve_places("c1", chunk=500).places == [(2503, "patient")]
 
 
 def test_a_place_beyond_the_longest_line_leads_to_the_end(load_sale: LoadSale) -> None:
@@ -107,7 +107,7 @@ def test_nobody_comes_back_to_a_sale_that_has_ended(load_sale: LoadSale) -> None
     assert sale.contents() == before
 
 
-def test_whoever_has_a_place_in_an_ended_sale_is_told_that_place(load_sale: LoadSale) -> None:
+def test_a_buyer_with_a_place_in_an_ended_sale_gets_that_place(load_sale: LoadSale) -> None:
     sale = load_sale()
     sale.restore([(2, "amir", order("2"))])
     sale.rebuild(sale.config(), epoch=2, ended_ms=1_700_000_000_000)
@@ -115,8 +115,8 @@ def test_whoever_has_a_place_in_an_ended_sale_is_told_that_place(load_sale: Load
     assert sale.rejoin("amir", 2) == (2, 2)
 
 
-def test_nobody_comes_back_to_a_sale_that_redis_does_not_know(unknown_sale: SaleInLine) -> None:
+def test_nobody_rejoins_a_sale_that_is_not_loaded(unloaded_sale: SaleInLine) -> None:
     with pytest.raises(SaleNotLoadedError):
-        unknown_sale.rejoin("olga", 1)
+        unloaded_sale.rejoin("olga", 1)
 
-    assert unknown_sale.contents() == {}
+    assert unloaded_sale.contents() == {}

@@ -41,14 +41,14 @@ def sell(line: Line, sale: Sale, *buyers: str) -> dict[str, Order]:
     return {order.buyer: order for order in Order.objects.filter(sale=sale)}
 
 
-def claim_and_die(line: Line, sale: Sale, *, upto: int) -> commands.Reservation:
+def reserve_and_die(line: Line, sale: Sale, *, upto: int) -> commands.Reservation:
     """Reserve places as a worker that then dies."""
-    claim = line.run(commands.reserve(sale.pk, uuid4().hex, upto=upto, chunk=500, lease_seconds=3600))
-    assert claim is not None
-    return claim
+    reservation = line.run(commands.reserve(sale.pk, uuid4().hex, upto=upto, chunk=500, lease_seconds=3600))
+    assert reservation is not None
+    return reservation
 
 
-def look(line: Line, sale: Sale) -> Snapshot:
+def snapshot_of(line: Line, sale: Sale) -> Snapshot:
     """Return the snapshot of a loaded sale."""
     snapshot = line.run(commands.snapshot(sale.pk, lease_seconds=settings.RESERVATION_LEASE_SECONDS))
     assert snapshot is not None

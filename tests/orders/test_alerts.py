@@ -29,7 +29,7 @@ from seckill.monitoring.alerts import (
 )
 from seckill.monitoring.models import Alert
 from tests.conftest import MakeSale
-from tests.orders.crowd import add_units_behind_its_back, at_once, claim_and_die, join, sell, settle_all
+from tests.orders.crowd import add_units_behind_its_back, at_once, join, reserve_and_die, sell, settle_all
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -54,7 +54,7 @@ def once_all_have_looked(barrier: Barrier, *, wrong: bool) -> Iterator[CheckResu
     yield drift("sale 7", wrong=wrong)
 
 
-def age_marks(line: Line, sale: Sale, seconds: float) -> None:
+def age_stall_records(line: Line, sale: Sale, seconds: float) -> None:
     """Move the time of the line's last progress this far into the past."""
     epoch, pointer, at_ms = cache.get(f"stalled:{sale.pk}")
     cache.set(f"stalled:{sale.pk}", [epoch, pointer, at_ms - seconds * 1000])
@@ -114,7 +114,7 @@ def test_an_audit_that_could_not_compare_neither_raises_nor_ends(make_sale: Make
 
     for busy in (sale, quiet):
         join(line, busy, "ann")
-        claim_and_die(line, busy, upto=1)
+        reserve_and_die(line, busy, upto=1)
         assert run_audit(line, busy.pk, by=Audit.By.BEAT).result == Audit.Result.BUSY
     apply_results(check_audits())
 
@@ -149,11 +149,11 @@ def test_a_line_that_does_not_move_for_fifteen_seconds_has_stalled_and_settling_
     sale = make_sale(stock=2)
     join(line, sale, "ann", "ben", "cleo")
     apply_results(check_lines(line))
-    age_marks(line, sale, 5)
+    age_stall_records(line, sale, 5)
     apply_results(check_lines(line))
     assert standing() == []
 
-    age_marks(line, sale, 10)
+    age_stall_records(line, sale, 10)
     apply_results(check_lines(line))
     assert standing() == [("stalled", f"sale {sale.pk}")]
     assert Alert.objects.get().detail == "3 wait behind place 0, and 2 units are left"
@@ -177,20 +177,20 @@ def test_a_line_that_moves_slowly_has_not_stalled(make_sale: MakeSale, line: Lin
     sale = make_sale(stock=3)
     join(line, sale, "ann", "ben", "cleo")
     apply_results(check_lines(line))
-    age_marks(line, sale, 20)
+    age_stall_records(line, sale, 20)
 
-    claim_and_die(line, sale, upto=1)
+    reserve_and_die(line, sale, upto=1)
     apply_results(check_lines(line))
     apply_results(check_lines(line))
 
     assert standing() == []
 
 
-def test_what_the_cache_forgot_and_what_redis_does_not_know_ends_nothing(make_sale: MakeSale, line: Line) -> None:
+def test_what_the_cache_lost_and_what_is_not_loaded_resolves_nothing(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=2)
     join(line, sale, "ann")
     apply_results(check_lines(line))
-    age_marks(line, sale, 15)
+    age_stall_records(line, sale, 15)
     apply_results(check_lines(line))
 
     cache.clear()
@@ -230,7 +230,7 @@ def test_an_alert_and_its_end_are_mailed_once_each() -> None:
     assert lease_unmailed() == []
     assert [message.subject for message in mail.outbox] == [
         "Alert: line and ledger differ: sale 7",
-        "Over: line and ledger differ: sale 7",
+        "Resolved: line and ledger differ: sale 7",
     ]
     assert mail.outbox[0].to == ["ops@shop.example"]
 
@@ -254,7 +254,7 @@ def test_a_mail_nobody_took_is_tried_again_by_whoever_looks_after_the_lease(sett
 
 
 @pytest.mark.usefixtures("_somebody")
-def test_an_end_that_comes_while_the_beginning_is_mailed_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resolution_during_the_mail_of_the_alert_is_mailed_too(monkeypatch: pytest.MonkeyPatch) -> None:
     apply_results([drift("sale 7", wrong=True)])
     [pk] = lease_unmailed()
     monkeypatch.setattr(alerts, "mail_admins", lambda *_: apply_results([drift("sale 7", wrong=False)]))
@@ -263,7 +263,7 @@ def test_an_end_that_comes_while_the_beginning_is_mailed_is_told_too(monkeypatch
 
     assert lease_unmailed() == [pk]
     deliver(pk)
-    assert [message.subject for message in mail.outbox] == ["Over: line and ledger differ: sale 7"]
+    assert [message.subject for message in mail.outbox] == ["Resolved: line and ledger differ: sale 7"]
 
 
 def refuse(*_: Any) -> None:

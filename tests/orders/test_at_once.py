@@ -23,7 +23,18 @@ from seckill.catalog.models import Sale
 from seckill.line.keys import sale_keys
 from seckill.line.line import Line
 from tests.conftest import MakeSale
-from tests.orders.crowd import ONE_WRITER, at_once, await_waiter, entries, in_line, join, look, sell, settle_all, sold
+from tests.orders.crowd import (
+    ONE_WRITER,
+    at_once,
+    await_waiter,
+    entries,
+    in_line,
+    join,
+    sell,
+    settle_all,
+    snapshot_of,
+    sold,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -57,7 +68,7 @@ def test_eight_workers_settle_one_sale(make_sale: MakeSale, line: Line, settings
 
     assert sum(settled) == 57
     assert entries(sale) == FIRST_57
-    seen = look(line, sale)
+    seen = snapshot_of(line, sale)
     assert (sold(sale), seen.stock, seen.pointer, seen.waiting, seen.reserved_units, seen.epoch) == (
         57,
         0,
@@ -79,7 +90,7 @@ def test_eight_workers_who_all_take_each_other_for_dead(make_sale: MakeSale, lin
     settle_all(line, sale)  # a unit counted twice for a moment was returned, so the sweeper would ring
 
     assert entries(sale) == FIRST_57
-    seen = look(line, sale)
+    seen = snapshot_of(line, sale)
     assert (sold(sale), seen.stock, seen.pointer, seen.reserved_units, seen.epoch) == (57, 0, 57, 0, 1)
     assert run_audit(line, sale.pk, by=Audit.By.BEAT).result == "agrees"
 
@@ -97,7 +108,7 @@ def test_buyers_who_join_while_workers_settle_get_their_orders_by_place(
 
     def work() -> int:
         settled = 0
-        while look(line, sale).places_issued < 200:
+        while snapshot_of(line, sale).places_issued < 200:
             settled += settle_all(line, sale)
         return settled + settle_all(line, sale)
 
@@ -106,7 +117,7 @@ def test_buyers_who_join_while_workers_settle_get_their_orders_by_place(
 
     assert sum(settled) == 57
     assert [(place, buyer) for place, buyer, _ in entries(sale)] == list(enumerate(in_line(line, sale)[:57], start=1))
-    assert (sold(sale), look(line, sale).stock, look(line, sale).reserved_units) == (57, 0, 0)
+    assert (sold(sale), snapshot_of(line, sale).stock, snapshot_of(line, sale).reserved_units) == (57, 0, 0)
 
 
 def rebuilt(caplog: pytest.LogCaptureFixture) -> list[int]:
@@ -124,8 +135,8 @@ def test_a_line_found_wrong_by_many_is_rebuilt_once(
 
     at_once([partial(rebuild_line, line, sale.pk, broken_epoch=1)] * 6)
 
-    assert [look(line, sale).epoch] == [Sale.objects.get(pk=sale.pk).epoch] == rebuilt(caplog)
-    assert (look(line, sale).stock, in_line(line, sale)) == (3, ["ann", "ben"])
+    assert [snapshot_of(line, sale).epoch] == [Sale.objects.get(pk=sale.pk).epoch] == rebuilt(caplog)
+    assert (snapshot_of(line, sale).stock, in_line(line, sale)) == (3, ["ann", "ben"])
 
 
 def test_a_line_found_lost_by_many_is_rebuilt_once(
@@ -138,7 +149,7 @@ def test_a_line_found_lost_by_many_is_rebuilt_once(
 
     at_once([partial(rebuild_line, line, sale.pk, broken_epoch=None)] * 6)
 
-    assert [look(line, sale).epoch] == [Sale.objects.get(pk=sale.pk).epoch] == rebuilt(caplog)
+    assert [snapshot_of(line, sale).epoch] == [Sale.objects.get(pk=sale.pk).epoch] == rebuilt(caplog)
     assert line.client.hlen(sale_keys(sale.pk).outcomes) == 2
 
 
@@ -225,7 +236,7 @@ def test_units_released_by_many_at_once_go_back_once(make_sale: MakeSale, line: 
 
     at_once([partial(release_units, line)] * 6)
 
-    assert (look(line, sale).stock, sold(sale)) == (30, 0)
+    assert (snapshot_of(line, sale).stock, sold(sale)) == (30, 0)
     assert Order.objects.filter(released_at__isnull=True).count() == 0
 
 
@@ -256,7 +267,7 @@ def test_a_busy_evening_ends_with_books_that_agree(make_sale: MakeSale, line: Li
 
     active_orders = Order.objects.filter(status__in=(Order.Status.PENDING, Order.Status.PAID)).count()
     assert (sold(sale), active_orders) == (23, 23)
-    assert (look(line, sale).stock, look(line, sale).reserved_units) == (0, 0)
+    assert (snapshot_of(line, sale).stock, snapshot_of(line, sale).reserved_units) == (0, 0)
     assert run_audit(line, sale.pk, by=Audit.By.BEAT).result == "agrees"
     places = [place for place, _, _ in entries(sale)]
     assert places == list(range(1, len(places) + 1))  # first come, first served: no buyer was passed over

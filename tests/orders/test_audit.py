@@ -26,20 +26,20 @@ from tests.orders.crowd import (
     add_units_behind_its_back,
     at_once,
     await_waiter,
-    claim_and_die,
     in_line,
     join,
-    look,
+    reserve_and_die,
     sell,
+    snapshot_of,
 )
 
 pytestmark = pytest.mark.django_db
 
 NOT_COMPARED = {"pending_release": None, "db_stock": None, "outcomes": None, "orders": None}
-NOT_TOLD = {"epoch": None, "reserved_units": None, "redis_stock": None, **NOT_COMPARED}
+NOT_COUNTED = {"epoch": None, "reserved_units": None, "redis_stock": None, **NOT_COMPARED}
 
 
-def look_by_command(line: Line, sale: Sale) -> Audit:
+def audit_by_command(line: Line, sale: Sale) -> Audit:
     return run_audit(line, sale.pk, by=Audit.By.COMMAND)
 
 
@@ -78,14 +78,14 @@ def no_guard(db: None) -> Iterator[None]:  # noqa: ARG001 (it changes the databa
 
 def test_a_line_at_rest_agrees_with_the_ledger(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=3)
-    assert look_by_command(line, sale).result == "agrees"
+    assert audit_by_command(line, sale).result == "agrees"
 
     orders = sell(line, sale, "ann", "ben", "cleo", "dan")
     pay(orders["ben"])
     cancel(orders["ann"])  # its unit is not released yet
-    assert look(line, sale).stock == 0
+    assert snapshot_of(line, sale).stock == 0
 
-    found = look_by_command(line, sale)
+    found = audit_by_command(line, sale)
     assert found.result == "agrees"
     assert numbers(found) == {
         "stock": 3,
@@ -107,30 +107,30 @@ def test_a_line_with_the_wrong_number_of_units_is_found(make_sale: MakeSale, lin
     sell(line, sale, "ann", "ben", "cleo")
     add_units_behind_its_back(line, sale, units)
 
-    found = look_by_command(line, sale)
+    found = audit_by_command(line, sale)
 
     assert found.result == "drift"
     assert (found.redis_stock, found.db_stock, found.outcomes, found.orders) == (4 + units, 4, 3, 3)
 
 
-def test_a_line_that_forgot_an_outcome_is_found(make_sale: MakeSale, line: Line) -> None:
+def test_a_line_that_lost_an_outcome_is_found(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=7)
     sell(line, sale, "ann", "ben", "cleo")
     line.client.hdel(sale_keys(sale.pk).outcomes, "ben")
 
-    found = look_by_command(line, sale)
+    found = audit_by_command(line, sale)
 
     assert found.result == "drift"
     assert (found.redis_stock, found.db_stock, found.outcomes, found.orders) == (4, 4, 2, 3)
 
 
-def test_units_on_their_way_back_are_told_apart_from_lost_ones(make_sale: MakeSale, line: Line) -> None:
+def test_units_being_released_are_distinguished_from_lost_ones(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=7)
     cancel(sell(line, sale, "ann", "ben")["ann"])
-    assert look_by_command(line, sale).result == "agrees"
+    assert audit_by_command(line, sale).result == "agrees"
     add_units_behind_its_back(line, sale, -2)
 
-    found = look_by_command(line, sale)
+    found = audit_by_command(line, sale)
 
     assert found.result == "drift"
     assert (found.redis_stock, found.db_stock, found.pending_release) == (3, 5, 1)
@@ -140,45 +140,45 @@ def test_while_places_are_being_settled_only_the_ledger_is_judged(make_sale: Mak
     sale = make_sale(stock=7)
     sell(line, sale, "ann")
     join(line, sale, "ben", "cleo")
-    claim = claim_and_die(line, sale, upto=3)
+    reservation = reserve_and_die(line, sale, upto=3)
     add_units_behind_its_back(line, sale, 5)
 
-    found = look_by_command(line, sale)
+    found = audit_by_command(line, sale)
 
     assert found.result == "busy"
     assert numbers(found) == {
         "stock": 7, "sold": 1, "active_orders": 1, "epoch": 1, "reserved_units": 2, "redis_stock": 9, **NOT_COMPARED
     }  # fmt: skip
 
-    line.run(commands.confirm(claim, []))  # the reservation is closed, so the error shows
+    line.run(commands.confirm(reservation, []))  # the reservation is closed, so the error shows
 
-    found = look_by_command(line, sale)
+    found = audit_by_command(line, sale)
     assert (found.result, found.redis_stock, found.db_stock) == ("drift", 11, 6)
 
 
-def test_a_sale_redis_does_not_know_is_said_to_be_unknown(make_sale: MakeSale, line: Line) -> None:
+def test_the_audit_of_a_sale_that_is_not_loaded_is_unknown(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=7, publish=False)
 
-    found = look_by_command(line, sale)
+    found = audit_by_command(line, sale)
 
     assert found.result == "unknown"
-    assert numbers(found) == {"stock": 7, "sold": 0, "active_orders": 0, **NOT_TOLD}
+    assert numbers(found) == {"stock": 7, "sold": 0, "active_orders": 0, **NOT_COUNTED}
     assert line.client.dbsize() == 0
 
 
-def test_a_redis_that_does_not_answer_is_written_down_and_told(
+def test_an_audit_while_redis_is_away_is_stored_as_unreachable(
     make_sale: MakeSale, line: Line, dead_line: Line
 ) -> None:
     sale = make_sale(stock=7)
     sell(line, sale, "ann")
-    look_by_command(line, sale)
+    audit_by_command(line, sale)
 
     with pytest.raises(redis.ConnectionError):
-        look_by_command(dead_line, sale)
+        audit_by_command(dead_line, sale)
 
     last = Audit.objects.get()
     assert last.result == "unreachable"
-    assert numbers(last) == {"stock": 7, "sold": 1, "active_orders": 1, **NOT_TOLD}
+    assert numbers(last) == {"stock": 7, "sold": 1, "active_orders": 1, **NOT_COUNTED}
 
 
 @pytest.mark.parametrize("wrong", [1, 3])
@@ -192,13 +192,13 @@ def test_a_ledger_that_counts_other_units_than_its_orders_hold_contradicts_itsel
     count_wrong(sale, sold=wrong)
 
     with capture_logs() as logs:
-        found = look_by_command(line, sale)
+        found = audit_by_command(line, sale)
 
     assert found.result == "contradiction"
     assert (found.stock, found.sold, found.active_orders) == (7, wrong, 2)
     assert logs == [
         {
-            "event": "ledger_contradicts_itself", "log_level": "error",
+            "event": "contradiction_found", "log_level": "error",
             "sale": sale.pk, "stock": 7, "sold": wrong, "active_orders": 2,
         }
     ]  # fmt: skip
@@ -211,7 +211,7 @@ def test_a_ledger_that_sold_more_than_there_is_contradicts_itself(make_sale: Mak
     Sale.objects.filter(pk=sale.pk).update(stock=1)
     add_units_behind_its_back(line, sale, -1)  # as Redis would count: line and ledger agree
 
-    found = look_by_command(line, sale)
+    found = audit_by_command(line, sale)
 
     assert found.result == "contradiction"
     assert (found.stock, found.sold, found.active_orders) == (1, 2, 2)
@@ -226,13 +226,13 @@ def test_what_the_line_says_does_not_hide_that_the_ledger_is_wrong(
         sell(line, sale, "ann")
         count_wrong(sale, sold=4)
     join(line, busy, "ben")
-    claim_and_die(line, busy, upto=2)
+    reserve_and_die(line, busy, upto=2)
     line.invalidate(unknown.pk)
 
-    look_by_command(line, busy)
-    look_by_command(line, unknown)
+    audit_by_command(line, busy)
+    audit_by_command(line, unknown)
     with pytest.raises(redis.ConnectionError):
-        look_by_command(dead_line, away)
+        audit_by_command(dead_line, away)
 
     assert list(Audit.objects.order_by("sale").values_list("sale", "result", "reserved_units")) == [
         (busy.pk, "contradiction", 1),
@@ -252,7 +252,7 @@ def test_nothing_is_built_from_a_ledger_that_contradicts_itself(make_sale: MakeS
     found = [reconcile(line, sale.pk, by=Audit.By.BEAT) for sale in (wrong, forgotten)]
 
     assert [(audit.result, audit.repaired) for audit in found] == [("contradiction", False), ("contradiction", False)]
-    assert (look(line, wrong).epoch, look(line, wrong).stock) == (1, 5)
+    assert (snapshot_of(line, wrong).epoch, snapshot_of(line, wrong).stock) == (1, 5)
     assert not line.client.exists(sale_keys(forgotten.pk).meta)
     assert set(Sale.objects.values_list("sold", "epoch")) == {(1, 1)}
 
@@ -280,12 +280,12 @@ def test_looking_changes_nothing(make_sale: MakeSale, line: Line) -> None:
     add_units_behind_its_back(line, sale, 4)
     before = line.client.get(sale_keys(sale.pk).stock), Sale.objects.values().get(), list(Order.objects.values())
 
-    assert (look_by_command(line, sale).repaired, look_by_command(line, sale).repaired) == (False, False)
+    assert (audit_by_command(line, sale).repaired, audit_by_command(line, sale).repaired) == (False, False)
 
     assert (line.client.get(sale_keys(sale.pk).stock), Sale.objects.values().get(), list(Order.objects.values())) == (
         before
     )
-    assert look(line, sale).epoch == 1
+    assert snapshot_of(line, sale).epoch == 1
 
 
 @pytest.mark.parametrize("trouble", ["drift", "unknown"])
@@ -301,9 +301,13 @@ def test_a_repaired_line_keeps_its_people_and_the_audit_says_so(make_sale: MakeS
 
     last = Audit.objects.get()
     assert (found.result, found.repaired, last.result, last.repaired) == (trouble, True, trouble, True)
-    assert (look(line, sale).stock, look(line, sale).epoch, in_line(line, sale)) == (0, 2, ["ann", "ben", "cleo"])
+    assert (snapshot_of(line, sale).stock, snapshot_of(line, sale).epoch, in_line(line, sale)) == (
+        0,
+        2,
+        ["ann", "ben", "cleo"],
+    )
     assert reconcile(line, sale.pk, by=Audit.By.BEAT).result == "agrees"
-    assert (look(line, sale).epoch, Audit.objects.get().repaired) == (2, False)
+    assert (snapshot_of(line, sale).epoch, Audit.objects.get().repaired) == (2, False)
 
 
 @pytest.mark.parametrize("quiet", ["agrees", "busy"])
@@ -311,25 +315,25 @@ def test_a_line_that_agrees_or_is_busy_is_not_rebuilt(make_sale: MakeSale, line:
     sale = make_sale(stock=2)
     join(line, sale, "ann")
     if quiet == "busy":
-        claim_and_die(line, sale, upto=1)
+        reserve_and_die(line, sale, upto=1)
 
     found = reconcile(line, sale.pk, by=Audit.By.BEAT)
 
-    assert (found.result, found.repaired, look(line, sale).epoch) == (quiet, False, 1)
+    assert (found.result, found.repaired, snapshot_of(line, sale).epoch) == (quiet, False, 1)
 
 
 def test_a_drift_is_logged_with_its_numbers(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=7)
     sell(line, sale, "ann")
-    look_by_command(line, sale)
+    audit_by_command(line, sale)
     add_units_behind_its_back(line, sale, 4)
 
     with capture_logs() as logs:
-        look_by_command(line, sale)
+        audit_by_command(line, sale)
 
     assert logs == [
         {
-            "event": "drift", "log_level": "error", "sale": sale.pk, "epoch": 1,
+            "event": "drift_found", "log_level": "error", "sale": sale.pk, "epoch": 1,
             "redis_stock": 10, "db_stock": 6, "outcomes": 1, "orders": 1,
         }
     ]  # fmt: skip
@@ -350,12 +354,12 @@ def test_many_who_audit_a_sale_for_the_first_time_at_once_all_succeed(make_sale:
 def test_an_audit_waits_for_orders_that_are_being_written(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=7)
     join(line, sale, "ann")
-    claim = claim_and_die(line, sale, upto=1)
+    reservation = reserve_and_die(line, sale, upto=1)
     confirmed = Event()
 
     def write() -> str:
         with transaction.atomic():
-            line.run(commands.confirm(claim, write_orders(claim)))
+            line.run(commands.confirm(reservation, write_orders(reservation)))
             confirmed.set()
             await_waiter()
         return ""
@@ -384,5 +388,5 @@ def test_a_busy_ledger_never_seems_to_contradict_itself(make_sale: MakeSale, lin
     seen = {result for results in at_once([trade, watch, watch]) for result in results}
 
     assert "contradiction" not in seen
-    assert look_by_command(line, sale).result == "agrees"
+    assert audit_by_command(line, sale).result == "agrees"
     assert (Audit.objects.get().sold, Audit.objects.get().active_orders) == (24, 24)

@@ -12,7 +12,7 @@ from seckill.line.line import Line
 from seckill.line.outcome import Confirmed
 from seckill.timestamps import to_epoch_ms
 from tests.conftest import MakeSale
-from tests.orders.crowd import claim_and_die, entries, join, look, settle_all, sold
+from tests.orders.crowd import entries, join, reserve_and_die, settle_all, snapshot_of, sold
 
 pytestmark = pytest.mark.django_db
 
@@ -27,28 +27,32 @@ def lease_is_over(settings: Settings) -> None:
 def test_places_of_a_worker_that_died_before_writing_are_taken_over(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=3)
     join(line, sale, "ann", "ben")
-    claim_and_die(line, sale, upto=2)
-    assert (look(line, sale).reserved_units, look(line, sale).expired_reservations, entries(sale)) == (2, 1, [])
+    reserve_and_die(line, sale, upto=2)
+    assert (snapshot_of(line, sale).reserved_units, snapshot_of(line, sale).expired_reservations, entries(sale)) == (
+        2,
+        1,
+        [],
+    )
 
     assert settle(line, sale.pk, upto=2) == 2
 
     assert entries(sale) == [(1, "ann", "pending"), (2, "ben", "pending")]
-    after = look(line, sale)
+    after = snapshot_of(line, sale)
     assert (sold(sale), after.stock, after.reserved_units, after.expired_reservations) == (2, 1, 0, 0)
 
 
-def test_a_claim_is_left_alone_while_its_worker_may_be_alive(make_sale: MakeSale, line: Line) -> None:
+def test_a_reservation_is_left_alone_while_its_worker_may_be_alive(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=3)
     join(line, sale, "ann", "ben", "cleo")
-    claim = claim_and_die(line, sale, upto=2)
+    reservation = reserve_and_die(line, sale, upto=2)
 
     assert settle(line, sale.pk, upto=3) == 1  # only cleo, behind the reserved places
 
     assert entries(sale) == [(3, "cleo", "pending")]
-    assert look(line, sale).reserved_units == 2
-    line.run(commands.confirm(claim, write_orders(claim)))  # the worker was alive
+    assert snapshot_of(line, sale).reserved_units == 2
+    line.run(commands.confirm(reservation, write_orders(reservation)))  # the worker was alive
     assert [place for place, _, _ in entries(sale)] == [1, 2, 3]
-    assert (sold(sale), look(line, sale).stock, look(line, sale).reserved_units) == (3, 0, 0)
+    assert (sold(sale), snapshot_of(line, sale).stock, snapshot_of(line, sale).reserved_units) == (3, 0, 0)
 
 
 @pytest.mark.usefixtures("lease_is_over")
@@ -57,7 +61,7 @@ def test_orders_of_a_worker_that_died_before_confirming_are_confirmed_with_the_s
 ) -> None:
     sale = make_sale(stock=2)
     join(line, sale, "ann", "ben", "cleo")
-    write_orders(claim_and_die(line, sale, upto=3))
+    write_orders(reserve_and_die(line, sale, upto=3))
     written = {order.buyer: order for order in Order.objects.all()}
     assert (sorted(written), line.outcome(sale.pk, "ann"), sold(sale)) == (["ann", "ben"], None, 2)
 
@@ -68,50 +72,52 @@ def test_orders_of_a_worker_that_died_before_confirming_are_confirmed_with_the_s
         "ben": written["ben"].number,
     }
     assert line.outcome(sale.pk, "ben") == Confirmed(written["ben"].number, to_epoch_ms(written["ben"].pay_before))
-    assert (sold(sale), look(line, sale).stock, look(line, sale).reserved_units) == (2, 0, 0)
+    assert (sold(sale), snapshot_of(line, sale).stock, snapshot_of(line, sale).reserved_units) == (2, 0, 0)
 
 
 @pytest.mark.usefixtures("lease_is_over")
 def test_a_worker_that_was_only_slow_neither_sells_nor_counts_a_unit_twice(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=3)
     join(line, sale, "ann", "ben")
-    slow = claim_and_die(line, sale, upto=2)
+    slow = reserve_and_die(line, sale, upto=2)
     assert settle(line, sale.pk, upto=2) == 2  # by another worker
     numbers = dict(Order.objects.values_list("buyer", "number"))
 
     line.run(commands.confirm(slow, write_orders(slow)))
 
     assert dict(Order.objects.values_list("buyer", "number")) == numbers
-    assert (sold(sale), look(line, sale).stock, look(line, sale).reserved_units) == (2, 1, 0)
+    assert (sold(sale), snapshot_of(line, sale).stock, snapshot_of(line, sale).reserved_units) == (2, 1, 0)
 
 
 @pytest.mark.usefixtures("lease_is_over")
 def test_a_slow_worker_that_confirms_first_leaves_the_same_books(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=3)
     join(line, sale, "ann", "ben")
-    slow = claim_and_die(line, sale, upto=2)
+    slow = reserve_and_die(line, sale, upto=2)
     thief = line.run(commands.reserve(sale.pk, "thief", upto=2, chunk=500, lease_seconds=-1))
     assert thief is not None
     assert thief.places == [(1, "ann"), (2, "ben")]
 
     line.run(commands.confirm(slow, write_orders(slow)))
-    assert look(line, sale).stock == -1  # counted twice for a moment: too few units is safe, too many would not be
+    assert (
+        snapshot_of(line, sale).stock == -1
+    )  # counted twice for a moment: too few units is safe, too many would not be
     line.run(commands.confirm(thief, write_orders(thief)))
 
-    assert (sold(sale), look(line, sale).stock, look(line, sale).reserved_units) == (2, 1, 0)
+    assert (sold(sale), snapshot_of(line, sale).stock, snapshot_of(line, sale).reserved_units) == (2, 1, 0)
     assert settle_all(line, sale) == 0
     assert entries(sale) == [(1, "ann", "pending"), (2, "ben", "pending")]
 
 
-def test_a_claim_from_before_a_rebuild_is_written_and_counted_once(make_sale: MakeSale, line: Line) -> None:
+def test_a_reservation_from_before_a_rebuild_is_written_and_counted_once(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=3)
     join(line, sale, "ann", "ben")
-    claim = claim_and_die(line, sale, upto=2)
+    reservation = reserve_and_die(line, sale, upto=2)
     rebuild_line(line, sale.pk, broken_epoch=1)  # drops the reservation; the buyers are still in line
-    assert (look(line, sale).epoch, look(line, sale).stock, look(line, sale).pointer) == (2, 3, 0)
+    assert (snapshot_of(line, sale).epoch, snapshot_of(line, sale).stock, snapshot_of(line, sale).pointer) == (2, 3, 0)
 
-    line.run(commands.confirm(claim, write_orders(claim)))
+    line.run(commands.confirm(reservation, write_orders(reservation)))
 
-    assert (sold(sale), look(line, sale).stock) == (2, 1)
+    assert (sold(sale), snapshot_of(line, sale).stock) == (2, 1)
     assert settle(line, sale.pk, upto=2) == 0
     assert entries(sale) == [(1, "ann", "pending"), (2, "ben", "pending")]

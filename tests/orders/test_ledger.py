@@ -15,7 +15,7 @@ from orders.stock import SaleChangedError
 from seckill.catalog.models import Sale
 from seckill.line.line import Line
 from tests.conftest import MakeSale
-from tests.orders.crowd import add_units_behind_its_back, claim_and_die, entries, join, sell, sold
+from tests.orders.crowd import add_units_behind_its_back, entries, join, reserve_and_die, sell, sold
 
 pytestmark = pytest.mark.django_db
 
@@ -124,14 +124,14 @@ def test_without_the_guard_in_python_the_database_still_refuses_to_oversell(make
     sale = make_sale(stock=3)
     join(line, sale, "ann", "ben", "cleo", "dan", "eve")
     add_units_behind_its_back(line, sale, 2)
-    claim = claim_and_die(line, sale, upto=5)
-    assert len(claim.places) == 5
+    reservation = reserve_and_die(line, sale, upto=5)
+    assert len(reservation.places) == 5
 
     with pytest.raises(IntegrityError, match="sale_never_oversold"):
-        unguarded["write_orders"](claim)
+        unguarded["write_orders"](reservation)
 
     assert (entries(sale), sold(sale)) == ([], 0)
-    assert len(write_orders(claim)) == 3  # with its check, as shipped
+    assert len(write_orders(reservation)) == 3  # with its check, as shipped
     assert (len(entries(sale)), sold(sale)) == (3, 3)
 
 
@@ -139,7 +139,7 @@ def test_an_order_is_one_transaction_with_what_is_sold(make_sale: MakeSale, line
     """If the counter cannot be updated, no orders are written."""
     sale = make_sale(stock=2)
     join(line, sale, "ann", "ben")
-    claim = claim_and_die(line, sale, upto=2)
+    reservation = reserve_and_die(line, sale, upto=2)
 
     def shrink_before_counting(execute, sql, params, many, context):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 (Django's wrapper)
         if sql.startswith('UPDATE "catalog_sale" SET "sold"'):
@@ -151,7 +151,7 @@ def test_an_order_is_one_transaction_with_what_is_sold(make_sale: MakeSale, line
         transaction.atomic(),
         connection.execute_wrapper(shrink_before_counting),
     ):
-        write_orders(claim)
+        write_orders(reservation)
 
     assert (entries(sale), sold(sale), Sale.objects.get(pk=sale.pk).stock) == ([], 0, 2)
 

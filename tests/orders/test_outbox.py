@@ -17,7 +17,7 @@ from seckill.catalog.models import Sale
 from seckill.line import commands
 from seckill.line.line import Line
 from tests.conftest import MakeSale
-from tests.orders.crowd import ONE_WRITER, at_once, claim_and_die, join, sell
+from tests.orders.crowd import ONE_WRITER, at_once, join, reserve_and_die, sell
 from tests.orders.outbox import let_time_pass, meanwhile
 
 pytestmark = pytest.mark.django_db
@@ -32,7 +32,7 @@ def happened(sale: Sale) -> list[tuple[str, list[str]]]:
     ]
 
 
-def test_a_group_that_was_settled_is_one_event(make_sale: MakeSale, line: Line) -> None:
+def test_a_batch_that_was_settled_is_one_event(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=3)
     sell(line, sale, "ann", "ben", "cleo", "dan")
 
@@ -66,8 +66,8 @@ def test_what_did_not_happen_is_no_event(make_sale: MakeSale, line: Line) -> Non
         cancel(orders["ann"])
     with pytest.raises(OrderDecidedError):
         pay(orders["ben"])
-    claim = commands.Reservation("again", sale.pk, 1, [(1, "ann"), (2, "ben")])
-    write_orders(claim)  # the worker died before it could confirm, and another one took over
+    reservation = commands.Reservation("again", sale.pk, 1, [(1, "ann"), (2, "ben")])
+    write_orders(reservation)  # the worker died before it could confirm, and another one took over
     expire_overdue_orders()
 
     assert happened(sale) == [("confirmed", ["ann", "ben"]), ("paid", ["ann"]), ("cancelled", ["ben"])]
@@ -99,10 +99,10 @@ def test_without_its_event_nothing_happens(make_sale: MakeSale, line: Line) -> N
     orders = sell(line, sale, "ann", "ben", "cleo")
     let_time_pass(orders["cleo"])
     join(line, sale, "dan")
-    claim = claim_and_die(line, sale, upto=4)
+    reservation = reserve_and_die(line, sale, upto=4)
     before = (list(Order.objects.order_by("place").values()), Sale.objects.values().get())
     changes: list[Callable[[], object]] = [
-        partial(write_orders, claim),
+        partial(write_orders, reservation),
         partial(pay, orders["ann"]),
         partial(cancel, orders["ben"]),
         expire_overdue_orders,
@@ -122,10 +122,10 @@ def test_without_its_event_nothing_happens(make_sale: MakeSale, line: Line) -> N
 def test_orders_that_were_not_written_are_no_event(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=1)
     join(line, sale, "ann")
-    claim = claim_and_die(line, sale, upto=1)
+    reservation = reserve_and_die(line, sale, upto=1)
 
     with transaction.atomic():
-        assert len(write_orders(claim)) == 1
+        assert len(write_orders(reservation)) == 1
         transaction.set_rollback(True)  # the worker's host fails before the commit
 
     assert (Order.objects.count(), Event.objects.count()) == (0, 0)

@@ -27,7 +27,7 @@ def _somebody_to_tell(settings: Settings) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_event_is_claimed_by_one_at_a_time(make_sale: MakeSale, line: Line) -> None:
+def test_an_event_is_reserved_by_one_at_a_time(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=30)
     for order in sell(line, sale, *(f"fan-{number}" for number in range(30))).values():
         pay(order)
@@ -58,7 +58,7 @@ def test_what_somebody_is_claiming_in_this_moment_is_passed_over(make_sale: Make
     ]
 
 
-def test_who_claimed_an_event_and_fell_silent_is_replaced_after_the_lease(make_sale: MakeSale, line: Line) -> None:
+def test_who_reserved_an_event_and_fell_silent_is_replaced_after_the_lease(make_sale: MakeSale, line: Line) -> None:
     sell(line, make_sale(stock=1), "ann")
     [event] = outbox.lease_pending()
     lease = timedelta(seconds=outbox.LEASE_SECONDS)
@@ -89,7 +89,7 @@ def test_what_was_published_is_told_whether_or_not_anybody_was_notified(make_sal
     assert Event.objects.get().notified_at is None
 
 
-def test_a_great_many_events_are_claimed_in_portions_oldest_first(
+def test_a_great_many_events_are_reserved_in_portions_oldest_first(
     make_sale: MakeSale, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outbox, "LEASE_BATCH_MAX", 2)

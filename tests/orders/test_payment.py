@@ -11,7 +11,7 @@ from orders.models import Order
 from orders.payment import OrderDecidedError, cancel, pay
 from seckill.line.line import Line
 from tests.conftest import MakeSale
-from tests.orders.crowd import at_once, look, sell, sold
+from tests.orders.crowd import at_once, sell, snapshot_of, sold
 
 
 def overdue(order: Order, *, seconds: float = 1) -> Order:
@@ -32,7 +32,7 @@ def test_paying_an_order_keeps_its_unit(make_sale: MakeSale, line: Line) -> None
     assert (paid.status, paid.pk, paid.released_at) == (Order.Status.PAID, order.pk, None)
     assert paid.status_changed_at is not None
     assert before <= paid.status_changed_at <= timezone.now()
-    assert (sold(sale), look(line, sale).stock) == (1, 1)
+    assert (sold(sale), snapshot_of(line, sale).stock) == (1, 1)
 
 
 @pytest.mark.django_db
@@ -64,7 +64,7 @@ def test_cancelling_gives_the_unit_back_to_the_ledger(make_sale: MakeSale, line:
     assert (cancelled.status, cancelled.released_at) == (Order.Status.CANCELLED, None)
     assert cancelled.status_changed_at is not None
     assert sold(sale) == 1
-    assert look(line, sale).stock == 0  # orders.expiry.release_units returns the unit later
+    assert snapshot_of(line, sale).stock == 0  # orders.expiry.release_units returns the unit later
     assert Order.objects.get(buyer="ben").status == Order.Status.PENDING
 
 

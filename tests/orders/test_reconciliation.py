@@ -24,13 +24,13 @@ from seckill.timestamps import to_epoch_ms
 from tests.conftest import MakeSale
 from tests.orders.crowd import (
     add_units_behind_its_back,
-    claim_and_die,
     entries,
     in_line,
     join,
-    look,
+    reserve_and_die,
     sell,
     settle_all,
+    snapshot_of,
     sold,
 )
 
@@ -47,14 +47,14 @@ def test_a_new_sale_is_loaded_as_its_row_says(make_sale: MakeSale, line: Line) -
 
     sync_sale_to_redis(line, sale)
 
-    seen = look(line, sale)
+    seen = snapshot_of(line, sale)
     assert (seen.epoch, seen.stock_total, seen.stock, seen.places_issued, seen.pointer) == (1, 57, 57, 0, 0)
     assert (seen.opens_ms, seen.closes_ms) == (to_epoch_ms(sale.opens_at), to_epoch_ms(sale.closes_at))
     assert (seen.status, seen.line_limit, seen.ended_ms, seen.rejoin_until_ms) == ("paused", 815, 0, 0)
     assert Sale.objects.get(pk=sale.pk).epoch == 1
 
 
-def test_publishing_a_known_sale_takes_over_what_changed_and_keeps_the_line(make_sale: MakeSale, line: Line) -> None:
+def test_publishing_a_loaded_sale_takes_over_what_changed_and_keeps_the_line(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=2)
     sell(line, sale, "ann", "ben", "cleo")
     sale.refresh_from_db()
@@ -64,7 +64,7 @@ def test_publishing_a_known_sale_takes_over_what_changed_and_keeps_the_line(make
     sync_sale_to_redis(line, sale)
     sync_sale_to_redis(line, sale)  # idempotent
 
-    seen = look(line, sale)
+    seen = snapshot_of(line, sale)
     assert (seen.epoch, seen.stock_total, seen.stock, seen.waiting) == (1, 4, 2, 1)
     assert (seen.line_limit, seen.closes_ms) == (3, to_epoch_ms(sale.closes_at))
     assert join(line, sale, "cleo", "dan") == [3, RejectReason.SOLD_OUT]
@@ -80,13 +80,13 @@ def test_a_wiped_redis_gets_back_every_decided_place_from_the_ledger(
     orders = sell(line, sale, "ann", "ben", "cleo", "dan", "eve")
     pay(orders["ben"])
     keys = sale_keys(sale.pk)
-    before = look(line, sale)
+    before = snapshot_of(line, sale)
     outcomes = line.client.hgetall(keys.outcomes)
     line.client.flushall()
 
     rebuild_line(line, sale.pk, broken_epoch=None)
 
-    after = look(line, sale)
+    after = snapshot_of(line, sale)
     assert (after.epoch, after.stock, after.pointer, after.places_issued) == (2, 0, 3, 3)
     assert (before.epoch, before.stock, before.pointer, before.places_issued) == (1, 0, 3, 5)
     assert line.client.hgetall(keys.outcomes) == outcomes
@@ -111,7 +111,7 @@ def test_orders_given_back_are_restored_as_given_back(make_sale: MakeSale, line:
 
     rebuild_line(line, sale.pk, broken_epoch=None)
 
-    assert (look(line, sale).stock, look(line, sale).pointer) == (2, 3)
+    assert (snapshot_of(line, sale).stock, snapshot_of(line, sale).pointer) == (2, 3)
     assert [line.outcome(sale.pk, buyer) for buyer in ("ann", "ben")] == [Released("cancelled"), Released("expired")]
     assert isinstance(line.outcome(sale.pk, "cleo"), Confirmed)
     assert join(line, sale, "ann", "dan") == [1, 4]  # ann has used her chance; dan gets the unit
@@ -131,7 +131,11 @@ def test_the_pointer_stops_before_the_first_place_without_an_order(
 
     rebuild_line(line, sale.pk, broken_epoch=None)
 
-    assert (look(line, sale).pointer, look(line, sale).places_issued, look(line, sale).stock) == (2, 4, 2)
+    assert (snapshot_of(line, sale).pointer, snapshot_of(line, sale).places_issued, snapshot_of(line, sale).stock) == (
+        2,
+        4,
+        2,
+    )
     assert in_line(line, sale) == ["ann", "ben", "", "dan"]
     assert line.run(commands.rejoin(sale.pk, "cleo", 3)) == (2, 3)
     assert settle_all(line, sale) == 1
@@ -150,7 +154,7 @@ def test_a_ledger_larger_than_one_restore_call_comes_back_whole(
     rebuild_line(line, sale.pk, broken_epoch=None)
 
     assert in_line(line, sale) == buyers
-    assert (look(line, sale).pointer, look(line, sale).stock) == (607, 0)
+    assert (snapshot_of(line, sale).pointer, snapshot_of(line, sale).stock) == (607, 0)
     assert agrees(line, sale)
 
 
@@ -163,7 +167,7 @@ def test_a_lost_line_waits_for_its_crowd(make_sale: MakeSale, line: Line, settin
 
     rebuild_line(line, sale.pk, broken_epoch=None)
 
-    seen = look(line, sale)
+    seen = snapshot_of(line, sale)
     assert 7_700_000 < seen.rejoin_until_ms - seen.now_ms <= 7_777_000
     assert join(line, sale, "zoe", "ann") == [RejectReason.RECOVERING, 1]
     assert line.run(commands.rejoin(sale.pk, "ben", 2)) == (2, 2)
@@ -192,7 +196,7 @@ def test_a_line_that_is_still_there_makes_nobody_wait(
 
     rebuild_line(line, sale.pk, broken_epoch=None)
 
-    assert (look(line, sale).epoch, look(line, sale).rejoin_until_ms) == (2, 0)
+    assert (snapshot_of(line, sale).epoch, snapshot_of(line, sale).rejoin_until_ms) == (2, 0)
     assert in_line(line, sale) == ["ann"]
 
 
@@ -206,7 +210,7 @@ def test_where_a_restart_may_lose_the_end_of_a_line_the_line_waits_for_its_crowd
 
     rebuild_line(line, sale.pk, broken_epoch=None)
 
-    assert look(line, sale).rejoin_until_ms > look(line, sale).now_ms + 7_700_000
+    assert snapshot_of(line, sale).rejoin_until_ms > snapshot_of(line, sale).now_ms + 7_700_000
     assert in_line(line, sale) == ["ann"]
     assert join(line, sale, "zoe", "ann") == [RejectReason.RECOVERING, 1]
 
@@ -220,7 +224,7 @@ def test_a_sale_that_had_not_opened_has_no_crowd_to_wait_for(
 
     rebuild_line(line, sale.pk, broken_epoch=None)
 
-    assert (look(line, sale).epoch, look(line, sale).rejoin_until_ms) == (2, 0)
+    assert (snapshot_of(line, sale).epoch, snapshot_of(line, sale).rejoin_until_ms) == (2, 0)
 
 
 def test_a_sale_loaded_for_the_first_time_has_no_crowd_to_wait_for(
@@ -231,7 +235,7 @@ def test_a_sale_loaded_for_the_first_time_has_no_crowd_to_wait_for(
 
     rebuild_line(line, sale.pk, broken_epoch=None)
 
-    assert (look(line, sale).epoch, look(line, sale).rejoin_until_ms) == (1, 0)
+    assert (snapshot_of(line, sale).epoch, snapshot_of(line, sale).rejoin_until_ms) == (1, 0)
     assert join(line, sale, "ann") == [1]
 
 
@@ -245,7 +249,7 @@ def test_buyers_keep_their_places_when_only_the_stock_was_wrong(make_sale: MakeS
 
     assert in_line(line, sale) == ["ann", "ben", "cleo", "dan"]
     assert join(line, sale, "dan", "cleo") == [4, 3]
-    seen = look(line, sale)
+    seen = snapshot_of(line, sale)
     assert (seen.epoch, seen.stock, seen.pointer, seen.waiting, seen.rejoin_until_ms) == (2, 0, 2, 2, 0)
     assert agrees(line, sale)
 
@@ -255,7 +259,7 @@ def test_the_epoch_grows_with_every_rebuild(make_sale: MakeSale, line: Line) -> 
 
     for epoch in (1, 2, 3):
         rebuild_line(line, sale.pk, broken_epoch=epoch)
-        assert look(line, sale).epoch == Sale.objects.get(pk=sale.pk).epoch == epoch + 1
+        assert snapshot_of(line, sale).epoch == Sale.objects.get(pk=sale.pk).epoch == epoch + 1
 
 
 @pytest.mark.parametrize("broken_epoch", [None, 1, 3])
@@ -265,11 +269,11 @@ def test_a_line_somebody_else_has_rebuilt_is_left_alone(
     sale = make_sale(stock=2)
     join(line, sale, "ann")
     rebuild_line(line, sale.pk, broken_epoch=1)
-    claim_and_die(line, sale, upto=1)
+    reserve_and_die(line, sale, upto=1)
 
     rebuild_line(line, sale.pk, broken_epoch=broken_epoch)
 
-    seen = look(line, sale)
+    seen = snapshot_of(line, sale)
     assert (seen.epoch, seen.reserved_units, seen.stock) == (2, 1, 1)
     assert Sale.objects.get(pk=sale.pk).epoch == 2
 
@@ -324,11 +328,11 @@ def test_an_epoch_whose_building_was_never_written_down_is_not_given_out_again(
         patched.setattr("orders.reconciliation.on_their_way", die)  # the line is changed; the ledger is not committed
         with pytest.raises(KeyboardInterrupt):
             rebuild_line(line, sale.pk, broken_epoch=None)
-    first = look(line, sale).epoch
+    first = snapshot_of(line, sale).epoch
     line.client.flushall()
     rebuild_line(line, sale.pk, broken_epoch=None)
 
-    assert (first, look(line, sale).epoch) == (1, 2)
+    assert (first, snapshot_of(line, sale).epoch) == (1, 2)
 
 
 def die() -> None:

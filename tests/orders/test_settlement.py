@@ -22,13 +22,13 @@ from seckill.timestamps import to_epoch_ms
 from tests.conftest import MakeSale
 from tests.orders.crowd import (
     add_units_behind_its_back,
-    claim_and_die,
     entries,
     in_line,
     join,
-    look,
+    reserve_and_die,
     sell,
     settle_all,
+    snapshot_of,
     sold,
 )
 
@@ -54,7 +54,11 @@ def test_the_first_in_line_get_the_units(make_sale: MakeSale, line: Line) -> Non
 
     assert entries(sale) == [(1, "ann", "pending"), (2, "ben", "pending"), (3, "cleo", "pending")]
     assert sold(sale) == 3
-    assert (look(line, sale).stock, look(line, sale).pointer, look(line, sale).waiting) == (0, 3, 1)
+    assert (snapshot_of(line, sale).stock, snapshot_of(line, sale).pointer, snapshot_of(line, sale).waiting) == (
+        0,
+        3,
+        1,
+    )
     assert line.outcome(sale.pk, "dan") is None
 
 
@@ -72,7 +76,7 @@ def test_an_order_carries_the_price_of_its_sale_and_the_time_to_pay(make_sale: M
     assert order.pay_before - order.created_at == timedelta(seconds=77)
 
 
-def test_the_line_tells_each_buyer_the_number_and_the_deadline_of_the_order(make_sale: MakeSale, line: Line) -> None:
+def test_the_line_has_the_number_and_the_deadline_of_each_buyers_order(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=2)
 
     orders = sell(line, sale, "ann", "ben")
@@ -88,7 +92,7 @@ def test_a_doorbell_settles_up_to_its_place_and_no_further(make_sale: MakeSale, 
 
     assert settle(line, sale.pk, upto=2) == 2
     assert entries(sale) == [(1, "ann", "pending"), (2, "ben", "pending")]
-    assert (look(line, sale).pointer, look(line, sale).stock) == (2, 7)
+    assert (snapshot_of(line, sale).pointer, snapshot_of(line, sale).stock) == (2, 7)
 
     assert settle(line, sale.pk, upto=4_821) == 3
     assert [buyer for _, buyer, _ in entries(sale)] == ["ann", "ben", "cleo", "dan", "eve"]
@@ -113,13 +117,13 @@ def test_a_long_line_is_settled_in_chunks_of_one_insert_each(
 def test_a_second_doorbell_changes_nothing(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=2)
     numbers = {buyer: order.number for buyer, order in sell(line, sale, "ann", "ben", "cleo").items()}
-    before = look(line, sale)
+    before = snapshot_of(line, sale)
 
     assert settle(line, sale.pk, upto=3) == 0
 
     assert dict(Order.objects.values_list("buyer", "number")) == numbers
     assert sold(sale) == 2
-    after = look(line, sale)
+    after = snapshot_of(line, sale)
     assert (after.stock, after.pointer, after.epoch) == (before.stock, before.pointer, before.epoch) == (0, 2, 1)
 
 
@@ -128,7 +132,7 @@ def test_settling_an_empty_line_is_no_work(make_sale: MakeSale, line: Line) -> N
 
     assert settle(line, sale.pk, upto=0) == 0
 
-    assert (entries(sale), sold(sale), look(line, sale).stock) == ([], 0, 2)
+    assert (entries(sale), sold(sale), snapshot_of(line, sale).stock) == ([], 0, 2)
 
 
 def test_a_sale_redis_does_not_know_is_settled_for_nobody(make_sale: MakeSale, line: Line) -> None:
@@ -136,7 +140,7 @@ def test_a_sale_redis_does_not_know_is_settled_for_nobody(make_sale: MakeSale, l
     join(line, sale, "ann")
     line.invalidate(sale.pk)
 
-    with pytest.raises(commands.SaleNotLoadedError, match=f"sale {sale.pk} is unknown to Redis"):
+    with pytest.raises(commands.SaleNotLoadedError, match=f"sale {sale.pk} is not loaded in Redis"):
         settle(line, sale.pk, upto=1)
 
     assert (entries(sale), sold(sale)) == ([], 0)
@@ -151,7 +155,7 @@ def test_two_sales_do_not_touch_each_other(make_sale: MakeSale, line: Line) -> N
     assert settle_all(line, kettles) == 1
 
     assert entries(kettles) == [(1, "ann", "pending")]
-    assert (entries(lamps), sold(lamps), look(line, lamps).stock) == ([], 0, 5)
+    assert (entries(lamps), sold(lamps), snapshot_of(line, lamps).stock) == ([], 0, 5)
 
 
 def test_when_redis_promises_more_than_the_ledger_has_nothing_is_oversold(make_sale: MakeSale, line: Line) -> None:
@@ -163,7 +167,7 @@ def test_when_redis_promises_more_than_the_ledger_has_nothing_is_oversold(make_s
 
     assert entries(sale) == [(1, "ann", "pending"), (2, "ben", "pending"), (3, "cleo", "pending")]
     assert sold(sale) == 3
-    after = look(line, sale)
+    after = snapshot_of(line, sale)
     assert (after.epoch, after.stock, after.pointer, after.waiting, after.reserved_units) == (2, 0, 3, 2, 0)
     assert in_line(line, sale) == ["ann", "ben", "cleo", "dan", "eve"]  # dan and eve wait at their places
     assert join(line, sale, "eve", "dan") == [5, 4]
@@ -182,7 +186,7 @@ def test_a_redis_that_promises_units_of_a_sold_out_sale_sells_nothing(make_sale:
     assert settle(line, sale.pk, upto=2) == 0
 
     assert (entries(sale), sold(sale)) == ([(1, "ann", "pending")], 1)
-    assert (look(line, sale).epoch, look(line, sale).stock, look(line, sale).waiting) == (2, 0, 1)
+    assert (snapshot_of(line, sale).epoch, snapshot_of(line, sale).stock, snapshot_of(line, sale).waiting) == (2, 0, 1)
 
 
 def test_a_buyer_with_an_order_at_another_place_keeps_that_one(make_sale: MakeSale, line: Line) -> None:
@@ -194,10 +198,10 @@ def test_a_buyer_with_an_order_at_another_place_keeps_that_one(make_sale: MakeSa
 
     assert entries(sale) == [(2, "ben", "pending"), (9, "ann", "pending")]
     assert line.outcome(sale.pk, "ann") == Confirmed(order.number, to_epoch_ms(order.pay_before))
-    assert (sold(sale), look(line, sale).stock) == (2, 1)
+    assert (sold(sale), snapshot_of(line, sale).stock) == (2, 1)
 
 
-def test_the_unit_claimed_for_a_buyer_whose_order_was_given_back_goes_to_the_next(
+def test_the_unit_reserved_for_a_buyer_whose_order_was_released_goes_to_the_next(
     make_sale: MakeSale, line: Line
 ) -> None:
     sale = make_sale(stock=1)
@@ -208,7 +212,7 @@ def test_the_unit_claimed_for_a_buyer_whose_order_was_given_back_goes_to_the_nex
 
     assert entries(sale) == [(2, "ben", "pending"), (9, "ann", "cancelled")]
     assert line.outcome(sale.pk, "ann") == Released("cancelled")
-    assert (sold(sale), look(line, sale).stock) == (1, 0)
+    assert (sold(sale), snapshot_of(line, sale).stock) == (1, 0)
 
 
 def test_a_place_that_is_somebody_elses_in_the_ledger_is_not_sold_again(make_sale: MakeSale, line: Line) -> None:
@@ -219,19 +223,19 @@ def test_a_place_that_is_somebody_elses_in_the_ledger_is_not_sold_again(make_sal
     settle(line, sale.pk, upto=2)
 
     assert entries(sale) == [(1, "zoe", "paid"), (2, "ben", "pending")]
-    assert (sold(sale), look(line, sale).epoch, look(line, sale).stock) == (2, 2, 1)
+    assert (sold(sale), snapshot_of(line, sale).epoch, snapshot_of(line, sale).stock) == (2, 2, 1)
     assert in_line(line, sale) == ["zoe", "ben"]
     assert join(line, sale, "ann") == [3]  # the ledger wins: she queues at the end
     assert settle(line, sale.pk, upto=3) == 1
     assert entries(sale)[-1] == (3, "ann", "pending")
 
 
-def test_writing_a_claim_twice_gives_the_same_orders(make_sale: MakeSale, line: Line) -> None:
+def test_writing_a_reservation_twice_gives_the_same_orders(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=5)
     join(line, sale, "ann", "ben", "cleo")
-    claim = claim_and_die(line, sale, upto=3)
+    reservation = reserve_and_die(line, sale, upto=3)
 
-    first, again = write_orders(claim), write_orders(claim)
+    first, again = write_orders(reservation), write_orders(reservation)
 
     assert sorted(buyer for buyer, _ in first) == ["ann", "ben", "cleo"]
     # PostgreSQL stores microseconds, the outcome milliseconds; both results must be equal
@@ -242,9 +246,9 @@ def test_writing_a_claim_twice_gives_the_same_orders(make_sale: MakeSale, line: 
 def test_a_slow_worker_sells_nothing_in_a_sale_that_has_ended(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=3)
     join(line, sale, "ann")
-    claim = claim_and_die(line, sale, upto=1)
+    reservation = reserve_and_die(line, sale, upto=1)
     Sale.objects.filter(pk=sale.pk).update(ended_at=timezone.now())
 
-    assert write_orders(claim) == []
+    assert write_orders(reservation) == []
 
     assert (entries(sale), sold(sale)) == ([], 0)

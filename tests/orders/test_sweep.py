@@ -20,7 +20,7 @@ from seckill.line.line import Line
 from seckill.line.state import State
 from seckill.timestamps import from_epoch_ms, to_epoch_ms
 from tests.conftest import MakeSale
-from tests.orders.crowd import claim_and_die, entries, in_line, join, look, sell, settle_all, sold
+from tests.orders.crowd import entries, in_line, join, reserve_and_die, sell, settle_all, snapshot_of, sold
 
 pytestmark = pytest.mark.django_db
 
@@ -38,23 +38,23 @@ def close_now(sale: Sale) -> None:
     Sale.objects.filter(pk=sale.pk).update(closes_at=timezone.now() - timedelta(milliseconds=1))
 
 
-def test_a_sale_redis_never_heard_of_is_loaded(make_sale: MakeSale, line: Line) -> None:
+def test_a_new_sale_is_loaded(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=57, publish=False)
 
     assert sweep(line) == []
 
-    assert (look(line, sale).epoch, look(line, sale).stock) == (1, 57)
+    assert (snapshot_of(line, sale).epoch, snapshot_of(line, sale).stock) == (1, 57)
     assert join(line, sale, "ann") == [1]
 
 
-def test_a_sale_redis_forgot_is_rebuilt(make_sale: MakeSale, line: Line) -> None:
+def test_a_sale_that_redis_lost_is_rebuilt(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=3)
     sell(line, sale, "ann")
     line.client.flushall()
 
     assert sweep(line) == []
 
-    assert (look(line, sale).epoch, look(line, sale).stock, look(line, sale).pointer) == (2, 2, 1)
+    assert (snapshot_of(line, sale).epoch, snapshot_of(line, sale).stock, snapshot_of(line, sale).pointer) == (2, 2, 1)
 
 
 def test_the_bell_rings_where_people_wait_and_units_are_left(make_sale: MakeSale, line: Line) -> None:
@@ -62,7 +62,7 @@ def test_the_bell_rings_where_people_wait_and_units_are_left(make_sale: MakeSale
     join(line, lively, "ann", "ben")  # and the worker's doorbell got lost
 
     assert sweep(line) == [DueSettlement(lively.pk, 2)]
-    assert (entries(lively), look(line, idle).stock) == ([], 3)
+    assert (entries(lively), snapshot_of(line, idle).stock) == ([], 3)
 
     settle_all(line, lively)
     assert sweep(line) == []
@@ -74,16 +74,16 @@ def test_no_bell_rings_for_people_without_units(make_sale: MakeSale, line: Line)
 
     assert sweep(line) == []
 
-    assert (look(line, sale).waiting, ended_at_of(sale)) == (2, 0)
+    assert (snapshot_of(line, sale).waiting, ended_at_of(sale)) == (2, 0)
 
 
-def test_the_bell_rings_for_a_claim_whose_worker_fell_silent(
+def test_the_bell_rings_for_a_reservation_whose_worker_fell_silent(
     make_sale: MakeSale, line: Line, settings: Settings
 ) -> None:
     sale = make_sale(stock=2)
     join(line, sale, "ann", "ben", "cleo")
-    claim_and_die(line, sale, upto=3)
-    assert look(line, sale).stock == 0
+    reserve_and_die(line, sale, upto=3)
+    assert snapshot_of(line, sale).stock == 0
     assert sweep(line) == []  # the worker may be alive
 
     settings.RESERVATION_LEASE_SECONDS = -1
@@ -111,13 +111,13 @@ def test_a_sale_ends_when_every_unit_is_paid(make_sale: MakeSale, line: Line) ->
 
     assert sweep(line) == []
 
-    seen = look(line, sale)
+    seen = snapshot_of(line, sale)
     assert 0 < seen.ended_ms <= seen.now_ms
     assert ended_at_of(sale) == seen.ended_ms
     assert (seen.state(), seen.waiting) == (State.SOLD_OUT, 1)  # cleo's ticket says sold_out from now on
     assert join(line, sale, "dan", "cleo") == [RejectReason.SOLD_OUT, 3]
     assert sweep(line) == []
-    assert look(line, sale).ended_ms == seen.ended_ms
+    assert snapshot_of(line, sale).ended_ms == seen.ended_ms
 
 
 def test_a_sale_does_not_end_while_an_order_is_unpaid(make_sale: MakeSale, line: Line) -> None:
@@ -127,7 +127,7 @@ def test_a_sale_does_not_end_while_an_order_is_unpaid(make_sale: MakeSale, line:
 
     assert sweep(line) == []
 
-    assert (look(line, sale).ended_ms, ended_at_of(sale)) == (0, 0)
+    assert (snapshot_of(line, sale).ended_ms, ended_at_of(sale)) == (0, 0)
     Order.objects.filter(buyer="ben").update(pay_before=timezone.now())
     expire_overdue_orders()
     release_units(line)
@@ -140,12 +140,12 @@ def test_a_sale_does_not_end_while_an_order_is_unpaid(make_sale: MakeSale, line:
 def test_a_sale_that_gets_its_stock_before_it_opens_has_not_ended(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=0, opens_in=600)
     sweep(line)
-    assert (look(line, sale).ended_ms, ended_at_of(sale)) == (0, 0)
+    assert (snapshot_of(line, sale).ended_ms, ended_at_of(sale)) == (0, 0)
 
     Sale.objects.filter(pk=sale.pk).update(stock=2, opens_at=timezone.now() - timedelta(seconds=1))
     sweep(line)
 
-    assert (sell(line, sale, "ann")["ann"].place, look(line, sale).stock, ended_at_of(sale)) == (1, 1, 0)
+    assert (sell(line, sale, "ann")["ann"].place, snapshot_of(line, sale).stock, ended_at_of(sale)) == (1, 1, 0)
 
 
 def test_a_closed_sale_nobody_waits_for_has_ended(make_sale: MakeSale, line: Line) -> None:
@@ -156,8 +156,8 @@ def test_a_closed_sale_nobody_waits_for_has_ended(make_sale: MakeSale, line: Lin
     sweep(line)  # applies the closing to the line
     sweep(line)
 
-    assert ended_at_of(sale) == look(line, sale).ended_ms > 0
-    assert look(line, sale).state() is State.CLOSED
+    assert ended_at_of(sale) == snapshot_of(line, sale).ended_ms > 0
+    assert snapshot_of(line, sale).state() is State.CLOSED
     assert join(line, sale, "ben") == [RejectReason.CLOSED]
     assert entries(sale) == [(1, "ann", "pending")]
 
@@ -183,13 +183,13 @@ def test_a_closed_sale_does_not_end_while_somebody_could_still_win(make_sale: Ma
 def test_a_closed_sale_does_not_end_while_places_are_being_settled(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=1)
     join(line, sale, "ann")
-    claim = claim_and_die(line, sale, upto=1)
+    reservation = reserve_and_die(line, sale, upto=1)
     Sale.objects.filter(pk=sale.pk).update(status=Sale.Status.CLOSED)
     for _ in range(2):
         assert sweep(line) == []
-    assert (look(line, sale).state(), look(line, sale).waiting, ended_at_of(sale)) == (State.CLOSED, 0, 0)
+    assert (snapshot_of(line, sale).state(), snapshot_of(line, sale).waiting, ended_at_of(sale)) == (State.CLOSED, 0, 0)
 
-    line.run(commands.confirm(claim, write_orders(claim)))
+    line.run(commands.confirm(reservation, write_orders(reservation)))
     sweep(line)
 
     assert ended_at_of(sale) > 0
@@ -207,8 +207,8 @@ def test_a_closed_sale_whose_line_was_lost_does_not_end_before_its_crowd_could_r
     for _ in range(3):
         assert sweep(line) == []
 
-    assert (look(line, sale).waiting, look(line, sale).state()) == (0, State.CLOSED)
-    assert (look(line, sale).ended_ms, ended_at_of(sale)) == (0, 0)
+    assert (snapshot_of(line, sale).waiting, snapshot_of(line, sale).state()) == (0, State.CLOSED)
+    assert (snapshot_of(line, sale).ended_ms, ended_at_of(sale)) == (0, 0)
     assert line.run(commands.rejoin(sale.pk, "ben", 2)) == (2, 2)
 
 
@@ -238,14 +238,14 @@ def test_what_was_changed_by_sql_alone_reaches_the_line(
 ) -> None:
     sale = make_sale(stock=5)
     sell(line, sale, "ann", "ben")
-    assert getattr(look(line, sale), field) != in_line_now
+    assert getattr(snapshot_of(line, sale), field) != in_line_now
     Sale.objects.filter(pk=sale.pk).update(**{column: value})
 
     assert sweep(line) == []
 
-    assert getattr(look(line, sale), field) == in_line_now
-    assert look(line, sale).epoch == 1
-    assert look(line, sale).stock == (9 if column == "stock" else 3)
+    assert getattr(snapshot_of(line, sale), field) == in_line_now
+    assert snapshot_of(line, sale).epoch == 1
+    assert snapshot_of(line, sale).stock == (9 if column == "stock" else 3)
     assert in_line(line, sale) == ["ann", "ben"]
 
 
@@ -270,10 +270,10 @@ def test_units_added_to_a_sold_out_sale_go_to_those_who_wait(make_sale: MakeSale
     assert sweep(line) == [DueSettlement(sale.pk, 3)]
     assert settle_all(line, sale) == 1
 
-    assert (entries(sale)[-1], sold(sale), look(line, sale).waiting) == ((2, "ben", "pending"), 2, 1)
+    assert (entries(sale)[-1], sold(sale), snapshot_of(line, sale).waiting) == ((2, "ben", "pending"), 2, 1)
 
 
-def test_an_ended_sale_is_forgotten_by_redis_after_a_week(make_sale: MakeSale, line: Line) -> None:
+def test_an_ended_sale_is_deleted_from_redis_after_a_week(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=1)
     orders = sell(line, sale, "ann", "ben")
     keys = sale_keys(sale.pk)
@@ -291,12 +291,12 @@ def test_an_ended_sale_is_rebuilt_as_ended_after_a_wipe(make_sale: MakeSale, lin
     sale = make_sale(stock=1)
     pay(sell(line, sale, "ann", "ben")["ann"])
     sweep(line)
-    ended_ms = look(line, sale).ended_ms
+    ended_ms = snapshot_of(line, sale).ended_ms
     line.client.flushall()
 
     assert sweep(line) == []
 
-    seen = look(line, sale)
+    seen = snapshot_of(line, sale)
     assert (seen.epoch, seen.ended_ms, seen.rejoin_until_ms, seen.stock) == (2, ended_ms, 0, 0)
     assert ended_at_of(sale) == ended_ms
     assert line.run(commands.rejoin(sale.pk, "ben", 2)) == (2, 0)
@@ -313,7 +313,7 @@ def test_a_sale_that_ended_more_than_a_week_ago_is_not_loaded_again(make_sale: M
     assert line.run(commands.snapshot(sale.pk, lease_seconds=5)) is None
 
 
-def test_the_sweep_asks_the_ledger_once_for_any_number_of_quiet_sales(
+def test_the_sweep_queries_the_ledger_once_for_any_number_of_quiet_sales(
     make_sale: MakeSale, line: Line, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     for stock in (3, 5, 8, 13):
@@ -323,7 +323,7 @@ def test_the_sweep_asks_the_ledger_once_for_any_number_of_quiet_sales(
         assert sweep(line) == []
 
 
-def test_an_end_that_only_the_line_was_told_of_is_an_end(make_sale: MakeSale, line: Line) -> None:
+def test_an_end_that_only_the_line_has_is_an_end(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=3, status=Sale.Status.CLOSED)
     ended_ms = line.run(commands.end_sale(sale.pk))  # and here the sweeper died
     Sale.objects.filter(pk=sale.pk).update(status=Sale.Status.OPEN)
@@ -333,11 +333,11 @@ def test_an_end_that_only_the_line_was_told_of_is_an_end(make_sale: MakeSale, li
     assert ended_ms == ended_at_of(sale) > 0
 
 
-def test_a_sale_does_not_end_before_everybody_was_told_of_their_order(make_sale: MakeSale, line: Line) -> None:
+def test_a_sale_does_not_end_before_every_order_is_confirmed(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=1)
-    claim = claim_and_die(line, sale, upto=join(line, sale, "ann")[0])
-    write_orders(claim)
-    line.run(commands.confirm(claim, []))  # a line that has lost ann's outcome
+    reservation = reserve_and_die(line, sale, upto=join(line, sale, "ann")[0])
+    write_orders(reservation)
+    line.run(commands.confirm(reservation, []))  # a line that has lost ann's outcome
     Order.objects.update(status=Order.Status.PAID)
     line.client.set(sale_keys(sale.pk).stock, 0)
 
@@ -346,7 +346,7 @@ def test_a_sale_does_not_end_before_everybody_was_told_of_their_order(make_sale:
 
     rebuild_line(line, sale.pk, broken_epoch=1)
     assert sweep(line) == []
-    assert ended_at_of(sale) == look(line, sale).ended_ms > 0
+    assert ended_at_of(sale) == snapshot_of(line, sale).ended_ms > 0
 
 
 def test_a_sale_that_redis_refuses_to_look_at_leaves_the_others_alone(make_sale: MakeSale, line: Line) -> None:

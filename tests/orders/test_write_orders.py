@@ -38,9 +38,9 @@ CHANGES: list[dict[str, Any]] = [
 ]
 
 
-def claim_of(sale: Sale, *buyers: str, first: int = 1) -> commands.Reservation:
+def reservation_of(sale: Sale, *buyers: str, first: int = 1) -> commands.Reservation:
     """Return a reservation of these buyers, at consecutive places from ``first`` on."""
-    return commands.Reservation("a-claim", sale.pk, 1, list(enumerate(buyers, first)))
+    return commands.Reservation("a-reservation", sale.pk, 1, list(enumerate(buyers, first)))
 
 
 def order_of(sale: Sale, buyer: str, place: int, status: str) -> Order:
@@ -79,7 +79,7 @@ def test_an_order_written_by_the_statement_is_what_the_orm_would_have_written(ma
     sale = make_sale(stock=2, price=Decimal("1234.56"), currency="CHF", pay_within_seconds=77)
     odd = 'o\'hara "%s" \\ 令'
 
-    decided = dict(write_orders(claim_of(sale, odd, first=2**40)))
+    decided = dict(write_orders(reservation_of(sale, odd, first=2**40)))
 
     order = Order.objects.get()
     assert (order.buyer, order.place, order.status) == (odd, 2**40, Order.Status.PENDING)
@@ -97,11 +97,11 @@ def test_an_order_written_by_the_statement_is_what_the_orm_would_have_written(ma
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("count", [500, 501, 2000])
-def test_a_group_is_recorded_in_events_of_five_hundred(make_sale: MakeSale, count: int) -> None:
+def test_a_batch_is_recorded_in_events_of_five_hundred(make_sale: MakeSale, count: int) -> None:
     sale = make_sale(stock=count)
 
     with before("INSERT INTO orders_order", nothing) as inserts:
-        write_orders(claim_of(sale, *(f"fan-{number}" for number in range(count))))
+        write_orders(reservation_of(sale, *(f"fan-{number}" for number in range(count))))
 
     assert len(inserts) == 1
     numbers = [event.numbers for event in Event.objects.order_by("id")]
@@ -111,7 +111,7 @@ def test_a_group_is_recorded_in_events_of_five_hundred(make_sale: MakeSale, coun
 
 
 @pytest.mark.django_db
-def test_where_many_wait_more_are_claimed_at_once(make_sale: MakeSale, line: Line, settings: Settings) -> None:
+def test_where_many_wait_more_are_reserved_at_once(make_sale: MakeSale, line: Line, settings: Settings) -> None:
     settings.SETTLE_CHUNK, settings.SETTLE_CHUNK_MAX = 2, 5
     sale = make_sale(stock=60)
     join(line, sale, *(f"fan-{number}" for number in range(60)))
@@ -137,7 +137,7 @@ def test_an_order_is_what_its_sale_offers_when_it_is_committed(make_sale: MakeSa
             changed.append(Sale.objects.filter(pk=sale.pk).update(**change))
 
     with before('UPDATE "catalog_sale" SET "sold"', change_once) as attempts:
-        assert len(write_orders(claim_of(sale, "ann"))) == 1
+        assert len(write_orders(reservation_of(sale, "ann"))) == 1
 
     sale.refresh_from_db()
     order = Order.objects.get()
@@ -158,7 +158,7 @@ def test_nothing_is_written_for_a_sale_that_keeps_changing(make_sale: MakeSale, 
         before('UPDATE "catalog_sale" SET "sold"', change_again) as attempts,
         pytest.raises(SaleChangedError, match=f"sale {sale.pk} changed while orders were written"),
     ):
-        write_orders(claim_of(sale, "ann", "ben"))
+        write_orders(reservation_of(sale, "ann", "ben"))
 
     assert len(attempts) == ATTEMPTS_MAX == 10
     assert (entries(sale), sold(sale), Event.objects.count()) == ([], 0, 0)
@@ -177,10 +177,10 @@ def test_somebody_else_may_be_faster_nine_times(make_sale: MakeSale, faster: int
 
     with before("INSERT INTO orders_order", be_refused) as attempts:
         if faster < ATTEMPTS_MAX:
-            assert len(write_orders(claim_of(sale, "ann"))) == 1
+            assert len(write_orders(reservation_of(sale, "ann"))) == 1
         else:
             with pytest.raises(IntegrityError, match="somebody was faster"):
-                write_orders(claim_of(sale, "ann"))
+                write_orders(reservation_of(sale, "ann"))
 
     assert len(attempts) == 10
     assert sold(sale) == Order.objects.count() == (1 if faster < ATTEMPTS_MAX else 0)
@@ -188,12 +188,12 @@ def test_somebody_else_may_be_faster_nine_times(make_sale: MakeSale, faster: int
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("units", [0, 1000, 1001], ids=["none left", "all but one", "one each"])
-def test_a_full_group_of_which_half_has_orders_is_completed(make_sale: MakeSale, units: int) -> None:
+def test_a_full_batch_of_which_half_has_orders_is_completed(make_sale: MakeSale, units: int) -> None:
     sale = make_sale(stock=999 + units)
     fans = [f"fan-{number}" for number in range(2000)]
     write_orders(commands.Reservation("first", sale.pk, 1, [(place, fans[place - 1]) for place in range(2, 2000, 2)]))
 
-    decided = write_orders(claim_of(sale, *fans))
+    decided = write_orders(reservation_of(sale, *fans))
 
     assert len(decided) == 999 + units == sold(sale) == Order.objects.count()
     odd = [*range(1, 2000, 2), 2000][:units]
@@ -211,16 +211,16 @@ two_writers = pytest.mark.skipif(
 class Worker:
     """A worker in a thread that stops before its last statement until it is released."""
 
-    def __init__(self, claim: commands.Reservation) -> None:
+    def __init__(self, reservation: commands.Reservation) -> None:
         self._there, self._go = Signal(), Signal()
         self._pool = ThreadPoolExecutor(1)
-        self._running: Future[list[tuple[str, Outcome]]] = self._pool.submit(self._write, claim)
+        self._running: Future[list[tuple[str, Outcome]]] = self._pool.submit(self._write, reservation)
         assert self._there.wait(WAIT_SECONDS)
 
-    def _write(self, claim: commands.Reservation) -> list[tuple[str, Outcome]]:
+    def _write(self, reservation: commands.Reservation) -> list[tuple[str, Outcome]]:
         try:
             with before('UPDATE "catalog_sale" SET "sold"', self._stand_still):
-                return write_orders(claim)
+                return write_orders(reservation)
         finally:
             connections.close_all()
 
@@ -269,11 +269,11 @@ def _somebody_waits() -> bool:
 @pytest.mark.django_db(transaction=True)
 def test_two_workers_write_orders_of_one_sale_side_by_side(make_sale: MakeSale) -> None:
     sale = make_sale(stock=4)
-    slow = Worker(claim_of(sale, "ann", "ben"))
+    slow = Worker(reservation_of(sale, "ann", "ben"))
 
     with connection.cursor() as cursor:
         cursor.execute("SET statement_timeout = 10000")  # else a slow worker in its way would block it for ever
-        assert len(write_orders(claim_of(sale, "cleo", "dan", first=3))) == 2
+        assert len(write_orders(reservation_of(sale, "cleo", "dan", first=3))) == 2
         cursor.execute("RESET statement_timeout")
 
     assert entries(sale) == [(3, "cleo", "pending"), (4, "dan", "pending")]
@@ -284,13 +284,13 @@ def test_two_workers_write_orders_of_one_sale_side_by_side(make_sale: MakeSale) 
 
 @two_writers
 @pytest.mark.django_db(transaction=True)
-def test_two_workers_with_one_claim_write_it_once(make_sale: MakeSale) -> None:
+def test_two_workers_with_one_reservation_write_it_once(make_sale: MakeSale) -> None:
     sale = make_sale(stock=4)
-    claim = claim_of(sale, "ann", "ben")
-    slow = Worker(claim)
+    reservation = reservation_of(sale, "ann", "ben")
+    slow = Worker(reservation)
 
     with waiting_for_somebody() as start:
-        heir = start(lambda: write_orders(claim))
+        heir = start(lambda: write_orders(reservation))
         assert slow.let_go() == ["ann", "ben"]
         decided = dict(heir.result(WAIT_SECONDS))
 
@@ -303,9 +303,9 @@ def test_two_workers_with_one_claim_write_it_once(make_sale: MakeSale) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_two_workers_do_not_sell_the_last_unit_twice(make_sale: MakeSale) -> None:
     sale = make_sale(stock=3)
-    slow = Worker(claim_of(sale, "ann", "ben"))
+    slow = Worker(reservation_of(sale, "ann", "ben"))
 
-    assert len(write_orders(claim_of(sale, "cleo", "dan", first=3))) == 2
+    assert len(write_orders(reservation_of(sale, "cleo", "dan", first=3))) == 2
 
     assert slow.let_go() == ["ann"]
     assert [buyer for _, buyer, _ in entries(sale)] == ["ann", "cleo", "dan"]
@@ -319,7 +319,7 @@ def test_two_workers_do_not_sell_the_last_unit_twice(make_sale: MakeSale) -> Non
 )
 def test_what_the_shop_changes_meanwhile_holds(make_sale: MakeSale, change: dict[str, Any], winners: list[str]) -> None:
     sale = make_sale(stock=2)
-    slow = Worker(claim_of(sale, "ann", "ben"))
+    slow = Worker(reservation_of(sale, "ann", "ben"))
 
     with transaction.atomic():
         Sale.objects.select_for_update().get(pk=sale.pk)
@@ -345,9 +345,9 @@ def situations(draw: st.DrawFn) -> tuple[list[tuple[str, int, str]], list[tuple[
     buyers = draw(st.lists(st.sampled_from(BUYERS), unique=True))
     places = draw(st.lists(st.integers(1, 8), unique=True, min_size=len(buyers), max_size=len(buyers)))
     before = [(buyer, place, draw(st.sampled_from(STATUSES))) for buyer, place in zip(buyers, places, strict=True)]
-    claimed = draw(st.lists(st.sampled_from(BUYERS), unique=True, min_size=1))
-    at = sorted(draw(st.lists(st.integers(1, 10), unique=True, min_size=len(claimed), max_size=len(claimed))))
-    return before, list(zip(at, claimed, strict=True)), draw(st.integers(0, 8)), draw(st.booleans())
+    reserved = draw(st.lists(st.sampled_from(BUYERS), unique=True, min_size=1))
+    at = sorted(draw(st.lists(st.integers(1, 10), unique=True, min_size=len(reserved), max_size=len(reserved))))
+    return before, list(zip(at, reserved, strict=True)), draw(st.integers(0, 8)), draw(st.booleans())
 
 
 def expected(
@@ -378,15 +378,15 @@ def test_the_statement_writes_what_a_plain_model_says(
         active_orders = sum(status in ACTIVE_STATUSES for _, _, status in before)
         Sale.objects.filter(pk=sale.pk).update(sold=active_orders, ended_at=timezone.now() if ended else None)
 
-        decided = dict(write_orders(commands.Reservation("a-claim", sale.pk, 1, places)))
+        decided = dict(write_orders(commands.Reservation("a-reservation", sale.pk, 1, places)))
 
         written = expected(before, places, units, ended)
         fresh = Order.objects.filter(sale=sale).exclude(pk__in=[order.pk for order in known.values()])
         assert list(fresh.order_by("place").values_list("place", "buyer")) == written
         assert sold(sale) == active_orders + len(written)
-        claimed = {buyer for _, buyer in places}
+        reserved = {buyer for _, buyer in places}
         assert decided == {
-            order.buyer: outcome_of(order) for order in Order.objects.filter(sale=sale, buyer__in=claimed)
+            order.buyer: outcome_of(order) for order in Order.objects.filter(sale=sale, buyer__in=reserved)
         }
         numbers = [event.numbers for event in Event.objects.filter(sale=sale)]
         assert numbers == ([list(fresh.order_by("place").values_list("number", flat=True))] if written else [])

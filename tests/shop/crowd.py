@@ -49,7 +49,7 @@ class Crowd:
             await _share_out(address, undecided, poll_one, connections)
             undecided = [held for held in undecided if self.outcomes[held[0]].get("status") not in OUTCOMES]
 
-    def told(self, status: str) -> list[int]:
+    def with_status(self, status: str) -> list[int]:
         """Return the places with this outcome, ascending."""
         return sorted(place for place, answer in self.outcomes.items() if answer.get("status") == status)
 

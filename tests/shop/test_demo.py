@@ -111,7 +111,7 @@ def test_it_serves_then_leaves_nothing_behind_and_continues_with_its_data(demo: 
 
 
 @pytest.mark.parametrize("victim", ["valkey", *PROCESSES])
-def test_one_process_dying_stops_all_and_says_which(demo: Demo, victim: str) -> None:
+def test_one_process_dying_stops_all_and_is_named(demo: Demo, victim: str) -> None:
     demo.await_ready()
 
     os.killpg(demo.pids()[victim], signal.SIGKILL)

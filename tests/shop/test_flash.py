@@ -30,8 +30,8 @@ def assert_sold_to_the_first(shop: Shop, crowd: Crowd) -> None:
     assert set(crowd.statuses) <= {200, 202}, crowd.statuses
     assert crowd.statuses[202] == BUYERS
     assert sorted(place for place, _ in crowd.tickets.values()) == list(range(1, BUYERS + 1))
-    assert crowd.told("confirmed") == list(range(1, STOCK + 1))
-    assert sorted(crowd.told("waitlisted") + crowd.told("sold_out")) == list(range(STOCK + 1, BUYERS + 1))
+    assert crowd.with_status("confirmed") == list(range(1, STOCK + 1))
+    assert sorted(crowd.with_status("waitlisted") + crowd.with_status("sold_out")) == list(range(STOCK + 1, BUYERS + 1))
     orders = orders_of(shop)
     assert [place for place, _, _ in orders] == list(range(1, STOCK + 1))
     assert Counter(status for _, _, status in orders) == {"pending": STOCK}
@@ -111,8 +111,8 @@ def test_a_unit_not_paid_for_goes_to_the_next_in_line(open_shop: OpenShop) -> No
     crowd = Crowd()
     asyncio.run(crowd.buy(shop.address, [first, second], connections=1))
     asyncio.run(crowd.poll(shop.address))
-    assert crowd.told("confirmed") == [1]
-    assert crowd.told("waitlisted") == [2]
+    assert crowd.with_status("confirmed") == [1]
+    assert crowd.with_status("waitlisted") == [2]
 
     number = crowd.outcomes[1]["order"]
     answer = post(f"{shop.address}/api/orders/{number}/cancel", headers={"Authorization": f"Bearer {first}"})

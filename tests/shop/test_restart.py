@@ -15,7 +15,7 @@ def test_valkey_is_killed_and_nobody_who_was_answered_is_lost(open_shop: OpenSho
     crowd = Crowd()
     asyncio.run(crowd.buy(shop.address, first))
     asyncio.run(crowd.poll(shop.address))
-    assert crowd.told("confirmed") == list(range(1, 21))
+    assert crowd.with_status("confirmed") == list(range(1, 21))
 
     shop.valkey.stop(signal.SIGKILL)
     wait_until("the gate says that it can't", lambda: shop.progress() == {})
@@ -25,8 +25,8 @@ def test_valkey_is_killed_and_nobody_who_was_answered_is_lost(open_shop: OpenSho
     asyncio.run(crowd.poll(shop.address))
 
     assert crowd.statuses.keys() == {200, 202}
-    assert crowd.told("confirmed") == list(range(1, 31))
-    assert crowd.told("waitlisted") == list(range(31, 46))
+    assert crowd.with_status("confirmed") == list(range(1, 31))
+    assert crowd.with_status("waitlisted") == list(range(31, 46))
     # The parts connected to them need no restart. The pinned Celery version was chosen for that.
     assert [name for name, process in shop.processes.items() if process.poll() is not None] == []
     assert "sale 1: agrees" in shop.manage("reconcile")

@@ -32,7 +32,7 @@ from seckill.catalog.banners import BANNERS_KEY
 from seckill.catalog.models import Banner, Sale
 from seckill.line.line import Line
 from tests.conftest import MakeSale
-from tests.orders.crowd import add_units_behind_its_back, entries, join, look, sell, sold
+from tests.orders.crowd import add_units_behind_its_back, entries, join, sell, snapshot_of, sold
 from tests.workers.messages import take
 
 pytestmark = pytest.mark.django_db
@@ -46,7 +46,7 @@ def rung() -> list[list[int]]:
     return [json.loads(message.body)[0] for message in messages]
 
 
-def test_a_doorbell_that_is_heard_settles_the_sale(make_sale: MakeSale, line: Line) -> None:
+def test_a_doorbell_settles_the_sale(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=2)
     join(line, sale, "ann")
 
@@ -59,7 +59,7 @@ def test_a_doorbell_that_is_heard_settles_the_sale(make_sale: MakeSale, line: Li
     assert entries(sale) == [(1, "ann", "pending"), (2, "ben", "pending")]
 
 
-def test_a_doorbell_that_is_heard_late_settles_those_who_came_after_it_too(make_sale: MakeSale, line: Line) -> None:
+def test_a_late_doorbell_settles_buyers_who_came_after_it_too(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=5)
     join(line, sale, "ann", "ben", "cleo")
 
@@ -93,7 +93,7 @@ def test_the_sweeper_rings_for_the_lost_bells_only(make_sale: MakeSale, line: Li
     ring_doorbells.run()
 
     assert rung() == [[lost.pk, 2]]
-    assert look(line, new).epoch == 1
+    assert snapshot_of(line, new).epoch == 1
 
 
 def test_expiry_brings_the_units_back_and_rings_for_those_who_wait(make_sale: MakeSale, line: Line) -> None:
@@ -107,7 +107,7 @@ def test_expiry_brings_the_units_back_and_rings_for_those_who_wait(make_sale: Ma
 
     [bell] = rung()
     assert bell == [sale.pk, 4]
-    assert (sold(sale), look(line, sale).stock) == (0, 2)
+    assert (sold(sale), snapshot_of(line, sale).stock) == (0, 2)
     settle_orders.run(*bell)
     assert entries(sale) == [
         (1, "ann", "expired"),
@@ -134,7 +134,7 @@ def test_the_reconciler_rebuilds_what_differs_and_nothing_else(make_sale: MakeSa
     ]
     reconcile_sales.run()
     assert set(Audit.objects.values_list("result", "repaired")) == {("agrees", False)}
-    assert [(look(line, sale).epoch, look(line, sale).stock) for sale in (wrong, right, unknown)] == [
+    assert [(snapshot_of(line, sale).epoch, snapshot_of(line, sale).stock) for sale in (wrong, right, unknown)] == [
         (2, 1),
         (1, 2),
         (1, 2),
@@ -151,7 +151,7 @@ def test_a_ledger_that_contradicts_itself_keeps_nobody_else_from_being_repaired(
 
     reconcile_sales.run()
 
-    assert [look(line, sale).epoch for sale in (contradictory, wrong)] == [1, 2]
+    assert [snapshot_of(line, sale).epoch for sale in (contradictory, wrong)] == [1, 2]
     assert Audit.objects.get(sale=contradictory).result == "contradiction"
 
 

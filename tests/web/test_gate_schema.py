@@ -80,7 +80,7 @@ async def test_every_kind_of_ticket_is_as_described(
         return check(document, TICKET, await gate_server.poll(token))
 
     assert (await poll(3, "bea"))["eta_s"] is None
-    first = sale.claim("c1", upto=2)
+    first = sale.reserve_places("c1", upto=2)
     assert (await poll(3, "bea"))["eta_s"] == 1
 
     sale.confirm(first, {buyer: Confirmed(f"ORDER-{buyer}", HOUR_MS) for buyer in ("olga", "amir")})
@@ -88,7 +88,7 @@ async def test_every_kind_of_ticket_is_as_described(
     sale.release({"olga": CANCELLED})
     assert (await poll(1, "olga"))["status"] == "released"
 
-    sale.confirm_all(sale.claim("c2"))
+    sale.confirm_all(sale.reserve_places("c2"))
     assert (await poll(5, "dora"))["status"] == "waitlisted"
     sale.finish()
     assert (await poll(5, "dora"))["status"] == "sold_out"
@@ -125,12 +125,12 @@ async def test_who_am_i_and_a_pass_are_as_described(
     login = Login("u17", login_id_of(session), "m" * 16, int(time.time() * 1000), "Zoë").sign()
     headers = {"cookie": f"csrftoken={token}; sessionid={session}; buyer={login}", "x-csrftoken": token}
 
-    me = await gate_server.ask("GET", ME, headers)
-    new_pass = await gate_server.ask("POST", "/api/sales/7/pass", headers)
+    me = await gate_server.request("GET", ME, headers)
+    new_pass = await gate_server.request("POST", "/api/sales/7/pass", headers)
 
     assert check(document, ME, me) == {"username": "Zoë"}
     assert Pass.verify(check(document, PASS, new_pass)["pass"]).buyer == "u17"
-    assert check(document, ME, await gate_server.ask("GET", "/api/auth/me"))["code"] == "not_logged_in"
+    assert check(document, ME, await gate_server.request("GET", "/api/auth/me"))["code"] == "not_logged_in"
     assert gate_server.shop.passed_on == []
 
 
@@ -140,18 +140,18 @@ async def test_every_refusal_is_as_described(
     load_sale(status="paused")
     bearer = {"Authorization": f"Bearer {good_pass(7, 'olga')}"}
     refusals = [
-        (PURCHASE, await gate_server.ask("POST", "/api/sales/7/purchase"), "bad_pass"),
-        (PURCHASE, await gate_server.ask("POST", "/api/sales/7/purchase", bearer), "paused"),
-        (PURCHASE, await gate_server.ask("POST", "/api/sales/7/purchase", bearer, b"x" * 5000), "too_large"),
-        (PURCHASE, await gate_server.ask("POST", f"/api/sales/7/purchase?{'x' * 9000}", bearer), "url_too_long"),
+        (PURCHASE, await gate_server.request("POST", "/api/sales/7/purchase"), "bad_pass"),
+        (PURCHASE, await gate_server.request("POST", "/api/sales/7/purchase", bearer), "paused"),
+        (PURCHASE, await gate_server.request("POST", "/api/sales/7/purchase", bearer, b"x" * 5000), "too_large"),
+        (PURCHASE, await gate_server.request("POST", f"/api/sales/7/purchase?{'x' * 9000}", bearer), "url_too_long"),
         (
             PURCHASE,
-            await gate_server.ask("POST", "/api/sales/7/purchase", {"Cookie": "x" * 40_000}),
+            await gate_server.request("POST", "/api/sales/7/purchase", {"Cookie": "x" * 40_000}),
             "headers_too_large",
         ),
-        (TICKET, await gate_server.ask("GET", "/api/tickets/olga"), "not_found"),
-        (TICKET, await gate_server.ask("DELETE", "/api/tickets/olga"), "method_not_allowed"),
-        (PROGRESS, await gate_server.ask("POST", "/api/sales/7/progress"), "method_not_allowed"),
+        (TICKET, await gate_server.request("GET", "/api/tickets/olga"), "not_found"),
+        (TICKET, await gate_server.request("DELETE", "/api/tickets/olga"), "method_not_allowed"),
+        (PROGRESS, await gate_server.request("POST", "/api/sales/7/progress"), "method_not_allowed"),
     ]
 
     assert [check(document, path, answer)["code"] for path, answer, _ in refusals] == [code for *_, code in refusals]

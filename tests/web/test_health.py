@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 
 
-def test_a_living_process_says_so_without_asking_anybody(client: Client) -> None:
+def test_a_living_process_is_healthy_without_any_server(client: Client) -> None:
     answer = client.get("/healthz")  # a test without the database fixture must not query
 
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})

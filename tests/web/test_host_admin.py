@@ -29,7 +29,7 @@ def test_hosts_are_shown_and_silent_ones_are_marked(admin_client: Client) -> Non
     assert second.pop("last_seen_at")
     assert first == {
         "name": "web-1",
-        "state": "reports",
+        "state": "online",
         "load_per_core": "0.40",
         "free_memory": "5.0 GiB",
         "free_disk": "79.3 GiB",

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.django_db
 CHINESE = {"Accept-Language": "zh-hans"}
 
 
-def test_a_chinese_browser_is_told_in_chinese_what_is_wrong(client: Client) -> None:
+def test_a_chinese_browser_gets_chinese_error_messages(client: Client) -> None:
     User.objects.create_user("Zoe")
     again = {"username": "zoe", "password": "seven-copper-kettles"}
 
@@ -18,7 +18,7 @@ def test_a_chinese_browser_is_told_in_chinese_what_is_wrong(client: Client) -> N
 
     assert answer.status_code == 400
     assert answer.json()["code"] == "invalid"
-    assert answer.json()["errors"] == {"username": ["此用户名已被使用。"]}
+    assert answer.json()["errors"] == {"username": ["该名称已被使用。"]}
 
 
 def test_the_admin_is_chinese_for_a_chinese_browser_and_english_otherwise(client: Client) -> None:

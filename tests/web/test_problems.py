@@ -106,7 +106,7 @@ def test_an_error_of_our_own_is_a_problem_too_and_gives_nothing_away() -> None:
 
     assert problem(answer, 500, "internal") == {
         "type": "urn:seckill:problem:internal",
-        "title": "Something broke on our side",
+        "title": "Internal server error",
         "status": 500,
         "code": "internal",
     }

@@ -19,7 +19,7 @@ from seckill.catalog.models import Sale
 from seckill.line import commands
 from seckill.line.line import Line
 from tests.conftest import MakeSale
-from tests.orders.crowd import at_once, claim_and_die, entries, in_line, join, look, sell, sold
+from tests.orders.crowd import at_once, entries, in_line, join, reserve_and_die, sell, snapshot_of, sold
 from tests.web.conftest import LogIn
 from tests.web.responses import bearer, problem, written
 
@@ -51,7 +51,7 @@ def test_a_buyer_gets_an_order_at_once(client: Client, make_sale: MakeSale, line
             "status_changed_at": None,
         },
     )
-    assert (order.buyer, sold(sale), look(line, sale).stock) == ("ann", 1, 1)
+    assert (order.buyer, sold(sale), snapshot_of(line, sale).stock) == ("ann", 1, 1)
 
 
 def test_asking_again_gives_the_same_order(client: Client, make_sale: MakeSale, line: Line) -> None:
@@ -61,7 +61,7 @@ def test_asking_again_gives_the_same_order(client: Client, make_sale: MakeSale, 
 
     assert [answer.status_code for answer in answers] == [201, 201, 201]
     assert answers[0].json() == answers[1].json() == answers[2].json()
-    assert (entries(sale), sold(sale), look(line, sale).stock) == ([(1, "ann", "pending")], 1, 1)
+    assert (entries(sale), sold(sale), snapshot_of(line, sale).stock) == ([(1, "ann", "pending")], 1, 1)
 
 
 def test_those_in_front_are_served_first(client: Client, make_sale: MakeSale, line: Line) -> None:
@@ -79,7 +79,7 @@ def test_a_buyer_whose_place_somebody_else_is_settling_waits_for_the_order(
 ) -> None:
     sale = make_sale(stock=2)
     join(line, sale, "ann")
-    claim = claim_and_die(line, sale, upto=1)  # not dead, only slow
+    claim = reserve_and_die(line, sale, upto=1)  # not dead, only slow
     monkeypatch.setattr(
         "orders.settlement.time.sleep", lambda _: line.run(commands.confirm(claim, write_orders(claim)))
     )
@@ -87,7 +87,7 @@ def test_a_buyer_whose_place_somebody_else_is_settling_waits_for_the_order(
     answer = client.post(address(sale), headers=bearer(sale, "ann"))
 
     assert (answer.status_code, answer.json()["place"]) == (201, 1)
-    assert (entries(sale), sold(sale), look(line, sale).stock) == ([(1, "ann", "pending")], 1, 1)
+    assert (entries(sale), sold(sale), snapshot_of(line, sale).stock) == ([(1, "ann", "pending")], 1, 1)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -103,7 +103,7 @@ def test_forty_who_buy_at_once_for_thirty_units(make_sale: MakeSale, line: Line,
 
     assert sorted(answers) == [(201, place) for place in range(1, 31)] + [(409, place) for place in range(31, 41)]
     assert [place for place, _, _ in entries(sale)] == list(range(1, 31))
-    assert (sold(sale), look(line, sale).stock) == (30, 0)
+    assert (sold(sale), snapshot_of(line, sale).stock) == (30, 0)
 
 
 def test_the_place_of_a_dead_worker_is_taken_over_within_the_request(
@@ -111,7 +111,7 @@ def test_the_place_of_a_dead_worker_is_taken_over_within_the_request(
 ) -> None:
     sale = make_sale(stock=2)
     join(line, sale, "ann")
-    claim_and_die(line, sale, upto=1)
+    reserve_and_die(line, sale, upto=1)
     # The dead worker's lease expires while the request waits.
     monkeypatch.setattr("orders.settlement.time.sleep", lambda _: setattr(settings, "RESERVATION_LEASE_SECONDS", -1))
 
@@ -136,7 +136,7 @@ def test_a_place_that_nobody_can_settle_is_an_honest_503(
     assert (entries(sale), in_line(line, sale)) == ([], ["ann"])
 
 
-def test_without_a_unit_left_a_buyer_is_told_so_and_waits(client: Client, make_sale: MakeSale, line: Line) -> None:
+def test_without_a_unit_left_a_buyer_gets_sold_out_and_waits(client: Client, make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=1)
     orders = sell(line, sale, "ann")
 
@@ -176,7 +176,7 @@ def test_outside_the_window_nobody_buys(
 
     problem(client.post(address(sale), headers=bearer(sale, "ann")), 403, code)
 
-    assert (entries(sale), in_line(line, sale), look(line, sale).stock) == ([], [], 3)
+    assert (entries(sale), in_line(line, sale), snapshot_of(line, sale).stock) == ([], [], 3)
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_a_pass_for_another_sale_is_none(client: Client, make_sale: MakeSale, li
 
     document = problem(client.post(address(kettles), headers=bearer(lamps, "ann")), 401, "bad_pass")
 
-    assert document["detail"] == "It is a pass for another sale."
+    assert document["detail"] == "The pass is for another sale."
     assert (in_line(line, kettles), in_line(line, lamps), Order.objects.count()) == ([], [], 0)
 
 
@@ -228,7 +228,7 @@ def test_a_pass_that_has_expired_is_none(client: Client, make_sale: MakeSale, li
 
     document = problem(client.post(address(sale), headers=bearer(sale, "ann", valid_seconds=-1)), 401, "bad_pass")
 
-    assert document["detail"] == "It has expired."
+    assert document["detail"] == "The pass has expired."
     assert in_line(line, sale) == []
 
 
@@ -269,7 +269,7 @@ def test_while_redis_is_away_nobody_buys(client: Client, make_sale: MakeSale) ->
     assert entries(sale) == []
 
 
-def test_a_buyer_whose_order_was_given_back_sees_that_order(client: Client, make_sale: MakeSale, line: Line) -> None:
+def test_a_buyer_whose_order_was_released_sees_that_order(client: Client, make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=1)
     cancel(sell(line, sale, "ann")["ann"])
     release_units(line)
@@ -277,7 +277,7 @@ def test_a_buyer_whose_order_was_given_back_sees_that_order(client: Client, make
     answer = client.post(address(sale), headers=bearer(sale, "ann"))
 
     assert (answer.status_code, answer.json()["status"]) == (201, "cancelled")
-    assert (sold(sale), look(line, sale).stock) == (0, 1)
+    assert (sold(sale), snapshot_of(line, sale).stock) == (0, 1)
 
 
 def test_who_is_in_line_already_is_served_after_the_closing_too(

@@ -16,7 +16,7 @@ from orders.sweep import sweep
 from seckill.catalog.models import Product, Sale
 from seckill.line.line import Line
 from tests.conftest import MakeSale
-from tests.orders.crowd import claim_and_die, join, look, sell
+from tests.orders.crowd import join, reserve_and_die, sell, snapshot_of
 from tests.web.conftest import LogIn
 from tests.web.responses import problem, written
 
@@ -51,7 +51,7 @@ def half_sold(make_sale: MakeSale, line: Line) -> Sale:
     sale = make_sale(stock=5)
     sell(line, sale, "ann", "ben")
     join(line, sale, "cleo")
-    claim_and_die(line, sale, upto=3)  # reserved units count as gone
+    reserve_and_die(line, sale, upto=3)  # reserved units count as gone
     return sale
 
 
@@ -59,7 +59,7 @@ def ended(make_sale: MakeSale, line: Line) -> Sale:
     sale = make_sale(stock=1)
     pay(sell(line, sale, "ann", "ben")["ann"])
     sweep(line)
-    assert look(line, sale).ended_ms > 0
+    assert snapshot_of(line, sale).ended_ms > 0
     return sale
 
 
@@ -78,11 +78,11 @@ STATES: list[tuple[str, Arrange, str, int]] = [
 @pytest.mark.parametrize(
     ("arrange", "state", "remaining"), [case[1:] for case in STATES], ids=[case[0] for case in STATES]
 )
-def test_a_sale_is_shown_as_the_line_knows_it(
+def test_a_sale_is_shown_with_the_figures_of_the_line(
     client: Client, make_sale: MakeSale, line: Line, arrange: Arrange, state: str, remaining: int
 ) -> None:
     sale = arrange(make_sale, line)
-    before = look(line, sale).now_ms
+    before = snapshot_of(line, sale).now_ms
 
     answer = client.get(f"/api/sales/{sale.pk}/")
 
@@ -91,7 +91,7 @@ def test_a_sale_is_shown_as_the_line_knows_it(
     document = answer.json()
     server_time = parse_datetime(document.pop("server_time"))
     assert server_time is not None
-    assert before <= server_time.timestamp() * 1000 <= look(line, sale).now_ms
+    assert before <= server_time.timestamp() * 1000 <= snapshot_of(line, sale).now_ms
     assert document == expected(sale, state=state, remaining=remaining)
     listed = client.get("/api/sales/").json()
     assert [{**entry, "server_time": None} for entry in listed] == [{**document, "server_time": None}]
@@ -114,7 +114,7 @@ LEDGER_STATES: list[tuple[str, dict[str, Any], dict[str, Any], str, int]] = [
     [case[1:] for case in LEDGER_STATES],
     ids=[case[0] for case in LEDGER_STATES],
 )
-def test_while_the_line_can_not_say_the_ledger_does(
+def test_while_the_line_is_unavailable_the_figures_are_those_of_the_ledger(
     request: pytest.FixtureRequest, client: Client, make_sale: MakeSale, away: bool,
     make: dict[str, Any], change: dict[str, Any], state: str, remaining: int,
 ) -> None:  # fmt: skip

@@ -180,7 +180,7 @@ def test_what_beat_could_not_work_with_is_refused(ops: Client, fields: dict[str,
 def test_a_call_the_task_does_not_take_is_explained(ops: Client) -> None:
     [text] = errors(post(ops, task=SETTLE, args=[1]))["args"]
 
-    assert text == "The task takes (sale_id: int, upto: int) -> None: missing a required argument: 'upto'."
+    assert text == "The arguments do not fit (sale_id: int, upto: int) -> None: missing a required argument: 'upto'."
 
 
 def test_what_comes_with_the_shop_can_be_changed_and_disabled_but_neither_renamed_nor_deleted(ops: Client) -> None:
@@ -278,13 +278,13 @@ def test_a_schedule_is_made_and_changed_in_the_admin(ops: Client) -> None:
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"args": "[1,"}, "This is no JSON: "),
-        ({"args": "{}"}, "This has to be a list."),
-        ({"kwargs": "[]"}, "This has to be an object."),
-        ({"args": "[1]"}, "The task takes () -&gt; None: too many positional arguments."),
-        ({"args": f'["{"y" * 10_000}"]'}, "No more than 10000 bytes."),
+        ({"args": "[1,"}, "Invalid JSON: "),
+        ({"args": "{}"}, "This must be a list."),
+        ({"kwargs": "[]"}, "This must be an object."),
+        ({"args": "[1]"}, "The arguments do not fit () -&gt; None: too many positional arguments."),
+        ({"args": f'["{"y" * 10_000}"]'}, "At most 10000 bytes."),
         ({"task": "os.system"}, "Select a valid choice."),
-        ({"interval": ""}, "Either this or a crontab is needed."),
+        ({"interval": ""}, "Set an interval or a crontab."),
     ],
 )
 def test_the_form_says_what_is_wrong(ops: Client, changes: dict[str, Any], text: str) -> None:
@@ -301,12 +301,12 @@ def test_a_crontab_that_never_comes_is_refused_in_the_admin(ops: Client) -> None
     february = {"day_of_month": "30", "month_of_year": "2"}
     fields = {"minute": "0", "hour": "0", "day_of_week": "*", "timezone": "UTC"} | february
 
-    assert "That time never comes." in ops.post(url, fields).content.decode()
+    assert "This crontab matches no date." in ops.post(url, fields).content.decode()
     assert ops.post(url, fields | {"month_of_year": "3"}).status_code == 302
     assert CrontabSchedule.objects.get().month_of_year == "3"
 
 
-def test_the_actions_switch_and_tell_beat(ops: Client) -> None:
+def test_the_actions_switch_schedules_and_notify_beat(ops: Client) -> None:
     schedule = new_schedule(last_run_at=timezone.now(), total_run_count=7)
     url = reverse("admin:django_celery_beat_periodictask_changelist")
     for action, enabled in (("disable", False), ("enable", True)):
@@ -327,7 +327,7 @@ def test_the_admin_neither_deletes_nor_renames_what_comes_with_the_shop(ops: Cli
         url = reverse("admin:django_celery_beat_periodictask_delete", args=[schedule.pk])
         assert ops.post(url, {"post": "yes"}).status_code == status
     answer = ops.post(change_url(shops), form(shops, name="other"))
-    assert "It comes with the shop, which knows it by its name." in answer.content.decode()
+    assert "This schedule is built in; its name can't be changed." in answer.content.decode()
     url = reverse("admin:django_celery_beat_periodictask_changelist")
     ops.post(url, {"action": "delete_selected", "_selected_action": [shops.pk], "post": "yes"})
 

@@ -124,7 +124,7 @@ def test_who_may_call_what(document: dict[str, Any]) -> None:
     assert (schemes["session"]["in"], schemes["session"]["name"]) == ("cookie", "sessionid")
 
 
-def test_a_purchase_answers_with_a_ticket_or_says_why_not(document: dict[str, Any]) -> None:
+def test_a_purchase_returns_a_ticket_or_a_problem(document: dict[str, Any]) -> None:
     responses = operations(document)["purchase"]["responses"]
 
     assert sorted(responses) == [
@@ -137,7 +137,7 @@ def test_a_purchase_answers_with_a_ticket_or_says_why_not(document: dict[str, An
         assert f"`{code}`" in responses[status]["description"]
 
 
-def test_a_ticket_answers_one_of_five_ways(document: dict[str, Any]) -> None:
+def test_a_ticket_has_one_of_five_statuses(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
 
     assert sorted(schemas["Ticket"]["discriminator"]["mapping"]) == [
@@ -149,7 +149,7 @@ def test_a_ticket_answers_one_of_five_ways(document: dict[str, Any]) -> None:
     assert schemas["State"]["enum"] == sorted(state.value for state in State)
 
 
-def test_every_call_may_answer_with_a_problem(document: dict[str, Any]) -> None:
+def test_every_operation_may_return_a_problem(document: dict[str, Any]) -> None:
     for operation in operations(document).values():
         media_types = {
             media_type

@@ -19,7 +19,7 @@ def test_a_page_that_needs_the_ledger_says_so_and_tries_again(client: Client, ad
     page = answer.content.decode()
     assert '<meta http-equiv="refresh" content="2">' in page
     assert "If you are in line, your place is kept." in page
-    assert "您的位置会保留" in page
+    assert "您的排队号会保留" in page
 
 
 @pytest.mark.usefixtures("_database_is_away")
@@ -31,7 +31,7 @@ def test_the_admin_says_so_too(client: Client) -> None:
 
 
 @pytest.mark.usefixtures("_database_is_away")
-def test_a_program_that_asks_for_a_page_gets_a_problem(client: Client) -> None:
+def test_a_program_that_requests_a_page_gets_a_problem(client: Client) -> None:
     problem(client.get("/sales/1/"), 503, "unavailable")
 
 

@@ -62,7 +62,7 @@ def listening(tmp_path: Path) -> Iterator[Program]:
         print(*program.lines(), sep="\n")
 
 
-def test_other_programs_hear_of_orders_and_cancel_one(
+def test_other_programs_receive_order_events_and_cancel_an_order(
     make_sale: MakeSale, line: Line, start_worker: StartWorker, listening: Program, tmp_path: Path
 ) -> None:
     sale = make_sale(stock=2)

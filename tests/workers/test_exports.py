@@ -233,7 +233,7 @@ def test_a_message_that_comes_twice_or_late_writes_nothing_twice_and_gains_no_tu
     assert waiting() == []
 
 
-def test_a_result_backend_that_forgets_everything_is_no_matter(
+def test_an_export_survives_the_loss_of_the_result_backend(
     make_sale: MakeSale, start_slow_worker: StartWorker, parts: Parts
 ) -> None:
     write_orders(make_sale(publish=False, stock=60), 60)

@@ -82,7 +82,7 @@ def held_by_workers(queue: str) -> int:
     return int(dict(line.split("\t") for line in servers.rabbit.control(*asked).stdout.splitlines())[queue])
 
 
-def test_a_host_says_how_it_is(settings: Settings) -> None:
+def test_a_host_reports_its_health(settings: Settings) -> None:
     settings.HOST = "web-1"
 
     report_heartbeat.run()
@@ -98,7 +98,7 @@ def test_a_host_says_how_it_is(settings: Settings) -> None:
     assert 0 < host.memory_free_mib < memory
 
 
-def test_where_the_system_does_not_say_nothing_is_made_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_values_that_the_system_does_not_have_stay_empty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("celery_task.runtime.host_health.MEMORY", Path("/nowhere"))
     monkeypatch.delattr("os.getloadavg")
 
@@ -121,7 +121,7 @@ def test_one_message_at_a_time_waits_for_a_host_that_is_away() -> None:
     assert tasks(host_queue("web-1")) == [REPORT]
 
 
-def test_each_host_is_told_to_put_its_logs_away() -> None:
+def test_each_host_is_asked_to_rotate_its_logs() -> None:
     silence("web-1", timedelta(seconds=1))
     silence("web-2", timedelta(seconds=1))
 
@@ -130,7 +130,7 @@ def test_each_host_is_told_to_put_its_logs_away() -> None:
     assert [tasks(host_queue(name)) for name in ("web-1", "web-2")] == [[ROTATE], [ROTATE]]
 
 
-def test_a_host_that_is_silent_for_a_week_is_forgotten_with_what_waits_for_it() -> None:
+def test_a_host_that_is_silent_for_a_week_is_removed_with_its_queue() -> None:
     silence("web-1", timedelta(days=6, hours=23))
     silence("web-2", timedelta(days=6, hours=23))
     request_heartbeats.run()

@@ -20,7 +20,7 @@ def standing() -> list[tuple[str, str]]:
     return list(Alert.objects.filter(resolved_at__isnull=True).values_list("kind", "subject"))
 
 
-def test_a_silent_host_is_an_alert_until_it_reports_or_is_forgotten() -> None:
+def test_a_silent_host_is_an_alert_until_its_next_heartbeat_or_its_removal() -> None:
     now = timezone.now()
     Host.objects.create(name="web-1", last_seen_at=now - timedelta(seconds=61))
     Host.objects.create(name="web-2", last_seen_at=now - timedelta(seconds=61))
@@ -60,7 +60,7 @@ def test_an_alert_is_mailed_once_when_the_mail_server_is_back(start_worker: Star
 
     assert [mail["Subject"] for mail in mails] == [
         "Alert: a host is silent: host web-1",
-        "Over: a host is silent: host web-1",
+        "Resolved: a host is silent: host web-1",
     ]
     assert [(mail["From"], mail["To"]) for mail in mails] == [
         ("shop@shop.example", "ops@shop.example, boss@shop.example")

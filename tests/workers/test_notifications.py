@@ -52,13 +52,13 @@ def start(start_worker: StartWorker, notifier: Notifier | None = None, *, queues
     return start_worker(queues, *one_by_one, environment=notifier.environment if notifier else {})
 
 
-def await_told(number: int = 1) -> None:
+def await_notified(number: int = 1) -> None:
     """Return once ``number`` events were delivered."""
     told = Event.objects.filter(published_at__isnull=False)
     wait_until(f"{number} events are told", lambda: told.count() == number)
 
 
-def test_a_sale_that_is_settled_is_told_to_its_buyers_and_then_to_other_programs(
+def test_a_settlement_notifies_its_buyers_and_then_other_programs(
     make_sale: MakeSale, line: Line, start_worker: StartWorker, notifier: Notifier, listener: Listener
 ) -> None:
     sale = make_sale(stock=2)
@@ -69,7 +69,7 @@ def test_a_sale_that_is_settled_is_told_to_its_buyers_and_then_to_other_programs
     wait_until("it is settled", Event.objects.exists)
     dispatch_events.apply_async()
 
-    await_told()
+    await_notified()
     event = Event.objects.get()
     document = outbox.payload_of(event)
     assert [order["buyer"] for order in document["orders"]] == ["ann", "ben"]
@@ -85,7 +85,7 @@ def test_a_sale_that_is_settled_is_told_to_its_buyers_and_then_to_other_programs
     assert event.notified_at < event.published_at
 
 
-def test_a_notice_that_is_not_taken_is_tried_again_and_a_redirect_is_not_followed(
+def test_a_notification_that_is_not_taken_is_tried_again_and_a_redirect_is_not_followed(
     make_sale: MakeSale, line: Line, start_worker: StartWorker, notifier: Notifier, listener: Listener
 ) -> None:
     notifier.answers.extend([503, 307, 429])
@@ -93,10 +93,10 @@ def test_a_notice_that_is_not_taken_is_tried_again_and_a_redirect_is_not_followe
     sell(line, make_sale(stock=1), "ann")
 
     dispatch_events.apply_async()
-    await_told()
+    await_notified()
 
     event = Event.objects.get()
-    assert notifier.told() == [f"orders.confirmed-{event.pk}"] * 4
+    assert notifier.received() == [f"orders.confirmed-{event.pk}"] * 4
     assert {heard.path for heard in notifier.heard} == {"/orders"}
     assert len({heard.body for heard in notifier.heard}) == 1
     assert worker.log().count("task_retried") == 3
@@ -107,7 +107,7 @@ def test_a_notice_that_is_not_taken_is_tried_again_and_a_redirect_is_not_followe
     assert event.notified_at < event.published_at  # not before the last try
 
 
-def test_an_event_whose_buyers_can_not_be_told_is_published_all_the_same(
+def test_an_event_whose_buyers_cannot_be_notified_is_published_all_the_same(
     make_sale: MakeSale, line: Line, start_worker: StartWorker, notifier: Notifier, listener: Listener
 ) -> None:
     notifier.answer_always = 500
@@ -115,7 +115,7 @@ def test_an_event_whose_buyers_can_not_be_told_is_published_all_the_same(
     sell(line, make_sale(stock=1), "ann")
 
     dispatch_events.apply_async()
-    await_told()
+    await_notified()
 
     assert len(notifier.heard) == TRIES
     wait_until("it is published", listener.listen)
@@ -125,7 +125,7 @@ def test_an_event_whose_buyers_can_not_be_told_is_published_all_the_same(
     assert worker.log().count("task_failed") == 1
 
 
-def test_a_chain_that_comes_three_times_tells_once(
+def test_a_chain_that_comes_three_times_notifies_once(
     make_sale: MakeSale, line: Line, start_worker: StartWorker, notifier: Notifier, listener: Listener
 ) -> None:
     sell(line, make_sale(stock=1), "ann")
@@ -135,13 +135,13 @@ def test_a_chain_that_comes_three_times_tells_once(
     for _ in range(2):
         publish_events.delay([event.pk])
     start(start_worker, notifier)
-    await_told()
+    await_notified()
     pay(Order.objects.get())
     dispatch_events.apply_async()
-    await_told(2)
+    await_notified(2)
 
     paid = Event.objects.get(kind=Event.Kind.PAID)
-    assert notifier.told() == [f"orders.confirmed-{event.pk}", f"orders.paid-{paid.pk}"]
+    assert notifier.received() == [f"orders.confirmed-{event.pk}", f"orders.paid-{paid.pk}"]
     wait_until("both are published", lambda: listener.listen() >= 2)
     assert [document["id"] for document in listener.heard] == [event.pk, paid.pk]
 
@@ -158,24 +158,24 @@ def test_a_chain_that_got_lost_is_sent_again_after_the_lease(
     Event.objects.filter(pk=lost.pk).update(locked_at=timezone.now() - timedelta(seconds=outbox.LEASE_SECONDS + 1))
 
     dispatch_events.apply_async()
-    await_told()
+    await_notified()
 
-    assert notifier.told() == [f"orders.confirmed-{lost.pk}"]
+    assert notifier.received() == [f"orders.confirmed-{lost.pk}"]
     assert Event.objects.get(pk=under_way.pk).notified_at is None
 
 
-def test_what_nobody_rang_for_is_told_by_the_clock(
+def test_an_event_without_a_message_is_dispatched_by_beat(
     make_sale: MakeSale, line: Line, start_worker: StartWorker, start_beat: StartBeat, notifier: Notifier
 ) -> None:
     order = sell(line, make_sale(stock=1), "ann")["ann"]
     start(start_worker, notifier)
     start_beat()
-    await_told()
+    await_notified()
 
     pay(order)  # in a request, which never waits for the broker
-    await_told(2)
+    await_notified(2)
 
-    assert [key.split("-")[0] for key in notifier.told()] == ["orders.confirmed", "orders.paid"]
+    assert [key.split("-")[0] for key in notifier.received()] == ["orders.confirmed", "orders.paid"]
 
 
 def test_without_anybody_to_notify_events_are_published(
@@ -185,7 +185,7 @@ def test_without_anybody_to_notify_events_are_published(
     start(start_worker)
 
     dispatch_events.apply_async()
-    await_told()
+    await_notified()
 
     assert notifier.heard == []
     assert Event.objects.get().notified_at is None
@@ -235,7 +235,7 @@ def test_no_more_are_sent_on_their_way_than_may_be_notified_until_the_next_tick(
     assert tasks(NOTIFICATIONS) == ["celery_task.notification_task.notify_buyers"]
 
 
-def test_nothing_is_sent_on_its_way_while_workers_have_enough_to_tell(
+def test_no_event_is_dispatched_while_enough_notifications_are_queued(
     make_sale: MakeSale, line: Line, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outbox, "LEASE_BATCH_MAX", 2)
@@ -287,7 +287,7 @@ def test_what_was_published_before_it_broke_is_not_published_again(
     assert [document["id"] for document in listener.heard] == [of_ann.pk, of_ben.pk]
 
 
-def test_telling_comes_before_reminding() -> None:
+def test_notifications_come_before_reminders() -> None:
     remind_buyers.delay(1)
     dispatch_events.delay()
 
@@ -298,7 +298,7 @@ def test_telling_comes_before_reminding() -> None:
     assert (remind_buyers.priority, dispatch_events.priority) == (PRIORITY_LOW, PRIORITY_HIGH)
 
 
-def test_a_chain_is_told_to_its_end_before_anybody_is_reminded(
+def test_a_chain_is_delivered_to_its_end_before_anybody_is_reminded(
     make_sale: MakeSale, line: Line, start_worker: StartWorker, notifier: Notifier, settings: Settings
 ) -> None:
     settings.WEBHOOK_URL, settings.REMIND_SECONDS = "https://notices.example", 60
@@ -318,7 +318,7 @@ def test_a_chain_is_told_to_its_end_before_anybody_is_reminded(
     wait_until("ben was reminded", lambda: len(notifier.heard) == 2)
 
     of_ann.refresh_from_db()
-    assert notifier.told() == [f"orders.confirmed-{of_ann.pk}", f"orders.reminder-{of_ben.pk}"]
+    assert notifier.received() == [f"orders.confirmed-{of_ann.pk}", f"orders.reminder-{of_ben.pk}"]
     assert of_ann.published_at is not None
     assert of_ann.published_at < notifier.heard[1].at
 
@@ -331,7 +331,7 @@ def cancelled(sale: Sale) -> list[str]:
     return [buyer for _, buyer, status in entries(sale) if status == "cancelled"]
 
 
-def test_an_order_is_cancelled_for_another_program_and_told(make_sale: MakeSale, line: Line) -> None:
+def test_an_order_cancelled_by_another_program_is_delivered_as_an_event(make_sale: MakeSale, line: Line) -> None:
     sale = make_sale(stock=2)
     orders = sell(line, sale, "ann", "ben")
     pay(orders["ben"])

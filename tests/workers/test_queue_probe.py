@@ -91,7 +91,7 @@ def test_a_queue_that_is_served_is_young_and_one_that_nobody_serves_grows_older(
     assert ages["orders"] >= 40 > ages["banners"]
 
 
-def test_a_queue_that_nobody_serves_gets_one_sounding_and_not_one_each_time() -> None:
+def test_a_queue_that_nobody_serves_gets_one_probe_and_not_one_each_time() -> None:
     for _ in range(3):
         probe_queues.run()
 
@@ -100,7 +100,7 @@ def test_a_queue_that_nobody_serves_gets_one_sounding_and_not_one_each_time() ->
     assert tasks(ORDERS) == [HEAR]
 
 
-def test_a_sounding_lost_in_a_queue_that_is_never_empty_is_sent_again_after_ten_minutes() -> None:
+def test_a_probe_lost_in_a_queue_that_is_never_empty_is_sent_again_after_ten_minutes() -> None:
     probe_queues.run()
     sent_earlier("orders", 590)
     probe_queues.run()
@@ -112,7 +112,7 @@ def test_a_sounding_lost_in_a_queue_that_is_never_empty_is_sent_again_after_ten_
     assert tasks(ORDERS) == [HEAR, HEAR]
 
 
-def test_an_old_sounding_that_is_heard_late_changes_nothing() -> None:
+def test_an_old_probe_that_is_received_late_changes_nothing() -> None:
     now = time.time()
     queue_probe.mark_sent("orders", now)
     receive_probe.run("orders", now)
@@ -121,7 +121,7 @@ def test_an_old_sounding_that_is_heard_late_changes_nothing() -> None:
     assert queue_probe.read_probes()["orders"].received_at == now
 
 
-def test_the_queue_of_the_sounder_grows_old_when_it_does_not_run() -> None:
+def test_the_queue_of_the_prober_grows_old_when_it_does_not_run() -> None:
     assert queue_probe.queue_ages() == {}
     now = time.time()
     queue_probe.mark_received("default", now)
@@ -134,7 +134,7 @@ def test_the_queue_of_the_sounder_grows_old_when_it_does_not_run() -> None:
 # --- Prometheus
 
 
-def test_metrics_tell_how_the_work_stands() -> None:
+def test_metrics_show_queues_beat_and_alerts() -> None:
     probe_queues.run()
     sent_earlier("exports", 30)
     Leader.objects.create(pk=1, holder="web-1:7:x", heartbeat_count=4_711)
@@ -165,7 +165,7 @@ def test_metrics_tell_how_the_work_stands() -> None:
 
 
 @pytest.mark.usefixtures("_deaf_broker")
-def test_a_broker_that_says_nothing_leaves_the_others_be() -> None:
+def test_a_broker_that_does_not_respond_leaves_the_other_metrics() -> None:
     found = shown()  # which would hang
 
     assert found["seckill_broker_up"] == 0
@@ -174,7 +174,7 @@ def test_a_broker_that_says_nothing_leaves_the_others_be() -> None:
 
 
 @pytest.mark.usefixtures("_cache_is_away", "_database_is_away")
-def test_without_cache_and_ledger_metrics_tell_what_is_left() -> None:
+def test_without_cache_and_ledger_the_other_metrics_remain() -> None:
     found = shown()
 
     assert found == {

@@ -144,7 +144,7 @@ def test_a_task_that_takes_too_long_may_tidy_up_and_one_that_will_not_listen_is_
     assert [worker.log().count(f" {event} ") for event in ("task_failed", "task_lost")] == [1, 1]
 
 
-def test_a_failing_task_is_tried_again_and_says_each_time_whose_it_is(start_worker: StartWorker, notes: Notes) -> None:
+def test_a_failing_task_is_retried_and_logs_its_arguments_each_time(start_worker: StartWorker, notes: Notes) -> None:
     worker = start_worker("default", *PROBES, "--pool", "solo")
     task_id = probe_task.fail.delay("notes", 7, 4_821).id
 
@@ -159,7 +159,7 @@ def test_a_failing_task_is_tried_again_and_says_each_time_whose_it_is(start_work
         assert {"sale=7", "place=4821", f"task_id={task_id}", "task=tests.workers.probe_task.fail"} <= set(line.split())
 
 
-def test_a_message_nobody_heard_in_time_lapses(start_worker: StartWorker, notes: Notes) -> None:
+def test_a_message_that_no_worker_took_in_time_lapses(start_worker: StartWorker, notes: Notes) -> None:
     probe_task.write.apply_async(("notes", "late"), expires=timezone.now() - timedelta(seconds=1))
     probe_task.write.apply_async(("notes", "in time"), expires=60)
 

@@ -51,7 +51,7 @@ class Notifier:
         """Return the environment of a worker that delivers to it."""
         return {"SECKILL_WEBHOOK_URL": f"{self.address}/orders", "SECKILL_WEBHOOK_SECRET": SECRET}
 
-    def told(self) -> list[str]:
+    def received(self) -> list[str]:
         """Return the events received, in order."""
         return [heard.key for heard in self.heard]
 

@@ -45,15 +45,15 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('price', models.DecimalField(decimal_places=2, max_digits=10, validators=[django.core.validators.MinValueValidator(0)], verbose_name='price')),
                 ('currency', models.CharField(default='USD', help_text='ISO 4217 code', max_length=3, verbose_name='currency')),
-                ('stock', models.PositiveIntegerField(help_text='units in the sale, sold ones included', verbose_name='stock')),
+                ('stock', models.PositiveIntegerField(help_text='units in the sale, including those sold', verbose_name='stock')),
                 ('sold', models.PositiveIntegerField(default=0, editable=False, verbose_name='sold')),
                 ('opens_at', models.DateTimeField(verbose_name='opens at')),
                 ('closes_at', models.DateTimeField(verbose_name='closes at')),
                 ('status', models.CharField(choices=[('open', 'open'), ('paused', 'paused'), ('closed', 'closed')], default='open', max_length=8, verbose_name='status')),
                 ('pay_within_seconds', models.PositiveIntegerField(default=900, help_text='seconds', validators=[django.core.validators.MinValueValidator(10)], verbose_name='time to pay')),
-                ('line_limit', models.PositiveIntegerField(default=200000, help_text='places given out at most; after that the sale says sold out', verbose_name='longest line')),
-                ('epoch', models.PositiveIntegerField(default=0, editable=False, help_text='how often the line was built from the ledger')),
-                ('ended_at', models.DateTimeField(editable=False, help_text='when it became certain that nobody waiting can win', null=True, verbose_name='ended at')),
+                ('line_limit', models.PositiveIntegerField(default=200000, help_text='maximum number of places; after that, buyers see “sold out”', verbose_name='line limit')),
+                ('epoch', models.PositiveIntegerField(default=0, editable=False, help_text='number of times the line was built from the ledger')),
+                ('ended_at', models.DateTimeField(editable=False, help_text='when no waiting buyer could get a unit any more', null=True, verbose_name='ended at')),
                 ('product', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='sales', to='catalog.product', verbose_name='product')),
             ],
             options={
@@ -71,7 +71,7 @@ class Migration(migrations.Migration):
                 ('image', models.ImageField(upload_to='banners/', validators=[seckill.catalog.models.picture.check_picture_size], verbose_name='image')),
                 ('position', models.PositiveSmallIntegerField(default=0, verbose_name='position')),
                 ('active', models.BooleanField(default=True, verbose_name='active')),
-                ('sale', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='banners', to='catalog.sale', verbose_name='leads to')),
+                ('sale', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='banners', to='catalog.sale', verbose_name='links to')),
             ],
             options={
                 'verbose_name': 'banner',
@@ -85,10 +85,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='sale',
-            constraint=models.CheckConstraint(condition=models.Q(('sold__lte', models.F('stock'))), name='sale_never_oversold', violation_error_message='Below sold.'),
+            constraint=models.CheckConstraint(condition=models.Q(('sold__lte', models.F('stock'))), name='sale_never_oversold', violation_error_message='The stock is lower than the number of units sold.'),
         ),
         migrations.AddConstraint(
             model_name='sale',
-            constraint=models.CheckConstraint(condition=models.Q(('opens_at__lt', models.F('closes_at'))), name='sale_opens_before_it_closes', violation_error_message='A sale has to open before it closes.'),
+            constraint=models.CheckConstraint(condition=models.Q(('opens_at__lt', models.F('closes_at'))), name='sale_opens_before_it_closes', violation_error_message='The opening time must be before the closing time.'),
         ),
     ]

@@ -14,7 +14,7 @@ class Banner(models.Model):
     subtitle = models.CharField(_("subtitle"), max_length=200, blank=True)
     image = models.ImageField(_("image"), upload_to="banners/", validators=[check_picture_size])
     sale = models.ForeignKey(
-        Sale, on_delete=models.SET_NULL, null=True, blank=True, related_name="banners", verbose_name=_("leads to")
+        Sale, on_delete=models.SET_NULL, null=True, blank=True, related_name="banners", verbose_name=_("links to")
     )
     position = models.PositiveSmallIntegerField(_("position"), default=0)
     active = models.BooleanField(_("active"), default=True)

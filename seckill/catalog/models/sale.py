@@ -27,7 +27,7 @@ class Sale(models.Model):
     product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="sales", verbose_name=_("product"))
     price = models.DecimalField(_("price"), max_digits=10, decimal_places=2, validators=[MinValueValidator(0)])
     currency = models.CharField(_("currency"), max_length=3, default="USD", help_text=_("ISO 4217 code"))
-    stock = models.PositiveIntegerField(_("stock"), help_text=_("units in the sale, sold ones included"))
+    stock = models.PositiveIntegerField(_("stock"), help_text=_("units in the sale, including those sold"))
     sold = models.PositiveIntegerField(_("sold"), default=0, editable=False)
     opens_at = models.DateTimeField(_("opens at"))
     closes_at = models.DateTimeField(_("closes at"))
@@ -36,13 +36,13 @@ class Sale(models.Model):
         _("time to pay"), default=900, validators=[MinValueValidator(10)], help_text=_("seconds")
     )
     line_limit = models.PositiveIntegerField(
-        _("longest line"), default=200_000, help_text=_("places given out at most; after that the sale says sold out")
+        _("line limit"), default=200_000, help_text=_("maximum number of places; after that, buyers see “sold out”")
     )
     epoch = models.PositiveIntegerField(
-        default=0, editable=False, help_text=_("how often the line was built from the ledger")
+        default=0, editable=False, help_text=_("number of times the line was built from the ledger")
     )
     ended_at = models.DateTimeField(
-        _("ended at"), null=True, editable=False, help_text=_("when it became certain that nobody waiting can win")
+        _("ended at"), null=True, editable=False, help_text=_("when no waiting buyer could get a unit any more")
     )
 
     class Meta:
@@ -51,12 +51,14 @@ class Sale(models.Model):
         ordering = ["opens_at", "id"]
         constraints = [
             models.CheckConstraint(
-                condition=Q(sold__lte=F("stock")), name="sale_never_oversold", violation_error_message=_("Below sold.")
+                condition=Q(sold__lte=F("stock")),
+                name="sale_never_oversold",
+                violation_error_message=_("The stock is lower than the number of units sold."),
             ),
             models.CheckConstraint(
                 condition=Q(opens_at__lt=F("closes_at")),
                 name="sale_opens_before_it_closes",
-                violation_error_message=_("A sale has to open before it closes."),
+                violation_error_message=_("The opening time must be before the closing time."),
             ),
         ]
         indexes = [models.Index(fields=["id"], condition=Q(ended_at__isnull=True), name="sale_not_ended")]
@@ -68,7 +70,7 @@ class Sale(models.Model):
         """Report a violated constraint at its field."""
         if self.stock is not None and self.stock < self.sold:
             raise ValidationError(
-                {"stock": _("%(sold)d are sold already: the stock can't be less.") % {"sold": self.sold}}
+                {"stock": _("%(sold)d units are already sold; the stock can't be lower.") % {"sold": self.sold}}
             )
         if self.opens_at and self.closes_at and self.opens_at >= self.closes_at:
-            raise ValidationError({"closes_at": _("A sale has to open before it closes.")})
+            raise ValidationError({"closes_at": _("The opening time must be before the closing time.")})

@@ -13,7 +13,7 @@ from seckill.timestamps import to_epoch_ms
 class Command(BaseCommand):
     """Print signed passes, one per line. Buyers are external: ``x:``, a prefix and a number."""
 
-    help = "Print passes for a sale, one a line, each for another buyer."
+    help = "Print passes for a sale, one per line, each for a different buyer."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the sale, the number of passes and the prefix of the buyers' names."""
@@ -31,7 +31,7 @@ class Command(BaseCommand):
         if found is None:
             raise CommandError(f"There is no sale {sale}.")
         if count < 1:
-            raise CommandError("--count has to be 1 or more.")
+            raise CommandError("--count must be 1 or more.")
         opens_ms, closes_ms = to_epoch_ms(found.opens_at), to_epoch_ms(found.closes_at)
         try:
             for number in range(1, count + 1):

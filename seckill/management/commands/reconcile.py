@@ -20,12 +20,12 @@ EXIT_INCONCLUSIVE = 2  #: exit status for an unknown sale, or when Redis does no
 class Command(BaseCommand):
     """Compare sales with the ledger.
 
-    Exit status 1: a difference remains. 2: an unknown sale, or Redis does not answer.
+    Exit status 1: a difference remains. 2: an unknown sale, or Redis does not respond.
     """
 
     help = (
-        "Report where Redis and the ledger differ, or the ledger contradicts itself;"
-        " with --repair, rebuild from the ledger what differs from it."
+        "Report sales whose line differs from the ledger, or whose ledger contradicts itself;"
+        " with --repair, rebuild differing lines from the ledger."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -33,13 +33,13 @@ class Command(BaseCommand):
         parser.add_argument(
             "sales", type=int, nargs="*", metavar="SALE", help="number of a sale (default: all that have not ended)"
         )
-        parser.add_argument("--repair", action="store_true", help="rebuild what differs (default: report only)")
+        parser.add_argument("--repair", action="store_true", help="rebuild lines that differ (default: only report)")
 
     def handle(self, *, sales: Sequence[int], repair: bool, **_: object) -> None:
         """Print the result of each sale.
 
         Raises:
-            CommandError: a sale does not exist, or Redis does not answer.
+            CommandError: a sale does not exist, or Redis does not respond.
         """
         line = get_line()
         look = reconcile if repair else run_audit
@@ -48,7 +48,7 @@ class Command(BaseCommand):
             try:
                 found = look(line, sale.pk, by=Audit.By.COMMAND)
             except RedisError as error:
-                raise CommandError(f"Redis does not answer: {error}", returncode=EXIT_INCONCLUSIVE) from error
+                raise CommandError(f"Redis does not respond: {error}", returncode=EXIT_INCONCLUSIVE) from error
             self.stdout.write(f"sale {sale.pk}: {_format(found)}")
             if found.repaired:
                 self.stdout.write(f"sale {sale.pk}: rebuilt")
@@ -72,12 +72,12 @@ def _format(found: Audit) -> str:
         case Audit.Result.CONTRADICTION:
             return (
                 f"THE LEDGER CONTRADICTS ITSELF: sold {found.sold}, orders that hold a unit {found.active_orders},"
-                f" stock {found.stock}; nothing is repaired from it"
+                f" stock {found.stock}; it is not repaired automatically"
             )
         case Audit.Result.UNKNOWN:
-            return "unknown to Redis"
+            return "not loaded in Redis"
         case Audit.Result.BUSY:
-            return f"busy, units being settled: {found.reserved_units}; ask again"
+            return f"busy: {found.reserved_units} units are being settled; try again"
         case Audit.Result.DRIFT:
             return (
                 f"units left {found.redis_stock} in the line, {found.db_stock} in the ledger;"

@@ -23,7 +23,7 @@ SECOND_OPENS_IN = timedelta(seconds=60)
 class Command(BaseCommand):
     """Fill an empty database with demo data. Existing accounts and sales stay unchanged."""
 
-    help = "Make demo data: admin account, two products with a sale each, three banners."
+    help = "Create demo data: an admin account, two products with a sale each, and three banners."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the stock."""
@@ -38,12 +38,12 @@ class Command(BaseCommand):
             CommandError: the stock is below 1.
         """
         if stock < 1:
-            raise CommandError("--stock has to be 1 or more.")
+            raise CommandError("--stock must be 1 or more.")
         users = get_user_model().objects
         if not users.filter(username="admin").exists():
             users.create_superuser("admin", password=os.environ.get("DEMO_ADMIN_PASSWORD", "admin"))
         if Sale.objects.exists():
-            self.stdout.write("There are sales already: nothing added.")
+            self.stdout.write("There are sales already; nothing was added.")
             return
         with transaction.atomic():  # all or nothing, so that an interrupted command can be repeated
             self._add(stock)
@@ -64,12 +64,12 @@ class Command(BaseCommand):
         banners = (
             (
                 f"Copper kettles, {stock} of them",
-                "One for each buyer, first come, first served",
+                "One per buyer, first come, first served",
                 live,
                 "kettle-banner.jpg",
             ),
-            ("Night lamps from one minute on", "Get your pass before the doors open", soon, "lamp-banner.jpg"),
-            ("Fair by construction", "Everybody in line can see where they stand", None, "line-banner.jpg"),
+            ("Night lamps open in one minute", "Log in before the sale opens", soon, "lamp-banner.jpg"),
+            ("First come, first served", "You always see your place in line", None, "line-banner.jpg"),
         )
         for position, (title, subtitle, sale, picture) in enumerate(banners):
             banner = Banner(title=title, subtitle=subtitle, sale=sale, position=position)

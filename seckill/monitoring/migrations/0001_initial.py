@@ -15,10 +15,10 @@ class Migration(migrations.Migration):
             name='Host',
             fields=[
                 ('name', models.CharField(max_length=253, primary_key=True, serialize=False, verbose_name='name')),
-                ('last_seen_at', models.DateTimeField(verbose_name='seen at')),
-                ('load', models.FloatField(help_text='processes that want to run, over a minute, per core', null=True, verbose_name='load')),
+                ('last_seen_at', models.DateTimeField(verbose_name='last seen')),
+                ('load', models.FloatField(help_text='load average over one minute, per core', null=True, verbose_name='load')),
                 ('memory_free_mib', models.PositiveIntegerField(help_text='MiB', null=True, verbose_name='free memory')),
-                ('disk_free_mib', models.PositiveBigIntegerField(help_text='MiB, where logs and pictures are', null=True, verbose_name='free disk')),
+                ('disk_free_mib', models.PositiveBigIntegerField(help_text='MiB, on the disk of logs and pictures', null=True, verbose_name='free disk')),
             ],
             options={
                 'verbose_name': 'host',
@@ -31,8 +31,8 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('locked_at', models.DateTimeField(editable=False, null=True)),
-                ('kind', models.CharField(choices=[('drift', 'line and ledger differ'), ('contradiction', 'the ledger contradicts itself'), ('stalled', 'buyers wait, units are there, and nothing moves'), ('host_silent', 'a host is silent')], max_length=13, verbose_name='kind')),
-                ('subject', models.CharField(max_length=253, verbose_name='about')),
+                ('kind', models.CharField(choices=[('drift', 'line and ledger differ'), ('contradiction', 'the ledger contradicts itself'), ('stalled', 'a sale has stalled'), ('host_silent', 'a host is silent')], max_length=13, verbose_name='kind')),
+                ('subject', models.CharField(max_length=253, verbose_name='subject')),
                 ('detail', models.TextField(blank=True, verbose_name='detail')),
                 ('started_at', models.DateTimeField(verbose_name='started at')),
                 ('resolved_at', models.DateTimeField(null=True, verbose_name='resolved at')),

@@ -107,7 +107,7 @@ def test_an_export_that_takes_more_than_a_day_has_failed() -> None:
 
     old.refresh_from_db()
     young.refresh_from_db()
-    assert (old.result, old.error, young.result) == ("failed", "It was not finished within a day.", "")
+    assert (old.result, old.error, young.result) == ("failed", "The export did not finish within a day.", "")
     assert old.ended_at is not None
 
 

@@ -49,7 +49,7 @@ def audited_at() -> datetime:
 def test_a_sale_that_nobody_has_audited_says_so(admin_client: Client) -> None:
     sale = new_sale()
     assert row(admin_client.get(reverse("admin:catalog_sale_changelist")), str(sale))["last_audit"] == "-"
-    assert "Nobody has audited this sale yet." in audit_panel(admin_client, sale)
+    assert "This sale has not been audited yet." in audit_panel(admin_client, sale)
     assert 'id="sale-audit"' not in admin_client.get(reverse("admin:catalog_sale_add")).content.decode()
 
 
@@ -71,11 +71,11 @@ def test_the_last_audit_of_a_sale_that_agrees(admin_client: Client, line: Line, 
         {
             "Sold": "2",
             "Orders that hold a unit": "2",
-            "Units left, by Redis": "4",
-            "Units left, by the ledger": "4",
+            "Units left (Redis)": "4",
+            "Units left (ledger)": "4",
             "Outcomes in Redis": "3",
             "Orders in the ledger": "3",
-            "Units on their way back": "1",
+            "Units being released": "1",
             "Reserved units": "0",
             "Stock": "7",
             "Epoch": "1",
@@ -90,10 +90,10 @@ def test_the_panel_of_a_busy_sale_has_no_numbers_for_what_was_not_compared(admin
     assert label_colours(audit_panel(admin_client, sale)) == [("blue", "busy")]
     numbers, red = audit_numbers(admin_client, sale)
     assert {label for label, number in numbers.items() if number == "–"} == {  # noqa: RUF001 (a dash is shown)
-        "Units left, by the ledger",
+        "Units left (ledger)",
         "Outcomes in Redis",
         "Orders in the ledger",
-        "Units on their way back",
+        "Units being released",
     }
     assert (numbers["Reserved units"], numbers["Sold"], red) == ("1", "6", set())
 
@@ -110,8 +110,8 @@ def test_what_differs_is_red(admin_client: Client, line: Line, repaired: bool) -
     assert ("has been rebuilt" in panel) is repaired
     numbers, red = audit_numbers(admin_client, sale)
     assert {label: numbers[label] for label in red} == {
-        "Units left, by Redis": "9",
-        "Units left, by the ledger": "7",
+        "Units left (Redis)": "9",
+        "Units left (ledger)": "7",
         "Outcomes in Redis": "1",
         "Orders in the ledger": "0",
     }
@@ -165,7 +165,9 @@ def test_audit_now_looks_and_repairs_nothing(admin_client: Client, line: Line) -
 def test_audit_now_asks_a_redis_that_is_away_once(admin_client: Client) -> None:
     first, second = new_sale(), new_sale()
     (message,) = act(admin_client, "catalog_sale", "audit_sales", [first, second])
-    assert message in {f"{sale}: Redis does not answer, so nothing more was audited." for sale in (first, second)}
+    assert message in {
+        f"{sale}: Redis does not respond. The remaining sales were not audited." for sale in (first, second)
+    }
     assert Audit.objects.get().result == "unreachable"
     assert label_colours(audit_panel(admin_client, Audit.objects.get().sale)) == [("red", "unreachable")]
 

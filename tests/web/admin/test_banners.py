@@ -70,5 +70,8 @@ def test_banners_are_hidden_and_deleted_from_the_list(admin_client: Client) -> N
 def test_a_banner_is_saved_while_the_cache_is_away(admin_client: Client) -> None:
     form = {"title": "Kettles!", "subtitle": "", "image": picture(), "sale": "", "position": "3", "active": "on"}
     messages = said(admin_client.post(reverse("admin:catalog_banner_add"), form, follow=True))
-    assert "The change is saved, but the cache is away: the home page shows it once the cache is back." in messages
+    assert (
+        "The change is saved, but the cache is unavailable. The home page will show it when the cache is back."
+        in messages
+    )
     assert Banner.objects.count() == 1

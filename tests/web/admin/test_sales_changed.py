@@ -67,7 +67,7 @@ def test_a_stock_below_what_is_sold_is_refused_with_a_message(admin_client: Clie
     sale = busy_sale(line)
     page = admin_client.post(change_url(sale), sale_form(sale, stock=5))
     assert page.status_code == 200
-    assert "6 are sold already: the stock can&#x27;t be less." in page.content.decode()
+    assert "6 units are already sold; the stock can&#x27;t be lower." in page.content.decode()
     assert 'data-figure="stock">7</dd>' in page.content.decode()
     sale.refresh_from_db()
     assert sale.stock == 7
@@ -109,7 +109,7 @@ def test_orders_written_while_a_sale_is_saved_are_counted(admin_user: User) -> N
     writer.join(WAIT_SECONDS_MAX)
     shop.join(WAIT_SECONDS_MAX)
     assert pages[0].status_code == 200
-    assert "3 are sold already" in pages[0].content.decode()
+    assert "3 units are already sold" in pages[0].content.decode()
     sale.refresh_from_db()
     assert (sale.stock, sale.sold) == (7, 3)
 
@@ -119,7 +119,7 @@ def test_a_sale_is_saved_while_redis_is_away(admin_client: Client) -> None:
     sale = new_sale()
     messages = said(admin_client.post(change_url(sale), sale_form(sale, stock=9), follow=True))
     assert [text for text in messages if "Redis is away" in text] == [
-        "The change is saved, but Redis is away: the line takes it over as soon as Redis is back."
+        "The change is saved, but Redis is unavailable. The line will use the change when Redis is back."
     ]
     sale.refresh_from_db()
     assert sale.stock == 9
@@ -151,7 +151,7 @@ def test_a_sale_is_paused_while_redis_is_away(admin_client: Client) -> None:
     sale = new_sale()
     assert act(admin_client, "catalog_sale", "pause_sales", [sale]) == [
         "1 sale is paused now.",
-        "The change is saved, but Redis is away: the line takes it over as soon as Redis is back.",
+        "The change is saved, but Redis is unavailable. The line will use the change when Redis is back.",
     ]
     sale.refresh_from_db()
     assert sale.status == "paused"
@@ -162,10 +162,10 @@ def test_an_ended_sale_stays_as_it_is(admin_client: Client, line: Line, action: 
     ended_at = datetime(2026, 11, 11, 20, 15, tzinfo=timezone.get_default_timezone())
     sale = new_sale(ended_at=ended_at, status="closed" if action != "close_sales" else "open")
     assert act(admin_client, "catalog_sale", action, [sale]) == [
-        f"{sale} ended on Nov. 11, 2026, 8:15 p.m.: it can't be changed or opened again."
+        f"{sale} ended on Nov. 11, 2026, 8:15 p.m. It can't be changed or reopened."
     ]
     messages = said(admin_client.post(change_url(sale), sale_form(sale, stock=99, status="paused"), follow=True))
-    assert messages == [f"{sale} ended on Nov. 11, 2026, 8:15 p.m.: it can't be changed or opened again."]
+    assert messages == [f"{sale} ended on Nov. 11, 2026, 8:15 p.m. It can't be changed or reopened."]
     status = sale.status
     sale.refresh_from_db()
     assert (sale.stock, sale.status) == (7, status)

@@ -124,7 +124,7 @@ def test_the_panel_of_a_sale_refreshes_from_json(admin_client: Client, line: Lin
     assert "no-store" in answer["Cache-Control"]
 
 
-def test_the_panel_of_an_unknown_sale_still_shows_the_ledger(admin_client: Client) -> None:
+def test_the_panel_of_a_sale_that_is_not_loaded_still_shows_the_ledger(admin_client: Client) -> None:
     sale = new_sale()
     order, _ = new_orders(sale, ["b1", "b2"])
     payment.pay(order)

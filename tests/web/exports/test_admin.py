@@ -64,7 +64,7 @@ def test_without_filters_the_button_exports_all(browser: Client) -> None:
 
 
 def test_the_search_is_no_filter_and_that_is_said(browser: Client) -> None:
-    text = "The export follows the filters, not the search."
+    text = "The export uses the filters, but not the search."
     page = browser.get(reverse("admin:orders_order_changelist", query={"q": "b1"}))
     assert text in page.content.decode()
     assert text not in browser.get(reverse("admin:orders_order_changelist")).content.decode()
@@ -75,7 +75,7 @@ def test_the_search_is_no_filter_and_that_is_said(browser: Client) -> None:
 def test_filters_that_make_no_sense_export_nothing(browser: Client) -> None:
     url = reverse("admin:orders_order_export", query={"status__exact": "lost"})
 
-    assert said(browser.post(url, follow=True)) == ["Nothing was exported: these filters are not valid."]
+    assert said(browser.post(url, follow=True)) == ["Nothing was exported: the filters are invalid."]
     assert not Export.objects.exists()
 
 
@@ -83,7 +83,7 @@ def test_the_button_knows_the_limit(browser: Client) -> None:
     for _ in range(UNFINISHED_MAX):
         begun(browser)
 
-    assert said(export_from_list(browser)) == ["Nothing was exported: 5 of your exports are not finished."]
+    assert said(export_from_list(browser)) == ["Nothing was exported: you already have 5 unfinished exports."]
     assert Export.objects.count() == 5
 
 
@@ -157,7 +157,7 @@ def test_exports_are_cancelled_in_the_list(browser: Client) -> None:
 
     page = browser.post(url, {"action": "cancel_exports", "_selected_action": [waiting.pk, done.pk]}, follow=True)
 
-    assert said(page) == ["1 export was cancelled.", "1 export had ended already."]
+    assert said(page) == ["1 export was cancelled.", "1 export had already finished."]
     assert sorted(Export.objects.values_list("result", flat=True)) == ["cancelled", "done"]
 
 

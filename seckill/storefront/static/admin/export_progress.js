@@ -2,7 +2,7 @@
 
 import { poll } from "./polling.js";
 
-const TIMES = { pollMs: 1_000, giveUpMs: 10_000 };
+const TIMES = { pollMs: 1_000, timeoutMs: 10_000 };
 const UNFINISHED = ["queued", "started", "progress"];
 
 const panel = document.getElementById("export-progress");
@@ -14,9 +14,9 @@ const show = (progress) => {
   const rows = panel.querySelector("[data-rows]");
   rows.textContent = progress.total === null ? progress.rows : `${progress.rows} / ${progress.total}`;
   panel.querySelector("[data-state]").firstElementChild.textContent = panel.dataset[progress.state];
-  const goesOn = UNFINISHED.includes(progress.state);
-  if (!goesOn) window.location.reload();
-  return goesOn;
+  const unfinished = UNFINISHED.includes(progress.state);
+  if (!unfinished) window.location.reload();
+  return unfinished;
 };
 
 if (panel?.dataset.url) poll(panel, TIMES, show);

@@ -2,7 +2,7 @@
 
 import { poll } from "./polling.js";
 
-const TIMES = { pollMs: 2_000, giveUpMs: 12_000 }; // the server waits up to nine seconds for Redis
+const TIMES = { pollMs: 2_000, timeoutMs: 12_000 }; // the server waits up to nine seconds for Redis
 
 const panel = document.getElementById("sale-live");
 

@@ -2,7 +2,7 @@
 // The logged-in user. Pages are the same for every visitor, so this script fills in the header.
 
 import * as api from "./api.js";
-import { find, onAction, slot } from "./slots.js";
+import { bound, find, onAction } from "./dom.js";
 
 const NOT_LOGGED_IN = 401;
 const LAST_USER = "flash-sale:user";
@@ -12,48 +12,48 @@ const LAST_USER = "flash-sale:user";
  * @returns {Promise<string | null>} the user name, null without a login
  */
 export async function showAccount() {
-  const username = await whoAmI();
+  const username = await fetchUsername();
   const menu = find(document, '[data-account="in"]');
   const link = find(document, '[data-account="out"]');
   menu.hidden = username === null;
   link.hidden = username !== null;
-  link.setAttribute("href", loginAddress());
+  link.setAttribute("href", loginUrl());
   if (username !== null) {
-    slot(menu, "username").textContent = username;
+    bound(menu, "username").textContent = username;
     onAction(menu, "log-out", logOut);
-    closesByItself(menu);
+    closeOnOutsideClick(menu);
   }
   return username;
 }
 
-/** Return the address of the login page, with ?next= set to the current page. */
-export function loginAddress() {
+/** Return the URL of the login page, with ?next= set to the current page. */
+export function loginUrl() {
   const login = new URL(find(document, '[data-account="out"]').getAttribute("href") ?? "", location.href);
-  const lookingForAccount = /\/(login|register)\/$/.test(location.pathname);
-  if (!lookingForAccount) login.searchParams.set("next", location.pathname + location.search);
+  const onAccountPage = /\/(login|register)\/$/.test(location.pathname);
+  if (!onAccountPage) login.searchParams.set("next", location.pathname + location.search);
   return login.pathname + login.search;
 }
 
 /** Open the login page, which returns here afterwards. */
-export function goLogIn() {
-  location.assign(loginAddress());
+export function openLoginPage() {
+  location.assign(loginUrl());
 }
 
 /**
  * Return the user name, or null without a login. If the request fails, return the last known user name: the line works
  * without a session, so a short database outage does not stop a waiting buyer.
  */
-async function whoAmI() {
+async function fetchUsername() {
   try {
     const { username } = await api.me();
-    remember(username);
+    storeUsername(username);
     return username;
   } catch (error) {
     if (error instanceof api.Problem && error.status === NOT_LOGGED_IN) {
-      remember(null);
+      storeUsername(null);
       return null;
     }
-    return remembered();
+    return storedUsername();
   }
 }
 
@@ -63,12 +63,12 @@ async function logOut() {
   } catch (error) {
     if (!(error instanceof api.Problem && error.status === NOT_LOGGED_IN)) return; // still logged in
   }
-  remember(null);
+  storeUsername(null);
   location.reload();
 }
 
 /** @param {string | null} username */
-function remember(username) {
+function storeUsername(username) {
   try {
     if (username === null) localStorage.removeItem(LAST_USER);
     else localStorage.setItem(LAST_USER, username);
@@ -78,7 +78,7 @@ function remember(username) {
 }
 
 /** @returns {string | null} */
-function remembered() {
+function storedUsername() {
   try {
     return localStorage.getItem(LAST_USER);
   } catch {
@@ -87,7 +87,7 @@ function remembered() {
 }
 
 /** Close the menu on Escape and on a click outside. @param {HTMLElement} menu */
-function closesByItself(menu) {
+function closeOnOutsideClick(menu) {
   document.addEventListener("click", (event) => {
     if (event.target instanceof Node && !menu.contains(event.target)) menu.removeAttribute("open");
   });

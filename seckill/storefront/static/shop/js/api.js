@@ -3,7 +3,7 @@
 
 import { observeDate } from "./clock.js";
 
-const GIVE_UP_MS = 10_000;
+const TIMEOUT_MS = 10_000;
 
 /** An error response: an RFC 9457 problem, or a proxy's error page. */
 export class Problem extends Error {
@@ -46,16 +46,16 @@ async function call(method, path, { body, pass } = {}) {
       headers,
       body: body && JSON.stringify(body),
       credentials: pass ? "omit" : "same-origin",
-      signal: AbortSignal.timeout(GIVE_UP_MS),
+      signal: AbortSignal.timeout(TIMEOUT_MS),
     });
     text = await response.text();
   } catch (error) {
     throw new ConnectionLost(path, { cause: error });
   }
   observeDate(response.headers.get("Date"));
-  const answer = parse(text);
-  if (response.ok && (answer !== null || response.status === 204)) return answer;
-  throw new Problem(response.status, answer ?? {}, Number(response.headers.get("Retry-After")) * 1000 || 0);
+  const data = parse(text);
+  if (response.ok && (data !== null || response.status === 204)) return data;
+  throw new Problem(response.status, data ?? {}, Number(response.headers.get("Retry-After")) * 1000 || 0);
 }
 
 /** @param {string} text */
@@ -69,8 +69,8 @@ function parse(text) {
 
 /** @param {string} name */
 function cookie(name) {
-  const found = document.cookie.split("; ").find((pair) => pair.startsWith(`${name}=`));
-  return found ? decodeURIComponent(found.slice(name.length + 1)) : "";
+  const pair = document.cookie.split("; ").find((candidate) => candidate.startsWith(`${name}=`));
+  return pair ? decodeURIComponent(pair.slice(name.length + 1)) : "";
 }
 
 /** @param {string} number */

@@ -1,13 +1,13 @@
 // @ts-check
 // The buy button of a sale page: its text, whether it is enabled, and the hint below it.
 
-import { countdown, moment } from "./format.js";
-import { fill, find } from "./slots.js";
-import { say } from "./text.js";
+import { find, setTexts } from "./dom.js";
+import { countdown, dateTime } from "./format.js";
+import { t } from "./text.js";
 
 /** @typedef {import("./line.js").View} View */
 /** @typedef {import("./sale_window.js").State} State */
-/** @typedef {{text: string, hint: string, enabled: boolean, quiet?: boolean}} Face */
+/** @typedef {{text: string, hint: string, enabled: boolean, secondary?: boolean}} ButtonState */
 
 export class BuyButton {
   #root;
@@ -28,65 +28,69 @@ export class BuyButton {
 
   /** @param {State} state @param {number} untilOpenMs @param {View} view the buyer's view of the line */
   draw(state, untilOpenMs, view) {
-    const face = faceInLine(view) ?? this.#faceBefore(state, untilOpenMs);
-    fill(this.#root, { buy: face.text, hint: face.hint });
-    this.#button.disabled = !face.enabled;
-    this.#button.classList.toggle("button-main", !face.quiet);
+    const buttonState = stateInLine(view) ?? this.#stateBeforeJoining(state, untilOpenMs);
+    setTexts(this.#root, { buy: buttonState.text, hint: buttonState.hint });
+    this.#button.disabled = !buttonState.enabled;
+    this.#button.classList.toggle("button-primary", !buttonState.secondary);
   }
 
   /** Return the page title for the view; empty if the view has none. @param {View} view */
   pageTitle(view) {
-    if (view.name === "waiting") return say("title_in_line", { place: view.place });
-    if (view.name === "waitlisted") return say("title_waitlisted", { place: view.place });
-    return view.name === "confirmed" ? say("title_confirmed") : "";
+    if (view.name === "waiting") return t("title_in_line", { place: view.place });
+    if (view.name === "waitlisted") return t("title_waitlisted", { place: view.place });
+    return view.name === "confirmed" ? t("title_confirmed") : "";
   }
 
-  /** @param {State} state @param {number} untilOpenMs @returns {Face} */
-  #faceBefore(state, untilOpenMs) {
+  /** @param {State} state @param {number} untilOpenMs @returns {ButtonState} */
+  #stateBeforeJoining(state, untilOpenMs) {
     switch (state) {
       case "scheduled":
         return this.#loggedIn
-          ? { text: say("opens_in", { time: countdown(untilOpenMs) }), hint: say("hint_ready"), enabled: false }
-          : { text: say("log_in_before"), hint: say("hint_log_in_before"), enabled: true };
+          ? { text: t("opens_in", { time: countdown(untilOpenMs) }), hint: t("hint_ready"), enabled: false }
+          : { text: t("log_in_before"), hint: t("hint_log_in_before"), enabled: true };
       case "paused":
-        return { text: say("paused"), hint: say("hint_paused"), enabled: false };
+        return { text: t("paused"), hint: t("hint_paused"), enabled: false };
       case "closed":
-        return { text: say("closed"), hint: "", enabled: false };
+        return { text: t("closed"), hint: "", enabled: false };
       case "sold_out":
         return {
-          text: say(this.#loggedIn ? "join_waitlist" : "log_in_to_buy"),
-          hint: say("hint_waitlist"),
+          text: t(this.#loggedIn ? "join_waitlist" : "log_in_to_buy"),
+          hint: t("hint_waitlist"),
           enabled: true,
-          quiet: true,
+          secondary: true,
         };
       case "open":
         return this.#loggedIn
-          ? { text: say("buy"), hint: say("hint_ready"), enabled: true }
-          : { text: say("log_in_to_buy"), hint: say("hint_log_in"), enabled: true };
+          ? { text: t("buy"), hint: t("hint_ready"), enabled: true }
+          : { text: t("log_in_to_buy"), hint: t("hint_log_in"), enabled: true };
     }
   }
 }
 
-/** Return the face for a buyer in line, undefined for other visitors. @param {View} view @returns {Face | undefined} */
-function faceInLine(view) {
+/**
+ * Return the button of a buyer in line, undefined for other visitors.
+ * @param {View} view
+ * @returns {ButtonState | undefined}
+ */
+function stateInLine(view) {
   switch (view.name) {
     case "joining":
-      return { text: say("see_place"), hint: "", enabled: true };
+      return { text: t("see_place"), hint: "", enabled: true };
     case "waiting":
-      return { text: say("see_place"), hint: say("hint_in_line", { place: view.place }), enabled: true };
+      return { text: t("see_place"), hint: t("hint_in_line", { place: view.place }), enabled: true };
     case "waitlisted":
-      return { text: say("see_place"), hint: say("hint_waitlisted", { place: view.place }), enabled: true };
+      return { text: t("see_place"), hint: t("hint_waitlisted", { place: view.place }), enabled: true };
     case "confirmed":
       return {
-        text: say("pay_now"),
-        hint: say("hint_confirmed", { time: moment(view.order.pay_before) }),
+        text: t("pay_now"),
+        hint: t("hint_confirmed", { time: dateTime(view.order.pay_before) }),
         enabled: true,
       };
     case "paid":
-      return { text: say("see_order"), hint: say("hint_paid"), enabled: true, quiet: true };
+      return { text: t("see_order"), hint: t("hint_paid"), enabled: true, secondary: true };
     case "released":
-      return { text: say("see_outcome"), hint: say("hint_released"), enabled: true, quiet: true };
+      return { text: t("see_outcome"), hint: t("hint_released"), enabled: true, secondary: true };
     case "sold_out":
-      return { text: say("sold_out"), hint: say("hint_sold_out"), enabled: false, quiet: true };
+      return { text: t("sold_out"), hint: t("hint_sold_out"), enabled: false, secondary: true };
   }
 }

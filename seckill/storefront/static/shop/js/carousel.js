@@ -2,10 +2,10 @@
 // The carousel: a scroll-snapping row with dots, so that the browser handles swipes. Slides advance by themselves until
 // the visitor pauses them or picks a dot.
 
-import { find, onAction, slot, stamp } from "./slots.js";
+import { bound, cloneTemplate, find, onAction } from "./dom.js";
 
-const EVERY_MS = 6_000;
-const MOSTLY_SEEN = 0.6;
+const SLIDE_MS = 6_000;
+const VISIBLE_RATIO_MIN = 0.6;
 
 /**
  * Fill the carousel with slides and start it.
@@ -13,41 +13,42 @@ const MOSTLY_SEEN = 0.6;
  * @param {HTMLElement[]} slides one or more
  */
 export function startCarousel(root, slides) {
-  const track = slot(root, "track");
-  const dots = slot(root, "dots");
-  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const track = bound(root, "track");
+  const dots = bound(root, "dots");
+  const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)").matches;
   let current = 0;
   let stopped = false;
-  let held = false; // the pointer or the focus is on the carousel
+  let inUse = false; // the pointer or the focus is on the carousel
 
   track.replaceChildren(...slides);
   const buttons = slides.map((slide, index) => {
-    const dot = stamp(root, "dot");
-    const title = slot(slide, "title").textContent ?? "";
+    const dot = cloneTemplate(root, "dot");
+    const title = bound(slide, "title").textContent ?? "";
     dot.setAttribute("aria-label", `${index + 1}. ${title}`);
     slide.setAttribute("aria-label", `${index + 1} / ${slides.length}`);
     dot.addEventListener("click", () => {
-      stop(true);
-      go(index);
+      setStopped(true);
+      scrollToSlide(index);
     });
     return dot;
   });
   dots.replaceChildren(...buttons);
-  slot(root, "controls").hidden = slides.length < 2;
+  bound(root, "controls").hidden = slides.length < 2;
 
   /** @param {number} index */
-  const go = (index) => {
-    track.scrollTo({ left: slides[index].offsetLeft - track.offsetLeft, behavior: calm ? "instant" : "smooth" });
+  const scrollToSlide = (index) => {
+    const behavior = reducedMotion ? "instant" : "smooth";
+    track.scrollTo({ left: slides[index].offsetLeft - track.offsetLeft, behavior });
   };
 
   /** @param {boolean} wanted */
-  const stop = (wanted) => {
+  const setStopped = (wanted) => {
     if (wanted !== stopped) swapLabel(find(root, '[data-action="pause"]'));
     stopped = wanted;
     root.toggleAttribute("data-stopped", stopped);
   };
 
-  const seen = new IntersectionObserver(
+  const observer = new IntersectionObserver(
     (entries) => {
       for (const { target, isIntersecting } of entries) {
         const index = slides.indexOf(/** @type {HTMLElement} */ (target));
@@ -57,19 +58,19 @@ export function startCarousel(root, slides) {
         buttons.forEach((dot, at) => dot.setAttribute("aria-current", String(at === index)));
       }
     },
-    { root: track, threshold: MOSTLY_SEEN },
+    { root: track, threshold: VISIBLE_RATIO_MIN },
   );
-  for (const slide of slides) seen.observe(slide);
+  for (const slide of slides) observer.observe(slide);
 
-  root.addEventListener("pointerenter", () => (held = true));
-  root.addEventListener("pointerleave", () => (held = false));
-  root.addEventListener("focusin", () => (held = true));
-  root.addEventListener("focusout", () => (held = false));
-  onAction(root, "pause", () => stop(!stopped));
-  if (calm) stop(true);
+  root.addEventListener("pointerenter", () => (inUse = true));
+  root.addEventListener("pointerleave", () => (inUse = false));
+  root.addEventListener("focusin", () => (inUse = true));
+  root.addEventListener("focusout", () => (inUse = false));
+  onAction(root, "pause", () => setStopped(!stopped));
+  if (reducedMotion) setStopped(true);
   setInterval(() => {
-    if (!stopped && !held && !document.hidden) go((current + 1) % slides.length);
-  }, EVERY_MS);
+    if (!stopped && !inUse && !document.hidden) scrollToSlide((current + 1) % slides.length);
+  }, SLIDE_MS);
 }
 
 /** @param {HTMLElement} button */

@@ -2,11 +2,11 @@
 // The form for user name and password on the login and registration pages.
 
 import { Problem } from "./api.js";
-import { carryNext, nextPage } from "./next_page.js";
-import { persist } from "./retry.js";
-import { find, slot } from "./slots.js";
-import { say } from "./text.js";
-import { showTrouble } from "./trouble.js";
+import { bound, find } from "./dom.js";
+import { showErrorBanner } from "./error_banner.js";
+import { keepNextInLinks, nextPage } from "./next_page.js";
+import { retryUntilDone } from "./retry.js";
+import { t } from "./text.js";
 
 const FIELDS = ["username", "password"];
 
@@ -14,7 +14,7 @@ const FIELDS = ["username", "password"];
 export function startCredentials(send) {
   const form = /** @type {HTMLFormElement} */ (find(document, "[data-credentials]"));
   const submit = /** @type {HTMLButtonElement} */ (find(form, '[type="submit"]'));
-  carryNext();
+  keepNextInLinks();
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     if (submit.disabled) return;
@@ -22,13 +22,13 @@ export function startCredentials(send) {
     const credentials = { username: String(data.get("username")).trim(), password: String(data.get("password")) };
     const missing = FIELDS.filter((name) => !credentials[/** @type {"username" | "password"} */ (name)]);
     if (missing.length) {
-      showErrors(form, Object.fromEntries(missing.map((name) => [name, [say("missing")]])));
+      showErrors(form, Object.fromEntries(missing.map((name) => [name, [t("missing")]])));
       return;
     }
     submit.disabled = true;
     try {
       showErrors(form, {});
-      await persist(() => send(credentials), showTrouble);
+      await retryUntilDone(() => send(credentials), showErrorBanner);
       location.replace(nextPage());
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
@@ -41,13 +41,13 @@ export function startCredentials(send) {
 /** @param {Problem} problem @returns {Record<string, string[]>} messages by field; other messages under "" */
 function errorsOf(problem) {
   if (problem.code === "invalid") return problem.errors;
-  return { "": [say(problem.code === "bad_credentials" ? "bad_credentials" : "failed")] };
+  return { "": [t(problem.code === "bad_credentials" ? "bad_credentials" : "failed")] };
 }
 
 /** @param {HTMLElement} form @param {Record<string, string[]>} errors */
 function showErrors(form, errors) {
   const rest = Object.keys(errors).filter((name) => !FIELDS.includes(name));
-  const summary = find(form, ':scope > [data-slot="error"]');
+  const summary = find(form, ':scope > [data-bind="error"]');
   summary.textContent = rest.flatMap((name) => errors[name]).join(" ");
   summary.hidden = rest.length === 0;
   /** @type {HTMLElement | undefined} */
@@ -56,7 +56,7 @@ function showErrors(form, errors) {
     const field = find(form, `[data-field="${name}"]`);
     const input = find(field, "input");
     const wrong = name in errors;
-    const error = slot(field, "error");
+    const error = bound(field, "error");
     error.textContent = wrong ? errors[name].join(" ") : "";
     error.hidden = !wrong;
     if (wrong) input.setAttribute("aria-invalid", "true");

@@ -2,7 +2,7 @@
 // Money and time in the visitor's locale.
 
 import { now } from "./clock.js";
-import { locale, numbers, say } from "./text.js";
+import { locale, numbers, t } from "./text.js";
 
 const clockTime = new Intl.DateTimeFormat(locale, { timeStyle: "short" });
 const clockSeconds = new Intl.DateTimeFormat(locale, { timeStyle: "medium" });
@@ -16,13 +16,13 @@ export const money = (amount, currency) =>
   new Intl.NumberFormat(locale, { style: "currency", currency }).format(Number(amount));
 
 /** Return a time in the browser's time zone, without the date if it is today. @param {string} iso */
-export function moment(iso) {
+export function dateTime(iso) {
   const then = new Date(iso);
   return (isToday(then) ? clockTime : dayAndTime).format(then);
 }
 
-/** Like `moment`, but with seconds if it is today. For times where seconds matter. @param {string} iso */
-export function exactMoment(iso) {
+/** Like `dateTime`, but with seconds if it is today. For times where seconds matter. @param {string} iso */
+export function exactDateTime(iso) {
   const then = new Date(iso);
   return (isToday(then) ? clockSeconds : dayAndTime).format(then);
 }
@@ -37,13 +37,13 @@ export function countdown(ms) {
   const hours = Math.floor((seconds % 86_400) / 3600);
   const minutes = two(Math.floor((seconds % 3600) / 60));
   const rest = `${minutes}:${two(seconds % 60)}`;
-  if (days) return say("days", { count: days, rest: `${hours}:${rest}` });
+  if (days) return t("days", { count: days, rest: `${hours}:${rest}` });
   return hours ? `${hours}:${rest}` : rest;
 }
 
 /** Return a duration in words, in seconds below 90 s, else in minutes. @param {number} seconds */
-export const span = (seconds) =>
-  seconds < 90 ? say("seconds", { count: Math.ceil(seconds) }) : say("minutes", { count: Math.round(seconds / 60) });
+export const duration = (seconds) =>
+  seconds < 90 ? t("seconds", { count: Math.ceil(seconds) }) : t("minutes", { count: Math.round(seconds / 60) });
 
 /** @param {number} value */
 const two = (value) => String(value).padStart(2, "0");

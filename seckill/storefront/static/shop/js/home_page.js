@@ -5,11 +5,11 @@ import { showAccount } from "./account.js";
 import * as api from "./api.js";
 import { startCarousel } from "./carousel.js";
 import { everySecond, observe } from "./clock.js";
-import { pause, persist } from "./retry.js";
+import { bound, cloneTemplate, find, setTexts } from "./dom.js";
+import { showErrorBanner } from "./error_banner.js";
+import { retryUntilDone, sleepUntilVisible } from "./retry.js";
 import { drawSaleCard, makeSaleCard } from "./sale_card.js";
-import { fill, find, slot, stamp } from "./slots.js";
 import { address } from "./text.js";
-import { showTrouble } from "./trouble.js";
 
 /** @typedef {import("./sale_window.js").Sale} Sale */
 
@@ -24,7 +24,7 @@ void showSales();
 
 async function showBanners() {
   const root = find(document, "[data-carousel]");
-  const banners = await persist(api.banners, () => undefined); // `showSales` shows errors already
+  const banners = await retryUntilDone(api.banners, () => undefined); // `showSales` shows errors already
   root.hidden = banners.length === 0;
   if (banners.length) startCarousel(root, banners.map((/** @type {Banner} */ banner) => makeSlide(root, banner)));
 }
@@ -35,11 +35,11 @@ async function showBanners() {
  * @param {Banner} banner
  */
 function makeSlide(root, banner) {
-  const slide = stamp(root, "slide");
-  slot(slide, "image").setAttribute("src", banner.image);
-  fill(slide, { title: banner.title, subtitle: banner.subtitle });
+  const slide = cloneTemplate(root, "slide");
+  bound(slide, "image").setAttribute("src", banner.image);
+  setTexts(slide, { title: banner.title, subtitle: banner.subtitle });
   if (banner.sale !== null) {
-    const link = slot(slide, "link");
+    const link = bound(slide, "link");
     link.setAttribute("href", address("sales", banner.sale));
     link.hidden = false;
   }
@@ -50,12 +50,12 @@ async function showSales() {
   let ticking = false;
   for (;;) {
     /** @type {Sale[]} */
-    const sales = await persist(api.sales, showTrouble);
+    const sales = await retryUntilDone(api.sales, showErrorBanner);
     for (const sale of sales) observe(sale.server_time);
     showCards(sales);
     if (!ticking) everySecond(() => shown.forEach(({ sale, card }) => drawSaleCard(card, sale)));
     ticking = true;
-    do await pause(POLL_MS * (0.8 + Math.random() * 0.4));
+    do await sleepUntilVisible(POLL_MS * (0.8 + Math.random() * 0.4));
     while (document.hidden);
   }
 }

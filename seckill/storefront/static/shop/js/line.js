@@ -4,10 +4,10 @@
 import * as api from "./api.js";
 import { now } from "./clock.js";
 import { getPass } from "./pass.js";
-import { pause, persist, sleep } from "./retry.js";
+import { retryUntilDone, sleep, sleepUntilVisible } from "./retry.js";
 
-const MISCOUNTED_MS = 5_000; // "not open" this close to the opening is clock skew; otherwise the opening was moved
-const ASK_AGAIN_MS = 300;
+const CLOCK_SKEW_MS_MAX = 5_000; // "not open" this close to the opening is clock skew; otherwise the opening was moved
+const NOT_OPEN_RETRY_MS = 300;
 const HIDDEN_TAB_FACTOR = 5; // a hidden tab polls less often
 const AFTER_DEADLINE_MS = 1_500;
 const EXPIRY_POLL_MS = 2_000;
@@ -29,36 +29,36 @@ const EXPIRY_POLL_MS = 2_000;
 
 export class Line {
   #saleId;
-  #pocket;
+  #store;
   #opensAt;
   #show;
-  #onTrouble;
-  #needLogin;
+  #onError;
+  #onLoginRequired;
   #busy = false;
-  #seen = false; // whether a view has been shown
+  #hasView = false; // whether a view has been shown
 
   /**
    * @param {object} parts
    * @param {number} parts.saleId
-   * @param {import("./pocket.js").Pocket} parts.pocket
+   * @param {import("./purchase_store.js").PurchaseStore} parts.store
    * @param {() => Promise<string>} parts.opensAt loads the current opening time
    * @param {(view: View) => void} parts.show
-   * @param {(trouble: Error | null, waitMs: number, placeKept: boolean) => void} parts.onTrouble
-   * @param {() => void} parts.needLogin
+   * @param {(error: Error | null, waitMs: number, placeKept: boolean) => void} parts.onError
+   * @param {() => void} parts.onLoginRequired
    */
-  constructor({ saleId, pocket, opensAt, show, onTrouble, needLogin }) {
+  constructor({ saleId, store, opensAt, show, onError, onLoginRequired }) {
     this.#saleId = saleId;
-    this.#pocket = pocket;
+    this.#store = store;
     this.#opensAt = opensAt;
     this.#show = show;
-    this.#onTrouble = onTrouble;
-    this.#needLogin = needLogin;
+    this.#onError = onError;
+    this.#onLoginRequired = onLoginRequired;
   }
 
   /** Join the line. Does nothing while a call is running. The same buyer always gets the same place. */
   join() {
-    return this.#once(async () => {
-      this.#tellView({ name: "joining" });
+    return this.#runAlone(async () => {
+      this.#setView({ name: "joining" });
       await this.#join();
       await this.#follow();
     });
@@ -66,24 +66,24 @@ export class Line {
 
   /** Follow the stored ticket, if there is one, after a page load. */
   resume() {
-    return this.#once(() => this.#follow());
+    return this.#runAlone(() => this.#follow());
   }
 
   /** Show the view of an order. @param {Order} order */
   showOrder(order) {
-    if (order.status === "pending") this.#tellView({ name: "confirmed", order });
-    else if (order.status === "paid") this.#tellView({ name: "paid", number: order.number });
-    else this.#tellView({ name: "released", reason: order.status });
+    if (order.status === "pending") this.#setView({ name: "confirmed", order });
+    else if (order.status === "paid") this.#setView({ name: "paid", number: order.number });
+    else this.#setView({ name: "released", reason: order.status });
   }
 
   /** @param {() => Promise<void>} run */
-  async #once(run) {
+  async #runAlone(run) {
     if (this.#busy) return;
     this.#busy = true;
     try {
       await run();
     } catch (error) {
-      this.#refuse(error);
+      this.#handleError(error);
     } finally {
       this.#busy = false;
     }
@@ -92,10 +92,10 @@ export class Line {
   async #join() {
     let renewed = false;
     for (;;) {
-      const pass = await getPass(this.#pocket, this.#saleId, this.#tell(false));
+      const pass = await getPass(this.#store, this.#saleId, this.#errorHandler(false));
       try {
-        const joined = await persist(() => api.purchase(this.#saleId, pass), this.#tell(false));
-        this.#pocket.keepTicket(joined.ticket, joined.ahead);
+        const joined = await retryUntilDone(() => api.purchase(this.#saleId, pass), this.#errorHandler(false));
+        this.#store.storeTicket(joined.ticket, joined.ahead);
         this.#showWaiting(joined);
         await this.#untilNextPoll(joined);
         return;
@@ -103,11 +103,11 @@ export class Line {
         if (!(error instanceof api.Problem)) throw error;
         if (error.code === "bad_pass" && !renewed) {
           renewed = true;
-          this.#pocket.forgetPass();
+          this.#store.deletePass();
         } else if (error.code === "not_open") {
           const untilOpen = Date.parse(await this.#opensAt()) - now();
-          if (untilOpen > MISCOUNTED_MS) throw error;
-          await sleep(Math.max(untilOpen, ASK_AGAIN_MS));
+          if (untilOpen > CLOCK_SKEW_MS_MAX) throw error;
+          await sleep(Math.max(untilOpen, NOT_OPEN_RETRY_MS));
         } else {
           throw error;
         }
@@ -116,28 +116,28 @@ export class Line {
   }
 
   async #follow() {
-    for (let token = this.#pocket.ticket; token; token = this.#pocket.ticket) {
-      const asked = token;
-      const answer = await persist(() => api.ticket(asked), this.#tell(true));
-      if (answer.ticket) this.#pocket.keepTicket(answer.ticket);
-      switch (answer.status) {
+    for (let token = this.#store.ticket; token; token = this.#store.ticket) {
+      const current = token;
+      const ticket = await retryUntilDone(() => api.ticket(current), this.#errorHandler(true));
+      if (ticket.ticket) this.#store.storeTicket(ticket.ticket);
+      switch (ticket.status) {
         case "queued":
-          this.#showWaiting(answer);
+          this.#showWaiting(ticket);
           break;
         case "waitlisted":
-          this.#tellView({ name: "waitlisted", place: answer.place_in_waitlist });
+          this.#setView({ name: "waitlisted", place: ticket.place_in_waitlist });
           break;
         case "confirmed":
-          if (await this.#holdOrder(answer.order)) continue;
+          if (await this.#followOrder(ticket.order)) continue;
           return;
         case "sold_out":
-          this.#tellView({ name: "sold_out", soldOutAt: answer.sold_out_at });
+          this.#setView({ name: "sold_out", soldOutAt: ticket.sold_out_at });
           return;
         case "released":
-          this.#tellView({ name: "released", reason: answer.reason });
+          this.#setView({ name: "released", reason: ticket.reason });
           return;
       }
-      await this.#untilNextPoll(answer);
+      await this.#untilNextPoll(ticket);
     }
   }
 
@@ -146,49 +146,49 @@ export class Line {
    * @param {string} number
    * @returns {Promise<boolean>} whether to poll the ticket again
    */
-  async #holdOrder(number) {
+  async #followOrder(number) {
     /** @type {Order} */
-    const order = await persist(() => api.order(number), this.#tell(true));
+    const order = await retryUntilDone(() => api.order(number), this.#errorHandler(true));
     this.showOrder(order);
     if (order.status !== "pending") return false;
-    await pause(Math.max(Date.parse(order.pay_before) - now() + AFTER_DEADLINE_MS, EXPIRY_POLL_MS));
+    await sleepUntilVisible(Math.max(Date.parse(order.pay_before) - now() + AFTER_DEADLINE_MS, EXPIRY_POLL_MS));
     return true;
   }
 
-  /** @param {{place: number, ahead: number, eta_s?: number | null}} answer */
+  /** @param {{place: number, ahead: number, eta_s?: number | null}} ticket */
   #showWaiting({ place, ahead, eta_s: etaSeconds }) {
-    this.#tellView({ name: "waiting", place, ahead, etaSeconds, aheadAtFirst: Math.max(this.#pocket.aheadAtFirst, ahead) });
+    this.#setView({ name: "waiting", place, ahead, etaSeconds, aheadAtFirst: Math.max(this.#store.aheadAtFirst, ahead) });
   }
 
-  /** @param {{poll_after_s: number}} answer */
+  /** @param {{poll_after_s: number}} ticket */
   #untilNextPoll({ poll_after_s: seconds }) {
-    return pause(seconds * 1000 * (document.hidden ? HIDDEN_TAB_FACTOR : 1));
+    return sleepUntilVisible(seconds * 1000 * (document.hidden ? HIDDEN_TAB_FACTOR : 1));
   }
 
   /** @param {unknown} error */
-  #refuse(error) {
+  #handleError(error) {
     if (!(error instanceof api.Problem)) throw error;
     if (error.code === "not_logged_in") {
-      this.#needLogin();
+      this.#onLoginRequired();
       return;
     }
     if (error.code === "sold_out") {
-      this.#tellView({ name: "sold_out", soldOutAt: undefined });
+      this.#setView({ name: "sold_out", soldOutAt: undefined });
       return;
     }
-    if (error.code === "not_found") this.#pocket.forgetTicket();
-    // If the shop does not know a ticket from an earlier visit, drop it without an error message.
-    this.#tellView(this.#seen ? { name: "refused", code: error.code } : { name: "idle" });
+    if (error.code === "not_found") this.#store.deleteTicket();
+    // If a ticket from an earlier visit is no longer valid, drop it without an error message.
+    this.#setView(this.#hasView ? { name: "refused", code: error.code } : { name: "idle" });
   }
 
   /** @param {View} view */
-  #tellView(view) {
-    this.#seen = true;
+  #setView(view) {
+    this.#hasView = true;
     this.#show(view);
   }
 
-  /** @param {boolean} placeKept @returns {(trouble: Error | null, waitMs: number) => void} */
-  #tell(placeKept) {
-    return (trouble, waitMs) => this.#onTrouble(trouble, waitMs, placeKept);
+  /** @param {boolean} placeKept @returns {(error: Error | null, waitMs: number) => void} */
+  #errorHandler(placeKept) {
+    return (error, waitMs) => this.#onError(error, waitMs, placeKept);
   }
 }

@@ -3,17 +3,17 @@
 
 import { announce } from "./announcer.js";
 import { now } from "./clock.js";
-import { countdown, exactMoment, moment, number, span } from "./format.js";
+import { bound, find, onAction, setTexts } from "./dom.js";
+import { countdown, dateTime, duration, exactDateTime, number } from "./format.js";
 import { orderActions } from "./order_actions.js";
-import { fill, find, onAction, slot } from "./slots.js";
-import { address, say } from "./text.js";
+import { address, t } from "./text.js";
 
 /** @typedef {import("./line.js").View} View */
 /** @typedef {import("./line.js").Order} Order */
 
 const ANNOUNCE_EVERY_MS = 15_000;
-const COUNT_MS = 600;
-const REFUSALS = new Set(["not_open", "closed", "paused", "not_found"]);
+const COUNT_ANIMATION_MS = 600;
+const REFUSAL_CODES = new Set(["not_open", "closed", "paused", "not_found"]);
 
 export class LineOverlay {
   #dialog;
@@ -28,11 +28,11 @@ export class LineOverlay {
   /**
    * @param {object} parts
    * @param {(order: Order) => void} parts.onDecided called after the buyer paid or cancelled
-   * @param {() => void} parts.needLogin
+   * @param {() => void} parts.onLoginRequired
    */
-  constructor({ onDecided, needLogin }) {
+  constructor({ onDecided, onLoginRequired }) {
     this.#dialog = /** @type {HTMLDialogElement} */ (find(document, "dialog[data-line]"));
-    this.#actions = orderActions(find(this.#dialog, "[data-order-actions]"), onDecided, needLogin);
+    this.#actions = orderActions(find(this.#dialog, "[data-order-actions]"), onDecided, onLoginRequired);
     onAction(this.#dialog, "close", () => this.#dialog.close());
   }
 
@@ -60,7 +60,7 @@ export class LineOverlay {
       if (section instanceof HTMLElement) section.hidden = section.dataset.view !== view.name;
     }
     this.#dialog.setAttribute("aria-labelledby", `line-heading-${view.name}`);
-    this.#fillIn(view, find(this.#dialog, `[data-view="${view.name}"]`));
+    this.#render(view, find(this.#dialog, `[data-view="${view.name}"]`));
     if (changed && this.#dialog.open) this.#focusHeading();
     this.tick();
   }
@@ -69,54 +69,54 @@ export class LineOverlay {
   tick() {
     if (this.#view.name !== "confirmed") return;
     const section = find(this.#dialog, '[data-view="confirmed"]');
-    fill(section, { countdown: countdown(Date.parse(this.#view.order.pay_before) - now()) });
+    setTexts(section, { countdown: countdown(Date.parse(this.#view.order.pay_before) - now()) });
   }
 
   /** @param {View} view @param {HTMLElement} section */
-  #fillIn(view, section) {
+  #render(view, section) {
     switch (view.name) {
       case "waiting":
-        this.#fillInWaiting(view, section);
+        this.#renderWaiting(view, section);
         break;
       case "waitlisted":
-        fill(section, { place: number(view.place) });
-        this.#announceFewer(view.place, say("announce_waitlisted", { place: view.place }));
+        setTexts(section, { place: number(view.place) });
+        this.#announceFewer(view.place, t("announce_waitlisted", { place: view.place }));
         break;
       case "confirmed":
-        fill(section, { number: view.order.number, "pay-before": moment(view.order.pay_before) });
+        setTexts(section, { number: view.order.number, "pay-before": dateTime(view.order.pay_before) });
         this.#actions.offer(view.order);
         break;
       case "paid":
-        fill(section, { number: view.number });
-        slot(section, "order-link").setAttribute("href", address("orders", view.number));
+        setTexts(section, { number: view.number });
+        bound(section, "order-link").setAttribute("href", address("orders", view.number));
         break;
       case "sold_out":
-        fill(section, {
-          why: view.soldOutAt ? say("sold_out_at", { time: exactMoment(view.soldOutAt) }) : say("sold_out_now"),
+        setTexts(section, {
+          why: view.soldOutAt ? t("sold_out_at", { time: exactDateTime(view.soldOutAt) }) : t("sold_out_now"),
         });
         break;
       case "released":
-        fill(section, { what: say(`released_${view.reason}`), why: say(`released_${view.reason}_why`) });
+        setTexts(section, { what: t(`released_${view.reason}`), why: t(`released_${view.reason}_why`) });
         break;
       case "refused": {
-        const key = REFUSALS.has(view.code) ? `refused_${view.code}` : "refused_other";
-        fill(section, { what: say(key), why: say(`${key}_why`) });
+        const key = REFUSAL_CODES.has(view.code) ? `refused_${view.code}` : "refused_other";
+        setTexts(section, { what: t(key), why: t(`${key}_why`) });
         break;
       }
     }
   }
 
   /** @param {Extract<View, {name: "waiting"}>} view @param {HTMLElement} section */
-  #fillInWaiting({ place, ahead, aheadAtFirst, etaSeconds }, section) {
-    fill(section, { place: number(place), wait: waitInWords(ahead, etaSeconds) });
-    this.#countTo(ahead, slot(section, "ahead"));
+  #renderWaiting({ place, ahead, aheadAtFirst, etaSeconds }, section) {
+    setTexts(section, { place: number(place), wait: formatWait(ahead, etaSeconds) });
+    this.#animateTo(ahead, bound(section, "ahead"));
     const done = aheadAtFirst > 0 ? 1 - ahead / aheadAtFirst : 1;
-    const track = slot(section, "track");
+    const track = bound(section, "track");
     track.style.setProperty("--done", String(done));
     track.setAttribute("aria-valuenow", String(Math.round(done * 100)));
     track.setAttribute("aria-valuetext", peopleAhead(ahead));
     const first = this.#announcedAhead === Infinity;
-    this.#announceFewer(ahead, say(first ? "announce_in_line" : "announce_ahead", { place, ahead: peopleAhead(ahead) }));
+    this.#announceFewer(ahead, t(first ? "announce_in_line" : "announce_ahead", { place, ahead: peopleAhead(ahead) }));
   }
 
   /**
@@ -134,13 +134,13 @@ export class LineOverlay {
   }
 
   /** Animate the number to its new value. @param {number} ahead @param {HTMLElement} element */
-  #countTo(ahead, element) {
+  #animateTo(ahead, element) {
     cancelAnimationFrame(this.#counting);
     const from = element.textContent ? this.#countedAhead : ahead;
     const began = performance.now();
-    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)").matches;
     const step = () => {
-      const part = still ? 1 : Math.min(1, (performance.now() - began) / COUNT_MS);
+      const part = reducedMotion ? 1 : Math.min(1, (performance.now() - began) / COUNT_ANIMATION_MS);
       this.#countedAhead = Math.round(from + (ahead - from) * (1 - (1 - part) ** 3));
       element.textContent = number(this.#countedAhead);
       if (part < 1) this.#counting = requestAnimationFrame(step);
@@ -154,10 +154,10 @@ export class LineOverlay {
 }
 
 /** @param {number} ahead */
-const peopleAhead = (ahead) => (ahead ? say("ahead", { count: ahead }) : say("next"));
+const peopleAhead = (ahead) => (ahead ? t("ahead", { count: ahead }) : t("next"));
 
 /** @param {number} ahead @param {number | null | undefined} seconds */
-function waitInWords(ahead, seconds) {
-  if (seconds == null) return say(ahead ? "wait_unknown" : "wait_moment");
-  return seconds < 5 ? say("wait_moment") : span(seconds);
+function formatWait(ahead, seconds) {
+  if (seconds == null) return t(ahead ? "wait_unknown" : "wait_moment");
+  return seconds < 5 ? t("wait_moment") : duration(seconds);
 }

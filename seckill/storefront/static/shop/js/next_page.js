@@ -5,11 +5,11 @@ import { page } from "./text.js";
 
 /** @returns {string} a path on this site */
 export function nextPage() {
-  const wanted = new URLSearchParams(location.search).get("next") ?? "";
+  const next = new URLSearchParams(location.search).get("next") ?? "";
   try {
-    const target = new URL(wanted, location.origin);
+    const target = new URL(next, location.origin);
     // URL resolves strings that only look like a path to another origin ("//evil.example", "/\evil.example").
-    if (wanted.startsWith("/") && target.origin === location.origin) {
+    if (next.startsWith("/") && target.origin === location.origin) {
       return target.pathname + target.search + target.hash;
     }
   } catch {
@@ -19,7 +19,7 @@ export function nextPage() {
 }
 
 /** Keep ?next= in links between the account pages. */
-export function carryNext() {
+export function keepNextInLinks() {
   for (const link of document.querySelectorAll("a[data-keeps-next]")) {
     if (link instanceof HTMLAnchorElement) link.search = location.search;
   }

@@ -2,11 +2,11 @@
 // The pay and cancel buttons of a pending order.
 
 import * as api from "./api.js";
+import { bound, find, onAction, setTexts } from "./dom.js";
+import { showErrorBanner } from "./error_banner.js";
 import { money } from "./format.js";
-import { persist } from "./retry.js";
-import { fill, find, onAction, slot } from "./slots.js";
-import { say } from "./text.js";
-import { showTrouble } from "./trouble.js";
+import { retryUntilDone } from "./retry.js";
+import { t } from "./text.js";
 
 /** @typedef {import("./line.js").Order} Order */
 
@@ -15,22 +15,22 @@ import { showTrouble } from "./trouble.js";
  *
  * @param {HTMLElement} root
  * @param {(order: Order) => void} onDecided called with the order when it is decided
- * @param {() => void} needLogin
+ * @param {() => void} onLoginRequired
  * @returns {{offer: (order: Order) => void}}
  */
-export function orderActions(root, onDecided, needLogin) {
+export function orderActions(root, onDecided, onLoginRequired) {
   const choose = find(root, '[data-step="choose"]');
-  const sure = find(root, '[data-step="sure"]');
-  const error = slot(root, "error");
+  const confirmation = find(root, '[data-step="confirm"]');
+  const error = bound(root, "error");
   /** @type {Order | undefined} */
   let offered;
   let busy = false;
 
-  /** @param {boolean} asking */
-  const askWhetherSure = (asking) => {
-    sure.hidden = !asking;
-    choose.hidden = asking;
-    find(root, asking ? '[data-action="keep"]' : '[data-action="ask"]').focus();
+  /** @param {boolean} visible */
+  const showConfirmation = (visible) => {
+    confirmation.hidden = !visible;
+    choose.hidden = visible;
+    find(root, visible ? '[data-action="keep"]' : '[data-action="start-cancel"]').focus();
   };
 
   /** @param {(number: string) => Promise<Order>} decide */
@@ -40,10 +40,10 @@ export function orderActions(root, onDecided, needLogin) {
     setBusy(true);
     error.hidden = true;
     try {
-      onDecided(await persist(() => decide(number), showTrouble));
+      onDecided(await retryUntilDone(() => decide(number), showErrorBanner));
     } catch (problem) {
       if (!(problem instanceof api.Problem)) throw problem;
-      if (problem.code === "not_logged_in") needLogin();
+      if (problem.code === "not_logged_in") onLoginRequired();
       else await explain(problem, number);
     } finally {
       setBusy(false);
@@ -53,10 +53,10 @@ export function orderActions(root, onDecided, needLogin) {
   /** @param {api.Problem} problem @param {string} number */
   const explain = async (problem, number) => {
     const tooLate = problem.code === "order_decided";
-    error.textContent = say(tooLate ? "too_late" : "failed");
+    error.textContent = t(tooLate ? "too_late" : "failed");
     error.hidden = false;
     if (!tooLate) return;
-    const order = await persist(() => api.order(number), showTrouble);
+    const order = await retryUntilDone(() => api.order(number), showErrorBanner);
     if (order.status !== "pending") onDecided(order); // overdue orders stay "pending" until swept
   };
 
@@ -68,17 +68,17 @@ export function orderActions(root, onDecided, needLogin) {
 
   onAction(root, "pay", () => decide(api.pay));
   onAction(root, "cancel", () => decide(api.cancel));
-  onAction(root, "ask", () => askWhetherSure(true));
-  onAction(root, "keep", () => askWhetherSure(false));
+  onAction(root, "start-cancel", () => showConfirmation(true));
+  onAction(root, "keep", () => showConfirmation(false));
 
   return {
     offer(order) {
       if (offered?.number !== order.number) {
-        sure.hidden = true;
+        confirmation.hidden = true;
         choose.hidden = false;
       }
       offered = order;
-      fill(root, { pay: say("pay", { price: money(order.price, order.currency) }) });
+      setTexts(root, { pay: t("pay", { price: money(order.price, order.currency) }) });
     },
   };
 }

@@ -4,16 +4,16 @@
 import { showAccount } from "./account.js";
 import * as api from "./api.js";
 import { everySecond, now } from "./clock.js";
-import { countdown, moment, money } from "./format.js";
-import { askAsBuyer } from "./my_orders.js";
-import { fill, find, slot, stamp } from "./slots.js";
-import { address, say } from "./text.js";
+import { bound, cloneTemplate, find, setTexts } from "./dom.js";
+import { countdown, dateTime, money } from "./format.js";
+import { requestWithLogin } from "./request_with_login.js";
+import { address, t } from "./text.js";
 
 /** @typedef {import("./line.js").Order} Order */
 
 void showAccount();
 /** @type {Order[]} */
-const orders = (await askAsBuyer(api.orders)) ?? [];
+const orders = (await requestWithLogin(api.orders)) ?? [];
 const list = find(document, "[data-orders]");
 const rows = orders.map(makeRow);
 list.replaceChildren(...rows);
@@ -23,16 +23,16 @@ everySecond(() => orders.forEach((order, at) => drawTimeLeft(rows[at], order)));
 
 /** @param {Order} order */
 function makeRow(order) {
-  const row = stamp(document, "order");
-  fill(row, {
+  const row = cloneTemplate(document, "order");
+  setTexts(row, {
     product: order.product,
     number: order.number,
-    created: moment(order.created_at),
+    created: dateTime(order.created_at),
     price: money(order.price, order.currency),
-    status: say(`status_${order.status}`),
+    status: t(`status_${order.status}`),
   });
-  slot(row, "status").dataset.state = order.status;
-  slot(row, "product").setAttribute("href", address("orders", order.number));
+  bound(row, "status").dataset.state = order.status;
+  bound(row, "product").setAttribute("href", address("orders", order.number));
   return row;
 }
 
@@ -40,6 +40,6 @@ function makeRow(order) {
 function drawTimeLeft(row, order) {
   const left = Date.parse(order.pay_before) - now();
   const running = order.status === "pending" && left > 0;
-  slot(row, "left").hidden = !running;
-  if (running) fill(row, { left: say("pay_within", { time: countdown(left) }) });
+  bound(row, "left").hidden = !running;
+  if (running) setTexts(row, { left: t("pay_within", { time: countdown(left) }) });
 }

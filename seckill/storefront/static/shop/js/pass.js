@@ -3,7 +3,7 @@
 
 import * as api from "./api.js";
 import { now } from "./clock.js";
-import { persist, sleep } from "./retry.js";
+import { retryUntilDone, sleep } from "./retry.js";
 
 const EARLY_MS = 120_000; // passes are requested from this long before the opening
 const LATE_MS = 15_000; // … until this long before the opening
@@ -13,12 +13,12 @@ const TIMER_MS_MAX = 3_600_000; // device sleep and browsers make longer timers 
 /**
  * Store a pass before the opening, or within seconds if the sale opens soon or is open.
  *
- * @param {import("./pocket.js").Pocket} pocket
+ * @param {import("./purchase_store.js").PurchaseStore} store
  * @param {number} saleId
  * @param {() => string} opensAt called again before each wait, because the shop may move the opening
  * @returns {Promise<void>} settles when the pass is stored; errors are ignored, because the purchase reports them
  */
-export async function getPassEarly(pocket, saleId, opensAt) {
+export async function getPassEarly(store, saleId, opensAt) {
   const share = Math.random();
   for (;;) {
     const untilOpen = Date.parse(opensAt()) - now();
@@ -26,9 +26,9 @@ export async function getPassEarly(pocket, saleId, opensAt) {
     await sleep(Math.min(wait, TIMER_MS_MAX));
     if (wait <= TIMER_MS_MAX) break;
   }
-  if (pocket.pass) return;
+  if (store.pass) return;
   try {
-    await getPass(pocket, saleId, () => undefined);
+    await getPass(store, saleId, () => undefined);
   } catch (error) {
     if (!(error instanceof api.Problem)) throw error;
   }
@@ -37,12 +37,12 @@ export async function getPassEarly(pocket, saleId, opensAt) {
 /**
  * Return the stored pass, or request a new one. Throws Problem: not_logged_in, closed, forbidden, not_found.
  *
- * @param {import("./pocket.js").Pocket} pocket
+ * @param {import("./purchase_store.js").PurchaseStore} store
  * @param {number} saleId
- * @param {(trouble: Error | null, waitMs: number) => void} onTrouble
+ * @param {(error: Error | null, waitMs: number) => void} onError
  * @returns {Promise<string>}
  */
-export async function getPass(pocket, saleId, onTrouble) {
-  if (!pocket.pass) pocket.keepPass(await persist(() => api.issuePass(saleId), onTrouble));
-  return /** @type {string} */ (pocket.pass);
+export async function getPass(store, saleId, onError) {
+  if (!store.pass) store.storePass(await retryUntilDone(() => api.issuePass(saleId), onError));
+  return /** @type {string} */ (store.pass);
 }

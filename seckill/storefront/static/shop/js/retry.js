@@ -3,9 +3,9 @@
 
 import { ConnectionLost, Problem } from "./api.js";
 
-const FIRST_MS = 1_000;
-const LONGEST_MS = 15_000;
-const PASSING = new Set([429, 500, 502, 503, 504]);
+const BACKOFF_MS_MIN = 1_000;
+const BACKOFF_MS_MAX = 15_000;
+const TRANSIENT_STATUSES = new Set([429, 500, 502, 503, 504]);
 
 /**
  * Call `attempt` until it succeeds or fails with a permanent error. Each wait is Retry-After plus a random part, so
@@ -13,25 +13,25 @@ const PASSING = new Set([429, 500, 502, 503, 504]);
  *
  * @template T
  * @param {() => Promise<T>} attempt must be safe to repeat
- * @param {(trouble: Error | null, waitMs: number) => void} onTrouble called after each failure, then with null
+ * @param {(error: Error | null, waitMs: number) => void} onError called after each failure, then with null
  * @returns {Promise<T>}
  */
-export async function persist(attempt, onTrouble) {
+export async function retryUntilDone(attempt, onError) {
   for (let failures = 0; ; failures += 1) {
     try {
       const result = await attempt();
-      if (failures) onTrouble(null, 0);
+      if (failures) onError(null, 0);
       return result;
     } catch (error) {
       const lost = error instanceof ConnectionLost;
-      if (!lost && !(error instanceof Problem && PASSING.has(error.status))) {
-        if (failures) onTrouble(null, 0);
+      if (!lost && !(error instanceof Problem && TRANSIENT_STATUSES.has(error.status))) {
+        if (failures) onError(null, 0);
         throw error;
       }
-      const longest = Math.min(FIRST_MS * 2 ** failures, LONGEST_MS);
-      const waitMs = error.retryAfterMs + longest * (0.5 + Math.random() / 2);
-      onTrouble(error, waitMs);
-      await (lost ? pause(waitMs) : sleep(waitMs));
+      const backoffMs = Math.min(BACKOFF_MS_MIN * 2 ** failures, BACKOFF_MS_MAX);
+      const waitMs = error.retryAfterMs + backoffMs * (0.5 + Math.random() / 2);
+      onError(error, waitMs);
+      await (lost ? sleepUntilVisible(waitMs) : sleep(waitMs));
     }
   }
 }
@@ -41,20 +41,20 @@ export async function persist(attempt, onTrouble) {
  * @param {number} ms
  * @returns {Promise<void>}
  */
-export function pause(ms) {
+export function sleepUntilVisible(ms) {
   return new Promise((resolve) => {
     const done = () => {
       clearTimeout(timer);
       window.removeEventListener("online", done);
-      document.removeEventListener("visibilitychange", whenSeen);
+      document.removeEventListener("visibilitychange", whenVisible);
       resolve();
     };
-    const whenSeen = () => {
+    const whenVisible = () => {
       if (!document.hidden) done();
     };
     const timer = setTimeout(done, ms);
     window.addEventListener("online", done);
-    document.addEventListener("visibilitychange", whenSeen);
+    document.addEventListener("visibilitychange", whenVisible);
   });
 }
 

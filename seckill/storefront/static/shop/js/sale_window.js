@@ -2,8 +2,8 @@
 // A sale's window and state by the server's clock.
 
 import { now } from "./clock.js";
-import { moment } from "./format.js";
-import { say } from "./text.js";
+import { dateTime } from "./format.js";
+import { t } from "./text.js";
 
 /**
  * @typedef {"scheduled" | "open" | "sold_out" | "paused" | "closed"} State
@@ -27,15 +27,15 @@ export function stateNow(sale) {
 }
 
 /** Return the opening or closing time in words. @param {Progress} sale */
-export function windowInWords(sale) {
+export function windowText(sale) {
   const state = stateNow(sale);
-  if (state === "scheduled") return say("opens_at", { time: moment(sale.opens_at) });
-  return say(state === "closed" ? "closed_at" : "closes_at", { time: moment(sale.closes_at) });
+  if (state === "scheduled") return t("opens_at", { time: dateTime(sale.opens_at) });
+  return t(state === "closed" ? "closed_at" : "closes_at", { time: dateTime(sale.closes_at) });
 }
 
 /** Show the state in its badge. @param {HTMLElement} badge @param {State} state */
 export function showState(badge, state) {
   badge.dataset.state = state;
-  const text = say(`state_${state}`);
+  const text = t(`state_${state}`);
   if (badge.textContent !== text) badge.textContent = text;
 }

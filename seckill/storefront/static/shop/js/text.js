@@ -19,7 +19,7 @@ export const numbers = new Intl.NumberFormat(locale);
  * @param {Record<string, string | number>} [values] values of the {names} in the text
  * @returns {string}
  */
-export function say(key, values = {}) {
+export function t(key, values = {}) {
   const entry = page.text[key];
   const form = typeof entry === "string" ? entry : (entry[plurals.select(Number(values.count))] ?? entry.other);
   return form.replace(/\{(\w+)\}/g, (_, name) => {

@@ -5,9 +5,9 @@
 import { now } from "./clock.js";
 
 /** Fallback if localStorage is disabled. @type {Map<string, string>} */
-const loose = new Map();
+const memoryFallback = new Map();
 
-export class Pocket {
+export class PurchaseStore {
   #key;
 
   /** @param {string} username @param {number} saleId */
@@ -22,11 +22,11 @@ export class Pocket {
   }
 
   /** @param {{pass: string, expires_at: string}} issued */
-  keepPass(issued) {
+  storePass(issued) {
     this.#write({ pass: issued.pass, pass_expires_at: issued.expires_at });
   }
 
-  forgetPass() {
+  deletePass() {
     this.#write({ pass: undefined, pass_expires_at: undefined });
   }
 
@@ -41,16 +41,16 @@ export class Pocket {
   }
 
   /** @param {string} ticket @param {number} [ahead] buyers ahead; only after joining */
-  keepTicket(ticket, ahead) {
+  storeTicket(ticket, ahead) {
     this.#write(ahead === undefined ? { ticket } : { ticket, ahead_at_first: ahead });
   }
 
-  forgetTicket() {
+  deleteTicket() {
     this.#write({ ticket: undefined, ahead_at_first: undefined });
   }
 
   /** Call `onTicket` when another tab of this browser stores a ticket. @param {() => void} onTicket */
-  onTicketFromElsewhere(onTicket) {
+  onTicketFromOtherTab(onTicket) {
     window.addEventListener("storage", (event) => {
       if (event.key === this.#key && this.ticket) onTicket();
     });
@@ -61,7 +61,7 @@ export class Pocket {
     try {
       text = localStorage.getItem(this.#key);
     } catch {
-      text = loose.get(this.#key);
+      text = memoryFallback.get(this.#key);
     }
     try {
       return JSON.parse(text ?? "{}");
@@ -76,7 +76,7 @@ export class Pocket {
     try {
       localStorage.setItem(this.#key, text);
     } catch {
-      loose.set(this.#key, text);
+      memoryFallback.set(this.#key, text);
     }
   }
 }

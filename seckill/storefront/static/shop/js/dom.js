@@ -1,5 +1,5 @@
 // @ts-check
-// Slots: elements of the page that scripts write into.
+// Access to the page: elements that scripts write into ([data-bind]), templates, and buttons ([data-action]).
 
 /**
  * @param {ParentNode} root
@@ -12,17 +12,17 @@ export function find(root, selector) {
   return element;
 }
 
-/** @param {ParentNode} root @param {string} name */
-export const slot = (root, name) => find(root, `[data-slot="${name}"]`);
+/** Return the element with this data-bind. @param {ParentNode} root @param {string} name */
+export const bound = (root, name) => find(root, `[data-bind="${name}"]`);
 
 /**
- * Write texts into slots. Unchanged texts are not written, so that live regions are not announced again.
+ * Write texts into bound elements. Unchanged texts are not written, so that live regions are not announced again.
  * @param {ParentNode} root
  * @param {Record<string, string>} texts
  */
-export function fill(root, texts) {
+export function setTexts(root, texts) {
   for (const [name, text] of Object.entries(texts)) {
-    const element = slot(root, name);
+    const element = bound(root, name);
     if (element.textContent !== text) element.textContent = text;
   }
 }
@@ -33,7 +33,7 @@ export function fill(root, texts) {
  * @param {string} name
  * @returns {HTMLElement}
  */
-export function stamp(root, name) {
+export function cloneTemplate(root, name) {
   const template = root.querySelector(`template[data-template="${name}"]`);
   if (!(template instanceof HTMLTemplateElement)) throw new Error(`The page has no template ${name}`);
   return /** @type {HTMLElement} */ (/** @type {Element} */ (template.content.firstElementChild).cloneNode(true));

@@ -1,23 +1,23 @@
 // @ts-check
-// Order requests, which need a login.
+// Requests that need a login.
 
-import { goLogIn } from "./account.js";
+import { openLoginPage } from "./account.js";
 import { Problem } from "./api.js";
-import { persist } from "./retry.js";
-import { showTrouble } from "./trouble.js";
+import { showErrorBanner } from "./error_banner.js";
+import { retryUntilDone } from "./retry.js";
 
 /**
  * @template T
- * @param {() => Promise<T>} ask
+ * @param {() => Promise<T>} request
  * @returns {Promise<T | undefined>} undefined after a permanent error; never settles when leaving for the login page
  */
-export async function askAsBuyer(ask) {
+export async function requestWithLogin(request) {
   try {
-    return await persist(ask, showTrouble);
+    return await retryUntilDone(request, showErrorBanner);
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
     if (problem.code === "not_logged_in") {
-      goLogIn();
+      openLoginPage();
       return new Promise(() => undefined); // the browser is leaving the page
     }
     return undefined;

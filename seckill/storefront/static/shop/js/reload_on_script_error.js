@@ -4,19 +4,19 @@
 "use strict";
 
 (() => {
-  const KEY = "flash-sale:second-try";
+  const KEY = "flash-sale:script-reload";
   const TRIES_MAX = 3;
-  const FORGET_MS = 60_000;
-  const FIRST_MS = 1_000;
+  const RESET_MS = 60_000;
+  const DELAY_MS_MIN = 1_000;
 
-  const missed = (/** @type {Event} */ event) => {
+  const reload = (/** @type {Event} */ event) => {
     if (!(event.target instanceof HTMLScriptElement)) return;
     const last = JSON.parse(sessionStorage.getItem(KEY) ?? '{"at": 0, "tries": 0}');
-    const tries = Date.now() - last.at < FORGET_MS ? last.tries : 0;
+    const tries = Date.now() - last.at < RESET_MS ? last.tries : 0;
     if (tries >= TRIES_MAX) return;
     sessionStorage.setItem(KEY, JSON.stringify({ at: Date.now(), tries: tries + 1 }));
-    setTimeout(() => location.reload(), FIRST_MS * 2 ** tries);
+    setTimeout(() => location.reload(), DELAY_MS_MIN * 2 ** tries);
   };
 
-  window.addEventListener("error", missed, true); // capture, because load errors do not bubble
+  window.addEventListener("error", reload, true); // capture, because load errors do not bubble
 })();
