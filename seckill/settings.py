@@ -7,11 +7,10 @@ from urllib.parse import urlsplit
 
 import structlog
 from django.core.exceptions import ImproperlyConfigured
-from django.urls import reverse_lazy
-from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from seckill import conf
+from seckill.backoffice.site import ADMIN_SITE
 from seckill.environment import BASE_DIR, DEBUG, celery_variables, env
 
 VAR_DIR = Path(env.str("SECKILL_VAR_DIR", default=str(BASE_DIR / "var")))  # for all files written at run time
@@ -378,58 +377,4 @@ LOGGING = {
 
 
 # --- Admin ------------------------------------------------------------------------------------------------------
-def _admin_link(title: Promise, icon: str, model: str, permission: str) -> dict[str, Any]:
-    return {
-        "title": title,
-        "icon": icon,
-        "link": reverse_lazy(f"admin:{model}_changelist"),
-        "permission": lambda request: request.user.has_perm(permission),
-    }
-
-
-UNFOLD = {
-    "SITE_TITLE": _("Flash sale"),
-    "SITE_HEADER": _("Flash sale"),
-    "SITE_SYMBOL": "bolt",
-    "SITE_URL": "/",
-    "SHOW_LANGUAGES": False,
-    "SHOW_VIEW_ON_SITE": False,
-    "SIDEBAR": {
-        "show_search": False,
-        "show_all_applications": False,
-        "navigation": [
-            {
-                "title": _("Shop"),
-                "items": [
-                    _admin_link(_("Sales"), "bolt", "catalog_sale", "catalog.view_sale"),
-                    _admin_link(_("Orders"), "receipt_long", "orders_order", "orders.view_order"),
-                    _admin_link(_("Exports"), "download", "orders_export", "orders.view_order"),
-                    _admin_link(_("Products"), "inventory_2", "catalog_product", "catalog.view_product"),
-                    _admin_link(_("Banners"), "image", "catalog_banner", "catalog.view_banner"),
-                ],
-            },
-            {
-                "title": _("Operations"),
-                "separator": True,
-                "items": [
-                    _admin_link(_("Alerts"), "notifications_active", "monitoring_alert", "monitoring.view_alert"),
-                    _admin_link(
-                        _("Schedules"),
-                        "schedule",
-                        "django_celery_beat_periodictask",
-                        "django_celery_beat.view_periodictask",
-                    ),
-                    _admin_link(_("Hosts"), "dns", "monitoring_host", "monitoring.view_host"),
-                ],
-            },
-            {
-                "title": _("Accounts"),
-                "separator": True,
-                "items": [
-                    _admin_link(_("Users"), "person", "accounts_user", "accounts.view_user"),
-                    _admin_link(_("Groups"), "group", "auth_group", "auth.view_group"),
-                ],
-            },
-        ],
-    },
-}
+UNFOLD = ADMIN_SITE
