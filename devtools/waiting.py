@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 WAIT_SECONDS_MAX = 120  # generous, for slow and busy machines
 INTERVAL_SECONDS = 0.05
@@ -32,13 +32,29 @@ def wait_until(
     return found
 
 
+@overload
 async def wait_until_async(
     what: str,
-    condition: Callable[[], T | Awaitable[T]],
+    condition: Callable[[], Awaitable[T]],
+    seconds_max: float = ...,
+    *,
+    interval_seconds: float = ...,
+) -> T: ...
+@overload
+async def wait_until_async(
+    what: str,
+    condition: Callable[[], T],
+    seconds_max: float = ...,
+    *,
+    interval_seconds: float = ...,
+) -> T: ...
+async def wait_until_async(
+    what: str,
+    condition: Callable[[], Any],
     seconds_max: float = WAIT_SECONDS_MAX,
     *,
     interval_seconds: float = INTERVAL_ON_LOOP_SECONDS,
-) -> T:
+) -> Any:
     """Do the same on an event loop. ``condition`` may be a coroutine function.
 
     Raises:
@@ -47,7 +63,7 @@ async def wait_until_async(
     give_up_at = time.monotonic() + seconds_max
     while True:
         outcome = condition()
-        found: T = await outcome if inspect.isawaitable(outcome) else outcome
+        found = await outcome if inspect.isawaitable(outcome) else outcome
         if found:
             return found
         _check(what, seconds_max, give_up_at)

@@ -71,7 +71,9 @@ def read_banners() -> BannerList:
     """
     if (cached := _cached()) is not None:
         return cached
-    lock = cache.lock(LOCK_KEY, timeout=LOCK_TTL_SECONDS, sleep=LOCK_POLL_SECONDS, blocking_timeout=LOCK_TTL_SECONDS)
+    lock = cache.lock(  # type: ignore[attr-defined]  # django-redis adds it
+        LOCK_KEY, timeout=LOCK_TTL_SECONDS, sleep=LOCK_POLL_SECONDS, blocking_timeout=LOCK_TTL_SECONDS
+    )
     if not lock.acquire():
         return BannerList(build_banners(), 0, hit=False)
     try:

@@ -12,7 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
-from devtools.embedded.shop import WAIT_SECONDS_MAX
+from devtools.waiting import WAIT_SECONDS_MAX
 from seckill.accounts.models import User
 from tests.accounts.test_accounts import send
 from tests.web.conftest import PASSWORD, LogIn

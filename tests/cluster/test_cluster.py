@@ -45,7 +45,7 @@ def sell_everywhere(cluster: Cluster, sale: int, prefix: str, *, each: int) -> l
             )
             for number, host in enumerate(cluster.hosts.values())
         ]
-        wait_until("everybody knows", lambda: all(crowd.everybody_knows for crowd in crowds))
+        wait_until("everybody knows", lambda: all(crowd.all_decided for crowd in crowds))
     return sorted((buyer for crowd in crowds for buyer in crowd.buyers), key=lambda buyer: buyer.place)
 
 
@@ -247,7 +247,7 @@ def test_a_host_is_lost_in_the_middle_of_a_rush_and_comes_back(cluster: Cluster)
         await_and_say("another beat leads", lambda: cluster.leader() in {host.name for host in others})
         await_and_say("its claim is taken over", lambda: len(cluster.orders(sale)) >= 20)
         await_and_say("all is sold", lambda: cluster.books(sale) == (50, 0, 0))
-        wait_until("everybody here knows", lambda: all(crowd.everybody_knows for crowd in crowds))
+        wait_until("everybody here knows", lambda: all(crowd.all_decided for crowd in crowds))
         with Admin(others[0].address) as admin:
             admin.upload("Coral kettle", "coral")
         picture, content = picture_of(cluster, "Coral kettle")

@@ -1,5 +1,7 @@
 """System checks: each relation holds, and the check that guards it reports when it is broken."""
 
+from typing import Any
+
 import pytest
 from django.core.checks import run_checks
 from pytest_django import Settings
@@ -8,7 +10,7 @@ from seckill import conf
 from seckill.checks import RELATIONS
 from tests.conftest import MakeSale
 
-BROKEN = {
+BROKEN: dict[str, dict[str, Any]] = {
     "seckill.E001": {"EXPORT_CHUNK_SECONDS_MAX": 25},
     "seckill.E002": {"WEBHOOK_RETRY_SECONDS_MAX": 15},
     "seckill.E003": {"RESERVATION_LEASE_SECONDS": 4.9},

@@ -43,8 +43,8 @@ def made_metrics(file: Path) -> Iterator[str]:
     """Return the metrics that a module makes, named as Prometheus shows them."""
     for call in calls(file):
         kind = ast.unparse(call.func)
-        if call.args and isinstance(call.args[0], ast.Constant) and METRIC.fullmatch(str(call.args[0].value)):
-            yield f"{call.args[0].value}{'_total' if kind.startswith('Counter') else ''}"
+        if call.args and isinstance(call.args[0], ast.Constant) and METRIC.fullmatch(name := str(call.args[0].value)):
+            yield f"{name}{'_total' if kind.startswith('Counter') else ''}"
 
 
 def test_every_log_event_is_listed() -> None:

@@ -135,14 +135,14 @@ class Visitor:
         return b"".join(message.get("body", b"") for message in self.sent[1:])
 
 
-class GateServer:
+class LimitedApp:
     """Passes requests to the application, each in its own task."""
 
     def __init__(self) -> None:
         self.limit = DjangoLimit(get_asgi_application())
         self.tasks: list[asyncio.Task[None]] = []
 
-    def ask(self, visitor: Visitor) -> "asyncio.Task[None]":
+    def request(self, visitor: Visitor) -> "asyncio.Task[None]":
         scope: dict[str, Any] = {
             "type": "http", "method": visitor.method, "path": visitor.path, "query_string": b"",
             "headers": [(b"host", b"127.0.0.1"), (b"accept", visitor.accept.encode())],
@@ -174,15 +174,15 @@ def _small(settings: Settings) -> None:
 
 
 @pytest.fixture
-async def gate_server(_small: None) -> AsyncIterator[GateServer]:
+async def limited(_small: None) -> AsyncIterator[LimitedApp]:
     global views  # noqa: PLW0603 (the URLs lead to it)
     views = Views()
-    gate_server = GateServer()
-    yield gate_server
+    limited = LimitedApp()
+    yield limited
     views.unstick.set()
     views.let_go(1000)
-    await asyncio.gather(*gate_server.tasks, return_exceptions=True)
-    gate_server.tasks.clear()
+    await asyncio.gather(*limited.tasks, return_exceptions=True)
+    limited.tasks.clear()
     gc.collect()  # report here what a cancelled request left open
 
 
@@ -192,12 +192,12 @@ def _impatient(_small: None, settings: Settings, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(django_limit, "READ_SECONDS_MAX", 0.05)
 
 
-async def test_so_many_are_inside_at_once_and_the_others_follow_in_order(gate_server: GateServer) -> None:
-    visitors = await gate_server.crowd("ann", "ben", "cem", "dot", "eve")
+async def test_so_many_are_inside_at_once_and_the_others_follow_in_order(limited: LimitedApp) -> None:
+    visitors = await limited.crowd("ann", "ben", "cem", "dot", "eve")
     await wait_until_async("len(views.inside) == 2", lambda: len(views.inside) == 2)
 
     await views.let_all_go(5)
-    await asyncio.gather(*gate_server.tasks)
+    await asyncio.gather(*limited.tasks)
 
     assert sorted(views.inside[:2]) + views.inside[2:] == ["ann", "ben", "cem", "dot", "eve"]
     assert [(visitor.status, visitor.content) for visitor in visitors] == [
@@ -206,8 +206,8 @@ async def test_so_many_are_inside_at_once_and_the_others_follow_in_order(gate_se
     assert len(views.threads) == 2
 
 
-async def test_who_finds_the_queue_full_is_told_at_once_when_to_come_back(gate_server: GateServer) -> None:
-    await gate_server.crowd("ann", "ben", "cem", "dot", "eve")  # two inside, three waiting
+async def test_who_finds_the_queue_full_is_told_at_once_when_to_come_back(limited: LimitedApp) -> None:
+    await limited.crowd("ann", "ben", "cem", "dot", "eve")  # two inside, three waiting
     program, person, head = (
         Visitor("/api/stay/fay"),
         Visitor("/stay/gus", accept="text/html,*/*"),
@@ -215,7 +215,7 @@ async def test_who_finds_the_queue_full_is_told_at_once_when_to_come_back(gate_s
     )
 
     for late in (program, person, head):
-        await gate_server.request(late)
+        await limited.request(late)
 
     assert [late.status for late in (program, person, head)] == [503] * 3
     assert [late.headers["retry-after"] for late in (program, person, head)] == ["2"] * 3
@@ -228,41 +228,41 @@ async def test_who_finds_the_queue_full_is_told_at_once_when_to_come_back(gate_s
 
 
 @pytest.mark.usefixtures("_impatient")
-async def test_nobody_waits_longer_than_so_long(gate_server: GateServer) -> None:
-    *_, cem = await gate_server.crowd("ann", "ben", "cem")
+async def test_nobody_waits_longer_than_so_long(limited: LimitedApp) -> None:
+    *_, cem = await limited.crowd("ann", "ben", "cem")
 
-    await wait_until_async("the third request is answered", gate_server.tasks[2].done)
+    await wait_until_async("the third request is answered", limited.tasks[2].done)
 
     assert (cem.status, cem.headers["retry-after"]) == (503, "2")
     views.let_go(2)
-    await asyncio.gather(*gate_server.tasks)
+    await asyncio.gather(*limited.tasks)
     assert sorted(views.inside) == ["ann", "ben"]
     dot = Visitor("/stay/dot")
     views.let_go()
-    await gate_server.request(dot)
+    await limited.request(dot)
     assert dot.status == 200  # cem's request was removed completely
 
 
-async def test_who_hangs_up_while_waiting_leaves_the_queue(gate_server: GateServer) -> None:
-    *_, dot, eve = await gate_server.crowd("ann", "ben", "cem", "dot", "eve")
+async def test_who_hangs_up_while_waiting_leaves_the_queue(limited: LimitedApp) -> None:
+    *_, dot, eve = await limited.crowd("ann", "ben", "cem", "dot", "eve")
     dot.hung_up.set()
-    await gate_server.tasks[3]
+    await limited.tasks[3]
 
-    fay = (await gate_server.crowd("fay"))[0]  # takes the place dot left
+    fay = (await limited.crowd("fay"))[0]  # takes the place dot left
     await views.let_all_go(5)
-    await asyncio.gather(*gate_server.tasks)
+    await asyncio.gather(*limited.tasks)
 
     assert views.inside[2:] == ["cem", "eve", "fay"]
     assert (dot.sent, eve.status, fay.status) == ([], 200, 200)
 
 
-async def test_a_request_the_server_gives_up_leaves_the_queue(gate_server: GateServer) -> None:
-    await gate_server.crowd("ann", "ben", "cem", "dot", "eve")
-    gate_server.tasks[2].cancel()
+async def test_a_request_the_server_gives_up_leaves_the_queue(limited: LimitedApp) -> None:
+    await limited.crowd("ann", "ben", "cem", "dot", "eve")
+    limited.tasks[2].cancel()
 
-    fay = (await gate_server.crowd("fay"))[0]
+    fay = (await limited.crowd("fay"))[0]
     await views.let_all_go(5)
-    await asyncio.gather(*gate_server.tasks, return_exceptions=True)
+    await asyncio.gather(*limited.tasks, return_exceptions=True)
 
     assert views.inside[2:] == ["dot", "eve", "fay"]
     assert fay.status == 200
@@ -270,17 +270,15 @@ async def test_a_request_the_server_gives_up_leaves_the_queue(gate_server: GateS
 
 @pytest.mark.filterwarnings("ignore:Exception ignored in")  # Django drops a body's file when a server gives up
 @pytest.mark.parametrize("way", ["hangs up", "is given up"])
-async def test_a_thread_is_free_only_when_it_has_ended_though_the_client_is_gone(
-    gate_server: GateServer, way: str
-) -> None:
-    ann, ben = await gate_server.crowd("ann", "ben")
+async def test_a_thread_is_free_only_when_it_has_ended_though_the_client_is_gone(limited: LimitedApp, way: str) -> None:
+    ann, ben = await limited.crowd("ann", "ben")
     await wait_until_async("len(views.inside) == 2", lambda: len(views.inside) == 2)
-    for visitor, task in zip((ann, ben), gate_server.tasks, strict=True):
+    for visitor, task in zip((ann, ben), limited.tasks, strict=True):
         if way == "hangs up":
             visitor.hung_up.set()
         else:
             task.cancel()
-    *_, cem = await gate_server.crowd("cem")
+    *_, cem = await limited.crowd("cem")
     for _ in range(50):  # everything that happens without input has happened
         await asyncio.sleep(0.002)
     assert len(views.inside) == 2
@@ -289,16 +287,16 @@ async def test_a_thread_is_free_only_when_it_has_ended_though_the_client_is_gone
     await wait_until_async("views.inside[2:] == ['cem']", lambda: views.inside[2:] == ["cem"])
 
     views.let_go(2)
-    await gate_server.tasks[2]
+    await limited.tasks[2]
     assert (cem.status, len(views.threads)) == (200, 2)
 
 
 @pytest.mark.filterwarnings("ignore:Exception ignored in")  # as above
-async def test_a_thread_that_works_on_for_somebody_who_left_is_nobody_elses(gate_server: GateServer) -> None:
-    await gate_server.crowd("stuck", "ben", "cem")
+async def test_a_thread_that_works_on_for_somebody_who_left_is_nobody_elses(limited: LimitedApp) -> None:
+    await limited.crowd("stuck", "ben", "cem")
     await views.until_inside(2)
-    gate_server.tasks[0].cancel()
-    await asyncio.wait(gate_server.tasks[:1])
+    limited.tasks[0].cancel()
+    await asyncio.wait(limited.tasks[:1])
 
     views.let_go()
     await views.until_inside(3)
@@ -306,94 +304,92 @@ async def test_a_thread_that_works_on_for_somebody_who_left_is_nobody_elses(gate
     assert views.inside[2:] == ["cem"]
 
 
-async def test_probes_are_answered_while_the_crowd_has_every_thread(gate_server: GateServer) -> None:
-    await gate_server.crowd("ann", "ben", "cem", "dot", "eve", "fay")
+async def test_probes_are_answered_while_the_crowd_has_every_thread(limited: LimitedApp) -> None:
+    await limited.crowd("ann", "ben", "cem", "dot", "eve", "fay")
     probes = [Visitor(path) for path in ("/healthz", "/readyz", "/metrics")]
 
-    await asyncio.gather(*(gate_server.request(probe) for probe in probes))
+    await asyncio.gather(*(limited.request(probe) for probe in probes))
 
     assert [(probe.status, probe.content) for probe in probes] == [(200, b"ok")] * 3
 
 
-async def test_what_is_shared_is_asked_for_again_while_the_crowd_has_every_thread(gate_server: GateServer) -> None:
-    await gate_server.crowd("ann", "ben", "cem", "dot", "eve", "fay")
+async def test_what_is_shared_is_asked_for_again_while_the_crowd_has_every_thread(limited: LimitedApp) -> None:
+    await limited.crowd("ann", "ben", "cem", "dot", "eve", "fay")
     shared = Visitor("/large", renewal=True)
 
-    await gate_server.request(shared)
+    await limited.request(shared)
 
     assert (shared.status, shared.content) == (200, LARGE)
 
 
 @pytest.mark.parametrize("address", ["/api/auth/login", "/api/auth/register", "/admin/login/"])
-async def test_who_logs_in_waits_in_a_queue_of_their_own(
-    gate_server: GateServer, settings: Settings, address: str
-) -> None:
+async def test_who_logs_in_waits_in_a_queue_of_their_own(limited: LimitedApp, settings: Settings, address: str) -> None:
     crowd = [Visitor(address, "POST") for _ in range(1 + settings.PASSWORD_WAITING_MAX + 2)]
     for visitor in crowd:
-        gate_server.request(visitor)
+        limited.request(visitor)
     await views.until_inside(1)
-    await asyncio.gather(*gate_server.tasks[-2:])
+    await asyncio.gather(*limited.tasks[-2:])
 
     assert [visitor.status for visitor in crowd] == [None] * (1 + settings.PASSWORD_WAITING_MAX) + [503] * 2
     for visitor in (Visitor(address), Visitor("/stay/ann")):  # the page with the form, and any other
-        gate_server.request(visitor)
+        limited.request(visitor)
     await views.until_inside(3)
 
 
-async def test_who_sends_the_body_slowly_takes_no_thread(gate_server: GateServer) -> None:
+async def test_who_sends_the_body_slowly_takes_no_thread(limited: LimitedApp) -> None:
     slow = [Visitor("/stay/slow", "POST", body=(b"half",), stalls=True) for _ in range(2)]
     for visitor in slow:
-        gate_server.request(visitor)
+        limited.request(visitor)
     views.let_go()
     ann = Visitor("/stay/ann")
 
-    await gate_server.request(ann)
+    await limited.request(ann)
 
     assert (ann.status, views.inside) == (200, ["ann"])
     for visitor in slow:
         visitor.hung_up.set()
-    await asyncio.gather(*gate_server.tasks)
+    await asyncio.gather(*limited.tasks)
     assert [visitor.sent for visitor in slow] == [[], []]
 
 
-async def test_django_gets_the_whole_body(gate_server: GateServer) -> None:
+async def test_django_gets_the_whole_body(limited: LimitedApp) -> None:
     views.let_go()
     ann = Visitor("/stay/ann", "POST", body=(b" wants", b"", b" one"))
 
-    await gate_server.request(ann)
+    await limited.request(ann)
 
     assert ann.content == b"ann wants one"
 
 
-async def test_who_reads_slowly_holds_no_thread(gate_server: GateServer) -> None:
+async def test_who_reads_slowly_holds_no_thread(limited: LimitedApp) -> None:
     slow = [Visitor("/large") for _ in range(2)]
     for visitor in slow:
         visitor.reads.clear()
-        gate_server.request(visitor)
+        limited.request(visitor)
     views.let_go()
     ann = Visitor("/stay/ann")
 
-    await gate_server.request(ann)
+    await limited.request(ann)
 
     assert (ann.status, [visitor.sent for visitor in slow]) == (200, [[], []])
     for visitor in slow:
         visitor.reads.set()
-    await asyncio.gather(*gate_server.tasks)
+    await asyncio.gather(*limited.tasks)
     assert [visitor.content for visitor in slow] == [LARGE] * 2
 
 
 @pytest.mark.usefixtures("_impatient")
-async def test_a_long_answer_that_nobody_reads_is_given_up(gate_server: GateServer) -> None:
+async def test_a_long_answer_that_nobody_reads_is_given_up(limited: LimitedApp) -> None:
     for _ in range(2):
         visitor = Visitor("/stream")
         visitor.reads.clear()
-        gate_server.request(visitor)
+        limited.request(visitor)
 
     await wait_until_async(
-        "all((task.done() for task in gate_server.tasks))", lambda: all(task.done() for task in gate_server.tasks)
+        "all((task.done() for task in limited.tasks))", lambda: all(task.done() for task in limited.tasks)
     )
 
     views.let_go()
     ann = Visitor("/stay/ann")
-    await gate_server.request(ann)
+    await limited.request(ann)
     assert ann.status == 200

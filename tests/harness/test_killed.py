@@ -52,7 +52,7 @@ def test_a_killed_run_leaves_no_server_behind(
     tmp_path: Path, environment: dict[str, str], processes: str, victim: str
 ) -> None:
     (tmp_path / "test_waits.py").write_text(WAITS)
-    command = [
+    command: list[str | Path] = [
         sys.executable,
         "-m",
         "pytest",

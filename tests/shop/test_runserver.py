@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from devtools.embedded.shop import BEAT, WORKER, Shop, wait_until
+from devtools.embedded.shop import BEAT, WORKER, Shop
+from devtools.waiting import wait_until
 from tests.shop.conftest import seed
 from tests.visitor import get, post
 

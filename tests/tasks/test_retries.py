@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from celery_task.celery import app
-from celery_task.config import VISIBILITY_SECONDS
 from celery_task.runtime.retries import RETRIES_MAX, RETRY_POLICY
+from seckill import conf
 
 app.loader.import_default_modules()
 RETRIED = {
@@ -32,4 +32,4 @@ def test_a_retried_task_follows_the_policy(task: Any) -> None:
 
 
 def test_a_retry_is_never_held_for_as_long_as_redis_waits_before_it_redelivers() -> None:
-    assert RETRY_POLICY["retry_backoff_max"] < VISIBILITY_SECONDS
+    assert RETRY_POLICY["retry_backoff_max"] < conf.VISIBILITY_SECONDS

@@ -138,7 +138,7 @@ def test_the_cache_holds_json_and_lets_go_after_a_minute(client: Client, kettles
 def test_a_list_that_came_while_a_visitor_looked_is_not_built_again(
     kettles: Banner, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
-    lock = cache.lock
+    lock = cache.lock  # type: ignore[attr-defined]  # django-redis adds it
 
     def after_another_one_filled_it(*args: Any, **options: Any) -> Lock:
         banners.refresh_banners()

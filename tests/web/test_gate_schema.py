@@ -131,7 +131,7 @@ async def test_who_am_i_and_a_pass_are_as_described(
     assert check(document, ME, me) == {"username": "Zoë"}
     assert Pass.verify(check(document, PASS, new_pass)["pass"]).buyer == "u17"
     assert check(document, ME, await gate_server.request("GET", "/api/auth/me"))["code"] == "not_logged_in"
-    assert gate_server.shop.passed_on == []
+    assert gate_server.app.passed_on == []
 
 
 async def test_every_refusal_is_as_described(
