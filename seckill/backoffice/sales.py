@@ -290,4 +290,4 @@ class SaleAdmin(ModelAdmin):
 
 def _ended(sale: Sale) -> str:
     when = date_format(localtime(sale.ended_at), "DATETIME_FORMAT")
-    return _("%(sale)s ended on %(when)s. It can't be changed or reopened.") % {"sale": sale, "when": when}
+    return _("%(sale)s ended (%(when)s) and can't be changed or reopened.") % {"sale": sale, "when": when}

@@ -52,7 +52,7 @@ def test_an_empty_shop_gets_two_sales_and_three_banners() -> None:
             assert (picture.format, picture.size) == ("JPEG", (1280, 480))
     for product in Product.objects.all():
         with Image.open(product.image.path) as picture:
-            assert (picture.format, picture.size) == ("PNG", (800, 800))
+            assert (picture.format, picture.size) == ("JPEG", (800, 800))
 
 
 def test_a_hundred_units_are_the_default() -> None:

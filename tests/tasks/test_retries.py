@@ -10,7 +10,9 @@ from seckill import conf
 
 app.loader.import_default_modules()
 RETRIED = {
-    name: task for name, task in app.tasks.items() if name.startswith("celery_task.") and hasattr(task, "autoretry_for")
+    name: task
+    for name, task in sorted(app.tasks.items())
+    if name.startswith("celery_task.") and hasattr(task, "autoretry_for")
 }
 
 

@@ -146,7 +146,7 @@ def test_audit_now_looks_and_repairs_nothing(admin_client: Client, line: Line) -
     assert {message.split(". ")[0] for message in messages} == {
         "2 sales agree with the ledger.",
         f"{wrong}: drift",
-        f"{unknown}: unknown",
+        f"{unknown}: not loaded",
         f"{ended}: contradiction",
     }
     assert list(Audit.objects.order_by("sale").values_list("sale", "triggered_by", "result", "repaired")) == [

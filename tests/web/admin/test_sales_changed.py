@@ -118,7 +118,7 @@ def test_orders_written_while_a_sale_is_saved_are_counted(admin_user: User) -> N
 def test_a_sale_is_saved_while_redis_is_away(admin_client: Client) -> None:
     sale = new_sale()
     messages = said(admin_client.post(change_url(sale), sale_form(sale, stock=9), follow=True))
-    assert [text for text in messages if "Redis is away" in text] == [
+    assert [text for text in messages if "Redis is unavailable" in text] == [
         "The change is saved, but Redis is unavailable. The line will use the change when Redis is back."
     ]
     sale.refresh_from_db()
@@ -162,16 +162,16 @@ def test_an_ended_sale_stays_as_it_is(admin_client: Client, line: Line, action: 
     ended_at = datetime(2026, 11, 11, 20, 15, tzinfo=timezone.get_default_timezone())
     sale = new_sale(ended_at=ended_at, status="closed" if action != "close_sales" else "open")
     assert act(admin_client, "catalog_sale", action, [sale]) == [
-        f"{sale} ended on Nov. 11, 2026, 8:15 p.m. It can't be changed or reopened."
+        f"{sale} ended (Nov. 11, 2026, 8:15 p.m.) and can't be changed or reopened."
     ]
     messages = said(admin_client.post(change_url(sale), sale_form(sale, stock=99, status="paused"), follow=True))
-    assert messages == [f"{sale} ended on Nov. 11, 2026, 8:15 p.m. It can't be changed or reopened."]
+    assert messages == [f"{sale} ended (Nov. 11, 2026, 8:15 p.m.) and can't be changed or reopened."]
     status = sale.status
     sale.refresh_from_db()
     assert (sale.stock, sale.status) == (7, status)
     assert line.client.exists(*astuple(sale_keys(sale.pk))) == 0
     page = admin_client.get(change_url(sale)).content.decode()
-    assert "it can't be changed or opened again" in unescape(page)
+    assert "can't be changed or reopened" in unescape(page)
     assert 'name="_save"' not in page
 
 
