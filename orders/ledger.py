@@ -87,9 +87,8 @@ def _write(reservation: Reservation, *, look_first: bool) -> list[tuple[str, Out
     present = _existing(reservation) if look_first or units < len(reservation.places) else []
     have_one = {order.buyer for order in present}
     taken = {order.place for order in present}
-    fresh = [(place, buyer) for place, buyer in reservation.places if buyer not in have_one and place not in taken][
-        :units
-    ]
+    without = [(place, buyer) for place, buyer in reservation.places if buyer not in have_one and place not in taken]
+    fresh = without[:units]
     decided: list[tuple[str, Outcome]] = [(order.buyer, outcome_of(order)) for order in present]
     if fresh:
         numbers = new_order_numbers(len(fresh))

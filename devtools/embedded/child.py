@@ -18,7 +18,6 @@ GUARDIAN = Path(__file__).with_name("guardian.py")
 REGISTER = 'echo "+$$" >&0; exec "$@" </dev/null'
 
 _lock = Lock()
-_guardian: subprocess.Popen[bytes] | None = None
 _pipe: int | None = None  # of this process, to its guardian
 
 
@@ -74,15 +73,20 @@ def _tell(group: int) -> None:
 
 def _pipe_to_guardian() -> int:
     """Return the pipe to the guardian of this process; start the guardian first, if there is none."""
-    global _guardian, _pipe  # noqa: PLW0603 (one for the process)
+    global _pipe
     with _lock:
         if _pipe is None:
             reading, _pipe = os.pipe()
-            _guardian = subprocess.Popen(  # our own file
-                [sys.executable, "-I", "-S", str(GUARDIAN)], stdin=reading, stdout=subprocess.DEVNULL, cwd="/",
-                start_new_session=True,
-            )  # fmt: skip
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.posix_spawn(
+                sys.executable,
+                [sys.executable, "-I", "-S", str(GUARDIAN)],
+                os.environ,
+                file_actions=[(os.POSIX_SPAWN_DUP2, reading, 0), (os.POSIX_SPAWN_DUP2, null, 1)],
+                setsid=True,
+            )
             os.close(reading)
+            os.close(null)
         return _pipe
 
 

@@ -18,6 +18,7 @@ def main() -> None:
     """Read groups until the pipe ends, then end those that are left."""
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
+    os.chdir("/")  # it holds no directory that its parent may want to remove
     led: set[int] = set()
     left: set[int] = set()  # without their leader: kept while other processes of the group run
     for line in sys.stdin:

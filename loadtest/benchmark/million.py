@@ -183,7 +183,7 @@ def audit(shop: MeasuredShop, sale: int, course: Course) -> list[Check]:
         _equal("oversold", 0, max(0, orders - stock)),
         _equal("places in line", count, shop.redis.llen(keys["line"])),
         _equal("outcomes in Redis", count, shop.redis.hlen(keys["outcomes"])),
-        _equal("claims in Redis", 0, shop.redis.hlen(keys["pending"])),
+        _equal("reservations in Redis", 0, shop.redis.hlen(keys["pending"])),
         _equal("units left in Redis", 0, int(shop.redis.get(keys["stock"]) or 0)),
     ]
 

@@ -163,7 +163,7 @@ async def test_a_fault_of_the_gate_is_an_answer_and_the_connection_goes_on(
     ask = request_bytes("GET", "/api/sales/7/progress")
     async with await Wire.open(gate_server.port) as wire:
         with monkeypatch.context() as broken:
-            broken.setattr(gate_server.application.gate, "answer", lambda request: request.nonsense)
+            broken.setattr(gate_server.application.gate, "handle", lambda request: request.nonsense)
             for _ in range(2):  # the repeated request is not parsed
                 wire.send(ask)
                 assert problem(await wire.answer()) == (500, "internal")

@@ -71,7 +71,7 @@ async def test_a_scheme_may_be_spelled_as_http_allows(
     assert (await gate_server.purchase_with(7, spelling.format(good_pass(7, "olga")))).json()["place"] == 1
 
 
-@pytest.mark.parametrize("expires_ms", [0, NOW_MS - HOUR_MS, NOW_MS - 1])
+@pytest.mark.parametrize("expires_ms", [0, NOW_MS - HOUR_MS, NOW_MS - 1], ids=["1970", "an hour ago", "just now"])
 async def test_an_expired_pass_is_worthless(gate_server: GateServer, load_sale: LoadSale, expires_ms: int) -> None:
     sale = load_sale()
 

@@ -191,7 +191,7 @@ def test_rows_that_belong_together_are_compared_within_a_round() -> None:
 
 
 def test_a_worker_gets_as_many_processes_as_are_asked_for() -> None:
-    assert with_processes(WORKER, 1)[-2:] == ["--concurrency", "1"]
+    assert "--concurrency 1 " in " ".join(with_processes(WORKER, 1))
     assert with_processes(("--concurrency", "2", "--loglevel", "INFO"), 7) == [
         "--concurrency",
         "7",

@@ -47,7 +47,9 @@ def test_each_winner_is_called_for_once_before_the_order_is_written(
     sale = make_sale(stock=4)
     join(line, sale, "ann", "ben", "cleo", "dan", "eve")
     made: list[tuple[list[str], int]] = []
-    monkeypatch.setattr(ConcurrencyLimiter, "call_for", lambda _, buyers: made.append((buyers, Order.objects.count())))
+    monkeypatch.setattr(
+        ConcurrencyLimiter, "call_downstream", lambda _, buyers: made.append((buyers, Order.objects.count()))
+    )
 
     assert settle_all(line, sale) == 4
 

@@ -325,7 +325,9 @@ def test_an_epoch_whose_building_was_never_written_down_is_not_given_out_again(
     sale = make_sale(stock=3, publish=False)
 
     with monkeypatch.context() as patched:
-        patched.setattr("orders.reconciliation.on_their_way", die)  # the line is changed; the ledger is not committed
+        patched.setattr(
+            "orders.reconciliation.unreleased_orders", die
+        )  # the line is changed; the ledger is not committed
         with pytest.raises(KeyboardInterrupt):
             rebuild_line(line, sale.pk, broken_epoch=None)
     first = snapshot_of(line, sale).epoch

@@ -1,4 +1,4 @@
-// Progress panel of an export's page: polls once a second, updates the bar, and reloads the page when the export ends.
+// Progress panel of an export's page: polls once a second, updates the bar, and reloads the page at the end.
 
 import { poll } from "./polling.js";
 
