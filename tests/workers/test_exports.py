@@ -302,7 +302,7 @@ def test_a_part_that_takes_too_long_fails_the_export(
         start_slow_worker()
         export = await_end(export)
 
-    assert (export.result, export.error) == ("failed", "A part of it took too long to write.")
+    assert (export.result, export.error) == ("failed", "Writing a chunk took too long.")
     wait_until("Celery knows", lambda: backend(export)[0] == "FAILURE")
     assert (await_end(begun()).result, waiting()) == ("done", [])
 

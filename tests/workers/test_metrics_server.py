@@ -83,7 +83,7 @@ def test_every_end_of_a_task_is_counted_once(counting: Process, port: int) -> No
         ("retry", "failure"): 1,
         ("ignore", "ignored"): 1,
         ("reject", "rejected"): 1,
-        ("timeout", "timeout"): 1,
+        ("overrun", "timeout"): 1,
         ("die_once", "lost"): 1,
         ("die_once", "success"): 1,
     }
@@ -92,11 +92,11 @@ def test_every_end_of_a_task_is_counted_once(counting: Process, port: int) -> No
     except TimeoutError:
         assert counted(port) == expected
     assert started(port) == {
-        "succeed": 1, "fail": 1, "retry": 3, "ignore": 1, "reject": 1, "timeout": 1, "die_once": 2,
+        "succeed": 1, "fail": 1, "retry": 3, "ignore": 1, "reject": 1, "overrun": 1, "die_once": 2,
     }  # fmt: skip
     log = counting.log()
     assert log.count("task_failed") == 2
-    assert (log.count("outcome=lost"), log.count("outcome=overrun")) == (1, 1)
+    assert (log.count("outcome=lost"), log.count("outcome=timeout")) == (1, 1)
 
 
 def test_what_children_counted_stays_counted_when_they_are_gone(counting: Process, port: int, tmp_path: Path) -> None:

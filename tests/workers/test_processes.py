@@ -1,4 +1,4 @@
-"""One process layout: Procfile, docker-compose.yml, deploy/prometheus.yml and docs/architecture.md name the same."""
+"""One process layout: Procfile, docker-compose.yml, deploy/prometheus.yml and docs/reference/processes.md agree."""
 
 import re
 from typing import Any
@@ -32,8 +32,8 @@ def test_prometheus_scrapes_every_worker_and_beat_at_the_port_that_compose_sets(
     assert targets == {"web": ["web:8000"], "work": [f"{name}:{port}" for name, port in ports.items()]}
 
 
-def test_the_architecture_describes_every_process_and_its_queues() -> None:
-    section = (PROJECT / "docs/architecture.md").read_text().split("## Processes")[1].split("##")[0]
+def test_the_reference_describes_every_process_and_its_queues() -> None:
+    section = (PROJECT / "docs/reference/processes.md").read_text().split("## Processes")[1].split("\n## ")[0]
     rows = dict(re.findall(r"^\| (\w+) \| .* \| `(.+)` \|$", section, re.MULTILINE))
 
     assert set(rows) == set(PROCESSES)

@@ -88,7 +88,7 @@ def test_a_queue_that_is_served_is_young_and_one_that_nobody_serves_grows_older(
 
     ages = queue_probe.queue_ages()
     assert (ages["notifications"], ages["exports"]) == (0, 0)
-    assert ages["orders"] >= 40 > ages["banners"]
+    assert ages["orders"] >= 40 > ages["default"]
 
 
 def test_a_queue_that_nobody_serves_gets_one_probe_and_not_one_each_time() -> None:
@@ -150,7 +150,7 @@ def test_metrics_show_queues_beat_and_alerts() -> None:
     assert {name: value for name, value in found.items() if "oldest" not in name} == {
         "seckill_broker_up": 1,
         "seckill_queue_messages{orders}": 1,
-        "seckill_queue_messages{banners}": 0,
+        "seckill_queue_messages{default}": 0,
         "seckill_queue_messages{notifications}": 1,
         "seckill_queue_messages{exports}": 1,
         "seckill_beat_heartbeats_total": 4_711,

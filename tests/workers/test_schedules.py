@@ -169,7 +169,7 @@ def test_a_leader_that_is_told_to_stop_in_the_middle_of_a_query_ends_it_and_hand
             os.kill(os.getpid(), signal.SIGTERM)
         connection.close()
 
-    monkeypatch.setattr(scheduler, "_lead", ask_for_long)
+    monkeypatch.setattr(scheduler, "_acquire_or_renew", ask_for_long)
     handlers = {signal.SIGTERM: stop, signal.SIGALRM: give_up}
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     signal.alarm(WAIT_SECONDS_MAX)
