@@ -19,7 +19,7 @@ from xml.etree import ElementTree as ET
 from devtools.embedded.child import Child
 from devtools.embedded.shop import PROJECT
 
-WORKERS = int(os.environ.get("WORKERS", "0")) or (os.cpu_count() or 1) + 2
+WORKERS = int(os.environ.get("WORKERS") or (os.cpu_count() or 1) + 2)
 LOGS = PROJECT / "var" / "tests"
 
 
