@@ -1,4 +1,4 @@
-"""Order tasks: settlement when a doorbell rings, and periodic sweeps."""
+"""Order tasks: settlement when a doorbell rings, periodic sweeps, and the cancellation of one order."""
 
 import structlog
 from celery import shared_task

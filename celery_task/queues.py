@@ -14,9 +14,9 @@ host          work of one host; one queue per host                ``solo`` or ``
 broadcast     work of every host: each gets every message         the same as ``host``
 ============= =================================================== =========================================
 
-On RabbitMQ, messages are routed by one topic exchange, which Celery's delayed delivery requires, and queues are quorum
-queues, which survive a broker crash. On Redis, a direct exchange pushes to the queue's list: a topic exchange would
-read its bindings from Redis for each message, and would lose them with Redis' data.
+On RabbitMQ, messages are routed by one topic exchange, which Celery's delayed delivery requires. All work queues but
+`notifications` are quorum queues, which survive a broker crash. On Redis, a direct exchange pushes to the queue's list:
+a topic exchange would read its bindings from Redis for each message, and would lose them with Redis' data.
 """
 
 from typing import Any

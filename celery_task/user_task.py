@@ -1,4 +1,4 @@
-"""Account task."""
+"""Account task: deletes expired sessions."""
 
 from celery import shared_task
 from django.core.management import call_command

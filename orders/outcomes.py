@@ -1,4 +1,4 @@
-"""Outcome: an order as the result that a ticket poll returns."""
+"""Outcome: translates an order into the outcome that the line stores."""
 
 from orders.models import Order
 from seckill.line.outcome import Confirmed, Outcome, Released

@@ -1,13 +1,13 @@
 """Stock: the only module that changes ``Sale.sold``, the number of orders that hold a unit.
 
 The database refuses ``sold`` above ``stock``, so overselling is impossible whatever Redis says. Redis mirrors the units
-left (``stock - sold``) for speed:
+left for speed: ``stock - sold``, without those that are reserved or not yet released:
 
 =============== ========================================== ==================================
 script          what it does to the mirror                 when
 =============== ========================================== ==================================
 ``reserve``     takes units for the next places            before their orders are written
-``confirm``     returns units that were reserved twice     after `take`
+``confirm``     corrects it where units were reserved twice after `take`
 ``release``     returns units of cancelled, expired orders after `give_back`
 ``configure``   follows a change of ``Sale.stock``         after the shop saved the sale
 ``rebuild``     sets it from the ledger                    after Redis lost it, or disagreed

@@ -1,4 +1,4 @@
-"""Sweeper: once a second, find sales that need settlement, a rebuild or their end."""
+"""Sweeper: once a second, load and rebuild lines, end decided sales, and find sales that need settlement."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -32,7 +32,9 @@ class DueSettlement:
 
 
 def sweep(line: Line) -> list[DueSettlement]:
-    """Check every sale that has not ended or ended recently: load or update its line, and end decided sales.
+    """Load or update the lines of all sales that matter, and end decided sales.
+
+    Those are the sales that have not ended, or ended within `ENDED_SALE_TTL_SECONDS`.
 
     Returns:
         The doorbells to ring: lines with waiting buyers and units left, and reservations whose lease has expired.

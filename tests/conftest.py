@@ -10,7 +10,7 @@ import pytest
 import redis
 from django.core.cache import cache
 from django.db import connection
-from django.utils import timezone
+from django.utils import timezone, translation
 from pytest_django import Settings
 
 from devtools.embedded.ports import free_port
@@ -37,6 +37,12 @@ def _empty_valkey() -> Iterator[None]:
         client.flushall()
     yield
     cache.close()
+
+
+@pytest.fixture(autouse=True)
+def _default_language() -> None:
+    """Forget the language of the last request that an earlier test made on this thread."""
+    translation.deactivate()
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,7 @@
 """Validate and save periodic tasks, for the API and the admin.
 
-Beat silently skips a schedule that it can't evaluate, or crashes on it, so invalid schedules are rejected here.
+django-celery-beat's own scheduler skips a schedule that it can't evaluate, or crashes on it; ours logs it. So invalid
+schedules are rejected here.
 """
 
 import inspect

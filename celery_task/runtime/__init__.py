@@ -1,4 +1,4 @@
-"""Infrastructure of tasks and workers: base task, publishing, metrics, health. No module here is a kind of work.
+"""Infrastructure of tasks and workers: base task, publishing, metrics, health. No module here defines a task.
 
 Part of the task layer (`celery_task`).
 """

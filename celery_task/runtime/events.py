@@ -1,8 +1,8 @@
-"""Worker events for Flower, sent without blocking on the broker.
+"""Worker events for Flower, sent without waiting long for the broker.
 
 A worker sends its events from the main process. By default each heartbeat blocks until the broker is back, without a
-limit. Blocked workers did not notice that they had lost their queues. After the outage they enforced the time limits of
-tasks that had long ended, and killed children that were receiving their next task.
+limit. A blocked worker does not notice that it has lost its queues. After the outage it enforces the time limits of
+tasks that have long ended, and kills children that are receiving their next task. Here each event is tried twice.
 """
 
 from typing import Any

@@ -4,8 +4,8 @@ Brokers don't report the age of their oldest message. Therefore `celery_task.mon
 *probe* into each queue: the age of an unreceived probe is a lower bound of the queue's latency. Each queue has one
 probe at a time, so that probes don't pile up in a queue without workers.
 
-The beat message that triggers the probes is itself the probe of its queue (`PROBE_QUEUE`), because no probes are sent
-while that queue has no worker.
+The queue of the task that sends the probes (`PROBE_QUEUE`) can't be probed by it: while that queue has no worker, no
+probe is sent. Its measure is the time since the task last ran.
 """
 
 import time

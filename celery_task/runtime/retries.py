@@ -1,9 +1,10 @@
-"""The retry policy of all tasks but `celery_task.host_task.report_heartbeat`.
+"""The retry policy of all tasks that are retried, but `celery_task.host_task.report_heartbeat`.
 
     @shared_task(autoretry_for=TRANSIENT_ERRORS, **RETRY_POLICY)
 
-Only temporary faults are retried; every other error fails the task at once. Retries are bounded. After the last one the
-task fails, and a periodic task finds the unfinished work in the ledger and sends it again.
+Only temporary faults are retried; every other error fails the task at once. Retries are bounded. Periodic tasks need
+none: their next run does the work. After the last retry, unfinished orders, events, mails and exports are still rows
+without a lease, and a periodic task sends them again.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Order: one buyer's unit of one sale, from confirmation to payment or release."""
+"""Order: one buyer's unit of one sale, from the moment it is written to payment or release."""
 
 import os
 import re

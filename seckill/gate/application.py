@@ -1,4 +1,8 @@
-"""Application: the ASGI application of a web process, with the gate in front of Django."""
+"""Application: what gunicorn loads.
+
+It holds the gate, the clients and the response cache; as an ASGI application it serves only what `Connection` forwards
+to Django.
+"""
 
 import asyncio
 from contextlib import suppress

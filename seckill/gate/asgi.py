@@ -1,7 +1,8 @@
 """The ASGI types that the gate uses.
 
-`asgiref.typing` has stricter ones, unions of typed dicts. They do not fit here: the gate serves HTTP only, so each
-access would need a cast, and it adds a key of its own to the scope (`RENEWAL`), which those types do not allow.
+`asgiref.typing` has stricter types: unions of typed dicts for HTTP, WebSocket and lifespan. They do not fit here. The
+gate serves HTTP only, so each access would need a cast. And the gate adds a key to the scope (`RENEWAL`), which a typed
+dict does not allow.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

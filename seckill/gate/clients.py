@@ -1,4 +1,4 @@
-"""Clients: the connections of a process, and the limits on all of them together."""
+"""Clients: the connections of a process, the limits on all of them together, and the time limits of each."""
 
 import asyncio
 import resource

@@ -1,4 +1,4 @@
-"""Deferred responses: responses that need I/O, and responses to errors."""
+"""Deferred responses: look-ups that no batch can share, each run as a task; and the responses to errors."""
 
 import asyncio
 from collections.abc import Coroutine

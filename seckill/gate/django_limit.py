@@ -6,7 +6,7 @@ number of threads, in the order of arrival. It keeps the thread until the thread
 has disconnected, because Python can't stop a thread. So there are never more threads and connections than the limits
 allow.
 
-`Connection` bounds the size of request bodies.
+`Reader` bounds the size of request bodies.
 """
 
 import asyncio

@@ -22,11 +22,11 @@ class Gate:
     def __init__(self) -> None:
         self._line = open_async_line()
         late = DeferredResponses()
-        unknown = NotLoadedSales()
+        not_loaded = NotLoadedSales()
         snapshots = Snapshots(self._line)
-        self._purchases = Purchases(self._line, unknown)
-        self._tickets = Tickets(self._line, snapshots, unknown, late)
-        self._progress = ProgressCalls(snapshots, unknown, late)
+        self._purchases = Purchases(self._line, not_loaded)
+        self._tickets = Tickets(self._line, snapshots, not_loaded, late)
+        self._progress = ProgressCalls(snapshots, not_loaded, late)
         self._logins = Logins(self._line, snapshots, late)
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Metrics of the gate for Prometheus (``/metrics``), summed over the processes of a gunicorn."""
+"""Metrics of the gate for Prometheus (``/metrics``), summed over the web processes of a host."""
 
 from collections import Counter as Counts
 

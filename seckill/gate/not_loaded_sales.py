@@ -1,4 +1,4 @@
-"""Unknown sales: the responses about sales that are not loaded in Redis."""
+"""Not loaded sales: the responses about sales that are not loaded in Redis."""
 
 import asyncio
 import math

@@ -14,9 +14,9 @@ PUBLIC = json_head(200, (b"cache-control", b"public, max-age=1"))
 class ProgressCalls:
     """Serves the progress of sales. Each cached snapshot is encoded once."""
 
-    def __init__(self, snapshots: Snapshots, unknown: NotLoadedSales, late: DeferredResponses) -> None:
+    def __init__(self, snapshots: Snapshots, not_loaded: NotLoadedSales, late: DeferredResponses) -> None:
         self._snapshots = snapshots
-        self._not_loaded = unknown
+        self._not_loaded = not_loaded
         self._late = late
 
     def handle(self, sale_id: int, caller: Caller) -> None:

@@ -42,9 +42,9 @@ Buyer = tuple[str, Caller]
 class Purchases:
     """Admits the buyers of each sale in batches, in the order of their requests."""
 
-    def __init__(self, line: AsyncLine, unknown: NotLoadedSales) -> None:
+    def __init__(self, line: AsyncLine, not_loaded: NotLoadedSales) -> None:
         self._line = line
-        self._not_loaded = unknown
+        self._not_loaded = not_loaded
         self._doorbell = Doorbell()
         self._batchers: dict[int, Batcher[Buyer]] = {}
 
@@ -92,8 +92,8 @@ class Purchases:
             self._doorbell.ring(sale_id, admission.places_issued)
 
     async def _fail(self, sale_id: int, buyers: list[Buyer], error: Exception) -> None:
-        unknown = isinstance(error, commands.SaleNotLoadedError)
-        response = await self._not_loaded.handle(sale_id) if unknown else error_response(error)
+        not_loaded = isinstance(error, commands.SaleNotLoadedError)
+        response = await self._not_loaded.handle(sale_id) if not_loaded else error_response(error)
         for _, caller in buyers:
             caller.respond(response)
 

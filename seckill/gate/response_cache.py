@@ -1,8 +1,9 @@
-"""Response cache: shares Django's public responses between clients for a fifth of a second.
+"""Response cache: shares Django's public responses between clients for a second at most.
 
-Django needs milliseconds for a response. However many clients request a path, Django is asked at most five times a
-second for each of its variants (language and the other headers in ``Vary``). Only responses with
-``Cache-Control: public`` are cached.
+Django needs milliseconds for a response. However many clients request a path, a process asks Django at most five times
+a second for each of its variants (language and the other headers in ``Vary``). For `FRESH_SECONDS` the response is
+shared without asking; for `STALE_SECONDS` more it is still sent while one request fetches the new one. Only responses
+with ``Cache-Control: public`` are cached.
 """
 
 import asyncio

@@ -1,4 +1,7 @@
-"""Ticket: polls for the outcome of a place. While the place is waiting, a poll costs no I/O."""
+"""Ticket: polls for the outcome of a place.
+
+While the place waits in a line that was never rebuilt, a poll costs no I/O.
+"""
 
 from functools import lru_cache
 
@@ -44,10 +47,12 @@ Poll = tuple[Ticket, CachedSnapshot, Caller]
 class Tickets:
     """Serves polls of tickets."""
 
-    def __init__(self, line: AsyncLine, snapshots: Snapshots, unknown: NotLoadedSales, late: DeferredResponses) -> None:
+    def __init__(
+        self, line: AsyncLine, snapshots: Snapshots, not_loaded: NotLoadedSales, late: DeferredResponses
+    ) -> None:
         self._line = line
         self._snapshots = snapshots
-        self._not_loaded = unknown
+        self._not_loaded = not_loaded
         self._late = late
         self._batchers: dict[int, Batcher[Poll]] = {}
 
@@ -114,8 +119,8 @@ class Tickets:
         caller.respond(_waiting(cached, place, _renewed(ticket, cached, place)))
 
     async def _fail(self, sale_id: int, holders: list[Poll], error: Exception) -> None:
-        unknown = isinstance(error, commands.SaleNotLoadedError)
-        response = await self._not_loaded.handle(sale_id) if unknown else error_response(error)
+        not_loaded = isinstance(error, commands.SaleNotLoadedError)
+        response = await self._not_loaded.handle(sale_id) if not_loaded else error_response(error)
         for _, _, caller in holders:
             caller.respond(response)
 

@@ -12,7 +12,8 @@ class SaleKeys:
     """The key names of a sale. Every script gets all of them, in this order (``lua/sale.lua``)."""
 
     meta: str  #: hash: epoch, window, status, stock total, limits; without it the sale is *not loaded*
-    stock: str  #: integer: units neither reserved nor sold; below 0 while a unit is counted twice
+    #: integer: units neither reserved nor sold; below 0 while two workers confirm one reservation (``confirm.lua``)
+    stock: str
     line: str  #: list of buyers; index = place - 1; an empty string is a hole (a place whose buyer did not come back)
     places: str  #: hash: buyer -> place
     pointer: str  #: integer: the last place that is decided or reserved

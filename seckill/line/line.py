@@ -1,4 +1,7 @@
-"""Line: runs commands on Redis. `Line` blocks (workers and views), `AsyncLine` does not (the gate)."""
+"""Line: the connection to Redis that runs commands, for all sales.
+
+`Line` blocks (workers and views), `AsyncLine` does not (the gate).
+"""
 
 from collections.abc import Sequence
 from dataclasses import astuple

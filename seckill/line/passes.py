@@ -1,4 +1,4 @@
-"""Pass: a signed token that lets one buyer buy in one sale."""
+"""Pass: a signed token that lets one buyer buy in one sale, and see, pay and cancel the order."""
 
 from functools import cache
 

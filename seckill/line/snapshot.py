@@ -13,7 +13,7 @@ class Snapshot:
     epoch: int
     now_ms: int
     stock_total: int
-    stock: int  #: units neither reserved nor sold; below 0 while a unit is counted twice
+    stock: int  #: units neither reserved nor sold; below 0 while two workers confirm one reservation (``confirm.lua``)
     opens_ms: int
     closes_ms: int
     status: str

@@ -1,4 +1,7 @@
-"""Ticket: a signed token for a place in line. It lets its holder poll the outcome of that place, nothing else."""
+"""Ticket: a signed token for a place in line.
+
+Its holder can poll the outcome of that place, and by polling take the place back in a rebuilt line; nothing else.
+"""
 
 from functools import cache, lru_cache
 

@@ -35,7 +35,6 @@ def test_an_admin_exports_all_orders_watches_the_bar_and_downloads_the_file(
     open_shop: OpenShop, browser: Browser, tmp_path: Path
 ) -> None:
     shop = open_shop(stock=ORDERS)
-    shop.end("exports")
     shop.parts = {**shop.parts, "exports": (*EXPORTS, "--include", "tests.workers.slow_exports")}
     shop.environment["PARTS_LET_GO"] = str(tmp_path)
     sell(shop)

@@ -110,7 +110,7 @@ class _Around:
 
 
 def _of_verb(result: object, _line: object, command: Any) -> FailPoint | None:
-    match command.script:
+    match Path(command.script).stem:
         case "admit":
             return FailPoint.ADMITTED
         case "reserve" if result is not None:

@@ -25,7 +25,7 @@ def test_killed_and_restarted(open_shop: OpenShop, make_case: MakeCase, rabbit: 
         line.split("\t")
         for line in rabbit.control("list_queues", "--vhost", VHOST, "name", "type").stdout.splitlines()[1:]
     )
-    assert (queues["orders"], queues["banners"]) == ("quorum", "quorum")
+    assert (queues["orders"], queues["default"]) == ("quorum", "quorum")
 
 
 @pytest.mark.thorough
