@@ -51,7 +51,7 @@ format: .venv/development ## format the code with ruff
 	$(BIN)/ruff format .
 
 docs: $(DOCS)/installed ## build the documentation as a site, into var/site
-	@$(DOCS)/bin/mkdocs build --strict
+	@NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict
 
 lock: .venv/bin/python ## write requirements*.txt with hashes from pyproject.toml // UPGRADE=--upgrade
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
