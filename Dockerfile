@@ -1,13 +1,14 @@
 # One image for all processes of the shop; the command selects one. Wheels only, so amd64 and arm64 build the same way.
 # Python, PostgreSQL and Valkey are the versions that the tests run on.
-FROM python:3.11-slim AS packages
+ARG PYTHON_IMAGE=python:3.11-slim
+FROM ${PYTHON_IMAGE} AS packages
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/venv
 COPY requirements.txt /tmp/
 RUN /opt/venv/bin/pip install --only-binary :all: --require-hashes -r /tmp/requirements.txt \
     && /opt/venv/bin/pip uninstall --yes --quiet pip
 
-FROM python:3.11-slim
+FROM ${PYTHON_IMAGE}
 RUN groupadd --gid 10001 shop \
     && useradd --no-log-init --uid 10001 --gid shop --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin shop
 COPY --from=packages /opt/venv /opt/venv

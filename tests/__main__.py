@@ -63,6 +63,8 @@ BESIDE = (
 def main() -> int:
     """Run all; return 1 if a test failed anywhere."""
     began = time.monotonic()
+    # A shell starts background jobs with SIGINT ignored, and so would be the programs that tests interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     LOGS.mkdir(parents=True, exist_ok=True)
     runs = (*BESIDE, EVERYTHING)
     for run in runs:

@@ -8,8 +8,8 @@ TESTS = Path(__file__).parent
 
 #: These tests share what is expensive to start, such as a cluster: all tests of a folder run in one worker.
 ONE_WORKER_A_FOLDER = ("cluster",)
-#: These start whole shops or a browser for a module: all tests of a file run in one worker.
-ONE_WORKER_A_FILE = ("browser", "faults", "shop")
+#: These start a shop or a browser for a module: all tests of a file run in one worker.
+ONE_WORKER_A_FILE = ("browser", "faults")
 #: These use no database and start no process except Valkey.
 FAST = ("gate", "line", "loadtest")
 #: Fixtures of a module in these folders that take seconds to make.

@@ -42,10 +42,8 @@ PATHS_MAX = 1024
 SUPPORTED_VARY = (b"accept", b"accept-encoding", b"accept-language", b"origin")
 # A request with one of these asks for a part or a personal response, or has a body that must be read.
 UNCACHEABLE_REQUEST_HEADERS = frozenset(
-    (
-        *(b"authorization", b"range", b"if-range", b"content-length", b"transfer-encoding"),
-        *(b"if-match", b"if-modified-since", b"if-unmodified-since"),
-    )
+    b"authorization range if-range content-length transfer-encoding"
+    b" if-match if-modified-since if-unmodified-since".split()
 )
 # The headers of a renewal: those of the first client's request, without its cookies.
 RENEWAL_HEADERS = frozenset((b"host", b"x-forwarded-proto", *SUPPORTED_VARY))

