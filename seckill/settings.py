@@ -227,7 +227,7 @@ WEBHOOK_SECRET = env.str("SECKILL_WEBHOOK_SECRET", default="")
 if WEBHOOK_URL and len(WEBHOOK_SECRET) < SECRET_KEY_CHARS_MIN:
     raise ImproperlyConfigured(
         f"SECKILL_WEBHOOK_URL needs a SECKILL_WEBHOOK_SECRET of at least {SECRET_KEY_CHARS_MIN} characters:"
-        " notices are signed with it."
+        " requests to it are signed with it."
     )
 REMIND_SECONDS = conf.REMIND_SECONDS
 

@@ -93,7 +93,7 @@ class Rabbit:
             raise NoRabbitError(f"{error}\n{self._output()}") from None
         if self.process.poll() is not None:
             raise NoRabbitError(self._output())
-        if VHOST not in self.control("list_vhosts").stdout.split():  # as docs/celery.md says it
+        if VHOST not in self.control("list_vhosts").stdout.split():
             self.control("add_vhost", VHOST)
             self.control("add_user", USER, PASSWORD)
             self.control("set_permissions", "--vhost", VHOST, USER, ".*", ".*", ".*")

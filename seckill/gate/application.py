@@ -40,13 +40,13 @@ class Application:
         """Handle startup and shutdown (ASGI lifespan). Shutdown publishes the last counts, then closes the gate."""
         await receive()
         self.gate = Gate()
-        chores = [asyncio.create_task(self.clients.watch()), asyncio.create_task(self._flush())]
+        background = [asyncio.create_task(self.clients.watch()), asyncio.create_task(self._flush())]
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        for chore in chores:
-            chore.cancel()
+        for task in background:
+            task.cancel()
             with suppress(asyncio.CancelledError):
-                await chore
+                await task
         self.tally.flush()
         await self.gate.close()
         await send({"type": "lifespan.shutdown.complete"})
