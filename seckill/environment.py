@@ -4,6 +4,7 @@ In development, that is when ``DEBUG`` is true in the process environment, the f
 variables of the process win. Without ``DEBUG`` the process environment is all there is.
 """
 
+import builtins
 import os
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,10 @@ class Environment(environ.Env):  # type: ignore[misc]  # django-environ is untyp
         """Return the value of a variable; all readers of the base class call this."""
         self.names.add(var)
         return super().get_value(var, *args, **options)
+
+    def list(self, var: str, *args: Any, **options: Any) -> builtins.list[str]:  # noqa: ANN401 (as in the base class)
+        """Return the items between commas, without the spaces around them."""
+        return [item.strip() for item in super().list(var, *args, **options) if item.strip()]
 
 
 env = Environment()

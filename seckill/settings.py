@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from seckill import conf
 from seckill.backoffice.site import ADMIN_SITE
 from seckill.environment import BASE_DIR, DEBUG, celery_variables, env
+from seckill.rate import Rate
 
 VAR_DIR = Path(env.str("SECKILL_VAR_DIR", default=str(BASE_DIR / "var")))  # for all files written at run time
 
@@ -246,6 +247,20 @@ LOGIN_COOKIE_SECONDS = conf.LOGIN_COOKIE_SECONDS
 LOGIN_URL = "/login/"
 LOGIN_REDIRECT_URL = "/"
 
+
+def _rate(name: str, text: str) -> str:
+    """Return a limit per client address, if it is one."""
+    try:
+        Rate.parse(text)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}: {error}") from error
+    return text
+
+
+NUM_PROXIES: int = env.int("SECKILL_NUM_PROXIES", default=0)  # reverse proxies that add to X-Forwarded-For
+if NUM_PROXIES < 0:
+    raise ImproperlyConfigured(f"SECKILL_NUM_PROXIES={NUM_PROXIES}: 0 or more expected")
+
 # --- API --------------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["seckill.api.authentication.SessionAuthentication"],
@@ -254,11 +269,11 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_THROTTLE_RATES": {
-        "register": env.str("SECKILL_THROTTLE_REGISTER", default="30/min"),
-        "login": env.str("SECKILL_THROTTLE_LOGIN", default="30/min"),
+        "register": _rate("SECKILL_THROTTLE_REGISTER", env.str("SECKILL_THROTTLE_REGISTER", default="30/min")),
+        "login": _rate("SECKILL_THROTTLE_LOGIN", env.str("SECKILL_THROTTLE_LOGIN", default="30/min")),
     },
     "EXCEPTION_HANDLER": "seckill.api.exceptions.problem_handler",
-    "NUM_PROXIES": env.int("SECKILL_NUM_PROXIES", default=0),  # number of reverse proxies that add to X-Forwarded-For
+    "NUM_PROXIES": NUM_PROXIES,
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Flash sale",

@@ -18,6 +18,8 @@ from seckill.environment import BASE_DIR, DEBUG
 
 LOCK = "demo.lock"
 FILE = "demo.env"
+#: Where a shop's data is; each of them set, and not the demo's, means another shop.
+ADDRESSES = ("DATABASE_URL", "REDIS_URL", "CACHE_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND")
 
 
 class DemoRunsError(Exception):
@@ -75,6 +77,6 @@ def use_running_demo(environment: MutableMapping[str, str]) -> None:
     if DEBUG or environment.get("SECRET_KEY") or not is_running(var):
         return
     values = read_values(var)
-    if all(environment.get(name) in (None, "", value) for name, value in values.items()):
+    if all(environment.get(name) in (None, "", values.get(name)) for name in {*values, *ADDRESSES}):
         environment.update(values)
         sys.stderr.write(f"Using the running demo ({var / FILE}).\n")

@@ -104,21 +104,36 @@ def test_the_file_can_be_read_as_an_environment(monkeypatch: pytest.MonkeyPatch,
     assert {name: env.str(name) for name in listed()} == listed()
 
 
-def test_a_rate_that_is_none_is_refused_at_the_start() -> None:
+RATE = "is not a number, at least 1, per s, min, h or d, such as 60/min"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("SECKILL_THROTTLE_PASS", "sixty a minute", f": 'sixty a minute' {RATE}"),
+        ("SECKILL_THROTTLE_LOGIN", "", f": '' {RATE}"),
+        ("SECKILL_THROTTLE_REGISTER", "0/min", f": '0/min' {RATE}"),
+        ("SECKILL_NUM_PROXIES", "-1", "=-1: 0 or more expected"),
+    ],
+)
+def test_a_value_that_no_request_could_use_is_refused_at_the_start(name: str, value: str, reason: str) -> None:
     told = subprocess.run(
         [sys.executable, "manage.py", "check"],
         cwd=PROJECT,
-        env={**os.environ, "SECKILL_THROTTLE_PASS": "sixty a minute"},
+        env={**os.environ, name: value},
         capture_output=True,
         text=True,
         check=False,
     )
 
     assert told.returncode == 1
-    assert told.stderr.strip().splitlines()[-1] == (
-        "django.core.exceptions.ImproperlyConfigured: SECKILL_THROTTLE_PASS: 'sixty a minute' is not a number, at "
-        "least 1, per s, min, h or d, such as 60/min"
-    )
+    assert told.stderr.strip().splitlines()[-1] == f"django.core.exceptions.ImproperlyConfigured: {name}{reason}"
+
+
+def test_lists_may_have_spaces_after_their_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALLOWED_HOSTS", "shop.example, www.shop.example ,,")
+
+    assert env.list("ALLOWED_HOSTS", default=[]) == ["shop.example", "www.shop.example"]
 
 
 def test_every_listed_name_of_ours_is_known_to_the_check() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from devtools.embedded.shop import PROJECT
-from seckill.management.running_demo import write_values
+from seckill.management.running_demo import ADDRESSES, write_values
 
 DEMO_SECRET = "the-demo's-secret-of-more-than-32-characters"
 OWN_SECRET = "a-secret-of-the-operator-of-32-characters-or-more"
@@ -51,7 +51,7 @@ def running(var: Path) -> Iterator[subprocess.Popen[str]]:
 
 def run(var: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run Python in the project, without any variable that the demo sets."""
-    unset = ("SECRET_KEY", "REDIS_URL", "REDIS_PORT")
+    unset = ("SECRET_KEY", "REDIS_PORT", *ADDRESSES)
     environment = {name: value for name, value in os.environ.items() if name not in unset}
     return subprocess.run(
         [sys.executable, *arguments],
@@ -123,6 +123,7 @@ def test_an_own_secret_wins(var: Path) -> None:
 def test_the_demo_is_used_as_a_whole_or_not_at_all(var: Path) -> None:
     with running(var):
         assert_refused(run(var, "manage.py", *PRINT_SECRET, REDIS_URL="redis://127.0.0.1:6379/0"))
+        assert_refused(run(var, "manage.py", *PRINT_SECRET, DATABASE_URL="sqlite:////tmp/another-shop.sqlite3"))
         assert run(var, "manage.py", *PRINT_SECRET, REDIS_URL="redis://127.0.0.1:7777/0").stdout == f"{DEMO_SECRET}\n"
 
 
