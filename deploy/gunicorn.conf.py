@@ -31,8 +31,11 @@ errorlog = "-"
 control_socket_disable = True  # its socket would be in the home directory, shared by every gunicorn of this user
 
 
-def on_starting(server: object) -> None:  # noqa: ARG001 (gunicorn's hook)
-    """Delete the metrics of former runs, which would be added to the new ones."""
+def when_ready(server: object) -> None:  # noqa: ARG001 (gunicorn's hook)
+    """Delete the metrics of former runs, which would be added to the new ones.
+
+    Not before the address is ours: a start that fails must not delete the metrics of the shop that runs there.
+    """
     shutil.rmtree(_metrics, ignore_errors=True)
     _metrics.mkdir(parents=True)
 
