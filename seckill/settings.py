@@ -262,7 +262,7 @@ if NUM_PROXIES < 0:
     raise ImproperlyConfigured(f"SECKILL_NUM_PROXIES={NUM_PROXIES}: 0 or more expected")
 
 # --- API --------------------------------------------------------------------------------------------------------
-REST_FRAMEWORK = {
+REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["seckill.api.authentication.SessionAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.AllowAny"],
     "DEFAULT_PARSER_CLASSES": ["seckill.api.json_parser.JsonParser"],
