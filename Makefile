@@ -36,7 +36,7 @@ test: .venv/development ## run every test, on real servers // WORKERS=4
 
 check: .venv/development ## lint and the fast tests, for the loop while editing
 	@$(MAKE) --no-print-directory lint
-	@DATABASE_URL=sqlite:///ledger.sqlite3 exec $(BIN)/python -m pytest -q -n auto --dist loadgroup -m "fast and not thorough" tests/gate tests/line tests/loadtest
+	@DATABASE_URL=sqlite:///ledger.sqlite3 exec $(BIN)/python -m pytest -q -n 4 --dist loadgroup -m "fast and not thorough" tests/gate tests/line
 	@echo "Not run: everything with a database, workers, shops or a browser. make test runs it."
 
 lint: .venv/development ## ruff, mypy strict, import layers, missing migrations

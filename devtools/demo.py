@@ -24,7 +24,7 @@ from devtools.embedded.ports import free_port, is_taken
 from devtools.embedded.shop import PROJECT, QUIET_PROCESSES
 from devtools.embedded.valkey import Valkey
 from devtools.waiting import wait_until
-from seckill.management.running_demo import DemoRunsError, hold_lock, read_values, write_values
+from seckill.management.running_demo import ADDRESSES, DemoRunsError, hold_lock, read_values, write_values
 
 READY_SECONDS_MAX = 90
 ASKED_TO_STOP = (130, 143)  # honcho's exit statuses after Ctrl-C and SIGTERM
@@ -118,9 +118,7 @@ def demo_environment(var: Path, port: int) -> dict[str, str]:
         "REDIS_URL": chosen_redis,
         "SECKILL_PUBLIC_BASE_URL": os.environ.get("SECKILL_PUBLIC_BASE_URL", f"http://127.0.0.1:{port}"),
     }
-    for name in ("DATABASE_URL", "CACHE_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"):
-        if name in os.environ:
-            environment[name] = os.environ[name]
+    environment |= {name: os.environ[name] for name in ADDRESSES if name in os.environ}
     write_values(var, {**environment, "REDIS_PORT": str(redis_port)})
     return {**environment, "SECKILL_VAR_DIR": str(var), "SECKILL_BIND": f"127.0.0.1:{port}", "PYTHONUNBUFFERED": "1"}
 

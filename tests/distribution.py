@@ -11,7 +11,7 @@ ONE_WORKER_A_FOLDER = ("cluster",)
 #: These start a shop or a browser for a module: all tests of a file run in one worker.
 ONE_WORKER_A_FILE = ("browser", "faults")
 #: These use no database and start no process except Valkey.
-FAST = ("gate", "line", "loadtest")
+FAST = ("gate", "line")
 #: Fixtures of a module in these folders that take seconds to make.
 SHARED_FIXTURES = {"shop", "measured", "revisions"}
 #: Fixtures of tests that are not fast.

@@ -14,7 +14,7 @@ from threading import Lock
 from typing import IO
 
 GUARDIAN = Path(__file__).with_name("guardian.py")
-#: A child tells the guardian its id before it becomes the program: the parent may be killed between the two.
+#: A child sends its id to the guardian before it becomes the program: the parent may be killed between the two.
 REGISTER = 'echo "+$$" >&0; exec "$@" </dev/null'
 
 _lock = Lock()
@@ -46,7 +46,7 @@ class Child(subprocess.Popen[bytes]):
         had_ended = self.returncode is not None
         status = super().poll()
         if status is not None and not had_ended:
-            _tell(-self.pid)
+            _send(-self.pid)
         return status
 
     def wait(self, timeout: float | None = None) -> int:
@@ -58,16 +58,16 @@ class Child(subprocess.Popen[bytes]):
         had_ended = self.returncode is not None
         status = super().wait(timeout)
         if not had_ended:
-            _tell(-self.pid)
+            _send(-self.pid)
         return status
 
 
 def watch(group: int) -> None:
-    """End this process group with this process too: for children that somebody else started."""
-    _tell(group)
+    """End this process group with this process too: for a process that honcho started."""
+    _send(group)
 
 
-def _tell(group: int) -> None:
+def _send(group: int) -> None:
     os.write(_pipe_to_guardian(), f"{group:+d}\n".encode())
 
 

@@ -17,7 +17,7 @@ admin.site.unregister(Group)
 
 
 class NewUserForm(UserCreationForm):
-    """Django's form, which the model tells whether a name is taken."""
+    """Django's form without its scan for taken names: the model's unique index finds them."""
 
     def clean_username(self) -> str | None:
         """Return the name. Django's method would compare it in upper case with every account, without an index."""

@@ -1,6 +1,6 @@
 """Logins: *who am I*, and passes, by the login cookie, without Django.
 
-Redis tells whether the login was revoked, and counts the passes. A request without a session gets 401 here. A request
+Redis stores which logins are revoked, and counts the passes. A request without a session gets 401 here. A request
 that the cookie can't decide (it is missing, too old or revoked, or the request is not from our page) is forwarded to
 Django, which looks the session up, sends the same response, and sets a new cookie.
 """
